@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// posthouse/loop.h - what drives clients: run it, or embed it in a loop of your own.
+//
+//     own loop        ph_loop_run(loop);
+//     embedded        poll ph_loop_fd for reading, for at most ph_loop_wait_ms; then
+//                     ph_loop_turn(loop, 0)
+//
+// Threads    A loop and everything on it belong to the thread that drives it. Functions marked [any
+//            thread] are the exception. There are no hidden threads.
+// Ownership  `T **out` receives an object you then own.
+// Errors     Functions that can fail return ph_err and write their outputs only on PH_OK.
+
+#ifndef PH_LOOP_H
+#define PH_LOOP_H
+
+#include <stdint.h>
+
+#include <posthouse/err.h>
+#include <posthouse/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ph_loop ph_loop;
+
+// PH_ENOMEM    no memory
+// PH_ESYSTEM   the system gave no descriptor for it
+PH_API PH_MUST_CHECK ph_err ph_loop_new(ph_loop **out);
+
+// Frees *loop and clears it; NULL is fine. Clients on it must have been freed. Not from inside a
+// callback.
+PH_API void ph_loop_free(ph_loop **loop);
+
+// Turns until ph_loop_stop. What was queued by then is written before it returns.
+PH_API void ph_loop_run(ph_loop *loop);
+
+// One turn: waits at most `wait_ms` (0: not at all; -1: until something happens), then handles what
+// came.
+PH_API void ph_loop_turn(ph_loop *loop, int wait_ms);
+
+// Makes ph_loop_run return, or a waiting ph_loop_turn. [any thread, signal handler]
+PH_API void ph_loop_stop(ph_loop *loop);
+
+// A descriptor that is readable when there is something to do.
+PH_API int ph_loop_fd(const ph_loop *loop);
+
+// How long it may be left alone, in milliseconds; -1 for ever, 0 not at all. Ask again before every
+// wait, and after every call on a client.
+PH_API int ph_loop_wait_ms(const ph_loop *loop);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // PH_LOOP_H

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// posthouse/message.h - what is sent, and what is received.
+//
+// Ownership  Everything received is a view, valid until the callback it was given to returns,
+//            unless it says otherwise. Everything to be sent is borrowed until the call returns.
+//            Texts that are received are not terminated: print them with "%.*s".
+
+#ifndef PH_MESSAGE_H
+#define PH_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <posthouse/err.h>
+#include <posthouse/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Bytes of somebody else's; text when the field says so.
+typedef struct ph_view {
+    const char *data;
+    size_t size;
+} ph_view;
+
+// One header. Names are case-sensitive, at most 255 bytes; values at most 65,535.
+typedef struct ph_header {
+    const char *name;
+    const void *value;
+    size_t value_size;
+} ph_header;
+
+// Something to send.
+typedef struct ph_outgoing {
+    size_t struct_size; // set by PH_OUTGOING_INIT; lets later versions add fields
+    const char *to;     // "account", "account@domain" or "all:"; required
+    const char *method; // what is asked or told; NULL: none; at most 255 bytes
+    const void *body;   // NULL with body_size 0: none
+    size_t body_size;
+    const ph_header *headers; // NULL: none
+    size_t header_count;
+    // requests: from now until the end of the call, 0 means 30000. events: dropped when older, 0
+    // means never
+    uint32_t timeout_ms;
+} ph_outgoing;
+
+#define PH_OUTGOING_INIT                                                                           \
+    {                                                                                              \
+        sizeof(ph_outgoing), NULL, NULL, NULL, 0, NULL, 0, 0                                       \
+    }
+
+// Something received.
+typedef struct ph_incoming {
+    ph_view from; // "account@domain"; "@domain": the center itself
+    ph_view to;   // as the sender wrote it
+    ph_view method;
+    ph_view headers; // read with ph_incoming_header
+    ph_view body;
+    uint32_t timeout_ms; // requests: what is left of the deadline
+} ph_incoming;
+
+// The value of the first header of that name.
+//
+// PH_ENOTFOUND   there is none
+// PH_EPROTO      the headers before it are malformed
+PH_API PH_MUST_CHECK ph_err ph_incoming_header(const ph_incoming *incoming, const char *name,
+                                               ph_view *out);
+
+// Why a call failed; see failure.def. 1000 and above are the responder's own.
+typedef enum ph_failure_code {
+#define PH_FAILURE(name, code, text) PH_FAILURE_##name = (code),
+#include <posthouse/failure.def>
+#undef PH_FAILURE
+    PH_FAILURE_APPLICATION = 1000
+} ph_failure_code;
+
+// "no_such_account"; "application" for 1000 and above; "unknown" for what this version does not
+// know. [any thread]
+PH_API const char *ph_failure_name(uint16_t code);
+
+// A phrase for people. [any thread]
+PH_API const char *ph_failure_text(uint16_t code);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // PH_MESSAGE_H

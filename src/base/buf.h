@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// base/buf.h - owned bytes with a read and a write cursor, growing up to a limit.
+//
+// Life     init -> (reserve, commit | append, consume)* -> fini. Empty buffers hold no memory
+//          beyond `keep`: 10,000 idle links must cost nothing here.
+// Limits   bytes_max bytes wait at most; beyond it phi_buf_reserve returns NULL
+// Threads  none
+
+#ifndef PHI_BASE_BUF_H
+#define PHI_BASE_BUF_H
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+
+typedef struct phi_buf {
+    const phi_alloc *alloc; // borrowed for the life of the buffer
+    uint8_t *data;          // owned; NULL while nothing was ever appended, or after phi_buf_release
+    size_t capacity;
+    size_t read;  // bytes before it were consumed
+    size_t write; // bytes before it were appended
+    size_t bytes_max;
+} phi_buf;
+
+void phi_buf_init(phi_buf *buf, const phi_alloc *alloc, size_t bytes_max);
+void phi_buf_fini(phi_buf *buf);
+
+static inline size_t phi_buf_size(const phi_buf *buf)
+{
+    return buf->write - buf->read;
+}
+
+// What was appended and not consumed; valid until the next change of the buffer.
+static inline phi_span phi_buf_view(const phi_buf *buf)
+{
+    return (phi_span){ buf->data == NULL ? NULL : buf->data + buf->read, phi_buf_size(buf) };
+}
+
+// Slow path of phi_buf_reserve: moves or grows. Do not call.
+uint8_t *phi_buf_grow(phi_buf *buf, size_t size);
+
+// Room for `size` more bytes behind what is there, or NULL when the limit or the memory does not
+// allow it. Nothing is appended before phi_buf_commit. Earlier views become invalid.
+static inline uint8_t *phi_buf_reserve(phi_buf *buf, size_t size)
+{
+    if (buf->capacity - buf->write >= size && phi_buf_size(buf) + size <= buf->bytes_max &&
+        buf->data != NULL) {
+        return buf->data + buf->write;
+    }
+    return phi_buf_grow(buf, size);
+}
+
+static inline void phi_buf_commit(phi_buf *buf, size_t size)
+{
+    buf->write += size;
+}
+
+// False when it does not fit; then nothing is appended.
+bool phi_buf_append(phi_buf *buf, phi_bytes bytes);
+
+// The first `count` bytes are done with. An empty buffer starts again at its front.
+void phi_buf_consume(phi_buf *buf, size_t count);
+
+// Gives the memory back if the buffer is empty.
+void phi_buf_release(phi_buf *buf);
+
+#endif // PHI_BASE_BUF_H

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/center.h - the message center of one domain: who is there, who is told, what is carried to
+// whom.
+//
+// Life     new -> listen* -> (its io turns) -> stop -> on_stopped -> free
+// Limits   every one is a field of center_options, from limits.def, with its default;
+//          docs/limits.md lists them
+// Threads  none: a center belongs to its io
+
+#ifndef CENTER_CENTER_H
+#define CENTER_CENTER_H
+
+#include "io/io.h"
+#include "obs/log.h"
+#include "wire/codes.h"
+#include "wire/packet.h"
+
+typedef struct center center;
+
+// Fields come from limits.def, so that configuration, --help and docs/limits.md cannot disagree
+// with them.
+typedef struct center_options {
+    const char *domain; // copied
+    phi_suite suite;
+    bool insecure_allow_remote; // suites of this version away from loopback (P-22)
+#define CENTER_LIMIT(name, type, fallback, min, max, unit, help) uint64_t name;
+#include "center/limits.def"
+#undef CENTER_LIMIT
+} center_options;
+
+// All defaults.
+center_options center_options_default(void);
+
+typedef struct center_counters {
+#define CENTER_METRIC(name, kind, help) uint64_t name;
+#include "center/metrics.def"
+#undef CENTER_METRIC
+    uint64_t links_ended_total[PHI_BYE_COUNT]; // by reason, whichever end gave it
+} center_counters;
+
+// PH_EINVAL   a limit out of its range, or a domain that is no name; *diag says which
+// PH_ENOMEM   no memory
+// log may be NULL; it and io are borrowed for the center's life.
+PHI_MUST_CHECK ph_err center_new(center **out, phi_io *io, const center_options *options,
+                                 phi_log *log, phi_diag *diag);
+
+// Closes what is open, without byes, and frees everything. Asserts that no stream event is on the
+// stack.
+void center_free(center **c);
+
+// PH_EACCESS   the address is not local and insecure_allow_remote is not set
+// and those of phi_io_listen. `bound` (may be NULL) receives the address with its real port.
+PHI_MUST_CHECK ph_err center_listen(center *c, const char *address,
+                                    char bound[PHI_ADDRESS_TEXT_MAX], phi_diag *diag);
+
+// Says bye (going_away, with spread retry-after) to everybody; `stopped` runs once, when the last
+// link is gone.
+void center_stop(center *c, void (*stopped)(void *arg), void *arg);
+
+// A snapshot.
+center_counters center_count(const center *c);
+
+#endif // CENTER_CENTER_H

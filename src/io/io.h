@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// io/io.h - the outside world as the core sees it: a clock, timers, byte streams, entropy. Two
+// implementations: libuv (io/uv.h) and the simulator (sim/). Nothing above this line knows which
+// one drives it.
+//
+// One phi_io is one loop. An object made on it belongs to it; nothing here may be used from another
+// thread.
+//
+// A turn    1. wait for events, at most until phi_timers_next
+//           2. read the clock once into io->now
+//           3. run stream events and due timers
+//           4. call every turn hook: what was queued in this turn is written now, once per stream
+//
+// Streams   A stream that was opened ends in exactly one `on_closed`, after which its memory is
+//           gone. Callbacks are never run from inside the call that caused them. Inside a callback
+//           any stream may be closed, also the one that called.
+
+#ifndef PHI_IO_IO_H
+#define PHI_IO_IO_H
+
+#include <posthouse/err.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/diag.h"
+#include "base/list.h"
+#include "base/timers.h"
+
+typedef struct phi_io phi_io;
+typedef struct phi_stream phi_stream;
+typedef struct phi_listener phi_listener;
+
+#define PHI_ADDRESS_TEXT_MAX 128 // "127.0.0.1:7678", "[::1]:7678", "unix:/run/posthouse.sock"
+
+// What a stream tells its owner. All are required but on_open, which accepted streams do not have.
+typedef struct phi_stream_events {
+    // The connection that was asked for is there.
+    void (*on_open)(void *owner);
+    // Bytes came. They stand in the loop's buffer, may be changed, and are gone when this returns.
+    void (*on_bytes)(void *owner, phi_span bytes);
+    // After a short phi_stream_write: there is room again.
+    void (*on_writable)(void *owner);
+    // The last event. PH_OK: closed by phi_stream_close, PH_ECLOSED: by the other end, in order;
+    // PH_ERESET: it broke; PH_ECONNECT: it never came to be (text says why). `why` is borrowed
+    // until this returns.
+    void (*on_closed)(void *owner, ph_err reason, const char *why);
+} phi_stream_events;
+
+typedef struct phi_listener_events {
+    // A connection came. The owner attaches itself (phi_stream_attach) or closes it, before this
+    // returns.
+    void (*on_accept)(void *owner, phi_stream *stream);
+    // A connection could not be accepted (descriptors are used up); it was closed. For the counter.
+    void (*on_shed)(void *owner, ph_err reason);
+} phi_listener_events;
+
+// Called at the end of every turn. Embedded in its owner.
+typedef struct phi_turn_hook {
+    phi_list node; // on io->hooks
+    void (*on_turn)(struct phi_turn_hook *hook);
+} phi_turn_hook;
+
+typedef struct phi_io_ops {
+    ph_err (*listen)(phi_io *io, const char *address, const phi_listener_events *events,
+                     void *owner, phi_listener **out, phi_diag *diag);
+    void (*listener_address)(const phi_listener *listener, char text[PHI_ADDRESS_TEXT_MAX]);
+    void (*listener_close)(phi_listener *listener);
+    ph_err (*connect)(phi_io *io, const char *address, const phi_stream_events *events, void *owner,
+                      phi_stream **out, phi_diag *diag);
+    void (*stream_attach)(phi_stream *stream, const phi_stream_events *events, void *owner);
+    size_t (*stream_write)(phi_stream *stream, phi_bytes bytes);
+    void (*stream_pause)(phi_stream *stream, bool is_paused);
+    void (*stream_close)(phi_stream *stream);
+    void (*stream_peer)(const phi_stream *stream, char text[PHI_ADDRESS_TEXT_MAX]);
+    bool (*stream_is_local)(const phi_stream *stream);
+    void (*entropy)(phi_io *io, uint8_t *bytes, size_t size);
+    uint64_t (*wall_ms)(phi_io *io);
+} phi_io_ops;
+
+// Embedded, as first member, in each implementation.
+struct phi_io {
+    const phi_io_ops *ops;
+    const phi_alloc *alloc;
+    phi_time now;      // read once per turn
+    phi_timers timers; // of everybody on this loop
+    phi_list hooks;    // phi_turn_hook
+};
+
+// Listens on "HOST:PORT" (numeric host, or localhost; port 0: any free one) or "unix:PATH".
+//
+// PH_EINVAL      the address does not parse
+// PH_EADDRINUSE  somebody listens there
+// PH_EACCESS     not allowed
+// PH_ESYSTEM     anything else; *diag says what
+static inline PHI_MUST_CHECK ph_err phi_io_listen(phi_io *io, const char *address,
+                                                  const phi_listener_events *events, void *owner,
+                                                  phi_listener **out, phi_diag *diag)
+{
+    return io->ops->listen(io, address, events, owner, out, diag);
+}
+
+// Where it listens, with the port that was really taken.
+static inline void phi_listener_address(const phi_io *io, const phi_listener *l,
+                                        char text[PHI_ADDRESS_TEXT_MAX])
+{
+    io->ops->listener_address(l, text);
+}
+
+// No accept after this returns. The memory is the io's.
+static inline void phi_listener_close(phi_io *io, phi_listener *l)
+{
+    io->ops->listener_close(l);
+}
+
+// Begins to connect. On PH_OK, on_open or on_closed follows, in a later turn. Host names are
+// resolved without blocking.
+//
+// PH_EINVAL   the address does not parse
+// PH_ENOMEM, PH_ESYSTEM   not even begun
+static inline PHI_MUST_CHECK ph_err phi_io_connect(phi_io *io, const char *address,
+                                                   const phi_stream_events *events, void *owner,
+                                                   phi_stream **out, phi_diag *diag)
+{
+    return io->ops->connect(io, address, events, owner, out, diag);
+}
+
+// Gives an accepted stream its owner. Reading begins in the next turn.
+static inline void phi_stream_attach(phi_io *io, phi_stream *s, const phi_stream_events *events,
+                                     void *owner)
+{
+    io->ops->stream_attach(s, events, owner);
+}
+
+// Hands over as many bytes as go without waiting; the rest stays the caller's. When fewer than all
+// went, on_writable follows. A broken stream takes nothing, and on_closed follows.
+static inline size_t phi_stream_write(phi_io *io, phi_stream *s, phi_bytes bytes)
+{
+    return io->ops->stream_write(s, bytes);
+}
+
+// While paused nothing is read; the peer's window fills.
+static inline void phi_stream_pause(phi_io *io, phi_stream *s, bool is_paused)
+{
+    io->ops->stream_pause(s, is_paused);
+}
+
+// What was written before goes out first. No on_bytes, on_open or on_writable after this returns;
+// on_closed(PH_OK) follows in a later turn. Idempotent.
+static inline void phi_stream_close(phi_io *io, phi_stream *s)
+{
+    io->ops->stream_close(s);
+}
+
+// Who is at the other end, for logs.
+static inline void phi_stream_peer(const phi_io *io, const phi_stream *s,
+                                   char text[PHI_ADDRESS_TEXT_MAX])
+{
+    io->ops->stream_peer(s, text);
+}
+
+// Loopback or a Unix socket.
+static inline bool phi_stream_is_local(const phi_io *io, const phi_stream *s)
+{
+    return io->ops->stream_is_local(s);
+}
+
+// From the system's CSPRNG (the simulator's seeded generator).
+static inline void phi_io_entropy(phi_io *io, uint8_t *bytes, size_t size)
+{
+    io->ops->entropy(io, bytes, size);
+}
+
+// Milliseconds since 1970, for logs and epochs only; never for deadlines.
+static inline uint64_t phi_io_wall_ms(phi_io *io)
+{
+    return io->ops->wall_ms(io);
+}
+
+static inline void phi_io_hook(phi_io *io, phi_turn_hook *hook)
+{
+    phi_list_append(&io->hooks, &hook->node);
+}
+static inline void phi_io_unhook(phi_turn_hook *hook)
+{
+    phi_list_remove(&hook->node);
+}
+
+#endif // PHI_IO_IO_H

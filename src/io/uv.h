@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// io/uv.h - the real world: io.h on libuv. Sockets are driven through uv_poll, so that bytes go
+// straight between the kernel and one buffer per loop, and a stream costs no more than its
+// descriptor and a small struct.
+//
+// Life     new -> (run | run_once)* -> free
+// Threads  one; phi_uv_wake is [any thread, signal handler]
+
+#ifndef PHI_IO_UV_H
+#define PHI_IO_UV_H
+
+#include "io/io.h"
+
+typedef struct phi_uv phi_uv;
+
+// PH_ENOMEM, PH_ESYSTEM   the loop could not be made
+PHI_MUST_CHECK ph_err phi_uv_new(phi_uv **out, const phi_alloc *alloc, phi_diag *diag);
+
+// Closes what is still open, without events, and frees the loop. Must not be called from one of its
+// callbacks.
+void phi_uv_free(phi_uv **uv);
+
+phi_io *phi_uv_io(phi_uv *uv);
+
+// One turn: waits for at most `wait` (zero: not at all), then handles what came.
+void phi_uv_turn(phi_uv *uv, phi_dur wait);
+
+// Turns until phi_uv_stop. What was queued is written before it returns.
+void phi_uv_run(phi_uv *uv);
+void phi_uv_stop(phi_uv *uv);
+
+// Ends a wait. [any thread, signal handler]
+void phi_uv_wake(phi_uv *uv);
+
+// For somebody else's loop: poll this descriptor for reading, at most so long, then call
+// phi_uv_turn with zero. Read anew before every poll.
+int phi_uv_fd(const phi_uv *uv);
+phi_time phi_uv_deadline(const phi_uv *uv);
+
+// Signals, for programs: `fire` runs on the loop. Up to 8. PH_ELIMIT beyond.
+PHI_MUST_CHECK ph_err phi_uv_signal(phi_uv *uv, int signum, void (*fire)(void *arg, int signum),
+                                    void *arg);
+
+#endif // PHI_IO_UV_H

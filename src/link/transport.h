@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// link/transport.h - what carries a link: binds it to one stream of io.h. Bytes are pumped both
+// ways, deadlines become timers, and everything queued in a turn leaves in one write at its end.
+//
+// Life     phi_transports_init -> phi_transport_open* -> on_gone each -> phi_transports_fini
+//          After on_event(CLOSED) the transport flushes the bye and closes the stream by itself;
+//          on_gone is the last call, after it the owner may free the memory the transport stands
+//          in. Both come exactly once, CLOSED first.
+// Threads  none: belongs to its io
+
+#ifndef PHI_LINK_TRANSPORT_H
+#define PHI_LINK_TRANSPORT_H
+
+#include "io/io.h"
+#include "link/link.h"
+
+typedef struct phi_transport phi_transport;
+
+typedef struct phi_transport_events {
+    // Everything but PHI_LINK_EVENT_NONE.
+    void (*on_event)(phi_transport *transport, const phi_link_event *event);
+    // After phi_transport_begin failed for want of room: at least half of the buffer is free again.
+    void (*on_room)(phi_transport *transport);
+    void (*on_gone)(phi_transport *transport);
+} phi_transport_events;
+
+// All transports of one owner (a center, a client).
+typedef struct phi_transports {
+    phi_io *io;
+    const phi_transport_events *events;
+    phi_turn_hook hook;
+    phi_list dirty; // phi_transport.dirty: something was queued in this turn
+    uint64_t bytes_received;
+    uint64_t bytes_sent;
+} phi_transports;
+
+// Embedded in its owner's object.
+struct phi_transport {
+    phi_link link;
+    phi_transports *group;
+    phi_stream *stream; // NULL once gone
+    phi_timer timer;
+    phi_list dirty;   // on phi_transports.dirty
+    bool is_blocked;  // the stream took less than all; on_writable will come
+    bool wants_room;  // begin failed; on_room is owed
+    bool is_closing;  // CLOSED was reported
+    phi_timer linger; // a stream that does not take the bye is closed all the same
+};
+
+void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_events *events);
+void phi_transports_fini(phi_transports *group);
+
+// Center: takes an accepted stream.
+// PH_ENOMEM   the link could not be made; the stream is closed, no event follows
+PHI_MUST_CHECK ph_err phi_transport_accept(phi_transport *t, phi_transports *group,
+                                           phi_stream *stream, const phi_link_options *options,
+                                           const phi_keys *keys);
+
+// Client: connects. On PH_OK, CLOSED or OPEN follows.
+// PH_EINVAL, PH_ENOMEM, PH_ESYSTEM   as phi_io_connect; no event follows
+PHI_MUST_CHECK ph_err phi_transport_connect(phi_transport *t, phi_transports *group,
+                                            const char *address, const phi_link_options *options,
+                                            phi_diag *diag);
+
+// Room for a packet; NULL when full, and then on_room follows once there is room.
+uint8_t *phi_transport_begin(phi_transport *t, size_t payload_max);
+void phi_transport_commit(phi_transport *t, phi_command command, size_t payload_size);
+
+// These go to the link and see to it that what they queue is flushed and what they cause is
+// reported (in this turn, not from inside the call).
+void phi_transport_welcome(phi_transport *t, const phi_welcome *welcome);
+void phi_transport_bye(phi_transport *t, phi_bye_code code, uint32_t retry_after_ms,
+                       const char *text);
+void phi_transport_probe(phi_transport *t);
+
+// Reads nothing while paused.
+void phi_transport_pause(phi_transport *t, bool is_paused);
+
+#endif // PHI_LINK_TRANSPORT_H

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// wire/inbound.h - one direction of a link as received: bytes in, packets out. Deciphers in place,
+// cuts, checks.
+//
+// Bytes are attached with phi_inbound_receive and taken out packet by packet with phi_inbound_next,
+// until that says MORE; what is then left of the chunk (the beginning of a packet) has been copied,
+// and the chunk may be reused. Because deciphering happens packet-wise between the calls, the suite
+// may change in the middle of a chunk, as it does behind HELLO.
+//
+// Life     init -> (receive -> next*)* -> fini
+// Limits   bytes_max for one packet; memory is held only for bytes that came (P-13)
+// Threads  none
+
+#ifndef PHI_WIRE_INBOUND_H
+#define PHI_WIRE_INBOUND_H
+
+#include "base/buf.h"
+#include "wire/check.h"
+#include "wire/cipher.h"
+#include "wire/packet.h"
+
+typedef enum phi_inbound_result {
+    PHI_INBOUND_MORE,   // everything usable was taken; receive more
+    PHI_INBOUND_PACKET, // *packet is one
+    PHI_INBOUND_LENGTH, // P-3: unusable length; nothing after it can be read
+    PHI_INBOUND_CHECK,  // P-24: the check differs
+    PHI_INBOUND_MEMORY, // no memory for the beginning of a packet
+} phi_inbound_result;
+
+typedef struct phi_inbound {
+    phi_suite suite;
+    uint32_t bytes_max; // may be changed between packets (P-12)
+    phi_check check;
+    phi_cipher cipher;
+    phi_buf partial; // the beginning of a packet whose rest has not come, deciphered
+    // bytes of the packet that was last returned out of `partial`, consumed at the next call
+    size_t partial_used;
+    phi_span chunk;    // borrowed from receive until next says MORE; what is left of it
+    size_t deciphered; // bytes at the front of `chunk` that are deciphered
+} phi_inbound;
+
+// Starts in suite plain.
+void phi_inbound_init(phi_inbound *in, const phi_alloc *alloc, uint32_t bytes_max);
+void phi_inbound_fini(phi_inbound *in);
+
+// From the next packet on. Key and IV are for PHI_SUITE_PAPER only, else NULL.
+// PH_ENOMEM   no memory for the cipher
+PHI_MUST_CHECK ph_err phi_inbound_suite(phi_inbound *in, phi_suite suite, const uint8_t *key,
+                                        const uint8_t *iv);
+
+// `chunk` is borrowed, and changed, until phi_inbound_next says MORE. Asserts that the chunk before
+// it was used up.
+void phi_inbound_receive(phi_inbound *in, phi_span chunk);
+
+// After LENGTH, CHECK or MEMORY it must not be called again.
+phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet);
+
+#endif // PHI_WIRE_INBOUND_H

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// wire/name.h - accounts, services, domains, and the addresses made of them: docs/protocol.md P-38,
+// P-52.
+
+#ifndef PHI_WIRE_NAME_H
+#define PHI_WIRE_NAME_H
+
+#include "base/bytes.h"
+
+#define PHI_NAME_BYTES_MAX 64u
+#define PHI_ID_BYTES_MAX (2u * PHI_NAME_BYTES_MAX + 1u) // account@domain
+
+bool phi_name_is_valid(phi_bytes name);
+
+typedef enum phi_address_form {
+    PHI_ADDRESS_NONE,      // empty
+    PHI_ADDRESS_ACCOUNT,   // account, or account@domain
+    PHI_ADDRESS_EVERYONE,  // all:
+    PHI_ADDRESS_UNKNOWN,   // a scheme that this version has no use for
+    PHI_ADDRESS_MALFORMED, // names in it break the rules
+} phi_address_form;
+
+typedef struct phi_address {
+    phi_address_form form;
+    phi_bytes account; // views into what was parsed
+    phi_bytes domain;  // empty when left out
+} phi_address;
+
+phi_address phi_address_parse(phi_bytes text);
+
+#endif // PHI_WIRE_NAME_H

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// wire/outbound.h - one direction of a link as sent: packets in, bytes out. Each packet is written
+// in place into the send buffer, checked at commit, and enciphered once, together with its
+// neighbours, when the turn ends.
+//
+// Life     init -> (begin -> commit)* , (seal -> sent)* -> fini
+// Limits   bytes_max bytes wait; beyond it phi_outbound_begin returns NULL
+// Threads  none
+
+#ifndef PHI_WIRE_OUTBOUND_H
+#define PHI_WIRE_OUTBOUND_H
+
+#include "base/buf.h"
+#include "wire/check.h"
+#include "wire/cipher.h"
+#include "wire/packet.h"
+
+typedef struct phi_outbound {
+    phi_suite suite;
+    phi_check check;
+    phi_cipher cipher;
+    phi_buf buf;
+    size_t sealed; // bytes at the front of `buf` that are enciphered, or will stay plain (HELLO)
+} phi_outbound;
+
+// Starts in suite plain.
+void phi_outbound_init(phi_outbound *out, const phi_alloc *alloc, size_t bytes_max);
+void phi_outbound_fini(phi_outbound *out);
+
+// From the next packet on; what is already in the buffer stays as it is.
+// PH_ENOMEM   no memory for the cipher
+PHI_MUST_CHECK ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key,
+                                         const uint8_t *iv);
+
+// Room for a payload of up to `payload_max` bytes; NULL when the buffer is full (or there is no
+// memory). The packet with its head must not be longer than PHI_PACKET_BYTES_MAX: asserted. Nothing
+// is sent before commit; a second begin forgets the first.
+uint8_t *phi_outbound_begin(phi_outbound *out, size_t payload_max);
+
+// The packet whose payload now stands where begin said; `payload_size` is at most what begin was
+// told.
+void phi_outbound_commit(phi_outbound *out, uint16_t command, size_t payload_size);
+
+// Bytes that wait, enciphered or not.
+static inline size_t phi_outbound_size(const phi_outbound *out)
+{
+    return phi_buf_size(&out->buf);
+}
+
+// Enciphers what is not yet and returns all that waits; valid until the next call on `out`.
+phi_bytes phi_outbound_seal(phi_outbound *out);
+
+// The first `count` of them have left.
+void phi_outbound_sent(phi_outbound *out, size_t count);
+
+#endif // PHI_WIRE_OUTBOUND_H
