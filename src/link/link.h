@@ -99,7 +99,11 @@ typedef struct phi_link {
     phi_dur heartbeat_grace;
     uint64_t stamp;         // of the unanswered ask
     uint32_t round_trip_us; // of the last answered one; 0 unknown
-    bool has_end;           // `end` waits to be reported
+    // client, from HELLO: the largest packet the center takes (PHI_PACKET_BYTES_MAX when it did not
+    // say), and how many calls it lets us have open (0: it did not say)
+    uint32_t peer_packet_bytes_max;
+    uint32_t peer_calls_max;
+    bool has_end; // `end` waits to be reported
     phi_link_end end;
     char end_text[PHI_BYE_TEXT_BYTES_MAX];
 } phi_link;
