@@ -7,10 +7,11 @@
 // One phi_io is one loop. An object made on it belongs to it; nothing here may be used from another
 // thread.
 //
-// A turn    1. wait for events, at most until phi_timers_next
+// A turn    1. wait for events, at most until phi_timers_next; not at all after phi_io_hurry
 //           2. read the clock once into io->now
 //           3. run stream events and due timers
-//           4. call every turn hook: what was queued in this turn is written now, once per stream
+//           4. clear is_hurried, then call every turn hook: what was queued in this turn is
+//              written now, once per stream
 //
 // Streams   A stream that was opened ends in exactly one `on_closed`, after which its memory is
 //           gone. Callbacks are never run from inside the call that caused them. Inside a callback
@@ -85,6 +86,7 @@ struct phi_io {
     phi_time now;      // read once per turn
     phi_timers timers; // of everybody on this loop
     phi_list hooks;    // phi_turn_hook
+    bool is_hurried;   // see phi_io_hurry
 };
 
 // Listens on "HOST:PORT" (numeric host, or localhost; port 0: any free one) or "unix:PATH".
@@ -175,6 +177,14 @@ static inline void phi_io_entropy(phi_io *io, uint8_t *bytes, size_t size)
 static inline uint64_t phi_io_wall_ms(phi_io *io)
 {
     return io->ops->wall_ms(io);
+}
+
+// The next turn does not wait: something was queued that its hooks are to write. What queues calls
+// this, because it cannot know whether it runs inside a turn: an application may send something and
+// then turn its loop.
+static inline void phi_io_hurry(phi_io *io)
+{
+    io->is_hurried = true;
 }
 
 static inline void phi_io_hook(phi_io *io, phi_turn_hook *hook)

@@ -5,7 +5,7 @@
 // descriptor and a small struct.
 //
 // Life     new -> (run | run_once)* -> free
-// Threads  one; phi_uv_wake is [any thread, signal handler]
+// Threads  one; phi_uv_wake and phi_uv_stop are [any thread, signal handler]
 
 #ifndef PHI_IO_UV_H
 #define PHI_IO_UV_H
@@ -28,13 +28,17 @@ void phi_uv_turn(phi_uv *uv, phi_dur wait);
 
 // Turns until phi_uv_stop. What was queued is written before it returns.
 void phi_uv_run(phi_uv *uv);
+
+// Ends phi_uv_run, or a waiting phi_uv_turn. When neither runs, the next phi_uv_run makes one turn
+// without waiting and returns. [any thread, signal handler]
 void phi_uv_stop(phi_uv *uv);
 
 // Ends a wait. [any thread, signal handler]
 void phi_uv_wake(phi_uv *uv);
 
 // For somebody else's loop: poll this descriptor for reading, at most so long, then call
-// phi_uv_turn with zero. Read anew before every poll.
+// phi_uv_turn with zero. Read anew before every poll. The deadline is io->now or earlier after
+// phi_io_hurry.
 int phi_uv_fd(const phi_uv *uv);
 phi_time phi_uv_deadline(const phi_uv *uv);
 
