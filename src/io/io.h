@@ -8,10 +8,10 @@
 // thread.
 //
 // A turn    1. wait for events, at most until phi_timers_next; not at all after phi_io_hurry
-//           2. read the clock once into io->now
+//           2. set is_turning, read the clock once into io->now
 //           3. run stream events and due timers
 //           4. clear is_hurried, then call every turn hook: what was queued in this turn is
-//              written now, once per stream
+//              written now, once per stream; clear is_turning
 //
 // Streams   A stream that was opened ends in exactly one `on_closed`, after which its memory is
 //           gone. Callbacks are never run from inside the call that caused them. Inside a callback
@@ -77,6 +77,7 @@ typedef struct phi_io_ops {
     bool (*stream_is_local)(const phi_stream *stream);
     void (*entropy)(phi_io *io, uint8_t *bytes, size_t size);
     uint64_t (*wall_ms)(phi_io *io);
+    void (*read_clock)(phi_io *io); // into io->now
 } phi_io_ops;
 
 // Embedded, as first member, in each implementation.
@@ -87,6 +88,7 @@ struct phi_io {
     phi_timers timers; // of everybody on this loop
     phi_list hooks;    // phi_turn_hook
     bool is_hurried;   // see phi_io_hurry
+    bool is_turning;   // callbacks and hooks are running
 };
 
 // Listens on "HOST:PORT" (numeric host, or localhost; port 0: any free one) or "unix:PATH".
@@ -177,6 +179,16 @@ static inline void phi_io_entropy(phi_io *io, uint8_t *bytes, size_t size)
 static inline uint64_t phi_io_wall_ms(phi_io *io)
 {
     return io->ops->wall_ms(io);
+}
+
+// For what an application may call between turns, long after the last one: then the clock is read
+// anew. Inside a turn, io->now.
+static inline phi_time phi_io_now(phi_io *io)
+{
+    if (!io->is_turning) {
+        io->ops->read_clock(io);
+    }
+    return io->now;
 }
 
 // The next turn does not wait: something was queued that its hooks are to write. What queues calls
