@@ -20,7 +20,8 @@ typedef struct phi_transport phi_transport;
 typedef struct phi_transport_events {
     // Everything but PHI_LINK_EVENT_NONE.
     void (*on_event)(phi_transport *transport, const phi_link_event *event);
-    // After phi_transport_begin failed for want of room: at least half of the buffer is free again.
+    // After phi_transport_begin failed for want of room, or phi_transport_want_room: at least half
+    // of the buffer is free again.
     void (*on_room)(phi_transport *transport);
     void (*on_gone)(phi_transport *transport);
 } phi_transport_events;
@@ -66,6 +67,13 @@ PHI_MUST_CHECK ph_err phi_transport_connect(phi_transport *t, phi_transports *gr
 // Room for a packet; NULL when full, and then on_room follows once there is room.
 uint8_t *phi_transport_begin(phi_transport *t, size_t payload_max);
 void phi_transport_commit(phi_transport *t, phi_command command, size_t payload_size);
+
+// For an owner that leaves part of the buffer to others and stops before begin fails: on_room follows
+// once at least half of the buffer is free. To be called only while less than that is.
+static inline void phi_transport_want_room(phi_transport *t)
+{
+    t->wants_room = true;
+}
 
 // These go to the link and see to it that what they queue is flushed and what they cause is
 // reported (in this turn, not from inside the call).
