@@ -80,7 +80,7 @@ typedef struct phi_link_event {
     union {
         const phi_join *join;       // valid until the next call on the link
         const phi_welcome *welcome; // same
-        phi_packet packet;          // same
+        phi_packet packet;          // valid until the next phi_link_next; sending does not touch it
         phi_link_end end;
     };
 } phi_link_event;
@@ -140,8 +140,9 @@ void phi_link_welcome(phi_link *link, const phi_welcome *welcome, phi_time now);
 // the code's own.
 void phi_link_bye(phi_link *link, phi_bye_code code, uint32_t retry_after_ms, const char *text);
 
-// The connection below is gone: CLOSED follows.
-void phi_link_lost(phi_link *link, ph_err reason);
+// The connection below is gone: CLOSED follows, with `why` ("Connection refused"; may be NULL) as
+// its text.
+void phi_link_lost(phi_link *link, ph_err reason, const char *why);
 
 // Asks for a sign of life now, unless an ask is out.
 void phi_link_probe(phi_link *link, phi_time now);

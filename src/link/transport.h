@@ -84,7 +84,8 @@ void phi_transport_probe(phi_transport *t);
 
 // Ends it at once and for good: what is queued (a bye, perhaps) is written as far as the stream
 // takes it without waiting, the stream is closed, no event follows, and the memory is the owner's
-// when this returns. Accepts a transport that is gone already. Not from inside its on_event.
+// when this returns. Accepts a zeroed transport, and one that is gone already. Not from inside its
+// on_event.
 void phi_transport_drop(phi_transport *t);
 
 // Reads nothing while paused.

@@ -52,6 +52,10 @@ static inline size_t phi_message_size(const phi_message *m)
 // 65,535: asserted.
 void phi_message_encode(uint8_t *room, const phi_message *message);
 
+// Only what stands in front of headers and body, whose sizes it takes from *message: for a sender
+// that has them in pieces. Returns where the headers go.
+uint8_t *phi_message_encode_head(uint8_t *room, const phi_message *message);
+
 // Headers: name str8 | length u16 | value.
 typedef struct phi_header {
     phi_bytes name;
