@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/compiler.h"
+
 // Borrowed view; never freed by the receiver.
 typedef struct phi_bytes {
     const uint8_t *data;
@@ -56,14 +58,14 @@ static inline uint32_t phi_get_u32(const uint8_t *p)
 {
     uint32_t v;
     memcpy(&v, p, sizeof v);
-    return __builtin_bswap32(v);
+    return PHI_BIG_U32(v);
 }
 
 static inline uint64_t phi_get_u64(const uint8_t *p)
 {
     uint64_t v;
     memcpy(&v, p, sizeof v);
-    return __builtin_bswap64(v);
+    return PHI_BIG_U64(v);
 }
 
 static inline void phi_put_u16(uint8_t *p, uint16_t v)
@@ -74,13 +76,13 @@ static inline void phi_put_u16(uint8_t *p, uint16_t v)
 
 static inline void phi_put_u32(uint8_t *p, uint32_t v)
 {
-    v = __builtin_bswap32(v);
+    v = PHI_BIG_U32(v);
     memcpy(p, &v, sizeof v);
 }
 
 static inline void phi_put_u64(uint8_t *p, uint64_t v)
 {
-    v = __builtin_bswap64(v);
+    v = PHI_BIG_U64(v);
     memcpy(p, &v, sizeof v);
 }
 

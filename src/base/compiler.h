@@ -17,4 +17,15 @@
 
 #define PHI_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+// Between this machine's byte order and a named one, either way.
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define PHI_BIG_U32(x) __builtin_bswap32(x)
+#define PHI_BIG_U64(x) __builtin_bswap64(x)
+#define PHI_LITTLE_U64(x) (x)
+#else
+#define PHI_BIG_U32(x) (x)
+#define PHI_BIG_U64(x) (x)
+#define PHI_LITTLE_U64(x) __builtin_bswap64(x)
+#endif
+
 #endif // PHI_BASE_COMPILER_H

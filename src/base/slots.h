@@ -6,6 +6,9 @@
 // A handle is generation << 32 | index. Objects never move (they stand in chunks), so pointers to
 // them stay good until they are given back. Iteration is by index: the same in every run.
 //
+// The generation of a slot comes round after 2^32 uses of it: a number that old may hit again. Who
+// gives handles to peers checks, too, that what they name is theirs.
+//
 // Life     init -> (take, find, give)* -> fini
 // Limits   count_max objects; beyond it phi_slots_take returns NULL
 // Threads  none
@@ -13,6 +16,7 @@
 #ifndef PHI_BASE_SLOTS_H
 #define PHI_BASE_SLOTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/alloc.h"
@@ -32,17 +36,44 @@ typedef struct phi_slots {
 
 #define PHI_SLOTS_CHUNK 256u
 
+// In front of each object, which it keeps aligned for every type.
+typedef struct phi_slot_head {
+    _Alignas(16) uint32_t live; // the generation while in use, else 0
+    uint32_t generation;        // of the last use
+    uint32_t free_next;         // index + 1 on the free list; 0 none
+} phi_slot_head;
+
 void phi_slots_init(phi_slots *slots, const phi_alloc *alloc, size_t object_size,
                     uint32_t count_max);
 
 // Objects in use are forgotten, not finished.
 void phi_slots_fini(phi_slots *slots);
 
+static inline uint32_t phi_slots_index(uint64_t handle)
+{
+    return (uint32_t)handle;
+}
+
+// Of an index below `high`.
+static inline phi_slot_head *phi_slots_head(const phi_slots *slots, uint32_t index)
+{
+    uint8_t *chunk = slots->chunks[index / PHI_SLOTS_CHUNK];
+    return (phi_slot_head *)(void *)(chunk + (size_t)(index % PHI_SLOTS_CHUNK) * slots->stride);
+}
+
+// NULL when the handle is no longer, or never was, good. Any number may be asked for.
+static inline void *phi_slots_find(const phi_slots *slots, uint64_t handle)
+{
+    uint32_t generation = (uint32_t)(handle >> 32);
+    if (phi_slots_index(handle) >= slots->high || generation == 0) {
+        return NULL;
+    }
+    phi_slot_head *head = phi_slots_head(slots, phi_slots_index(handle));
+    return head->live == generation ? head + 1 : NULL;
+}
+
 // A zeroed object and its handle (never 0); NULL when count_max are in use or there is no memory.
 void *phi_slots_take(phi_slots *slots, uint64_t *handle);
-
-// NULL when the handle is no longer, or never was, good.
-void *phi_slots_find(const phi_slots *slots, uint64_t handle);
 
 // Its handle ends here. Asserts that it was good.
 void phi_slots_give(phi_slots *slots, uint64_t handle);
@@ -50,10 +81,5 @@ void phi_slots_give(phi_slots *slots, uint64_t handle);
 // The object in use with the lowest index that is at least *index, which is then set to its index;
 // NULL when there is none.
 void *phi_slots_next(const phi_slots *slots, uint32_t *index, uint64_t *handle);
-
-static inline uint32_t phi_slots_index(uint64_t handle)
-{
-    return (uint32_t)handle;
-}
 
 #endif // PHI_BASE_SLOTS_H

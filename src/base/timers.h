@@ -5,8 +5,9 @@
 //
 // One call deadline is set and cleared per call, a million times a second; so both are O(1) and
 // touch two list nodes. A tick is one millisecond; a timer fires at the first tick that is not
-// before its time: never early, at most 1 ms late. Timers of the same tick fire in the order in
-// which they were set, so that a simulated run repeats.
+// before its time: never early, at most 1 ms late. Timers fire by tick, those of the same tick in
+// the order in which they were set, so that a simulated run repeats; a time that has passed when it
+// is set counts as the current tick.
 //
 // Threads  none: one per loop
 
@@ -34,7 +35,8 @@ typedef struct phi_timers {
     size_t count;
     uint64_t occupied[PHI_TIMERS_LEVELS]; // bit n: slot n of that level is not empty
     phi_list slots[PHI_TIMERS_LEVELS][PHI_TIMERS_SLOTS];
-    phi_list due; // collected first, fired second: a callback cannot disturb the scan
+    phi_list passed; // set for a time that had passed: due at the next run, before all others
+    phi_list due;    // collected first, fired second: a callback cannot disturb the scan
 } phi_timers;
 
 void phi_timers_init(phi_timers *timers, phi_time now);

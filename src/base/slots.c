@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// base/slots.c - taking and giving back: chunks that never move, and a free list through the heads
+// (last given, first taken: its memory is still in the cache).
+
+#include "base/slots.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+#define CHUNKS_FIRST 4u
+
+void phi_slots_init(phi_slots *slots, const phi_alloc *alloc, size_t object_size,
+                    uint32_t count_max)
+{
+    PH_ASSERT(slots != NULL);
+    PH_ASSERT(alloc != NULL);
+    PH_ASSERT(object_size > 0);
+    PH_ASSERT(object_size < UINT32_MAX / PHI_SLOTS_CHUNK / 2); // a chunk's size fits 32 bits
+    uint32_t align = (uint32_t)sizeof(phi_slot_head);
+    *slots = (phi_slots){
+        .alloc = alloc,
+        .object_size = (uint32_t)object_size,
+        .stride = (align + (uint32_t)object_size + align - 1) / align * align,
+        .count_max = count_max,
+    };
+}
+
+void phi_slots_fini(phi_slots *slots)
+{
+    PH_ASSERT(slots != NULL);
+    for (uint32_t i = 0; i < slots->chunk_count; i++) {
+        phi_give(slots->alloc, slots->chunks[i], (size_t)slots->stride * PHI_SLOTS_CHUNK);
+    }
+    if (slots->chunks != NULL) {
+        phi_give(slots->alloc, slots->chunks, slots->chunk_capacity * sizeof slots->chunks[0]);
+    }
+    *slots = (phi_slots){ .alloc = slots->alloc };
+}
+
+static bool add_chunk(phi_slots *slots)
+{
+    if (slots->chunk_count == slots->chunk_capacity) {
+        uint32_t capacity = slots->chunk_capacity == 0 ? CHUNKS_FIRST : slots->chunk_capacity * 2;
+        uint8_t **chunks = phi_take(slots->alloc, capacity * sizeof chunks[0]);
+        if (chunks == NULL) {
+            return false;
+        }
+        if (slots->chunks != NULL) {
+            memcpy(chunks, slots->chunks, slots->chunk_count * sizeof chunks[0]);
+            phi_give(slots->alloc, slots->chunks, slots->chunk_capacity * sizeof chunks[0]);
+        }
+        slots->chunks = chunks;
+        slots->chunk_capacity = capacity;
+    }
+    // Not zeroed: heads are when their index is first used, objects whenever they are taken.
+    uint8_t *chunk = phi_take(slots->alloc, (size_t)slots->stride * PHI_SLOTS_CHUNK);
+    if (chunk == NULL) {
+        return false;
+    }
+    slots->chunks[slots->chunk_count++] = chunk;
+    return true;
+}
+
+void *phi_slots_take(phi_slots *slots, uint64_t *handle)
+{
+    PH_ASSERT(handle != NULL);
+    PH_ASSERT(slots->stride > 0); // was initialised
+    if (slots->count >= slots->count_max) {
+        return NULL;
+    }
+
+    phi_slot_head *head;
+    uint32_t index;
+    if (slots->free_first != 0) {
+        index = slots->free_first - 1;
+        head = phi_slots_head(slots, index);
+        slots->free_first = head->free_next;
+    } else {
+        index = slots->high;
+        if (index / PHI_SLOTS_CHUNK == slots->chunk_count && !add_chunk(slots)) {
+            return NULL;
+        }
+        head = phi_slots_head(slots, index);
+        *head = (phi_slot_head){ 0 };
+        slots->high++;
+    }
+
+    head->generation++;
+    if (head->generation == 0) { // after 2^32 uses of this slot; 0 never names an object
+        head->generation = 1;
+    }
+    head->live = head->generation;
+    head->free_next = 0;
+    slots->count++;
+    *handle = (uint64_t)head->generation << 32 | index;
+    return memset(head + 1, 0, slots->object_size);
+}
+
+void phi_slots_give(phi_slots *slots, uint64_t handle)
+{
+    PH_ASSERT(phi_slots_find(slots, handle) != NULL);
+    PH_ASSERT(slots->count > 0);
+    phi_slot_head *head = phi_slots_head(slots, phi_slots_index(handle));
+    head->live = 0;
+    head->free_next = slots->free_first;
+    slots->free_first = phi_slots_index(handle) + 1;
+    slots->count--;
+}
+
+void *phi_slots_next(const phi_slots *slots, uint32_t *index, uint64_t *handle)
+{
+    PH_ASSERT(index != NULL);
+    PH_ASSERT(handle != NULL);
+    for (uint32_t i = *index; i < slots->high; i++) {
+        phi_slot_head *head = phi_slots_head(slots, i);
+        if (head->live != 0) {
+            *index = i;
+            *handle = (uint64_t)head->live << 32 | i;
+            return head + 1;
+        }
+    }
+    return NULL;
+}
