@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// bench/rr.c - clock, record and options of the request/reply benchmarks.
+
+#include "bench/rr.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RR_PER_SECOND_MAX 12000000.0 // round trips a second that the record has room for
+
+static double number_or_exit(const char *option, const char *text)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || value < 0) {
+        fprintf(stderr, "%s: '%s' is not a number\n", option, text);
+        exit(2);
+    }
+    return value;
+}
+
+rr_options rr_options_parse(int argc, char **argv)
+{
+    rr_options o = { .target = "",
+                     .name = "echo",
+                     .in_flight = 1,
+                     .payload = 128,
+                     .seconds = 1,
+                     .warm_seconds = 0.2 };
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const char *key = argv[i];
+        const char *value = argv[i + 1];
+        if (strcmp(key, "--target") == 0) {
+            o.target = value;
+        } else if (strcmp(key, "--name") == 0) {
+            o.name = value;
+        } else if (strcmp(key, "--in-flight") == 0) {
+            o.in_flight = (uint32_t)number_or_exit(key, value);
+        } else if (strcmp(key, "--payload") == 0) {
+            o.payload = (uint32_t)number_or_exit(key, value);
+        } else if (strcmp(key, "--seconds") == 0) {
+            o.seconds = number_or_exit(key, value);
+        } else if (strcmp(key, "--warm") == 0) {
+            o.warm_seconds = number_or_exit(key, value);
+        } else if (strcmp(key, "--role") != 0) {
+            fprintf(stderr, "unknown option %s\n", key);
+            exit(2);
+        }
+    }
+    if (o.in_flight == 0 || o.payload < 8) {
+        fprintf(stderr, "--in-flight is at least 1, --payload at least 8\n");
+        exit(2);
+    }
+    return o;
+}
+
+uint64_t rr_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void rr_record_start(rr_record *record, const rr_options *options)
+{
+    *record = (rr_record){ .start_ns = rr_now_ns() };
+    record->measure_ns = record->start_ns + (uint64_t)(options->warm_seconds * 1e9);
+    record->end_ns = record->measure_ns + (uint64_t)(options->seconds * 1e9);
+    record->capacity = (uint64_t)(options->seconds * RR_PER_SECOND_MAX) + 1;
+    record->round_trip_ns = malloc(record->capacity * sizeof *record->round_trip_ns);
+    if (record->round_trip_ns == NULL) {
+        fprintf(stderr, "no memory for the record of round trips\n");
+        exit(1);
+    }
+}
+
+bool rr_record_add(rr_record *record, uint64_t sent_ns, uint64_t now_ns)
+{
+    if (now_ns >= record->measure_ns && now_ns < record->end_ns &&
+        record->count < record->capacity) {
+        uint64_t ns = now_ns - sent_ns;
+        record->round_trip_ns[record->count++] = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+        if (record->count == 1) {
+            record->first_ns = now_ns;
+        }
+        record->last_ns = now_ns;
+    }
+    return now_ns < record->end_ns;
+}
+
+static int compare_u32(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static double percentile_us(const rr_record *record, double part)
+{
+    if (record->count == 0) {
+        return 0;
+    }
+    uint64_t at = (uint64_t)((double)(record->count - 1) * part);
+    return record->round_trip_ns[at] / 1000.0;
+}
+
+void rr_record_print(rr_record *record)
+{
+    qsort(record->round_trip_ns, record->count, sizeof *record->round_trip_ns, compare_u32);
+    double seconds = (double)(record->last_ns - record->first_ns) / 1e9;
+    printf("{\"p50_us\": %.3f, \"p99_us\": %.3f, \"per_second\": %.0f, \"count\": %llu}\n",
+           percentile_us(record, 0.50), percentile_us(record, 0.99),
+           seconds > 0 ? (double)(record->count - 1) / seconds : 0,
+           (unsigned long long)record->count);
+    free(record->round_trip_ns);
+    record->round_trip_ns = NULL;
+}
