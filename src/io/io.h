@@ -199,6 +199,17 @@ static inline void phi_io_hurry(phi_io *io)
     io->is_hurried = true;
 }
 
+// ---- for implementations
+
+// Everything but `ops` is made; `now` is the first reading of the clock.
+void phi_io_init(phi_io *io, const phi_io_ops *ops, const phi_alloc *alloc, phi_time now);
+
+// Step 4 of a turn, in the order in which the hooks were added. A hook may remove any hook; one
+// added meanwhile is called in the next turn.
+void phi_io_run_hooks(phi_io *io);
+
+// ---- for owners of hooks
+
 static inline void phi_io_hook(phi_io *io, phi_turn_hook *hook)
 {
     phi_list_append(&io->hooks, &hook->node);
