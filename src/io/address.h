@@ -13,38 +13,38 @@
 #include "base/diag.h"
 #include "io/io.h"
 
-typedef enum phi_address_kind {
-    PHI_ADDRESS_IP4 = 1, // the first 4 bytes of `host`
-    PHI_ADDRESS_IP6,     // all of them
-    PHI_ADDRESS_NAME,    // `name`, to be looked up; "localhost" among them
-    PHI_ADDRESS_UNIX,    // `name` is the path of the socket
-} phi_address_kind;
+typedef enum phi_endpoint_kind {
+    PHI_ENDPOINT_IP4 = 1, // the first 4 bytes of `host`
+    PHI_ENDPOINT_IP6,     // all of them
+    PHI_ENDPOINT_NAME,    // `name`, to be looked up; "localhost" among them
+    PHI_ENDPOINT_UNIX,    // `name` is the path of the socket
+} phi_endpoint_kind;
 
-#define PHI_ADDRESS_PATH_MAX 107 // bytes; what the kernel takes
-#define PHI_ADDRESS_NAME_MAX 107 // bytes; so that every address fits PHI_ADDRESS_TEXT_MAX
+#define PHI_ENDPOINT_PATH_MAX 107 // bytes; what the kernel takes
+#define PHI_ENDPOINT_NAME_MAX 107 // bytes; so that every address fits PHI_ADDRESS_TEXT_MAX
 
-typedef struct phi_address {
-    phi_address_kind kind;
-    uint16_t port; // 0 with PHI_ADDRESS_UNIX
+typedef struct phi_endpoint {
+    phi_endpoint_kind kind;
+    uint16_t port; // 0 with PHI_ENDPOINT_UNIX
     uint8_t host[16];
-    char name[PHI_ADDRESS_PATH_MAX + 1];
-} phi_address;
+    char name[PHI_ENDPOINT_PATH_MAX + 1];
+} phi_endpoint;
 
 // PH_EINVAL   it does not parse; *diag says what was expected
-PHI_MUST_CHECK ph_err phi_address_parse(const char *text, phi_address *out, phi_diag *diag);
+PHI_MUST_CHECK ph_err phi_endpoint_parse(const char *text, phi_endpoint *out, phi_diag *diag);
 
-// As phi_address_parse reads it.
-void phi_address_format(const phi_address *address, char text[PHI_ADDRESS_TEXT_MAX]);
+// As phi_endpoint_parse reads it.
+void phi_endpoint_format(const phi_endpoint *endpoint, char text[PHI_ADDRESS_TEXT_MAX]);
 
 // "localhost", whatever its letters' case.
-bool phi_address_is_localhost(const phi_address *address);
+bool phi_endpoint_is_localhost(const phi_endpoint *endpoint);
 
 // Loopback, localhost or a Unix socket: nobody outside of this machine can reach it. False for what
 // does not parse, and for every other name, wherever it may lead.
-bool phi_address_is_local(const char *text);
+bool phi_endpoint_is_local(const char *text);
 
 // The same for a numeric one.
-bool phi_address_ip4_is_loopback(const uint8_t host[4]);
-bool phi_address_ip6_is_loopback(const uint8_t host[16]);
+bool phi_endpoint_ip4_is_loopback(const uint8_t host[4]);
+bool phi_endpoint_ip6_is_loopback(const uint8_t host[16]);
 
 #endif // PHI_IO_ADDRESS_H
