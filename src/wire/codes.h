@@ -17,7 +17,7 @@ typedef enum phi_command {
 } phi_command;
 
 typedef enum phi_bye_code {
-#define PHI_BYE(name, code, text) PHI_BYE_##name = (code),
+#define PHI_BYE(name, code, label, text) PHI_BYE_##name = (code),
 #include "wire/codes.def"
 #undef PHI_BYE
     PHI_BYE_COUNT
@@ -25,7 +25,7 @@ typedef enum phi_bye_code {
 
 // Why somebody went offline: P-47.
 typedef enum phi_why {
-#define PHI_WHY(name, code, text) PHI_WHY_##name = (code),
+#define PHI_WHY(name, code, label) PHI_WHY_##name = (code),
 #include "wire/codes.def"
 #undef PHI_WHY
     PHI_WHY_COUNT

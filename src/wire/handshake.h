@@ -17,23 +17,12 @@
 #include "wire/presence.h"
 
 #define PHI_JOIN_TOKEN_BYTES_MAX 4096u
-#define PHI_METADATA_COUNT_MAX 32u
-#define PHI_METADATA_KEY_BYTES_MAX 64u
-#define PHI_METADATA_VALUE_BYTES_MAX 1024u
-#define PHI_SOFTWARE_BYTES_MAX 64u
 
 typedef enum phi_handshake_kind {
     PHI_HANDSHAKE_HELLO = 1,
     PHI_HANDSHAKE_JOIN = 2,
     PHI_HANDSHAKE_WELCOME = 3,
 } phi_handshake_kind;
-
-typedef enum phi_client_type {
-    PHI_TYPE_CLIENT = 1,
-    PHI_TYPE_GATEWAY = 2,
-    PHI_TYPE_DISCOVERY = 3,
-    PHI_TYPE_CENTER = 4,
-} phi_client_type;
 
 // The key material of both directions in suite paper.
 typedef struct phi_keys {
@@ -48,16 +37,12 @@ typedef struct phi_hello {
     phi_suite suite; // may be 3 or above after decoding: a suite that is not spoken here
     phi_bytes domain;
     phi_keys keys; // in suite paper only
+    // 0: the center did not say
     uint32_t heartbeat_idle_ms;
     uint32_t heartbeat_grace_ms;
     uint32_t packet_bytes_max;
     uint32_t calls_max;
 } phi_hello;
-
-typedef struct phi_metadata {
-    phi_bytes key;
-    phi_bytes value;
-} phi_metadata;
 
 typedef struct phi_join {
     uint16_t version;
@@ -83,12 +68,14 @@ typedef struct phi_welcome {
 // The kind, which is 1 to 3, or 0 when the payload is empty or the kind unknown.
 uint8_t phi_handshake_peek(phi_bytes payload);
 
-// Names in a decoded JOIN are *not* judged (P-38 has a bye of its own); their fields may be any
-// bytes up to 255.
+// Of a HELLO or JOIN with a version other than PHI_PROTOCOL_VERSION only the version is judged,
+// and the rest of *out is zero: its form may have changed. Names in a decoded JOIN are *not*
+// judged (P-38 has a bye of its own); their fields may be any bytes up to 255.
 PHI_MUST_CHECK ph_err phi_hello_decode(phi_bytes payload, phi_hello *out);
 PHI_MUST_CHECK ph_err phi_join_decode(phi_bytes payload, phi_join *out);
 PHI_MUST_CHECK ph_err phi_welcome_decode(phi_bytes payload, phi_welcome *out);
 
+// Asserts the limits that the decoders judge, names excepted.
 void phi_hello_encode(phi_writer *w, const phi_hello *hello);
 void phi_join_encode(phi_writer *w, const phi_join *join);
 void phi_welcome_encode(phi_writer *w, const phi_welcome *welcome);

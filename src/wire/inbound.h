@@ -3,10 +3,11 @@
 // wire/inbound.h - one direction of a link as received: bytes in, packets out. Deciphers in place,
 // cuts, checks.
 //
-// Bytes are attached with phi_inbound_receive and taken out packet by packet with phi_inbound_next,
-// until that says MORE; what is then left of the chunk (the beginning of a packet) has been copied,
-// and the chunk may be reused. Because deciphering happens packet-wise between the calls, the suite
-// may change in the middle of a chunk, as it does behind HELLO.
+// Bytes are attached with phi_inbound_receive and taken out packet by packet with
+// phi_inbound_next, until that says MORE; what is then left of the chunk (the beginning of a
+// packet) has been copied, and the chunk may be reused. Nothing behind a packet is looked at
+// before that packet was returned and the next is asked for, so the suite may change in the middle
+// of a chunk, as it does behind HELLO. It changes once: suite paper is never left (P-21).
 //
 // Life     init -> (receive -> next*)* -> fini
 // Limits   bytes_max for one packet; memory is held only for bytes that came (P-13)

@@ -39,7 +39,7 @@ typedef struct phi_message {
 
 // Total and bounded; views point into the payload. Only the form is judged: kinds 1 to 7, no
 // unknown flag, zero bytes zero, lengths inside the payload, `call` 0 in an event and not 0
-// elsewhere.
+// elsewhere, `turn` 0 except in the reserved kinds that will have one.
 PHI_MUST_CHECK ph_err phi_message_decode(phi_bytes payload, phi_message *out);
 
 static inline size_t phi_message_size(const phi_message *m)
@@ -48,8 +48,8 @@ static inline size_t phi_message_size(const phi_message *m)
            m->body.size;
 }
 
-// `room` has phi_message_size bytes. to, from and method are at most 255 bytes, headers at most
-// 65,535: asserted.
+// `room` has phi_message_size bytes. Asserts the form that the decoder judges, and that to, from
+// and method are at most 255 bytes and headers at most 65,535.
 void phi_message_encode(uint8_t *room, const phi_message *message);
 
 // Only what stands in front of headers and body, whose sizes it takes from *message: for a sender

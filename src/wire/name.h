@@ -13,6 +13,9 @@
 
 bool phi_name_is_valid(phi_bytes name);
 
+// account@domain, both valid names.
+bool phi_id_is_valid(phi_bytes id);
+
 typedef enum phi_address_form {
     PHI_ADDRESS_NONE,      // empty
     PHI_ADDRESS_ACCOUNT,   // account, or account@domain

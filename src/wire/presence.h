@@ -10,6 +10,14 @@
 
 #include "base/bytes.h"
 #include "base/compiler.h"
+#include "wire/fields.h"
+
+typedef enum phi_client_type {
+    PHI_TYPE_CLIENT = 1,
+    PHI_TYPE_GATEWAY = 2,
+    PHI_TYPE_DISCOVERY = 3,
+    PHI_TYPE_CENTER = 4,
+} phi_client_type;
 
 typedef enum phi_what {
     PHI_WHAT_ONLINE = 1,
@@ -27,6 +35,25 @@ typedef enum phi_state {
 
 #define PHI_PAGE_FIRST 1u
 #define PHI_PAGE_LAST 2u
+
+#define PHI_METADATA_COUNT_MAX 32u
+#define PHI_METADATA_KEY_BYTES_MAX 64u
+#define PHI_METADATA_VALUE_BYTES_MAX 1024u
+#define PHI_SOFTWARE_BYTES_MAX 64u
+
+// What a client says about itself, in JOIN and in its entry: `key str8`, then the value.
+typedef struct phi_metadata {
+    phi_bytes key;
+    phi_bytes value;
+} phi_metadata;
+
+// Tags of the fields of an entry.
+typedef enum phi_entry_tag {
+    PHI_ENTRY_SOFTWARE = 1,
+    PHI_ENTRY_WEIGHT = 2,
+    PHI_ENTRY_METADATA = 3,
+    PHI_ENTRY_ROUND_TRIP = 4,
+} phi_entry_tag;
 
 // One line of the table, or one change of it. Encoded size is at most PHI_ENTRY_BYTES_MAX.
 typedef struct phi_entry {
@@ -46,12 +73,14 @@ typedef struct phi_entry_detail {
     phi_bytes software;
     uint16_t weight;        // 0 absent
     uint32_t round_trip_us; // 0 absent
-    size_t metadata_count;  // keys and values are read by phi_field_next
+    size_t metadata_count;  // keys and values: phi_field_next and phi_metadata_decode
 } phi_entry_detail;
 
 #define PHI_ENTRY_FIXED_BYTES 22u // up to and with the revision
-// The largest entry a JOIN of at most 8 KiB can lead to.
-#define PHI_ENTRY_BYTES_MAX 8192u
+// No JOIN of at most 8 KiB (P-12) leads to a larger entry: what the entry adds to the fields it
+// takes over from JOIN (its fixed part, an id, weight and round trip) is shorter than the 256
+// bytes here.
+#define PHI_ENTRY_BYTES_MAX (8192u + 256u)
 
 typedef struct phi_page {
     uint64_t epoch;
@@ -82,7 +111,9 @@ typedef struct phi_presence_ask {
     uint64_t last_revision;
 } phi_presence_ask;
 
-// Takes one entry from `r`. False at its end and, with r->failed, when it is malformed.
+// Takes one entry from `r`. False at its end and, with r->failed, when it is malformed: id and
+// service are valid names (P-38), `what` is one of those known, and phi_entry_detail_decode accepts
+// the fields. Type, state and reason may be numbers that this version does not know.
 bool phi_entry_decode(phi_reader *r, phi_entry *out);
 void phi_entry_encode(phi_writer *w, const phi_entry *entry);
 PHI_MUST_CHECK ph_err phi_entry_detail_decode(phi_bytes fields, phi_entry_detail *out);
@@ -91,10 +122,23 @@ PHI_MUST_CHECK ph_err phi_entry_detail_decode(phi_bytes fields, phi_entry_detail
 // entries and does not fail.
 PHI_MUST_CHECK ph_err phi_page_decode(phi_bytes payload, phi_page *out);
 PHI_MUST_CHECK ph_err phi_status_decode(phi_bytes payload, phi_status *out);
+
+// Heads and the bytes of `entries`.
 void phi_page_encode(phi_writer *w, const phi_page *page);
 void phi_status_encode(phi_writer *w, const phi_status *status);
 
+// The value of a metadata field. False when key or value are longer than they may be, or the key is
+// empty.
+bool phi_metadata_decode(phi_bytes value, phi_metadata *out);
+void phi_write_metadata(phi_writer *w, uint8_t tag, const phi_metadata *metadata);
+
+// The names in an ask are not judged: one that breaks the rules fits nobody.
 PHI_MUST_CHECK ph_err phi_presence_ask_decode(phi_bytes payload, phi_presence_ask *out);
 void phi_presence_ask_encode(phi_writer *w, const phi_presence_ask *ask);
+
+// The ask as part of JOIN, whose tags lie `tag_base` above those of P-42. False when the field is
+// malformed; tags that are none of the ask's are not for these functions.
+bool phi_presence_ask_field(phi_presence_ask *ask, const phi_field *field, uint8_t tag_base);
+void phi_presence_ask_write(phi_writer *w, const phi_presence_ask *ask, uint8_t tag_base);
 
 #endif // PHI_WIRE_PRESENCE_H

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// wire/inbound.c - cuts a received stream into packets, in place where it can.
+//
+// Design notes
+//
+// A packet that lies whole in the chunk is returned where it lies. One that straddles the end of a
+// chunk is put together in `partial`: its beginning is copied there when the chunk ends, and of
+// the following chunks just the bytes it lacks. So every byte is copied at most once (growing
+// aside), and nothing behind a packet is touched before the packet was handed out: its handling
+// may change the suite (HELLO) or the largest length (JOIN).
+//
+// In suite paper the rest of a chunk is deciphered in one go, when first looked at. This runs
+// ahead of the packets, which is harmless because no later packet can change the suite again
+// (P-21); bytes that complete `partial` are deciphered by themselves.
+//
+// Whatever the cutting, a decision about a packet is made from the same bytes in the same order:
+// its length as soon as four of its bytes are there, and so on (P-2).
+//
+// Invariants: deciphered <= chunk.size, and 0 outside suite paper; partial_used is 0 or the size of
+// `partial`; `partial` never holds more than one packet.
+//
+// Clauses: P-2, P-3, P-11 to P-13, P-21, P-24.
+
+#include "wire/inbound.h"
+
+#include "base/assert.h"
+
+#define LENGTH_BYTES 4u
+
+static phi_inbound_result inbound_complete(phi_inbound *in, phi_packet *packet);
+static phi_inbound_result inbound_deliver(phi_inbound *in, phi_bytes raw, phi_packet *packet);
+static phi_inbound_result inbound_keep_rest(phi_inbound *in);
+static bool inbound_move(phi_inbound *in, size_t count);
+static void inbound_decipher(phi_inbound *in, size_t count);
+
+void phi_inbound_init(phi_inbound *in, const phi_alloc *alloc, uint32_t bytes_max)
+{
+    PH_ASSERT(alloc != NULL);
+    PH_ASSERT(bytes_max >= PHI_PACKET_HEAD_CHECKED);
+    PH_ASSERT(bytes_max <= PHI_PACKET_BYTES_MAX);
+
+    *in = (phi_inbound){ .suite = PHI_SUITE_PLAIN, .bytes_max = bytes_max };
+    phi_buf_init(&in->partial, alloc, PHI_PACKET_BYTES_MAX);
+}
+
+void phi_inbound_fini(phi_inbound *in)
+{
+    phi_cipher_fini(&in->cipher);
+    phi_buf_fini(&in->partial);
+    in->chunk = (phi_span){ NULL, 0 };
+    in->deciphered = 0;
+    in->partial_used = 0;
+}
+
+ph_err phi_inbound_suite(phi_inbound *in, phi_suite suite, const uint8_t *key, const uint8_t *iv)
+{
+    PH_ASSERT(suite < PHI_SUITE_COUNT);
+    PH_ASSERT(in->suite != PHI_SUITE_PAPER);
+    PH_ASSERT((key != NULL) == (suite == PHI_SUITE_PAPER));
+    PH_ASSERT((iv != NULL) == (suite == PHI_SUITE_PAPER));
+    // Between packets: what stands in `partial`, if anything, is the packet handed out last.
+    PH_ASSERT(in->partial_used == phi_buf_size(&in->partial));
+
+    if (suite == PHI_SUITE_PAPER) {
+        ph_err rc = phi_cipher_init(&in->cipher, in->partial.alloc, key, iv);
+        if (rc != PH_OK) {
+            return rc;
+        }
+    }
+    in->suite = suite;
+    in->check = (phi_check){ 0 };
+    return PH_OK;
+}
+
+void phi_inbound_receive(phi_inbound *in, phi_span chunk)
+{
+    PH_ASSERT(in->chunk.size == 0);
+    PH_ASSERT(in->deciphered == 0);
+    PH_ASSERT(chunk.data != NULL || chunk.size == 0);
+    in->chunk = chunk;
+}
+
+phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet)
+{
+    PH_ASSERT(packet != NULL);
+    PH_ASSERT(in->bytes_max <= PHI_PACKET_BYTES_MAX);
+
+    if (in->partial_used != 0) {
+        PH_ASSERT(in->partial_used == phi_buf_size(&in->partial));
+        phi_buf_consume(&in->partial, in->partial_used);
+        in->partial_used = 0;
+    }
+    if (phi_buf_size(&in->partial) != 0) {
+        return inbound_complete(in, packet);
+    }
+    if (in->suite == PHI_SUITE_PAPER) {
+        inbound_decipher(in, in->chunk.size);
+    }
+
+    phi_bytes rest = phi_span_view(in->chunk);
+    size_t size = 0;
+    switch (phi_packet_cut(rest, in->suite, in->bytes_max, &size)) {
+    case PHI_CUT_PACKET:
+        PH_ASSERT(size <= in->chunk.size);
+        in->chunk.data += size;
+        in->chunk.size -= size;
+        in->deciphered -= in->suite == PHI_SUITE_PAPER ? size : 0;
+        return inbound_deliver(in, phi_bytes_of(rest.data, size), packet);
+    case PHI_CUT_LENGTH:
+        return PHI_INBOUND_LENGTH;
+    case PHI_CUT_MORE:
+        break;
+    }
+    return inbound_keep_rest(in);
+}
+
+// Goes on with the packet in `partial`: first up to its length, then up to its end.
+static phi_inbound_result inbound_complete(phi_inbound *in, phi_packet *packet)
+{
+    for (;;) {
+        size_t have = phi_buf_size(&in->partial);
+        size_t want = LENGTH_BYTES;
+        if (have >= LENGTH_BYTES) {
+            phi_bytes raw = phi_span_view(phi_buf_view(&in->partial));
+            size_t size = 0;
+            switch (phi_packet_cut(raw, in->suite, in->bytes_max, &size)) {
+            case PHI_CUT_PACKET:
+                PH_ASSERT(size == have);
+                in->partial_used = size;
+                return inbound_deliver(in, raw, packet);
+            case PHI_CUT_LENGTH:
+                return PHI_INBOUND_LENGTH;
+            case PHI_CUT_MORE:
+                break;
+            }
+            want = phi_get_u32(raw.data);
+        }
+        if (in->chunk.size == 0) {
+            return PHI_INBOUND_MORE;
+        }
+        PH_ASSERT(want > have);
+        size_t lacking = want - have;
+        if (!inbound_move(in, lacking < in->chunk.size ? lacking : in->chunk.size)) {
+            return PHI_INBOUND_MEMORY;
+        }
+    }
+}
+
+// The check of a whole packet, and its parts.
+static phi_inbound_result inbound_deliver(phi_inbound *in, phi_bytes raw, phi_packet *packet)
+{
+    size_t head = phi_suite_head(in->suite);
+    PH_ASSERT(raw.size >= head);
+
+    if (phi_suite_is_checked(in->suite)) {
+        uint16_t sum = phi_check_packet(&in->check, raw);
+        if (PHI_UNLIKELY(sum != phi_get_u16(raw.data + 4))) {
+            return PHI_INBOUND_CHECK;
+        }
+    }
+    packet->command = phi_get_u16(raw.data + head - 2);
+    packet->payload = phi_bytes_of(raw.data + head, raw.size - head);
+    return PHI_INBOUND_PACKET;
+}
+
+// The chunk ends within a packet, or at its end: then an idle link keeps no memory.
+static phi_inbound_result inbound_keep_rest(phi_inbound *in)
+{
+    PH_ASSERT(phi_buf_size(&in->partial) == 0);
+    if (in->chunk.size == 0) {
+        phi_buf_release(&in->partial);
+        in->chunk = (phi_span){ NULL, 0 };
+        return PHI_INBOUND_MORE;
+    }
+    return inbound_move(in, in->chunk.size) ? PHI_INBOUND_MORE : PHI_INBOUND_MEMORY;
+}
+
+// `count` bytes from the front of the chunk to the end of `partial`, deciphered.
+static bool inbound_move(phi_inbound *in, size_t count)
+{
+    PH_ASSERT(count <= in->chunk.size);
+    if (in->suite == PHI_SUITE_PAPER) {
+        inbound_decipher(in, count);
+    }
+    if (!phi_buf_append(&in->partial, phi_bytes_of(in->chunk.data, count))) {
+        return false;
+    }
+    in->chunk.data += count;
+    in->chunk.size -= count;
+    in->deciphered -= in->suite == PHI_SUITE_PAPER ? count : 0;
+    return true;
+}
+
+// Sees to it that at least the first `count` bytes of the chunk are deciphered.
+static void inbound_decipher(phi_inbound *in, size_t count)
+{
+    PH_ASSERT(count <= in->chunk.size);
+    if (in->deciphered < count) {
+        phi_cipher_apply(&in->cipher,
+                         (phi_span){ in->chunk.data + in->deciphered, count - in->deciphered });
+        in->deciphered = count;
+    }
+}

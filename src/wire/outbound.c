@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// wire/outbound.c - packets are built where they will be sent from.
+//
+// Design notes
+//
+// The check is made when a packet is committed, because it takes part in the order of packets; the
+// cipher runs once over everything that was committed since the last seal, because the key stream
+// does not care where packets begin and one long run is cheaper than many short ones.
+//
+// Invariants: sealed <= size of `buf`; begun is 0, or more than a head.
+//
+// Clauses: P-10, P-11, P-21, P-23, P-25.
+
+#include "wire/outbound.h"
+
+#include "base/assert.h"
+
+void phi_outbound_init(phi_outbound *out, const phi_alloc *alloc, size_t bytes_max)
+{
+    PH_ASSERT(alloc != NULL);
+    PH_ASSERT(bytes_max >= PHI_PACKET_HEAD_CHECKED);
+
+    *out = (phi_outbound){ .suite = PHI_SUITE_PLAIN };
+    phi_buf_init(&out->buf, alloc, bytes_max);
+}
+
+void phi_outbound_fini(phi_outbound *out)
+{
+    phi_cipher_fini(&out->cipher);
+    phi_buf_fini(&out->buf);
+    out->sealed = 0;
+    out->begun = 0;
+}
+
+ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key, const uint8_t *iv)
+{
+    PH_ASSERT(suite < PHI_SUITE_COUNT);
+    PH_ASSERT(out->suite != PHI_SUITE_PAPER);
+    PH_ASSERT((key != NULL) == (suite == PHI_SUITE_PAPER));
+    PH_ASSERT((iv != NULL) == (suite == PHI_SUITE_PAPER));
+
+    if (suite == PHI_SUITE_PAPER) {
+        ph_err rc = phi_cipher_init(&out->cipher, out->buf.alloc, key, iv);
+        if (rc != PH_OK) {
+            return rc;
+        }
+    }
+    out->suite = suite;
+    out->check = (phi_check){ 0 };
+    out->sealed = phi_buf_size(&out->buf); // HELLO stays plain
+    out->begun = 0;                        // it had room for another head
+    return PH_OK;
+}
+
+uint8_t *phi_outbound_begin(phi_outbound *out, size_t payload_max)
+{
+    size_t head = phi_suite_head(out->suite);
+    PH_ASSERT(payload_max <= PHI_PACKET_BYTES_MAX - head);
+
+    uint8_t *room = phi_buf_reserve(&out->buf, head + payload_max);
+    if (room == NULL) {
+        out->begun = 0;
+        return NULL;
+    }
+    out->begun = head + payload_max;
+    return room + head;
+}
+
+void phi_outbound_commit(phi_outbound *out, uint16_t command, size_t payload_size)
+{
+    size_t head = phi_suite_head(out->suite);
+    size_t size = head + payload_size;
+    PH_ASSERT(out->begun != 0);
+    PH_ASSERT(size <= out->begun);
+    PH_ASSERT(size <= PHI_PACKET_BYTES_MAX);
+
+    uint8_t *packet = out->buf.data + out->buf.write;
+    phi_put_u32(packet, (uint32_t)size);
+    phi_put_u16(packet + head - 2, command);
+    if (phi_suite_is_checked(out->suite)) {
+        phi_put_u16(packet + 4, phi_check_packet(&out->check, phi_bytes_of(packet, size)));
+    }
+    phi_buf_commit(&out->buf, size);
+    out->begun = 0;
+}
+
+phi_bytes phi_outbound_seal(phi_outbound *out)
+{
+    phi_span all = phi_buf_view(&out->buf);
+    PH_ASSERT(out->sealed <= all.size);
+
+    if (out->suite == PHI_SUITE_PAPER && out->sealed < all.size) {
+        phi_cipher_apply(&out->cipher,
+                         (phi_span){ all.data + out->sealed, all.size - out->sealed });
+    }
+    out->sealed = all.size;
+    return phi_span_view(all);
+}
+
+void phi_outbound_sent(phi_outbound *out, size_t count)
+{
+    PH_ASSERT(count <= out->sealed);
+    phi_buf_consume(&out->buf, count);
+    out->sealed -= count;
+    out->begun = 0; // its room may have moved
+}
