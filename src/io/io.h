@@ -129,7 +129,9 @@ static inline PHI_MUST_CHECK ph_err phi_io_connect(phi_io *io, const char *addre
     return io->ops->connect(io, address, events, owner, out, diag);
 }
 
-// Gives an accepted stream its owner. Reading begins in the next turn.
+// Gives an accepted stream its owner. Reading begins in the next turn. Any stream may be given to
+// another owner in the same way later, and from then on calls that one: so an owner that goes away
+// leaves an open stream behind by attaching events that do nothing, and closing it.
 static inline void phi_stream_attach(phi_io *io, phi_stream *s, const phi_stream_events *events,
                                      void *owner)
 {
