@@ -27,7 +27,7 @@ static inline uint64_t phi_random_next(phi_random *r)
     return z ^ (z >> 31);
 }
 
-// 0 .. bound-1; 0 for bound 0.
+// 0 .. bound-1; 0 for bound 0. Large bounds favour small numbers by bound / 2^64: nobody notices.
 static inline uint64_t phi_random_below(phi_random *r, uint64_t bound)
 {
     return bound == 0 ? 0 : phi_random_next(r) % bound;
@@ -36,7 +36,8 @@ static inline uint64_t phi_random_below(phi_random *r, uint64_t bound)
 // low .. high, both included.
 static inline uint64_t phi_random_between(phi_random *r, uint64_t low, uint64_t high)
 {
-    return low + phi_random_below(r, high - low + 1);
+    uint64_t span = high - low;
+    return low + (span == UINT64_MAX ? phi_random_next(r) : phi_random_below(r, span + 1));
 }
 
 // True `percent` times in a hundred.
