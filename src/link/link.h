@@ -6,10 +6,22 @@
 // reads no clock, so the same object runs under libuv, in the simulator and in the fuzzer. It does
 // handshake, heartbeat, limits and bye by itself and hands the rest up.
 //
-// Life     init -> (receive -> next*, begin -> commit, seal -> sent, tick)* -> PHI_LINK_CLOSED
-//          event -> fini
-// States   greeting -> joining -> open -> closed (docs/protocol.md P-33)
-// Limits   options.send_bytes_max bytes wait to be sent; a packet is at most packet_bytes_max
+// Story    A center makes a link for each connection; its HELLO waits to be sent at once, and all
+//          that follows it, in both directions, is in the suite it names. A client makes one when
+//          it begins to connect, and says nothing before HELLO came. Then it sends JOIN; the
+//          center's owner gets it as an event and answers before it lets the link go on, with
+//          phi_link_welcome or phi_link_bye. From there on both ends are open: packets that are
+//          legal come up as events; those that are not end the link. An end is one thing however
+//          it came about (bye said, bye heard, breach, time, broken connection): the state is
+//          closed from that moment, nothing more is received or queued, what waits can still be
+//          sent, and one CLOSED event says why.
+//
+// Life     init -> (receive -> next*, begin -> commit, seal -> sent, tick)* -> PHI_LINK_EVENT_CLOSED
+//          -> fini
+// States   greeting -> joining (-> admitting) -> open; from each to closed (docs/protocol.md P-33)
+// Limits   options.send_bytes_max bytes wait to be sent, and PHI_LINK_HEADROOM_BYTES more for what
+//          the link says itself; a packet is at most PHI_PACKET_BYTES_JOINING_MAX bytes long before
+//          open, and packet_bytes_max after
 // Threads  none: a link belongs to the loop that drives it
 
 #ifndef PHI_LINK_LINK_H
@@ -23,14 +35,24 @@
 #include "wire/inbound.h"
 #include "wire/outbound.h"
 
+// Beyond send_bytes_max: always room for a bye (526 bytes), and for some answers to heartbeats, so
+// that a full link still shows that this end lives.
+#define PHI_LINK_HEADROOM_BYTES 1024u
+// A smaller send buffer could be less than half full and still refuse a packet.
+#define PHI_LINK_SEND_BYTES_MIN (2u * PHI_PACKET_BYTES_MAX)
+// P-60: who is told to stay away for longer comes back after so long.
+#define PHI_LINK_RETRY_AFTER_MS_MAX 3600000u
+
 typedef enum phi_link_side {
     PHI_LINK_CENTER, // speaks first
     PHI_LINK_CLIENT,
+    PHI_LINK_SIDE_COUNT
 } phi_link_side;
 
 typedef enum phi_link_state {
     PHI_LINK_GREETING,
     PHI_LINK_JOINING,
+    PHI_LINK_ADMITTING, // center: JOIN was handed up; ends before the next call of phi_link_next
     PHI_LINK_OPEN,
     PHI_LINK_CLOSED,
     PHI_LINK_STATE_COUNT
@@ -40,8 +62,9 @@ typedef enum phi_link_state {
 typedef struct phi_link_options {
     const phi_alloc *alloc;
     phi_link_side side;
-    size_t send_bytes_max;     // also the most that may wait before the link is full
-    uint32_t packet_bytes_max; // largest packet taken once open; at most PHI_PACKET_BYTES_MAX
+    size_t send_bytes_max;     // when so many wait, it is full; at least PHI_LINK_SEND_BYTES_MIN
+    uint32_t packet_bytes_max; // largest packet taken once open; PHI_PACKET_BYTES_JOINING_MAX to
+                               // PHI_PACKET_BYTES_MAX
     phi_dur join_timeout;      // P-12; at the client: from init to WELCOME
     // center: ask after so long without a packet. client: the same; zero: as HELLO says
     phi_dur heartbeat_idle;
@@ -55,7 +78,9 @@ typedef struct phi_link_options {
 
     // client
     phi_suite suite_floor;
-    const phi_join *join; // sent after HELLO
+    // Sent after HELLO. Encoded it must fit into PHI_PACKET_BYTES_JOINING_MAX, head included; a
+    // longer one ends the link with PH_ETOOLARGE.
+    const phi_join *join;
 } phi_link_options;
 
 typedef enum phi_link_event_type {
@@ -67,20 +92,39 @@ typedef enum phi_link_event_type {
 } phi_link_event_type;
 
 // How a link ended.
+//
+//   err              bye was...                                              said     heard
+//   PH_OK            normal, going_away                                       x        x
+//   PH_EPROTO        length_invalid, command_unknown, illegal_in_state,
+//                    malformed, from_mismatch: one end broke the protocol     x        x
+//                    version_unsupported                                      x
+//   PH_ECHECK        check_wrong                                              x        x
+//   PH_ESUITE        suite_refused                                            x        x
+//   PH_ETIMEDOUT     join_timeout, heartbeat_timeout                          x        x
+//                    slow_consumer                                            x
+//   PH_EREFUSED      account_taken, name_invalid, type_refused,
+//                    limit_reached, not_authorised, kicked                    x        x
+//                    version_unsupported, slow_consumer, internal, and codes
+//                    that are not known here (then `code` is internal)                 x
+//   PH_ENOMEM        internal                                                 x
+//   PH_ETOOLARGE     internal, when options.join is too long                  x
+//
+// Without a bye, phi_link_lost's reason is `err` (PH_ERESET, PH_ECLOSED, PH_ECONNECT), and `code`
+// is normal, which then means nothing.
 typedef struct phi_link_end {
-    ph_err err;        // PH_OK: with a bye that is no complaint (normal, going_away)
-    phi_bye_code code; // the bye's, sent or received, or what it would have been
-    bool by_peer;      // the other end sent it
-    uint32_t retry_after_ms;
-    phi_bytes text; // view, valid until the next call on the link
+    ph_err err;
+    phi_bye_code code; // the bye's, said or heard, or what it would have been; < PHI_BYE_COUNT
+    bool by_peer;      // the other end said it
+    uint32_t retry_after_ms; // at most PHI_LINK_RETRY_AFTER_MS_MAX
+    phi_bytes text;          // UTF-8 without control characters; valid until phi_link_fini
 } phi_link_end;
 
 typedef struct phi_link_event {
     phi_link_event_type type;
     union {
-        const phi_join *join;       // valid until the next call on the link
+        const phi_join *join;       // valid until the next phi_link_next, as all it points to
         const phi_welcome *welcome; // same
-        phi_packet packet;          // valid until the next phi_link_next; sending does not touch it
+        phi_packet packet;          // same; sending does not touch it
         phi_link_end end;
     };
 } phi_link_event;
@@ -90,22 +134,25 @@ typedef struct phi_link {
     phi_sm sm;
     phi_inbound in;
     phi_outbound out;
-    phi_time deadline;       // when tick has something to do, at the earliest
+    phi_time deadline;       // tick has nothing to do before it; may be earlier than need be
     phi_time state_deadline; // end of greeting and joining
     phi_time heard;          // when the last packet came
-    phi_time asked;          // when the unanswered ask was sent; NEVER: none is
+    phi_time asked;          // when the ask that waits for its answer was sent; also its stamp;
+                             // NEVER: none does
     phi_time full_since;     // when begin first failed for want of room; NEVER: not full
     phi_dur heartbeat_idle;  // in force
     phi_dur heartbeat_grace;
-    uint64_t stamp;         // of the unanswered ask
-    uint32_t round_trip_us; // of the last answered one; 0 unknown
+    uint32_t round_trip_us; // of the last answered ask; 0 unknown
     // client, from HELLO: the largest packet the center takes (PHI_PACKET_BYTES_MAX when it did not
     // say), and how many calls it lets us have open (0: it did not say)
     uint32_t peer_packet_bytes_max;
     uint32_t peer_calls_max;
-    bool has_end; // `end` waits to be reported
+    phi_join *join;      // owned; center, between the JOIN event and the next phi_link_next
+    phi_welcome welcome; // client: what the OPEN event points to
+    bool has_end;        // `end` waits to be reported
     phi_link_end end;
-    char end_text[PHI_BYE_TEXT_BYTES_MAX];
+    char *end_text; // owned; what end.text views, unless that is a constant
+    size_t end_text_size;
 } phi_link;
 
 // `keys`: center with suite paper only, else NULL; borrowed until the call returns. The center's
@@ -118,21 +165,22 @@ PHI_MUST_CHECK ph_err phi_link_init(phi_link *link, const phi_link_options *opti
 // Accepts a zeroed link.
 void phi_link_fini(phi_link *link);
 
-// Attaches received bytes; they are changed, and borrowed until phi_link_next says NONE.
+// Attaches received bytes; they are changed, and borrowed until phi_link_next says NONE or CLOSED.
+// Nothing once the link is closed.
 void phi_link_receive(phi_link *link, phi_span bytes, phi_time now);
 
 // The next event; type NONE when there is none. Call until then. Bytes behind the end of the link
 // are not looked at.
 void phi_link_next(phi_link *link, phi_link_event *event, phi_time now);
 
-// Time has come. Events it causes (CLOSED) are found by phi_link_next.
+// Time has come. Events it causes (CLOSED) are found by phi_link_next. Nothing before the deadline.
 void phi_link_tick(phi_link *link, phi_time now);
 static inline phi_time phi_link_deadline(const phi_link *link)
 {
     return link->deadline;
 }
 
-// Center, after a JOIN event: the client is in.
+// Center, after a JOIN event: the client is in. Without memory for WELCOME the link closes instead.
 void phi_link_welcome(phi_link *link, const phi_welcome *welcome, phi_time now);
 
 // Says bye and closes: nothing is received or queued any more; what waits, and the bye, can still
@@ -140,20 +188,37 @@ void phi_link_welcome(phi_link *link, const phi_welcome *welcome, phi_time now);
 // the code's own.
 void phi_link_bye(phi_link *link, phi_bye_code code, uint32_t retry_after_ms, const char *text);
 
-// The connection below is gone: CLOSED follows, with `why` ("Connection refused"; may be NULL) as
-// its text.
+// The connection below is gone: CLOSED follows, with `why` ("Connection refused"; NULL: the reason's
+// own text). Nothing once the link is closed.
 void phi_link_lost(phi_link *link, ph_err reason, const char *why);
 
-// Asks for a sign of life now, unless an ask is out.
+// Asks for a sign of life now, unless an ask is out. Nothing unless open.
 void phi_link_probe(phi_link *link, phi_time now);
 
-// Room for the payload of a packet, or NULL when the link is full (P-59) or there is no memory.
-// Only while open.
+// The largest payload the other end takes.
+static inline size_t phi_link_payload_max(const phi_link *link)
+{
+    return link->peer_packet_bytes_max - phi_suite_head(link->out.suite);
+}
+
+// Room for the payload of a packet, at most phi_link_payload_max bytes (asserted); NULL when the
+// link is not open, is full (P-59), or there is no memory.
 uint8_t *phi_link_begin(phi_link *link, size_t payload_max, phi_time now);
 void phi_link_commit(phi_link *link, phi_command command, size_t payload_size);
 
-// Bytes that may still be queued before begin fails.
-size_t phi_link_room(const phi_link *link);
+// Bytes, heads included, that may still be queued before begin fails.
+static inline size_t phi_link_room(const phi_link *link)
+{
+    size_t waiting = phi_outbound_size(&link->out);
+    size_t bytes_max = link->options->send_bytes_max;
+    return waiting < bytes_max ? bytes_max - waiting : 0;
+}
+
+// At least half of the send buffer is free: who was refused may go on.
+static inline bool phi_link_is_roomy(const phi_link *link)
+{
+    return phi_link_room(link) >= link->options->send_bytes_max / 2;
+}
 
 // What to write next, enciphered; valid until the next call on the link.
 static inline phi_bytes phi_link_seal(phi_link *link)
@@ -165,6 +230,12 @@ static inline size_t phi_link_waiting(const phi_link *link)
 {
     return phi_outbound_size(&link->out);
 }
+
+// Gives back the memory of buffers that are empty.
+void phi_link_trim(phi_link *link);
+
+// Makes key stream ahead in suite paper, for a moment in which nobody waits.
+void phi_link_ahead(phi_link *link);
 
 static inline bool phi_link_is(const phi_link *link, phi_link_state state)
 {

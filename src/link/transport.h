@@ -3,10 +3,14 @@
 // link/transport.h - what carries a link: binds it to one stream of io.h. Bytes are pumped both
 // ways, deadlines become timers, and everything queued in a turn leaves in one write at its end.
 //
-// Life     phi_transports_init -> phi_transport_open* -> on_gone each -> phi_transports_fini
+// Life     phi_transports_init -> (accept | connect)* -> on_gone each -> phi_transports_fini
 //          After on_event(CLOSED) the transport flushes the bye and closes the stream by itself;
 //          on_gone is the last call, after it the owner may free the memory the transport stands
 //          in. Both come exactly once, CLOSED first.
+// Calls    Inside a callback any function may be called for any transport, also for the one that
+//          called, but for phi_transport_drop. No callback runs from inside a call of the owner:
+//          what a call causes is reported later in the turn, or in the next one.
+// Limits   A stream that does not take the bye is closed after PHI_TRANSPORT_LINGER_MS.
 // Threads  none: belongs to its io
 
 #ifndef PHI_LINK_TRANSPORT_H
@@ -26,30 +30,48 @@ typedef struct phi_transport_events {
     void (*on_gone)(phi_transport *transport);
 } phi_transport_events;
 
+#define PHI_TRANSPORT_LINGER_MS 1000u
+// After begin failed although there was room (no memory), the owner is told to try again.
+#define PHI_TRANSPORT_RETRY_MS 10u
+
 // All transports of one owner (a center, a client).
 typedef struct phi_transports {
-    phi_io *io;
-    const phi_transport_events *events;
+    phi_io *io;                         // borrowed until phi_transports_fini
+    const phi_transport_events *events; // same
     phi_turn_hook hook;
-    phi_list dirty; // phi_transport.dirty: something was queued in this turn
+    phi_list dirty; // phi_transport.dirty: something is to be written or reported
+    size_t count;   // that have a stream
+    uint32_t turn;  // counts the runs of the hook
     uint64_t bytes_received;
     uint64_t bytes_sent;
 } phi_transports;
 
+typedef enum phi_transport_state {
+    PHI_TRANSPORT_LIVE,   // the link lives, or its end is still to be reported
+    PHI_TRANSPORT_ENDING, // CLOSED was reported; what waits is written
+    PHI_TRANSPORT_SHUT,   // the stream was told to close
+    PHI_TRANSPORT_GONE,   // it has
+    PHI_TRANSPORT_STATE_COUNT
+} phi_transport_state;
+
 // Embedded in its owner's object.
 struct phi_transport {
     phi_link link;
-    phi_transports *group;
-    phi_stream *stream; // NULL once gone
-    phi_timer timer;
-    phi_list dirty;   // on phi_transports.dirty
-    bool is_blocked;  // the stream took less than all; on_writable will come
-    bool wants_room;  // begin failed; on_room is owed
-    bool is_closing;  // CLOSED was reported
-    phi_timer linger; // a stream that does not take the bye is closed all the same
+    phi_transports *group; // NULL in a zeroed one
+    phi_stream *stream;    // NULL once gone
+    phi_sm sm;             // phi_transport_state
+    phi_timer timer;       // the link's deadline; once ENDING, the end of patience
+    phi_time armed;        // what it is set to; NEVER: it is not
+    phi_time flushed;      // when something was last written
+    phi_list dirty;        // on phi_transports.dirty
+    uint32_t room_turn;    // phi_transports.turn in which on_room was last called
+    bool is_blocked;       // the stream took less than all; on_writable will come
+    bool wants_room;       // begin failed; on_room is owed
 };
 
 void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_events *events);
+
+// All transports are gone, or dropped: asserted. Accepts a zeroed one.
 void phi_transports_fini(phi_transports *group);
 
 // Center: takes an accepted stream.
@@ -68,8 +90,8 @@ PHI_MUST_CHECK ph_err phi_transport_connect(phi_transport *t, phi_transports *gr
 uint8_t *phi_transport_begin(phi_transport *t, size_t payload_max);
 void phi_transport_commit(phi_transport *t, phi_command command, size_t payload_size);
 
-// For an owner that leaves part of the buffer to others and stops before begin fails: on_room follows
-// once at least half of the buffer is free. To be called only while less than that is.
+// For an owner that leaves part of the buffer to others and stops before begin fails: on_room
+// follows once at least half of the buffer is free. To be called only while less than that is.
 static inline void phi_transport_want_room(phi_transport *t)
 {
     t->wants_room = true;
@@ -88,7 +110,8 @@ void phi_transport_probe(phi_transport *t);
 // on_event.
 void phi_transport_drop(phi_transport *t);
 
-// Reads nothing while paused.
+// Reads nothing while paused; what was read already is still reported. The other end is not heard
+// either, so a pause must be shorter than heartbeat_idle and heartbeat_grace together.
 void phi_transport_pause(phi_transport *t, bool is_paused);
 
 #endif // PHI_LINK_TRANSPORT_H

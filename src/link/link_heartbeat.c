@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// link/link_heartbeat.c - signs of life, and the round trip they measure: P-39, P-40.
+//
+// The stamp of an ask is the time at which it was made, so nothing else need be kept: an answer
+// counts when it brings back the stamp of the one ask that is out. A stamp that was forged, or
+// answers an ask that another has replaced, is ignored.
+//
+// Any packet shows life, so an ask is unanswered only while nothing at all was heard after it.
+
+#include "base/assert.h"
+#include "link/link_internal.h"
+#include "wire/heartbeat.h"
+
+// An ask is out and nothing came since.
+static bool link_is_unanswered(const phi_link *link)
+{
+    return !phi_time_is_never(link->asked) && !phi_time_before(link->asked, link->heard);
+}
+
+phi_time phi_link_heartbeat_due(const phi_link *link)
+{
+    return link_is_unanswered(link) ? phi_time_add(link->asked, link->heartbeat_grace)
+                                    : phi_time_add(link->heard, link->heartbeat_idle);
+}
+
+// Without room it is not sent: who let so much wait is not reading, and gains nothing from one
+// more.
+static void link_send_heartbeat(phi_link *link, phi_heartbeat heartbeat)
+{
+    uint8_t *room = phi_link_begin_own(link, PHI_HEARTBEAT_BYTES);
+    if (room == NULL) {
+        return;
+    }
+    phi_writer w = phi_writer_of((phi_span){ room, PHI_HEARTBEAT_BYTES });
+    phi_heartbeat_encode(&w, &heartbeat);
+    PH_ASSERT(!w.failed);
+    phi_outbound_commit(&link->out, PHI_COMMAND_HEARTBEAT, phi_writer_size(&w));
+}
+
+// An ask that found no room counts as sent: the grace runs, and whatever the other end says within
+// it shows that it lives.
+static void link_ask(phi_link *link, phi_time now)
+{
+    link->asked = now;
+    link_send_heartbeat(link, (phi_heartbeat){ .kind = PHI_HEARTBEAT_ASK, .stamp = now.ns });
+}
+
+void phi_link_heartbeat_tick(phi_link *link, phi_time now)
+{
+    PH_ASSERT(phi_link_is(link, PHI_LINK_OPEN));
+    if (phi_time_before(now, phi_link_heartbeat_due(link))) {
+        return;
+    }
+    if (link_is_unanswered(link)) {
+        phi_link_fail(link, PHI_BYE_HEARTBEAT_TIMEOUT, NULL);
+    } else {
+        link_ask(link, now);
+    }
+}
+
+void phi_link_probe(phi_link *link, phi_time now)
+{
+    if (phi_link_is(link, PHI_LINK_OPEN) && !link_is_unanswered(link)) {
+        link_ask(link, now);
+        phi_link_rearm(link);
+    }
+}
+
+static void link_on_answer(phi_link *link, uint64_t stamp, phi_time now)
+{
+    if (phi_time_is_never(link->asked) || stamp != link->asked.ns) {
+        return;
+    }
+    uint64_t us = phi_dur_us(phi_time_diff(now, link->asked));
+    us = us == 0 ? 1 : us; // 0 means that it is unknown
+    link->round_trip_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    link->asked = PHI_TIME_NEVER;
+}
+
+void phi_link_on_heartbeat(phi_link *link, const phi_packet *packet, phi_link_event *event,
+                           phi_time now)
+{
+    (void)event;
+    phi_heartbeat heartbeat;
+    if (phi_heartbeat_decode(packet->payload, &heartbeat) != PH_OK) {
+        phi_link_fail(link, PHI_BYE_MALFORMED, "malformed heartbeat");
+        return;
+    }
+    switch (heartbeat.kind) {
+    case PHI_HEARTBEAT_ASK:
+        heartbeat.kind = PHI_HEARTBEAT_ANSWER;
+        link_send_heartbeat(link, heartbeat);
+        break;
+    case PHI_HEARTBEAT_ANSWER:
+        link_on_answer(link, heartbeat.stamp, now);
+        break;
+    case PHI_HEARTBEAT_EMPTY:
+        // This end never asks with an empty one, so it cannot be the answer to ours.
+        link_send_heartbeat(link, heartbeat);
+        break;
+    default:
+        PH_UNREACHABLE("the decoder knows three kinds");
+    }
+}

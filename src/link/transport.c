@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// link/transport.c - the driver between a link and a stream.
+//
+// Nothing is written when it is queued. Whatever a turn queues marks its transport dirty, and the
+// turn hook settles all dirty ones: reports an end that a call of the owner caused, enciphers and
+// writes once, closes the stream of a link that ended, tells of room. Callbacks in there may make
+// others dirty; the hook goes on until none is. That ends: an end is reported once per transport,
+// and room once per transport and turn (who still wants it is woken in the next).
+//
+// The timer is set only when the link's deadline moved forward, or when it fired. Deadlines that
+// move away with every packet cost nothing then.
+//
+// Invariants   stream is NULL exactly when gone
+//              a blocked transport writes nothing before on_writable
+//              CLOSED is reported on the way from live, on_gone on the way to gone
+
+#include "link/transport.h"
+
+#include "base/assert.h"
+
+// A transport that writes seldom gives its buffer back right behind the write.
+#define TRANSPORT_BUSY phi_seconds(1)
+
+#define TO(state) PHI_SM_TO(PHI_TRANSPORT_##state)
+
+// Live: the link has deadlines. Ending: linger. Shut: the io owes on_closed.
+static const phi_sm_state transport_states[PHI_TRANSPORT_STATE_COUNT] = {
+    [PHI_TRANSPORT_LIVE] = { .name = "live", .next = TO(ENDING), .is_initial = true },
+    [PHI_TRANSPORT_ENDING] = { .name = "ending", .next = TO(SHUT) | TO(GONE) },
+    [PHI_TRANSPORT_SHUT] = { .name = "shut", .next = TO(GONE) },
+    [PHI_TRANSPORT_GONE] = { .name = "gone", .is_final = true },
+};
+
+static bool transport_is(const phi_transport *t, phi_transport_state state)
+{
+    return phi_sm_is(&t->sm, (uint8_t)state);
+}
+
+static void transport_move(phi_transport *t, phi_transport_state next)
+{
+    phi_sm_move(&t->sm, (uint8_t)next);
+    PH_ASSERT((t->stream == NULL) == (next == PHI_TRANSPORT_GONE));
+    PH_ASSERT(phi_link_is(&t->link, PHI_LINK_CLOSED));
+}
+
+// ---- time
+
+// Sets the timer, unless it fires before `when` anyway.
+static void transport_wake(phi_transport *t, phi_time when)
+{
+    if (phi_time_before(when, t->armed)) {
+        t->armed = when;
+        phi_timer_set(&t->group->io->timers, &t->timer, when);
+    }
+}
+
+static void transport_unwake(phi_transport *t)
+{
+    phi_timer_clear(&t->group->io->timers, &t->timer);
+    t->armed = PHI_TIME_NEVER;
+}
+
+// ---- what is to be done at the end of the turn
+
+static void transport_mark(phi_transport *t)
+{
+    PH_ASSERT(t->stream != NULL);
+    if (!phi_list_is_linked(&t->dirty)) {
+        phi_list_append(&t->group->dirty, &t->dirty);
+        phi_io_hurry(t->group->io);
+    }
+}
+
+// Hands up what the link has to say.
+static void transport_pump(phi_transport *t, phi_time now)
+{
+    for (;;) {
+        phi_link_event event;
+        phi_link_next(&t->link, &event, now);
+        if (event.type == PHI_LINK_EVENT_NONE) {
+            break;
+        }
+        if (event.type == PHI_LINK_EVENT_CLOSED) {
+            transport_unwake(t);
+            transport_move(t, PHI_TRANSPORT_ENDING);
+        }
+        t->group->events->on_event(t, &event);
+    }
+    if (transport_is(t, PHI_TRANSPORT_LIVE)) {
+        transport_wake(t, phi_link_deadline(&t->link));
+    }
+}
+
+// After what the stream or the timer brought: the link may have said something itself.
+static void transport_turned(phi_transport *t, phi_time now)
+{
+    transport_pump(t, now);
+    if (phi_link_waiting(&t->link) != 0 || transport_is(t, PHI_TRANSPORT_ENDING)) {
+        transport_mark(t);
+    }
+}
+
+static void transport_flush(phi_transport *t, phi_time now)
+{
+    if (t->is_blocked || phi_link_waiting(&t->link) == 0) {
+        return;
+    }
+    phi_transports *group = t->group;
+    phi_bytes bytes = phi_link_seal(&t->link);
+    size_t count = phi_stream_write(group->io, t->stream, bytes);
+    PH_ASSERT(count <= bytes.size);
+    t->is_blocked = count < bytes.size;
+    group->bytes_sent += count;
+    phi_link_sent(&t->link, count);
+
+    if (phi_link_waiting(&t->link) == 0 && phi_time_diff(now, t->flushed).ns >= TRANSPORT_BUSY.ns) {
+        phi_link_trim(&t->link);
+    }
+    t->flushed = now;
+    if (phi_list_is_empty(&group->dirty)) {
+        phi_link_ahead(&t->link); // the last of this turn: nobody waits behind it
+    }
+}
+
+static void transport_shut(phi_transport *t)
+{
+    transport_unwake(t);
+    phi_list_remove(&t->dirty);
+    transport_move(t, PHI_TRANSPORT_SHUT);
+    phi_stream_close(t->group->io, t->stream);
+}
+
+// on_room is the last that touches `t`: inside it the owner may drop it.
+static void transport_tell_room(phi_transport *t, phi_time now)
+{
+    if (t->room_turn == t->group->turn) {
+        transport_wake(t, now); // told already; what it queued then went out at once
+        return;
+    }
+    t->room_turn = t->group->turn;
+    t->wants_room = false;
+    t->group->events->on_room(t);
+}
+
+static void transport_settle(phi_transport *t, phi_time now)
+{
+    if (t->link.has_end) {
+        transport_pump(t, now);
+    }
+    transport_flush(t, now);
+    switch ((phi_transport_state)t->sm.state) {
+    case PHI_TRANSPORT_LIVE:
+        if (t->wants_room && phi_link_is_roomy(&t->link)) {
+            transport_tell_room(t, now);
+        }
+        break;
+    case PHI_TRANSPORT_ENDING:
+        if (phi_link_waiting(&t->link) == 0) {
+            transport_shut(t);
+        } else {
+            transport_wake(t, phi_time_add(now, phi_ms(PHI_TRANSPORT_LINGER_MS)));
+        }
+        break;
+    case PHI_TRANSPORT_SHUT:
+    case PHI_TRANSPORT_GONE:
+    case PHI_TRANSPORT_STATE_COUNT:
+    default:
+        PH_UNREACHABLE("taken off the list");
+    }
+}
+
+static void transports_on_turn(phi_turn_hook *hook)
+{
+    phi_transports *group = PHI_CONTAINER_OF(hook, phi_transports, hook);
+    phi_time now = group->io->now;
+    group->turn++;
+    phi_list *node;
+    while ((node = phi_list_take(&group->dirty)) != NULL) {
+        transport_settle(PHI_CONTAINER_OF(node, phi_transport, dirty), now);
+    }
+}
+
+// ---- what the stream and the timer say
+
+static void transport_on_open(void *owner)
+{
+    (void)owner; // the center speaks first
+}
+
+static void transport_on_bytes(void *owner, phi_span bytes)
+{
+    phi_transport *t = owner;
+    phi_time now = t->group->io->now;
+    PH_ASSERT(t->stream != NULL);
+    t->group->bytes_received += bytes.size;
+    phi_link_receive(&t->link, bytes, now);
+    transport_turned(t, now);
+}
+
+static void transport_on_writable(void *owner)
+{
+    phi_transport *t = owner;
+    PH_ASSERT(t->stream != NULL);
+    t->is_blocked = false;
+    transport_mark(t);
+}
+
+static void transport_on_closed(void *owner, ph_err reason, const char *why)
+{
+    phi_transport *t = owner;
+    phi_transports *group = t->group;
+    PH_ASSERT(t->stream != NULL);
+    phi_link_lost(&t->link, reason, why);
+    transport_pump(t, group->io->now); // CLOSED, if it was not reported before
+
+    PH_ASSERT(group->count > 0);
+    group->count--;
+    t->stream = NULL;
+    transport_unwake(t);
+    phi_list_remove(&t->dirty);
+    transport_move(t, PHI_TRANSPORT_GONE);
+    phi_link_fini(&t->link);
+    group->events->on_gone(t);
+}
+
+static const phi_stream_events transport_stream_events = {
+    .on_open = transport_on_open,
+    .on_bytes = transport_on_bytes,
+    .on_writable = transport_on_writable,
+    .on_closed = transport_on_closed,
+};
+
+static void transport_on_timer(phi_timer *timer, phi_time now)
+{
+    phi_transport *t = PHI_CONTAINER_OF(timer, phi_transport, timer);
+    t->armed = PHI_TIME_NEVER;
+    if (transport_is(t, PHI_TRANSPORT_ENDING)) {
+        transport_shut(t); // the stream did not take the bye
+        return;
+    }
+    if (t->wants_room) {
+        transport_mark(t);
+    }
+    phi_link_tick(&t->link, now);
+    transport_turned(t, now);
+}
+
+// ---- for the owner
+
+void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_events *events)
+{
+    PH_ASSERT(events->on_event != NULL);
+    PH_ASSERT(events->on_room != NULL);
+    PH_ASSERT(events->on_gone != NULL);
+    *group =
+        (phi_transports){ .io = io, .events = events, .hook = { .on_turn = transports_on_turn } };
+    phi_list_init(&group->dirty);
+    phi_io_hook(io, &group->hook);
+}
+
+void phi_transports_fini(phi_transports *group)
+{
+    if (group->io == NULL) {
+        return;
+    }
+    PH_ASSERT(group->count == 0);
+    PH_ASSERT(phi_list_is_empty(&group->dirty));
+    phi_io_unhook(&group->hook);
+    group->io = NULL;
+}
+
+// A transport whose link is made but that has no stream yet.
+static ph_err transport_init(phi_transport *t, phi_transports *group,
+                             const phi_link_options *options, const phi_keys *keys)
+{
+    *t = (phi_transport){
+        .group = group,
+        .armed = PHI_TIME_NEVER,
+        .room_turn = group->turn,
+    };
+    phi_sm_init(&t->sm, transport_states, PHI_TRANSPORT_STATE_COUNT);
+    phi_timer_init(&t->timer, transport_on_timer);
+    ph_err err = phi_link_init(&t->link, options, keys, phi_io_now(group->io));
+    if (err != PH_OK) {
+        *t = (phi_transport){ .group = NULL };
+    }
+    return err;
+}
+
+static void transport_start(phi_transport *t)
+{
+    PH_ASSERT(t->stream != NULL);
+    t->group->count++;
+    transport_wake(t, phi_link_deadline(&t->link));
+}
+
+ph_err phi_transport_accept(phi_transport *t, phi_transports *group, phi_stream *stream,
+                            const phi_link_options *options, const phi_keys *keys)
+{
+    ph_err err = transport_init(t, group, options, keys);
+    if (err != PH_OK) {
+        phi_stream_close(group->io, stream);
+        return err;
+    }
+    t->stream = stream;
+    phi_stream_attach(group->io, stream, &transport_stream_events, t);
+    transport_start(t);
+    transport_mark(t); // HELLO
+    return PH_OK;
+}
+
+ph_err phi_transport_connect(phi_transport *t, phi_transports *group, const char *address,
+                             const phi_link_options *options, phi_diag *diag)
+{
+    ph_err err = transport_init(t, group, options, /* keys= */ NULL);
+    if (err != PH_OK) {
+        return phi_diag_add(diag, err, "link");
+    }
+    err = phi_io_connect(group->io, address, &transport_stream_events, t, &t->stream, diag);
+    if (err != PH_OK) {
+        phi_link_fini(&t->link);
+        *t = (phi_transport){ .group = NULL };
+        return err;
+    }
+    transport_start(t);
+    return PH_OK;
+}
+
+uint8_t *phi_transport_begin(phi_transport *t, size_t payload_max)
+{
+    phi_time now = phi_io_now(t->group->io);
+    uint8_t *room = phi_link_begin(&t->link, payload_max, now);
+    if (PHI_UNLIKELY(room == NULL) && phi_link_is(&t->link, PHI_LINK_OPEN)) {
+        t->wants_room = true;
+        // With room it was memory, and no flush would lead to on_room.
+        bool is_roomy = phi_link_is_roomy(&t->link);
+        transport_wake(t, is_roomy ? phi_time_add(now, phi_ms(PHI_TRANSPORT_RETRY_MS))
+                                   : phi_link_deadline(&t->link));
+    }
+    return room;
+}
+
+void phi_transport_commit(phi_transport *t, phi_command command, size_t payload_size)
+{
+    phi_link_commit(&t->link, command, payload_size);
+    transport_mark(t);
+}
+
+void phi_transport_welcome(phi_transport *t, const phi_welcome *welcome)
+{
+    phi_link_welcome(&t->link, welcome, phi_io_now(t->group->io));
+    transport_mark(t);
+}
+
+void phi_transport_bye(phi_transport *t, phi_bye_code code, uint32_t retry_after_ms,
+                       const char *text)
+{
+    if (transport_is(t, PHI_TRANSPORT_LIVE)) {
+        phi_link_bye(&t->link, code, retry_after_ms, text);
+        transport_mark(t);
+    }
+}
+
+void phi_transport_probe(phi_transport *t)
+{
+    if (transport_is(t, PHI_TRANSPORT_LIVE)) {
+        phi_link_probe(&t->link, phi_io_now(t->group->io));
+        transport_wake(t, phi_link_deadline(&t->link));
+        transport_mark(t);
+    }
+}
+
+void phi_transport_pause(phi_transport *t, bool is_paused)
+{
+    if (t->stream != NULL) {
+        phi_stream_pause(t->group->io, t->stream, is_paused);
+    }
+}
+
+// ---- leaving a stream behind
+
+static void stray_on_open(void *owner)
+{
+    (void)owner;
+}
+
+static void stray_on_bytes(void *owner, phi_span bytes)
+{
+    (void)owner;
+    (void)bytes;
+}
+
+static void stray_on_writable(void *owner)
+{
+    (void)owner;
+}
+
+static void stray_on_closed(void *owner, ph_err reason, const char *why)
+{
+    (void)owner;
+    (void)reason;
+    (void)why;
+}
+
+// The events of a stream whose transport was dropped: nobody hears of its end.
+static const phi_stream_events stray_stream_events = {
+    .on_open = stray_on_open,
+    .on_bytes = stray_on_bytes,
+    .on_writable = stray_on_writable,
+    .on_closed = stray_on_closed,
+};
+
+void phi_transport_drop(phi_transport *t)
+{
+    if (t->group == NULL || t->stream == NULL) {
+        return;
+    }
+    phi_transports *group = t->group;
+    if (!transport_is(t, PHI_TRANSPORT_SHUT)) {
+        transport_flush(t, group->io->now);
+    }
+    phi_stream_attach(group->io, t->stream, &stray_stream_events, /* owner= */ NULL);
+    phi_stream_close(group->io, t->stream);
+    PH_ASSERT(group->count > 0);
+    group->count--;
+    transport_unwake(t);
+    phi_list_remove(&t->dirty);
+    phi_link_fini(&t->link);
+    *t = (phi_transport){ .group = NULL };
+}
