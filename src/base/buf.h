@@ -65,6 +65,13 @@ static inline void phi_buf_commit(phi_buf *buf, size_t size)
     buf->write += size;
 }
 
+// Takes back the last `size` bytes that were appended.
+static inline void phi_buf_uncommit(phi_buf *buf, size_t size)
+{
+    PH_ASSERT(size <= phi_buf_size(buf));
+    buf->write -= size;
+}
+
 // False when it does not fit; then nothing is appended.
 bool phi_buf_append(phi_buf *buf, phi_bytes bytes);
 

@@ -2,7 +2,8 @@
 //
 // obs/log.h - structured log events, recorded here and written elsewhere (app/log_sink.c). An event
 // is an entry of a table (events.def of its module) and a few fields. Repeated events are held
-// back: more than PHI_LOG_BURST of one event in a second are counted and told later.
+// back: more than PHI_LOG_BURST of one event in a second are counted, and the first one that is
+// written after them carries one more field, held_back, with their number.
 //
 // Library code (base, wire, policy, link, store, client) does not log: it returns errors. center
 // and app do.
