@@ -200,6 +200,12 @@ static bool entries_are(phi_bytes entries, uint16_t count)
 
 void phi_page_encode(phi_writer *w, const phi_page *page)
 {
+    phi_page_encode_head(w, page);
+    phi_write_bytes(w, page->entries);
+}
+
+void phi_page_encode_head(phi_writer *w, const phi_page *page)
+{
     PH_ASSERT((page->flags & ~(PHI_PAGE_FIRST | PHI_PAGE_LAST)) == 0);
     PH_ASSERT_SLOW(entries_are(page->entries, page->count));
 
@@ -207,10 +213,15 @@ void phi_page_encode(phi_writer *w, const phi_page *page)
     phi_write_u64(w, page->revision);
     phi_write_u8(w, page->flags);
     phi_write_u16(w, page->count);
-    phi_write_bytes(w, page->entries);
 }
 
 void phi_status_encode(phi_writer *w, const phi_status *status)
+{
+    phi_status_encode_head(w, status);
+    phi_write_bytes(w, status->entries);
+}
+
+void phi_status_encode_head(phi_writer *w, const phi_status *status)
 {
     PH_ASSERT(status->previous <= status->revision);
     PH_ASSERT_SLOW(entries_are(status->entries, status->count));
@@ -219,7 +230,6 @@ void phi_status_encode(phi_writer *w, const phi_status *status)
     phi_write_u64(w, status->previous);
     phi_write_u64(w, status->revision);
     phi_write_u16(w, status->count);
-    phi_write_bytes(w, status->entries);
 }
 
 // ---- ask

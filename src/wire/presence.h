@@ -127,6 +127,10 @@ PHI_MUST_CHECK ph_err phi_status_decode(phi_bytes payload, phi_status *out);
 void phi_page_encode(phi_writer *w, const phi_page *page);
 void phi_status_encode(phi_writer *w, const phi_status *status);
 
+// Only what stands in front of the entries, for a sender that has put those in their place already.
+void phi_page_encode_head(phi_writer *w, const phi_page *page);
+void phi_status_encode_head(phi_writer *w, const phi_status *status);
+
 // The value of a metadata field. False when key or value are longer than they may be, or the key is
 // empty.
 bool phi_metadata_decode(phi_bytes value, phi_metadata *out);

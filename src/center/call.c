@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/call.c - see call.h.
+//
+// Design notes
+//   - Opening and ending a call takes and gives a slot, links and unlinks two list nodes and a
+//     timer: no memory, no search.
+//   - A caller whose buffer is full must still learn how its call ended. So the slot stays, owed,
+//     until there is room. Owed calls count against the caller's limit, which bounds them. A caller
+//     that is over that limit too, and does not read, is ended (slow_consumer).
+//
+// Invariants
+//   - a call is on its caller's calls_made, and calls_made_count counts that list
+//   - open: responder is set and the call is on its calls_taken
+//   - owed: responder is NULL, the timer is not set, and the call is on its caller's calls_owed
+
+#include "center/call.h"
+
+#include "base/assert.h"
+#include "center/router.h"
+#include "center/state.h"
+
+static void on_deadline(phi_timer *timer, phi_time now);
+static call *take(center *c, session *caller, uint64_t number);
+static void detach(center *c, call *k);
+static void owe(call *k, call_end end, ph_failure_code code);
+static uint64_t *counter_of(center *c, call_end end);
+
+call *call_open(center *c, session *caller, session *responder, uint64_t number)
+{
+    PH_ASSERT(session_is(responder, SESSION_JOINED));
+    call *k = take(c, caller, number);
+    if (k != NULL) {
+        k->responder = responder;
+        phi_list_append(&responder->calls_taken, &k->of_responder);
+    }
+    return k;
+}
+
+void call_time(center *c, call *k, uint32_t ttl_ms)
+{
+    PH_ASSERT(k->responder != NULL);
+    PH_ASSERT(ttl_ms > 0);
+    phi_timer_set(&c->io->timers, &k->timer, phi_time_add(c->io->now, phi_ms(ttl_ms)));
+}
+
+call *call_find(const center *c, uint64_t handle)
+{
+    call *k = phi_slots_find(&c->calls, handle);
+    return k == NULL || k->responder == NULL ? NULL : k;
+}
+
+// Bounded by calls_per_client_max. Newest first: what is cancelled is rarely old.
+call *call_of_number(const session *caller, uint64_t number)
+{
+    for (phi_list *n = caller->calls_made.prev; n != &caller->calls_made; n = n->prev) {
+        call *k = PHI_CONTAINER_OF(n, call, of_caller);
+        if (k->number == number && k->responder != NULL) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
+void call_finish(center *c, call *k, call_end end)
+{
+    session *caller = k->caller;
+    PH_ASSERT(phi_slots_find(&c->calls, k->handle) == k);
+    PH_ASSERT(caller->calls_made_count > 0);
+    detach(c, k);
+    phi_list_remove(&k->of_caller);
+    caller->calls_made_count--;
+    (*counter_of(c, end))++;
+    phi_slots_give(&c->calls, k->handle);
+}
+
+void call_fail(center *c, call *k, call_end end, ph_failure_code code)
+{
+    PH_ASSERT(k->responder != NULL);
+    detach(c, k);
+    if (router_fail(c, k->caller, k->number, code)) {
+        call_finish(c, k, end);
+    } else {
+        owe(k, end, code);
+    }
+}
+
+void call_refuse(center *c, session *caller, uint64_t number, ph_failure_code code)
+{
+    if (router_fail(c, caller, number, code)) {
+        c->counters.calls_refused_total++;
+        return;
+    }
+    call *k = take(c, caller, number);
+    if (k != NULL) {
+        owe(k, CALL_REFUSED, code);
+        return;
+    }
+    c->counters.calls_refused_total++;
+    session_end(c, caller, PHI_BYE_SLOW_CONSUMER, 0, NULL);
+}
+
+void call_pay(center *c, session *caller)
+{
+    while (!phi_list_is_empty(&caller->calls_owed)) {
+        call *k = PHI_CONTAINER_OF(caller->calls_owed.next, call, of_responder);
+        PH_ASSERT(k->responder == NULL);
+        PH_ASSERT(k->caller == caller);
+        if (!router_fail(c, caller, k->number, (ph_failure_code)k->owed_code)) {
+            return;
+        }
+        call_finish(c, k, (call_end)k->owed_end);
+    }
+}
+
+void call_leave(center *c, session *s)
+{
+    while (!phi_list_is_empty(&s->calls_made)) {
+        call *k = PHI_CONTAINER_OF(s->calls_made.next, call, of_caller);
+        PH_ASSERT(k->caller == s);
+        if (k->responder != NULL && k->responder != s) {
+            router_cancel(c, k);
+        }
+        call_finish(c, k, CALL_ABANDONED);
+    }
+    while (!phi_list_is_empty(&s->calls_taken)) {
+        call *k = PHI_CONTAINER_OF(s->calls_taken.next, call, of_responder);
+        PH_ASSERT(k->responder == s);
+        call_fail(c, k, CALL_LOST, PH_FAILURE_RESPONDER_LOST);
+    }
+}
+
+// [P-57]
+static void on_deadline(phi_timer *timer, phi_time now)
+{
+    (void)now;
+    call *k = PHI_CONTAINER_OF(timer, call, timer);
+    center *c = center_of(k->caller);
+    router_cancel(c, k);
+    call_fail(c, k, CALL_EXPIRED, PH_FAILURE_DEADLINE);
+}
+
+static call *take(center *c, session *caller, uint64_t number)
+{
+    PH_ASSERT(session_is(caller, SESSION_JOINED));
+    if (caller->calls_made_count >= c->options.calls_per_client_max) {
+        return NULL;
+    }
+    uint64_t handle;
+    call *k = phi_slots_take(&c->calls, &handle);
+    if (k == NULL) {
+        return NULL;
+    }
+    k->handle = handle;
+    k->number = number;
+    k->caller = caller;
+    phi_timer_init(&k->timer, on_deadline);
+    phi_list_append(&caller->calls_made, &k->of_caller);
+    caller->calls_made_count++;
+    return k;
+}
+
+// From its responder, or from the list of those owed.
+static void detach(center *c, call *k)
+{
+    phi_timer_clear(&c->io->timers, &k->timer);
+    phi_list_remove(&k->of_responder);
+    k->responder = NULL;
+}
+
+static void owe(call *k, call_end end, ph_failure_code code)
+{
+    PH_ASSERT(k->responder == NULL);
+    PH_ASSERT(!phi_timer_is_set(&k->timer));
+    k->owed_end = (uint8_t)end;
+    k->owed_code = (uint16_t)code;
+    phi_list_append(&k->caller->calls_owed, &k->of_responder);
+}
+
+static uint64_t *counter_of(center *c, call_end end)
+{
+    switch (end) {
+    case CALL_REPLIED:
+        return &c->counters.calls_replied_total;
+    case CALL_FAILED:
+        return &c->counters.calls_failed_total;
+    case CALL_REFUSED:
+        return &c->counters.calls_refused_total;
+    case CALL_EXPIRED:
+        return &c->counters.calls_expired_total;
+    case CALL_LOST:
+        return &c->counters.calls_lost_total;
+    case CALL_CANCELLED:
+        return &c->counters.calls_cancelled_total;
+    case CALL_ABANDONED:
+        return &c->counters.calls_abandoned_total;
+    case CALL_OVERRUN:
+        return &c->counters.calls_overrun_total;
+    case CALL_END_COUNT:
+        break;
+    }
+    PH_UNREACHABLE("an end that is none");
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/center.c - see center.h: life, listening, stopping, and the end of a turn. What happens
+// between is in session.c, join.c, router.c, call.c and presence.c.
+//
+// Design notes
+//   - The center's turn hook stands before that of its transports: presence queued in it leaves in
+//     the same turn.
+//   - What happens outside of a center's own callbacks (center_stop, from a signal) only queues,
+//     and makes the next turn come at once.
+
+#include "center/center.h"
+
+#include "base/assert.h"
+#include "center/state.h"
+#include "io/address.h"
+
+static const phi_log_event log_events[CENTER_LOG_COUNT] = {
+#define CENTER_LOG(name, id, level, text, advice)                                                  \
+    [CENTER_LOG_##name] = { (id), PHI_LOG_##level, (text), (advice) },
+#include "center/log_events.def"
+#undef CENTER_LOG
+};
+
+static const struct {
+    const char *name;
+    size_t offset; // of the uint64_t in center_options
+    uint64_t min;
+    uint64_t max;
+} limits[] = {
+#define CENTER_LIMIT(name, type, fallback, min, max, unit, help)                                   \
+    { #name, offsetof(center_options, name), (min), (max) },
+#include "center/limits.def"
+#undef CENTER_LIMIT
+};
+
+static ph_err check_options(const center_options *options, phi_diag *diag);
+static void set_link_options(center *c);
+static void on_accept(void *owner, phi_stream *stream);
+static void on_shed(void *owner, ph_err reason);
+static void on_turn(phi_turn_hook *hook);
+static void end_session_for_stop(center *c, session *s);
+static void drop_calls(center *c);
+
+static const phi_listener_events listener_events = {
+    .on_accept = on_accept,
+    .on_shed = on_shed,
+};
+
+center_options center_options_default(void)
+{
+    return (center_options){
+        .domain = "local",
+        .suite = PHI_SUITE_CHECK,
+#define CENTER_LIMIT(name, type, fallback, min, max, unit, help) .name = (fallback),
+#include "center/limits.def"
+#undef CENTER_LIMIT
+    };
+}
+
+ph_err center_new(center **out, phi_io *io, const center_options *options, phi_log *log,
+                  phi_diag *diag)
+{
+    PH_ASSERT(out != NULL);
+    PH_ASSERT(io != NULL);
+    PH_ASSERT(options != NULL);
+    ph_err rc = check_options(options, diag);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    center *c = phi_take_zeroed(io->alloc, 1, sizeof *c);
+    if (c == NULL) {
+        return phi_diag_add(diag, PH_ENOMEM, "create center '%s'", options->domain);
+    }
+    uint64_t secret[4];
+    phi_io_entropy(io, (uint8_t *)secret, sizeof secret);
+    c->io = io;
+    c->log = log;
+    c->options = *options;
+    c->self[0] = '@';
+    memcpy(c->self + 1, options->domain, strlen(options->domain));
+    c->options.domain = c->self + 1;
+    c->random = phi_random_seeded(secret[0]);
+    rc = presence_init(&c->presence, io->alloc, secret[1] | 1, options->presence_log_max);
+    if (rc != PH_OK) {
+        phi_give(io->alloc, c, sizeof *c);
+        return phi_diag_add(diag, rc, "create center '%s'", options->domain);
+    }
+    uint32_t connections_max = (uint32_t)options->connections_max;
+    phi_slots_init(&c->sessions, io->alloc, sizeof(session),
+                   connections_max + CENTER_TURNED_AWAY_MAX);
+    phi_slots_init(&c->calls, io->alloc, sizeof(call), (uint32_t)options->calls_max);
+    phi_map_init(&c->accounts, io->alloc, (phi_hash_key){ secret[2], secret[3] }, connections_max);
+    set_link_options(c);
+    c->hook.on_turn = on_turn;
+    phi_io_hook(io, &c->hook);
+    phi_transports_init(&c->transports, io, &session_events);
+    *out = c;
+    return PH_OK;
+}
+
+void center_free(center **center_at)
+{
+    center *c = *center_at;
+    if (c == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < c->listener_count; i++) {
+        phi_listener_close(c->io, c->listeners[i]);
+    }
+    drop_calls(c);
+    session_drop_all(c);
+    phi_transports_fini(&c->transports);
+    phi_io_unhook(&c->hook);
+    presence_fini(&c->presence);
+    phi_map_fini(&c->accounts);
+    phi_slots_fini(&c->calls);
+    phi_slots_fini(&c->sessions);
+    phi_give(c->io->alloc, c, sizeof *c);
+    *center_at = NULL;
+}
+
+ph_err center_listen(center *c, const char *address, char bound[PHI_ADDRESS_TEXT_MAX],
+                     phi_diag *diag)
+{
+    PH_ASSERT(!c->is_stopping);
+    phi_endpoint endpoint;
+    ph_err rc = phi_endpoint_parse(address, &endpoint, diag);
+    if (rc != PH_OK) {
+        return phi_diag_add(diag, rc, "listen on '%s'", address);
+    }
+    if (!c->options.insecure_allow_remote && !phi_endpoint_is_local(address)) {
+        return phi_diag_add(diag, PH_EACCESS,
+                            "listen on '%s': others than this machine could reach it, and suite "
+                            "'%s' is no protection; insecure_allow_remote is not set",
+                            address, phi_suite_name(c->options.suite));
+    }
+    if (c->listener_count == CENTER_LISTENERS_MAX) {
+        return phi_diag_add(diag, PH_ELIMIT, "listen on '%s': more than %u addresses", address,
+                            CENTER_LISTENERS_MAX);
+    }
+    phi_listener *listener;
+    rc = phi_io_listen(c->io, address, &listener_events, c, &listener, diag);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    c->listeners[c->listener_count++] = listener;
+    char text[PHI_ADDRESS_TEXT_MAX];
+    phi_listener_address(c->io, listener, text);
+    CENTER_LOG_WRITE(c, LISTENING, PHI_LOG_TEXT("address", phi_bytes_text(text)),
+                     PHI_LOG_TEXT("domain", center_domain(c)),
+                     PHI_LOG_TEXT("suite", phi_bytes_text(phi_suite_name(c->options.suite))));
+    if (bound != NULL) {
+        memcpy(bound, text, sizeof text);
+    }
+    return PH_OK;
+}
+
+void center_stop(center *c, void (*stopped)(void *arg), void *arg)
+{
+    PH_ASSERT(!c->is_stopping);
+    PH_ASSERT(stopped != NULL);
+    c->is_stopping = true;
+    c->stopped = stopped;
+    c->stopped_arg = arg;
+    CENTER_LOG_WRITE(c, STOPPING, PHI_LOG_NUMBER("sessions", c->joined_count));
+    for (size_t i = 0; i < c->listener_count; i++) {
+        phi_listener_close(c->io, c->listeners[i]);
+    }
+    c->listener_count = 0;
+    uint32_t index = 0;
+    uint64_t handle;
+    session *s;
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        end_session_for_stop(c, s);
+    }
+    phi_io_hurry(c->io);
+}
+
+center_counters center_count(const center *c)
+{
+    center_counters counters = c->counters;
+    counters.connections = c->sessions.count;
+    counters.sessions = c->joined_count;
+    counters.calls = c->calls.count;
+    counters.watchers = c->presence.watch_count;
+    counters.bytes_received_total = c->transports.bytes_received;
+    counters.bytes_sent_total = c->transports.bytes_sent;
+    return counters;
+}
+
+const phi_log_event *center_log_event(center_log_id id)
+{
+    PH_ASSERT(id < CENTER_LOG_COUNT);
+    return &log_events[id];
+}
+
+// ---- what io tells
+
+static void on_accept(void *owner, phi_stream *stream)
+{
+    session_accept(owner, stream);
+}
+
+static void on_shed(void *owner, ph_err reason)
+{
+    center *c = owner;
+    c->counters.connections_shed_total++;
+    CENTER_LOG_WRITE(c, SHED, PHI_LOG_TEXT("reason", phi_bytes_text(ph_err_text(reason))),
+                     PHI_LOG_NUMBER("connections", c->sessions.count));
+}
+
+static void on_turn(phi_turn_hook *hook)
+{
+    center *c = PHI_CONTAINER_OF(hook, center, hook);
+    presence_turn(c);
+    if (c->is_stopping && c->stopped != NULL && c->sessions.count == 0) {
+        CENTER_LOG_WRITE(c, STOPPED, PHI_LOG_NUMBER("joins", c->counters.joins_total));
+        void (*stopped)(void *arg) = c->stopped;
+        c->stopped = NULL;
+        stopped(c->stopped_arg);
+    }
+}
+
+// ---- helpers
+
+static ph_err check_options(const center_options *options, phi_diag *diag)
+{
+    if (options->domain == NULL || !phi_name_is_valid(phi_bytes_text(options->domain))) {
+        return phi_diag_add(diag, PH_EINVAL,
+                            "domain '%s': not 1 to 64 of a-z 0-9 . _ -, beginning with a letter "
+                            "or digit",
+                            options->domain == NULL ? "" : options->domain);
+    }
+    if (options->suite >= PHI_SUITE_COUNT) {
+        return phi_diag_add(diag, PH_EINVAL, "suite %d: there is none", (int)options->suite);
+    }
+    for (size_t i = 0; i < PHI_COUNT_OF(limits); i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)options + limits[i].offset, sizeof value);
+        if (value < limits[i].min || value > limits[i].max) {
+            return phi_diag_add(diag, PH_EINVAL, "%s %llu: not %llu to %llu", limits[i].name,
+                                (unsigned long long)value, (unsigned long long)limits[i].min,
+                                (unsigned long long)limits[i].max);
+        }
+    }
+    return PH_OK;
+}
+
+static void set_link_options(center *c)
+{
+    const center_options *o = &c->options;
+    c->link_options = (phi_link_options){
+        .alloc = c->io->alloc,
+        .side = PHI_LINK_CENTER,
+        .send_bytes_max = o->send_buffer_max,
+        .packet_bytes_max = (uint32_t)o->packet_max,
+        .join_timeout = phi_ms(o->join_timeout),
+        .heartbeat_idle = phi_ms(o->heartbeat_idle),
+        .heartbeat_grace = phi_ms(o->heartbeat_grace),
+        .full_timeout = phi_ms(o->full_timeout),
+        .suite = o->suite,
+        .domain = center_domain(c),
+        .calls_max = (uint32_t)o->calls_per_client_max,
+    };
+}
+
+static void end_session_for_stop(center *c, session *s)
+{
+    uint64_t retry_after_ms = phi_random_between(&c->random, 0, c->options.stop_spread);
+    session_end(c, s, PHI_BYE_GOING_AWAY, (uint32_t)retry_after_ms, NULL);
+}
+
+// Their timers stand in the io, which lives on.
+static void drop_calls(center *c)
+{
+    uint32_t index = 0;
+    uint64_t handle;
+    call *k;
+    for (; (k = phi_slots_next(&c->calls, &index, &handle)) != NULL; index++) {
+        phi_timer_clear(&c->io->timers, &k->timer);
+    }
+}

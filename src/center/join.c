@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/join.c - see join.h.
+
+#include "center/join.h"
+
+#include "base/assert.h"
+#include "center/entry.h"
+#include "center/state.h"
+
+enum {
+    // A made-up account ends in four digits, or, where those are used up, in eight.
+    DIGITS_SHORT = 4,
+    DIGITS_LONG = 8,
+    TRIES = 8, // of each
+};
+
+// What a JOIN says always fits into an entry.
+PH_STATIC_ASSERT(PHI_PACKET_BYTES_JOINING_MAX + PHI_ENTRY_FIXED_BYTES + 1 + PHI_ID_BYTES_MAX + 1 +
+                     PHI_NAME_BYTES_MAX <=
+                 ENTRY_OWN_BYTES_MAX);
+
+// An account, chosen by the client or made up here.
+typedef struct account_name {
+    char text[PHI_NAME_BYTES_MAX];
+    size_t size;
+} account_name;
+
+static phi_bye_code judge(const phi_join *join);
+static bool is_name_or_empty(phi_bytes name);
+static bool make_up(center *c, phi_bytes service, account_name *out);
+static void append_digits(center *c, phi_bytes stem, size_t digits, account_name *out);
+static phi_bytes view_of(const account_name *name);
+static void refuse(center *c, session *s, const phi_join *join, phi_bye_code code,
+                   uint32_t retry_after_ms);
+static void refuse_taken(center *c, session *s, const phi_join *join, session *older);
+static ph_err make_entry(center *c, session *s, const phi_join *join, phi_bytes account);
+static void write_fields(phi_writer *w, const phi_join *join);
+static void admit(center *c, session *s, const phi_join *join);
+
+void join_handle(center *c, session *s, const phi_join *join)
+{
+    PH_ASSERT(session_is(s, SESSION_JOINING));
+    phi_bye_code code = judge(join);
+    if (code != PHI_BYE_NORMAL) {
+        refuse(c, s, join, code, 0);
+        return;
+    }
+    account_name account = { .size = join->account.size };
+    if (account.size != 0) {
+        memcpy(account.text, join->account.data, account.size);
+        session *older = session_find(c, join->account);
+        if (older != NULL) {
+            refuse_taken(c, s, join, older);
+            return;
+        }
+    } else if (!make_up(c, join->service, &account)) {
+        refuse(c, s, join, PHI_BYE_INTERNAL, 0);
+        return;
+    }
+    if (make_entry(c, s, join, view_of(&account)) != PH_OK) {
+        refuse(c, s, join, PHI_BYE_INTERNAL, 0);
+        return;
+    }
+    admit(c, s, join);
+}
+
+// NORMAL: nothing to complain about.
+static phi_bye_code judge(const phi_join *join)
+{
+    PH_ASSERT(join->version == PHI_PROTOCOL_VERSION); // the link looked
+    if (join->type == PHI_TYPE_CENTER) {
+        return PHI_BYE_TYPE_REFUSED;
+    }
+    if (!is_name_or_empty(join->account) || !is_name_or_empty(join->service)) {
+        return PHI_BYE_NAME_INVALID;
+    }
+    return PHI_BYE_NORMAL;
+}
+
+static bool is_name_or_empty(phi_bytes name)
+{
+    return name.size == 0 || phi_name_is_valid(name);
+}
+
+// [P-35] False when chance was against it sixteen times.
+static bool make_up(center *c, phi_bytes service, account_name *out)
+{
+    phi_bytes stem = service.size == 0 ? phi_bytes_text("client") : service;
+    for (int i = 0; i < 2 * TRIES; i++) {
+        append_digits(c, stem, i < TRIES ? DIGITS_SHORT : DIGITS_LONG, out);
+        PH_ASSERT(phi_name_is_valid(view_of(out)));
+        if (session_find(c, view_of(out)) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append_digits(center *c, phi_bytes stem, size_t digits, account_name *out)
+{
+    size_t room = sizeof out->text - 1 - digits;
+    size_t size = stem.size < room ? stem.size : room;
+    memcpy(out->text, stem.data, size);
+    out->text[size++] = '-';
+    uint64_t number = phi_random_next(&c->random);
+    for (size_t i = 0; i < digits; i++) {
+        out->text[size++] = "0123456789abcdef"[number & 15];
+        number >>= 4;
+    }
+    out->size = size;
+}
+
+static phi_bytes view_of(const account_name *name)
+{
+    return phi_bytes_of(name->text, name->size);
+}
+
+static void refuse(center *c, session *s, const phi_join *join, phi_bye_code code,
+                   uint32_t retry_after_ms)
+{
+    char peer[PHI_ADDRESS_TEXT_MAX];
+    session_peer(s, peer);
+    CENTER_LOG_WRITE(c, REFUSED, PHI_LOG_TEXT("peer", phi_bytes_text(peer)),
+                     PHI_LOG_TEXT("account", join->account), PHI_LOG_TEXT("service", join->service),
+                     PHI_LOG_TEXT("reason", phi_bytes_text(phi_bye_name(code))));
+    c->counters.joins_refused_total++;
+    session_end(c, s, code, retry_after_ms, NULL);
+}
+
+// [P-37] When the older link is dead, it is gone after a grace; the newer one comes back a little
+// later.
+static void refuse_taken(center *c, session *s, const phi_join *join, session *older)
+{
+    phi_transport_probe(&older->transport);
+    uint64_t retry_after_ms = c->options.heartbeat_grace + c->options.heartbeat_grace / 10 + 1;
+    refuse(c, s, join, PHI_BYE_ACCOUNT_TAKEN, (uint32_t)retry_after_ms);
+}
+
+// PH_ENOMEM   no memory
+static ph_err make_entry(center *c, session *s, const phi_join *join, phi_bytes account)
+{
+    uint8_t id[PHI_ID_BYTES_MAX];
+    phi_writer id_writer = phi_writer_of((phi_span){ id, sizeof id });
+    phi_write_bytes(&id_writer, account);
+    phi_write_bytes(&id_writer, phi_bytes_text(c->self)); // "@domain"
+    PH_ASSERT(!id_writer.failed);
+
+    uint8_t fields[ENTRY_OWN_BYTES_MAX];
+    phi_writer field_writer = phi_writer_of((phi_span){ fields, sizeof fields });
+    write_fields(&field_writer, join);
+
+    uint8_t bytes[ENTRY_OWN_BYTES_MAX];
+    phi_writer w = phi_writer_of((phi_span){ bytes, sizeof bytes });
+    phi_entry_encode(&w, &(phi_entry){
+                             .what = PHI_WHAT_ONLINE,
+                             .type = (uint8_t)join->type,
+                             .state = PHI_STATE_READY,
+                             .session = c->session_last + 1,
+                             .id = phi_writer_view(&id_writer),
+                             .service = join->service,
+                             .fields = phi_writer_view(&field_writer),
+                         });
+    PH_ASSERT(!field_writer.failed);
+    PH_ASSERT(!w.failed);
+    phi_bytes entry = phi_writer_view(&w);
+    uint8_t *owned = phi_take(c->io->alloc, entry.size);
+    if (owned == NULL) {
+        return PH_ENOMEM;
+    }
+    memcpy(owned, entry.data, entry.size);
+    ph_err rc =
+        phi_map_put(&c->accounts, phi_bytes_of(entry_id(owned).data, account.size), s->handle);
+    if (rc != PH_OK) {
+        phi_give(c->io->alloc, owned, entry.size);
+        return rc;
+    }
+    s->entry = owned;
+    s->entry_size = (uint16_t)entry.size;
+    s->account_size = (uint8_t)account.size;
+    s->type = (uint8_t)join->type;
+    s->number = ++c->session_last;
+    return PH_OK;
+}
+
+static void write_fields(phi_writer *w, const phi_join *join)
+{
+    if (join->software.size != 0) {
+        phi_write_field(w, PHI_ENTRY_SOFTWARE, join->software);
+    }
+    for (size_t i = 0; i < join->metadata_count; i++) {
+        phi_write_metadata(w, PHI_ENTRY_METADATA, &join->metadata[i]);
+    }
+}
+
+// The client is in. WELCOME comes before anything else it is sent, because what others send it, and
+// what it watches, is queued later.
+static void admit(center *c, session *s, const phi_join *join)
+{
+    PH_ASSERT(c->joining_count > 0);
+    c->joining_count--;
+    c->joined_count++;
+    phi_sm_move(&s->sm, SESSION_JOINED);
+    session_check(s);
+    presence_online(c, s);
+    c->counters.joins_total++;
+    CENTER_LOG_WRITE(c, JOINED, PHI_LOG_TEXT("id", session_id(s)),
+                     PHI_LOG_TEXT("service", session_service(s)),
+                     PHI_LOG_NUMBER("session", s->number));
+    if (presence_watch(c, s, &join->presence) != PH_OK) {
+        session_end(c, s, PHI_BYE_INTERNAL, 0, "no memory");
+        return;
+    }
+    phi_transport_welcome(&s->transport, &(phi_welcome){
+                                             .id = session_id(s),
+                                             .session = s->number,
+                                             .epoch = c->presence.epoch,
+                                             .revision = presence_revision(&c->presence),
+                                         });
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/session.c - see session.h.
+//
+// Design notes
+//   - When the center ends a link, the session leaves at once and its link only flushes the bye. So
+//     what others are to be told is queued before the turn's presence is written, and there is one
+//     way to leave, whoever began it.
+//   - A connection over the limit gets a transport of its own for as long as its bye takes: the
+//     other side learns why, and when to try again.
+//
+// Invariants  see session_check
+
+#include "center/session.h"
+
+#include "base/assert.h"
+#include "center/entry.h"
+#include "center/join.h"
+#include "center/router.h"
+#include "center/state.h"
+
+enum {
+    TURNED_AWAY_RETRY_MS =
+        1000, // and up to as much again, so that they do not all come back at once
+};
+
+const phi_sm_state session_states[SESSION_STATE_COUNT] = {
+    [SESSION_JOINING] = { .name = "joining",
+                          .next = PHI_SM_TO(SESSION_JOINED) | PHI_SM_TO(SESSION_LEAVING),
+                          .is_initial = true },
+    [SESSION_JOINED] = { .name = "joined", .next = PHI_SM_TO(SESSION_LEAVING) },
+    [SESSION_LEAVING] = { .name = "leaving", .is_final = true },
+};
+
+// What watchers are told of a client whose link this center ended.
+static const uint8_t why_of_bye[PHI_BYE_COUNT] = {
+    [PHI_BYE_NORMAL] = PHI_WHY_LEFT,
+    [PHI_BYE_GOING_AWAY] = PHI_WHY_CENTER_STOPPING,
+    [PHI_BYE_LENGTH_INVALID] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_CHECK_WRONG] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_COMMAND_UNKNOWN] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_ILLEGAL_IN_STATE] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_MALFORMED] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_VERSION_UNSUPPORTED] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_SUITE_REFUSED] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_JOIN_TIMEOUT] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_HEARTBEAT_TIMEOUT] = PHI_WHY_HEARTBEAT_TIMEOUT,
+    [PHI_BYE_ACCOUNT_TAKEN] = PHI_WHY_KICKED,
+    [PHI_BYE_NAME_INVALID] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_NOT_AUTHORISED] = PHI_WHY_KICKED,
+    [PHI_BYE_FROM_MISMATCH] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_SLOW_CONSUMER] = PHI_WHY_SLOW_CONSUMER,
+    [PHI_BYE_LIMIT_REACHED] = PHI_WHY_KICKED,
+    [PHI_BYE_KICKED] = PHI_WHY_KICKED,
+    [PHI_BYE_INTERNAL] = PHI_WHY_CONNECTION_LOST,
+    [PHI_BYE_TYPE_REFUSED] = PHI_WHY_PROTOCOL_ERROR,
+};
+
+static void on_event(phi_transport *t, const phi_link_event *event);
+static void on_room(phi_transport *t);
+static void on_gone(phi_transport *t);
+
+static void handle_packet(center *c, session *s, const phi_packet *packet);
+static void handle_ask(center *c, session *s, phi_bytes payload);
+static void handle_closed(center *c, session *s, const phi_link_end *end);
+
+static bool admits(const center *c);
+static ph_err start_link(center *c, session *s, phi_stream *stream);
+static void turn_away(center *c, session *s);
+static phi_why why_of(const phi_link_end *end);
+static bool is_lost(const phi_link_end *end);
+static bool is_breach(const phi_link_end *end);
+static void free_entry(center *c, session *s);
+
+const phi_transport_events session_events = {
+    .on_event = on_event,
+    .on_room = on_room,
+    .on_gone = on_gone,
+};
+
+// ---- life
+
+void session_accept(center *c, phi_stream *stream)
+{
+    c->counters.connections_total++;
+    uint64_t handle;
+    session *s = phi_slots_take(&c->sessions, &handle);
+    if (s == NULL) {
+        c->counters.connections_refused_total++;
+        CENTER_LOG_WRITE(c, TURNED_AWAY, PHI_LOG_NUMBER("connections", c->sessions.count));
+        phi_stream_close(c->io, stream);
+        return;
+    }
+    s->handle = handle;
+    phi_sm_init(&s->sm, session_states, SESSION_STATE_COUNT);
+    phi_list_init(&s->calls_made);
+    phi_list_init(&s->calls_taken);
+    phi_list_init(&s->calls_owed);
+    bool is_admitted = admits(c);
+    if (start_link(c, s, stream) != PH_OK) {
+        CENTER_LOG_WRITE(c, MEMORY, PHI_LOG_NUMBER("connections", c->sessions.count));
+        phi_slots_give(&c->sessions, handle);
+        return;
+    }
+    c->joining_count++;
+    if (!is_admitted) {
+        turn_away(c, s);
+    }
+}
+
+void session_leave(center *c, session *s, phi_why why)
+{
+    if (session_is(s, SESSION_LEAVING)) {
+        return;
+    }
+    if (session_is(s, SESSION_JOINING)) {
+        PH_ASSERT(c->joining_count > 0);
+        c->joining_count--;
+        phi_sm_move(&s->sm, SESSION_LEAVING);
+        return;
+    }
+    PH_ASSERT(c->joined_count > 0);
+    session_check(s);
+    c->joined_count--;
+    phi_sm_move(&s->sm, SESSION_LEAVING); // nothing is delivered to it from here on
+    CENTER_LOG_WRITE(c, LEFT, PHI_LOG_TEXT("id", session_id(s)),
+                     PHI_LOG_NUMBER("session", s->number),
+                     PHI_LOG_TEXT("why", phi_bytes_text(phi_why_name((uint8_t)why))));
+    call_leave(c, s);
+    presence_unwatch(c, s);
+    presence_offline(c, s, why);
+    bool was_known = phi_map_remove(&c->accounts, session_account(s));
+    PH_ASSERT(was_known);
+    free_entry(c, s);
+}
+
+void session_end(center *c, session *s, phi_bye_code code, uint32_t retry_after_ms,
+                 const char *text)
+{
+    PH_ASSERT(code < PHI_BYE_COUNT);
+    if (session_is(s, SESSION_LEAVING)) {
+        return;
+    }
+    session_leave(c, s, (phi_why)why_of_bye[code]);
+    phi_transport_bye(&s->transport, code, retry_after_ms, text);
+}
+
+void session_drop_all(center *c)
+{
+    uint32_t index = 0;
+    uint64_t handle;
+    session *s;
+    while ((s = phi_slots_next(&c->sessions, &index, &handle)) != NULL) {
+        presence_unwatch(c, s);
+        free_entry(c, s);
+        phi_transport_drop(&s->transport);
+        phi_slots_give(&c->sessions, handle);
+    }
+}
+
+// ---- what its link tells
+
+static void on_event(phi_transport *t, const phi_link_event *event)
+{
+    session *s = session_of(t);
+    center *c = center_of(s);
+    switch (event->type) {
+    case PHI_LINK_EVENT_JOIN:
+        join_handle(c, s, event->join);
+        break;
+    case PHI_LINK_EVENT_PACKET:
+        handle_packet(c, s, &event->packet);
+        break;
+    case PHI_LINK_EVENT_CLOSED:
+        handle_closed(c, s, &event->end);
+        break;
+    case PHI_LINK_EVENT_NONE:
+    case PHI_LINK_EVENT_OPEN:
+        PH_UNREACHABLE("not an event of a center's link");
+    }
+}
+
+static void handle_packet(center *c, session *s, const phi_packet *packet)
+{
+    if (packet->command == PHI_COMMAND_MESSAGE) {
+        router_handle(c, s, packet->payload);
+        return;
+    }
+    PH_ASSERT(packet->command == PHI_COMMAND_ONLINE_LIST); // the link lets nothing else through
+    handle_ask(c, s, packet->payload);
+}
+
+// [P-42]
+static void handle_ask(center *c, session *s, phi_bytes payload)
+{
+    phi_presence_ask ask;
+    if (phi_presence_ask_decode(payload, &ask) != PH_OK) {
+        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
+        return;
+    }
+    if (presence_watch(c, s, &ask) != PH_OK) {
+        session_end(c, s, PHI_BYE_INTERNAL, TURNED_AWAY_RETRY_MS, "no memory");
+    }
+}
+
+static void handle_closed(center *c, session *s, const phi_link_end *end)
+{
+    if (is_breach(end)) {
+        char peer[PHI_ADDRESS_TEXT_MAX];
+        session_peer(s, peer);
+        CENTER_LOG_WRITE(c, BREACH, PHI_LOG_TEXT("peer", phi_bytes_text(peer)),
+                         PHI_LOG_TEXT("reason", phi_bytes_text(phi_bye_name(end->code))),
+                         PHI_LOG_TEXT("text", end->text));
+    }
+    if (is_lost(end)) {
+        c->counters.links_lost_total++;
+    } else {
+        PH_ASSERT(end->code < PHI_BYE_COUNT);
+        c->counters.links_ended_total[end->code]++;
+    }
+    session_leave(c, s, why_of(end));
+}
+
+static void on_room(phi_transport *t)
+{
+    session *s = session_of(t);
+    if (session_is(s, SESSION_JOINED)) {
+        call_pay(center_of(s), s);
+        presence_on_room(center_of(s), s);
+    }
+}
+
+static void on_gone(phi_transport *t)
+{
+    session *s = session_of(t);
+    PH_ASSERT(session_is(s, SESSION_LEAVING));
+    PH_ASSERT(s->entry == NULL);
+    center *c = center_of(s);
+    phi_slots_give(&c->sessions, s->handle);
+    phi_io_hurry(c->io); // it may have been the last one of a center that stops
+}
+
+// ---- queries
+
+phi_bytes session_id(const session *s)
+{
+    PH_ASSERT(s->entry != NULL);
+    return entry_id(s->entry);
+}
+
+phi_bytes session_account(const session *s)
+{
+    return phi_bytes_of(session_id(s).data, s->account_size);
+}
+
+phi_bytes session_service(const session *s)
+{
+    PH_ASSERT(s->entry != NULL);
+    return entry_service(s->entry);
+}
+
+void session_peer(const session *s, char text[PHI_ADDRESS_TEXT_MAX])
+{
+    text[0] = '\0';
+    if (s->transport.stream != NULL) {
+        phi_stream_peer(center_of(s)->io, s->transport.stream, text);
+    }
+}
+
+session *session_find(const center *c, phi_bytes account)
+{
+    uint64_t handle;
+    if (!phi_map_find(&c->accounts, account, &handle)) {
+        return NULL;
+    }
+    session *s = phi_slots_find(&c->sessions, handle);
+    PH_ASSERT(s != NULL);
+    PH_ASSERT(session_is(s, SESSION_JOINED));
+    return s;
+}
+
+// ---- helpers
+
+static bool admits(const center *c)
+{
+    return !c->is_stopping && c->joining_count + c->joined_count < c->options.connections_max &&
+           c->joining_count < c->options.connections_joining_max;
+}
+
+static ph_err start_link(center *c, session *s, phi_stream *stream)
+{
+    if (c->options.suite != PHI_SUITE_PAPER) {
+        return phi_transport_accept(&s->transport, &c->transports, stream, &c->link_options, NULL);
+    }
+    phi_keys keys;
+    phi_io_entropy(c->io, (uint8_t *)&keys, sizeof keys);
+    ph_err rc =
+        phi_transport_accept(&s->transport, &c->transports, stream, &c->link_options, &keys);
+    explicit_bzero(&keys, sizeof keys);
+    return rc;
+}
+
+static void turn_away(center *c, session *s)
+{
+    c->counters.connections_refused_total++;
+    CENTER_LOG_WRITE(c, TURNED_AWAY, PHI_LOG_NUMBER("connections", c->sessions.count),
+                     PHI_LOG_NUMBER("joining", c->joining_count));
+    uint64_t retry_after_ms =
+        phi_random_between(&c->random, TURNED_AWAY_RETRY_MS, 2 * TURNED_AWAY_RETRY_MS);
+    session_end(c, s, PHI_BYE_LIMIT_REACHED, (uint32_t)retry_after_ms, NULL);
+}
+
+static phi_why why_of(const phi_link_end *end)
+{
+    if (is_lost(end)) {
+        return PHI_WHY_CONNECTION_LOST;
+    }
+    return end->by_peer ? PHI_WHY_LEFT : (phi_why)why_of_bye[end->code];
+}
+
+// [P-71]
+static bool is_lost(const phi_link_end *end)
+{
+    return end->err == PH_ECLOSED || end->err == PH_ERESET;
+}
+
+// What an operator wants to hear of: somebody who does not speak the protocol.
+static bool is_breach(const phi_link_end *end)
+{
+    return !end->by_peer && (end->err == PH_EPROTO || end->err == PH_ECHECK);
+}
+
+static void free_entry(center *c, session *s)
+{
+    phi_give(c->io->alloc, s->entry, s->entry_size);
+    s->entry = NULL;
+    s->entry_size = 0;
+}
+
+void session_check(const session *s)
+{
+    bool is_joined = session_is(s, SESSION_JOINED);
+    PH_ASSERT(is_joined == (s->entry != NULL));
+    if (is_joined) {
+        PH_ASSERT(s->number != 0);
+        PH_ASSERT(s->account_size > 0);
+        PH_ASSERT(s->account_size < session_id(s).size);
+        PH_ASSERT(phi_get_u16(s->entry) == s->entry_size);
+    } else {
+        PH_ASSERT(s->watch == NULL);
+        PH_ASSERT(phi_list_is_empty(&s->calls_made));
+        PH_ASSERT(phi_list_is_empty(&s->calls_taken));
+        PH_ASSERT(s->calls_made_count == 0);
+    }
+    if (phi_list_is_empty(&s->calls_made)) {
+        PH_ASSERT(s->calls_made_count == 0);
+        PH_ASSERT(phi_list_is_empty(&s->calls_owed));
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/session.h - one connection at the center: first somebody unknown, then, once joined, the
+// client of that account.
+//
+// Life     session_accept -> (join_handle) -> session_leave or session_end -> on_gone
+// States   joining -> joined -> leaving; see session_states
+// Limits   connections_max; 2 KiB for an idle one, link included
+// Threads  none
+//
+// Everything that hangs on a client (its account, its line in the online list, its calls, its
+// watch) is taken down in session_leave, at the moment its link ends or the center decides that it
+// does. What remains until on_gone is a stream that flushes a bye.
+
+#ifndef CENTER_SESSION_H
+#define CENTER_SESSION_H
+
+#include "base/slots.h"
+#include "link/transport.h"
+#include "wire/name.h"
+
+typedef struct center center;
+typedef struct watch watch;
+
+typedef enum session_state {
+    SESSION_JOINING,
+    SESSION_JOINED,
+    SESSION_LEAVING,
+    SESSION_STATE_COUNT
+} session_state;
+
+extern const phi_sm_state session_states[SESSION_STATE_COUNT];
+
+typedef struct session {
+    phi_transport transport;
+    uint64_t handle; // in center.sessions
+    phi_sm sm;       // session_state
+
+    // Once joined.
+    uint64_t number; // the session in WELCOME
+    uint8_t *entry;  // owned, entry_size bytes; its line in the online list as on the wire (P-46)
+    uint16_t entry_size;
+    uint8_t account_size; // the id is account@domain
+    uint8_t type;         // phi_client_type
+    uint64_t addressed;   // handle of the session it last wrote to: who writes to one writes again
+    watch *watch;         // owned; NULL: it does not want presence
+
+    phi_list calls_made;  // call.of_caller
+    phi_list calls_taken; // call.of_responder, open ones
+    phi_list calls_owed;  // call.of_responder: ended ones whose failure waits for room
+    uint32_t calls_made_count;
+} session;
+
+static inline session *session_of(phi_transport *t)
+{
+    return PHI_CONTAINER_OF(t, session, transport);
+}
+
+static inline bool session_is(const session *s, session_state state)
+{
+    return phi_sm_is(&s->sm, (uint8_t)state);
+}
+
+// Views into the entry, valid until session_leave. Only for one that has joined.
+phi_bytes session_id(const session *s);
+phi_bytes session_account(const session *s);
+phi_bytes session_service(const session *s);
+
+// Who is at the other end, for the log; "" when the stream is gone.
+void session_peer(const session *s, char text[PHI_ADDRESS_TEXT_MAX]);
+
+// The joined session of that account, or NULL.
+session *session_find(const center *c, phi_bytes account);
+
+// Takes a connection that a listener accepted, or turns it away with bye limit_reached.
+void session_accept(center *c, phi_stream *stream);
+
+// The client is no more: tells watchers, callers and responders. Its link may still flush. `why` is
+// for the watchers. Nothing for one that has left.
+void session_leave(center *c, session *s, phi_why why);
+
+// Leaves, and says bye. `text` may be NULL: the code's own.
+void session_end(center *c, session *s, phi_bye_code code, uint32_t retry_after_ms,
+                 const char *text);
+
+// Frees all at once, without byes or events.
+void session_drop_all(center *c);
+
+extern const phi_transport_events session_events;
+
+// Asserts the invariants.
+void session_check(const session *s);
+
+#endif // CENTER_SESSION_H

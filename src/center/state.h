@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/state.h - what a center consists of, for its own files.
+
+#ifndef CENTER_STATE_H
+#define CENTER_STATE_H
+
+#include "base/map.h"
+#include "base/random.h"
+#include "center/call.h"
+#include "center/center.h"
+#include "center/presence.h"
+
+#define CENTER_LISTENERS_MAX 8u
+
+// Connections over the limit that may wait for their bye to be written. More are closed without.
+#define CENTER_TURNED_AWAY_MAX 256u
+
+typedef enum center_log_id {
+#define CENTER_LOG(name, id, level, text, advice) CENTER_LOG_##name,
+#include "center/log_events.def"
+#undef CENTER_LOG
+    CENTER_LOG_COUNT
+} center_log_id;
+
+struct center {
+    phi_io *io;   // borrowed for the center's life
+    phi_log *log; // same; may be NULL
+    center_options options;
+    char self[1 + PHI_NAME_BYTES_MAX + 1]; // "@domain": what the center itself says comes from here
+    phi_link_options link_options;
+
+    phi_turn_hook hook; // before the transports': what it queues leaves in the same turn
+    phi_transports transports;
+    phi_listener *listeners[CENTER_LISTENERS_MAX];
+    size_t listener_count;
+
+    phi_slots sessions;     // session
+    phi_map accounts;       // account -> session.handle; names are views into session.entry
+    uint64_t session_last;  // the number given last
+    uint32_t joining_count; // sessions in SESSION_JOINING
+    uint32_t joined_count;  // sessions in SESSION_JOINED
+    phi_slots calls;        // call
+    presence presence;
+    phi_random random; // for made-up accounts and spread retry-afters; nothing secret
+
+    bool is_stopping;
+    void (*stopped)(void *arg); // NULL once told
+    void *stopped_arg;
+
+    center_counters counters; // the gauges are filled in by center_count
+    phi_log_rate log_rates[CENTER_LOG_COUNT];
+};
+
+static inline center *center_of(const session *s)
+{
+    return PHI_CONTAINER_OF(s->transport.group, center, transports);
+}
+
+static inline phi_bytes center_domain(const center *c)
+{
+    return phi_bytes_text(c->self + 1);
+}
+
+// One row of log_events.def.
+const phi_log_event *center_log_event(center_log_id id);
+
+#define CENTER_LOG_WRITE(c, name, ...)                                                             \
+    PHI_LOG((c)->log, center_log_event(CENTER_LOG_##name), &(c)->log_rates[CENTER_LOG_##name],     \
+            (c)->io->now, __VA_ARGS__)
+
+#endif // CENTER_STATE_H
