@@ -9,12 +9,20 @@
 //     ph_loop_run(ph_client_loop(client));
 //
 // Threads    A client belongs to the thread that drives its loop. Functions marked [any thread] are
-//            the exception. Callbacks run on the driving thread, never inside the call that caused
-//            them (ph_client_free excepted, which ends what is open).
+//            the exception. Callbacks run on the driving thread, while the loop turns, never inside
+//            the call that caused them (ph_client_free excepted, which ends what is open). Inside a
+//            callback everything may be called but ph_client_free for that client, ph_loop_free,
+//            and the functions that drive the loop: ph_loop_run, ph_loop_turn and those ending in
+//            _wait.
 // Ownership  `T **out` receives an object you then own. `const T *` is borrowed until the call
 //            returns. What a callback is given is valid until it returns.
-// Errors     Functions that can fail return ph_err and write their outputs only on PH_OK.
+// Errors     Functions that can fail return ph_err and write their outputs only on PH_OK, unless
+//            they say otherwise. PH_EINVAL is also for a NULL that is not allowed; functions without
+//            an error must not get one.
 // Limits     Every one is a field of ph_client_options with its default.
+// Versions   Structs whose first member is struct_size may grow. A program that was compiled with
+//            an older header is understood; one with a newer header as long as it leaves what this
+//            library does not know at zero.
 
 #ifndef PH_CLIENT_H
 #define PH_CLIENT_H
@@ -63,12 +71,23 @@ typedef enum ph_link_state {
 } ph_link_state;
 
 // A change of where it stands.
+//
+//   err   PH_OK         it is up
+//         PH_ECONNECT   nobody answers there, or the name is not known
+//         PH_ERESET     the connection broke
+//         PH_ECLOSED    the center left in order (bye "going_away"), or this client did
+//         PH_ETIMEDOUT  it did not join in time, or gave no sign of life
+//         PH_EREFUSED   the center refused; `bye` says why
+//         PH_EPROTO, PH_ECHECK   one end broke the protocol
+//         PH_ESUITE     the center offers less than suite_floor
+//         PH_ENOMEM, PH_ESYSTEM  this machine could not even begin
 typedef struct ph_link_change {
     ph_link_state state;
-    // why it is not up: PH_ECONNECT, PH_ERESET, PH_ECLOSED, PH_EREFUSED, PH_EPROTO, ...
     ph_err err;
-    ph_view text;         // the same for people; what the center said in its bye, when it did
-    ph_view bye;          // the bye's name ("account_taken"); empty without one
+    // the same for people, in one line: "cannot connect to 127.0.0.1:7678: Connection refused; next
+    // try in 0.4 s"
+    ph_view text;
+    ph_view bye;          // the name of the center's bye ("account_taken"); empty without one
     uint32_t retry_in_ms; // down: when it dials again
     ph_view id;           // up: "account@domain" as the center gave it
 } ph_link_change;
@@ -94,7 +113,7 @@ typedef void ph_request_fn(ph_client *client, ph_request_id request, const ph_in
 // gone). Answering it is harmless.
 typedef void ph_cancel_fn(ph_client *client, ph_request_id request, void *arg);
 
-// There is room again after PH_EBUSY.
+// There is room again after PH_EBUSY: at least half of the send buffer.
 typedef void ph_writable_fn(ph_client *client, void *arg);
 
 // How a call ended: exactly once for each accepted one.
@@ -102,10 +121,13 @@ typedef void ph_writable_fn(ph_client *client, void *arg);
 //   status   PH_OK         `reply` is the reply
 //            PH_EFAILURE   a failure; `code` says which, reply->body is its text, reply->from who
 //                          made it
-//            PH_ETIMEDOUT  no answer in time; `code` PH_FAILURE_DEADLINE, reply NULL
+//            PH_ETIMEDOUT  no answer in time, here or at the center; `code` PH_FAILURE_DEADLINE,
+//                          reply NULL
 //            PH_ERESET     the connection died meanwhile: the responder may or may not have done
 //                          it; reply NULL
 //            PH_ECANCELLED ph_client_cancel, or the client was closed; reply NULL
+//
+// `code` is 0 where nothing else is said.
 typedef void ph_reply_fn(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
                          const ph_incoming *reply, void *arg);
 
@@ -117,16 +139,17 @@ typedef struct ph_metadata {
 typedef struct ph_client_options {
     size_t struct_size; // set by PH_CLIENT_OPTIONS_INIT; lets later versions add fields
     ph_loop *loop;      // borrowed for the client's life; NULL: one of its own
-    // "host:port[,host:port...]" or "unix:PATH"; NULL: 127.0.0.1:7678; tried in turn; copied
+    // "host:port" or "unix:PATH", at most 16, separated by commas, tried in turn; NULL:
+    // 127.0.0.1:7678; copied
     const char *centers;
     const char *account;         // 1 to 64 of a-z 0-9 . _ -; NULL: the center makes one; copied
     const char *service;         // of which this is an instance; may be NULL; copied
     ph_type type;                // 0 means PH_TYPE_CLIENT
-    const char *software;        // this program's version, for people; may be NULL; copied
+    const char *software;        // this program's version, at most 64 bytes; may be NULL; copied
     const ph_metadata *metadata; // copied
     size_t metadata_count;       // at most 32
     ph_suite suite_floor;        // a weaker offer is refused
-    bool is_watching;            // ask for presence from the start; see ph_client_watch
+    bool is_watching; // ask for presence from the start, as gateways and discoveries always do
 
     uint32_t connect_timeout_ms; // from dialling to joined; 0 means 5000
     uint32_t backoff_min_ms;     // first wait before dialling again; 0 means 100
@@ -135,8 +158,9 @@ typedef struct ph_client_options {
     // ask the center after so long without a packet; 0: as the center does with us
     uint32_t heartbeat_idle_ms;
     uint32_t heartbeat_grace_ms; // and give the connection up so long after; 0: as the center
-    uint32_t calls_max;          // calls in flight; beyond it PH_ELIMIT; 0 means 1024
-    size_t send_bytes_max;       // waiting to be sent; beyond it PH_EBUSY; 0 means 1 MiB
+    uint32_t calls_max; // calls in flight; beyond it PH_ELIMIT; 0 means 1024; at most 16777216
+    // waiting to be sent; beyond it PH_EBUSY; 0 means 1 MiB; 128 KiB to 1 GiB
+    size_t send_bytes_max;
     // remembered of the online list; more are dropped and counted; 0 means 1000000
     uint32_t peers_max;
 
@@ -152,44 +176,55 @@ typedef struct ph_client_options {
 
 #define PH_CLIENT_OPTIONS_INIT                                                                     \
     {                                                                                              \
-        .struct_size = sizeof(ph_client_options)                                                   \
+        sizeof(ph_client_options), NULL, NULL, NULL, NULL, (ph_type)0, NULL, NULL, 0,              \
+            PH_SUITE_PLAIN, false, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL,     \
+            NULL, NULL                                                                             \
     }
 
 // Makes a client. Nothing is sent before ph_client_open.
 //
-//   options  borrowed
+//   options  borrowed; NULL: all defaults
 //
-// PH_EINVAL   a field is out of range, or a name breaks the rules
+// PH_EINVAL   a field is out of range, a name breaks the rules, `centers` does not parse, or
+//             service, software and metadata together are longer than a center takes (8 KiB)
 // PH_ENOMEM   no memory
 // PH_ESYSTEM  no loop could be made
 PH_API PH_MUST_CHECK ph_err ph_client_new(ph_client **out, const ph_client_options *options);
 
-// Frees *client and clears it; NULL is fine. Calls in flight end with PH_ECANCELLED before this
-// returns. Not from one of its own callbacks: use ph_client_close there.
+// Frees *client and clears it; NULL is fine. Says bye when it is up. Calls in flight end with
+// PH_ECANCELLED before this returns; on_link is not called. From one of its own callbacks it aborts
+// the program: use ph_client_close there. A loop of its own goes with it.
 PH_API void ph_client_free(ph_client **client);
 
-// Begins to dial, and goes on until closed.
+// Begins to dial, and goes on until closed: dials the centers in turn, waits between attempts,
+// dials again when a connection is lost. Nothing when it was opened before.
 //
-// PH_ECLOSED   it was closed
+// PH_ECLOSED   it was closed, or refused for good
 PH_API PH_MUST_CHECK ph_err ph_client_open(ph_client *client);
 
-// Says bye and stays down. Calls in flight end with PH_ECANCELLED, in a later turn. Idempotent.
+// Says bye and stays down. After this has returned, and while the loop turns, calls in flight end
+// with PH_ECANCELLED, then on_link is told. Idempotent; nothing for NULL.
 PH_API void ph_client_close(ph_client *client);
 
-// Drives the loop until the client is up.
+// Opens it, and drives the loop until it is up.
 //
-// PH_ETIMEDOUT   not within timeout_ms; the reason of the last attempt is in ph_client_trouble
-// PH_EREFUSED, PH_ESUITE, PH_EPROTO   closed for good
-// Not from inside a callback.
+// PH_ETIMEDOUT   not within timeout_ms; it goes on trying. ph_client_trouble says what the last
+//                attempt met
+// PH_EREFUSED, PH_ESUITE, PH_EPROTO   refused for good; ph_client_trouble says why
+// PH_ECLOSED     it was closed before
+// PH_EINVAL      called from inside a callback
 PH_API PH_MUST_CHECK ph_err ph_client_open_wait(ph_client *client, uint32_t timeout_ms);
 
+// The loop that was given, or its own.
 PH_API ph_loop *ph_client_loop(ph_client *client);
+
 PH_API ph_link_state ph_client_state(const ph_client *client);
 
 // "account@domain" once up, "" before; valid until the next turn.
 PH_API const char *ph_client_id(const ph_client *client);
 
-// Why it is not up, for people; "" when it is. Valid until the next turn.
+// Why it is not up, for people, in one line; "" when it is, and before the first attempt. Valid until
+// the next turn.
 PH_API const char *ph_client_trouble(const ph_client *client);
 
 // The last round trip of a heartbeat with the center, in microseconds; 0 unknown.
@@ -208,37 +243,47 @@ typedef struct ph_watch {
         sizeof(ph_watch), (ph_type)0, NULL, NULL                                                   \
     }
 
-// Asks for the online list and all changes; remembered over reconnects. NULL: everything. Peers
-// that no longer pass are forgotten without a word.
+// Asks for the online list and all changes, now or as soon as it is up; remembered over reconnects.
+// Replaces what was asked for before: peers that no longer pass are forgotten without a word.
+//
+//   watch   borrowed; NULL: everything
 //
 // PH_EINVAL   a name breaks the rules
-// PH_EBUSY    the send buffer is full
 PH_API PH_MUST_CHECK ph_err ph_client_watch(ph_client *client, const ph_watch *watch);
+
+// Wants no more of it, and forgets everybody without a word.
 PH_API void ph_client_unwatch(ph_client *client);
 
-// How many are known to be online.
+// How many are known to be online. While the client is down: as of when it was up.
 PH_API size_t ph_client_peer_count(const ph_client *client);
 
 // Walks over them: start with *cursor 0; false at the end. Order is stable while nothing changes.
+// Views in *out are valid until the next turn, or the next ph_client_watch or _unwatch.
 PH_API bool ph_client_peer_next(const ph_client *client, size_t *cursor, ph_peer *out);
 
+// The peer of that full id ("account@domain"). Views as in ph_client_peer_next.
+//
 // PH_ENOTFOUND   not online, or not watched
 PH_API PH_MUST_CHECK ph_err ph_client_peer_find(const ph_client *client, const char *id,
                                                 ph_peer *out);
 
-// Sends an event: to one account, or to everybody ("all:").
+// Sends an event: to one account, or to everybody ("all:"). One way: nobody says whether it arrived.
 //
-// PH_EINVAL         `to` or `method` too long, no `to`
-// PH_ETOOLARGE      with its head it is longer than a packet (64 KiB)
+// PH_EINVAL         no `to`; `to`, `method` or a header's name longer than 255 bytes; a size without
+//                   its pointer
+// PH_ETOOLARGE      it does not fit into a packet (64 KiB, or less when the center says so)
 // PH_EBUSY          the send buffer is full; on_writable follows
 // PH_ENOTCONNECTED  the client is not up
 PH_API PH_MUST_CHECK ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing);
 
-// Sends a request. On PH_OK `done` runs exactly once. On any error it does not run.
+// Sends a request. On PH_OK `done` runs exactly once, at the latest when timeout_ms is over (a
+// center lowers times above its own limit, an hour by default). On any error it does not run.
 //
-//   id   receives what ph_client_cancel wants; may be NULL
+//   id    receives what ph_client_cancel wants; may be NULL
+//   done  required
 //
 // PH_ELIMIT   calls_max are in flight
+// PH_ENOMEM   no memory for one more call than were ever in flight
 // and those of ph_client_send
 PH_API PH_MUST_CHECK ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing,
                                               ph_call_id *id, ph_reply_fn *done, void *arg);
@@ -248,28 +293,33 @@ typedef struct ph_reply ph_reply;
 
 // Sends a request and drives the loop until it ended. Not from inside a callback.
 //
-//   out   receives the reply, or the failure, to be freed with ph_reply_free; NULL stays in it when
-//         there is neither
+//   out   receives the reply, or for PH_EFAILURE the failure, to be freed with ph_reply_free
 //
-// PH_EFAILURE, PH_ETIMEDOUT, PH_ERESET, PH_ECANCELLED   as in ph_reply_fn; *out is set for
-//                                                       PH_EFAILURE
+// PH_EFAILURE, PH_ETIMEDOUT, PH_ERESET, PH_ECANCELLED   as in ph_reply_fn
 // PH_ENOMEM   the reply could not be kept
+// PH_EINVAL   called from inside a callback
 // and those of ph_client_request
 PH_API PH_MUST_CHECK ph_err ph_client_request_wait(ph_client *client, const ph_outgoing *outgoing,
                                                    ph_reply **out);
 
-// Views are valid until ph_reply_free.
+// Views are valid until ph_reply_free; of a failure, body is its text.
 PH_API const ph_incoming *ph_reply_incoming(const ph_reply *reply);
-// 0 when it is a reply, else the failure's code
+
+// 0 when it is a reply, else the failure's code.
 PH_API uint16_t ph_reply_code(const ph_reply *reply);
+
+// Frees *reply and clears it; NULL is fine. A reply may outlive its client, not its client's loop.
 PH_API void ph_reply_free(ph_reply **reply);
 
-// Ends a call: `done` runs with PH_ECANCELLED in a later turn, the responder is told.
+// Ends a call: `done` runs with PH_ECANCELLED after this has returned, and the responder is told.
 //
-// PH_ENOTFOUND   it is over
+// PH_ENOTFOUND   it is over, or cancelled already
 PH_API PH_MUST_CHECK ph_err ph_client_cancel(ph_client *client, ph_call_id id);
 
-// Answers a request.
+// Answers a request, once. An answer to a call that is over meanwhile, or a second one, is dropped by
+// the center.
+//
+//   body   may be a view of the request's
 //
 // PH_ESTALE      the connection it came over is gone, and with it the call
 // PH_ETOOLARGE, PH_EBUSY, PH_EINVAL   as ph_client_send; the request can still be answered
@@ -280,10 +330,13 @@ PH_API PH_MUST_CHECK ph_err ph_client_reply(ph_client *client, ph_request_id req
 PH_API PH_MUST_CHECK ph_err ph_client_reply_with(ph_client *client, ph_request_id request,
                                                  const ph_outgoing *outgoing);
 
-// Answers with a failure. `code` is PH_FAILURE_RESPONDER_FAILED, PH_FAILURE_NO_HANDLER, or 1000 and
-// above; `text` for people.
+// Answers with a failure.
 //
-// PH_EINVAL   another code
+//   code   PH_FAILURE_RESPONDER_FAILED, PH_FAILURE_NO_HANDLER, or 1000 and above
+//   text   for people, at most 1,024 bytes; NULL: the code's own
+//
+// PH_EINVAL      another code
+// PH_ETOOLARGE   a longer text
 // and those of ph_client_reply
 PH_API PH_MUST_CHECK ph_err ph_client_fail(ph_client *client, ph_request_id request, uint16_t code,
                                            const char *text);
@@ -291,19 +344,25 @@ PH_API PH_MUST_CHECK ph_err ph_client_fail(ph_client *client, ph_request_id requ
 // What a client counted since it was made.
 typedef struct ph_client_counters {
     size_t struct_size; // set by the caller; only so much is written
-    uint64_t connects;
-    uint64_t calls;
+    uint64_t connects;  // connections that came up
+    uint64_t calls;     // requests that were accepted; each ends in one of the next five
     uint64_t replies;
     uint64_t failures;
     uint64_t timeouts;
-    uint64_t replies_stray; // replies to calls that were over
+    uint64_t cancels; // ph_client_cancel, ph_client_close, ph_client_free
+    uint64_t resets;  // the connection died first
+    // replies and failures to calls that were over; the center's word on a call that timed out here
+    // first is one
+    uint64_t replies_stray;
     uint64_t requests;
     uint64_t events;
-    uint64_t peers_dropped; // beyond peers_max
+    uint64_t dropped; // messages of a reserved kind, requests nobody answers and no room to say so
+    uint64_t peers_dropped; // beyond peers_max, or without memory
     uint64_t bytes_sent;
     uint64_t bytes_received;
 } ph_client_counters;
 
+//   out   its struct_size set by the caller
 PH_API void ph_client_count(const ph_client *client, ph_client_counters *out);
 
 #ifdef __cplusplus

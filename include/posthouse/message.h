@@ -2,6 +2,7 @@
 //
 // posthouse/message.h - what is sent, and what is received.
 //
+// Threads    The functions here only read what they are given: [any thread].
 // Ownership  Everything received is a view, valid until the callback it was given to returns,
 //            unless it says otherwise. Everything to be sent is borrowed until the call returns.
 //            Texts that are received are not terminated: print them with "%.*s".
@@ -9,6 +10,7 @@
 #ifndef PH_MESSAGE_H
 #define PH_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,16 +63,23 @@ typedef struct ph_incoming {
     uint32_t timeout_ms; // requests: what is left of the deadline
 } ph_incoming;
 
-// The value of the first header of that name.
+// The value of the first header of that name. [any thread]
+//
+//   out   a view of the message, valid as long as it is
 //
 // PH_ENOTFOUND   there is none
 // PH_EPROTO      the headers before it are malformed
 PH_API PH_MUST_CHECK ph_err ph_incoming_header(const ph_incoming *incoming, const char *name,
                                                ph_view *out);
 
+// Walks over all headers: start with *cursor 0; false at the end, and before a malformed one.
+// [any thread]
+PH_API bool ph_incoming_header_next(const ph_incoming *incoming, size_t *cursor, ph_view *name,
+                                    ph_view *value);
+
 // Why a call failed; see failure.def. 1000 and above are the responder's own.
 typedef enum ph_failure_code {
-#define PH_FAILURE(name, code, text) PH_FAILURE_##name = (code),
+#define PH_FAILURE(name, code, label, text) PH_FAILURE_##name = (code),
 #include <posthouse/failure.def>
 #undef PH_FAILURE
     PH_FAILURE_APPLICATION = 1000

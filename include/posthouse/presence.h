@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // posthouse/presence.h - who is online.
+//
+// Threads    The functions here only read what they are given: [any thread].
+// Ownership  Views in a ph_peer are valid until the callback it was given to returns; those that
+//            ph_client_peer_next and _find filled in, until the next turn. Returned names are
+//            constants.
 
 #ifndef PH_PRESENCE_H
 #define PH_PRESENCE_H
@@ -49,20 +54,20 @@ typedef enum ph_reason {
     PH_REASON_UNKNOWN = 255, // it left while this client was away itself
 } ph_reason;
 
-// One of those online. Views are valid until the callback or the iteration ends.
+// One of those online.
 typedef struct ph_peer {
-    ph_view id;      // "account@domain"
-    ph_view service; // may be empty
-    ph_view software;
-    ph_type type;
-    ph_state state;
+    ph_view id;       // "account@domain"
+    ph_view service;  // may be empty
+    ph_view software; // may be empty
+    ph_type type;     // may be a number that this version does not know
+    ph_state state;   // same
     uint64_t session;
     uint64_t revision;      // of the center's table when this line last changed
     uint32_t round_trip_us; // 0 unknown
     ph_view metadata;       // read with ph_peer_metadata
 } ph_peer;
 
-// The value of that key.
+// The value of the first pair of that key.
 //
 // PH_ENOTFOUND   there is none
 PH_API PH_MUST_CHECK ph_err ph_peer_metadata(const ph_peer *peer, const char *key, ph_view *out);

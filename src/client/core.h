@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// client/core.h - what a client is made of, for the files of this folder.
+//
+//     options.c  what it was asked to be: checked, copied, turned into a JOIN
+//     client.c   its life, and the public functions that look at it
+//     dial.c     its state: connecting, centers in turn, waiting, closing
+//     receive.c  what comes from the center, to whom it goes
+//     send.c     messages, written once, straight into the send buffer
+//     call.c     requests of ours and how they end
+//     request.c  requests of others and how they are answered
+//     watch.c    the online list as the public functions show it; peers.c is the list itself
+//     wait.c     the blocking conveniences
+//
+// Invariants  A call in `calls` has its timer set; it ends by reply, failure, timer or the end of
+//             the connection, whichever is first, and then its handle is given back before its
+//             callback runs: so exactly once.
+//             Applications are called from loop turns only (ph_client_free excepted), between
+//             phi_client_enter and phi_client_leave.
+
+#ifndef PHI_CLIENT_CORE_H
+#define PHI_CLIENT_CORE_H
+
+#include <posthouse/client.h>
+
+#include "base/assert.h"
+#include "base/random.h"
+#include "base/slots.h"
+#include "base/sm.h"
+#include "client/peers.h"
+#include "link/transport.h"
+#include "policy/backoff.h"
+#include "wire/message.h"
+#include "wire/name.h"
+
+#define PHI_CLIENT_MAGIC UINT32_C(0x70684331)
+#define PHI_CENTERS_MAX 16u
+
+// Why it is not up: a bye's text, what the link says about itself, and when it goes on.
+#define PHI_TROUBLE_BYTES_MAX (PHI_BYE_TEXT_BYTES_MAX + PHI_ADDRESS_TEXT_MAX + 128u)
+
+typedef enum phi_client_state {
+    PHI_CLIENT_NEW,     // not opened
+    PHI_CLIENT_WAITING, // `timer` dials
+    PHI_CLIENT_DIALING, // the transport will report OPEN or CLOSED; the link has its own timeout
+    PHI_CLIENT_UP,      // joined
+    PHI_CLIENT_ENDING,  // the link is closed, its transport still flushes; then WAITING
+    PHI_CLIENT_CLOSING, // ph_client_close was called; `timer` tells the application
+    PHI_CLIENT_CLOSED,  // for good; the transport may still flush
+    PHI_CLIENT_STATE_COUNT
+} phi_client_state;
+
+// A request of ours, in `calls`; its handle is its number on the wire.
+typedef struct phi_call {
+    phi_timer timer; // its deadline; when cancelled, the next turn
+    struct ph_client *client;
+    uint64_t handle;
+    ph_reply_fn *done;
+    void *arg;
+    bool is_cancelled;
+} phi_call;
+
+struct ph_client {
+    uint32_t magic;
+    uint32_t callbacks; // of the application on the stack
+    phi_sm sm;
+    phi_io *io;             // borrowed for the client's life: the loop's, or the maker's
+    const phi_alloc *alloc; // the io's
+    ph_loop *loop;          // NULL on a bare io
+    bool owns_loop;
+
+    // options.c
+    ph_client_options options; // defaults filled in; texts point into `texts`
+    char *texts;               // owned; all copied texts
+    size_t texts_size;
+    const char *centers[PHI_CENTERS_MAX];
+    uint32_t center_count;
+    phi_join join;
+    phi_link_options link_options; // borrowed by the link
+
+    // dial.c
+    phi_transports transports;
+    phi_transport transport;
+    phi_timer timer;
+    phi_backoff backoff;
+    phi_random random;
+    uint32_t center_index; // which one is dialled, or was last
+    uint64_t connection;   // counts connections that came up; part of a ph_request_id
+    phi_time up_since;
+    phi_time dial_at;
+    char id[PHI_ID_BYTES_MAX + 1];
+    size_t id_size;
+    ph_err closed_err; // why it was closed for good
+    char trouble[PHI_TROUBLE_BYTES_MAX];
+
+    phi_slots calls; // phi_call
+    phi_peers peers;
+    bool owes_ask;      // the send buffer was full when presence had to be asked for
+    bool owes_writable; // the application saw PH_EBUSY
+    ph_client_counters counters;
+};
+
+// Around every callback of the application.
+static inline void phi_client_enter(ph_client *client)
+{
+    client->callbacks++;
+}
+static inline void phi_client_leave(ph_client *client)
+{
+    PH_ASSERT(client->callbacks > 0);
+    client->callbacks--;
+}
+
+static inline bool phi_client_is(const ph_client *client, phi_client_state state)
+{
+    return phi_sm_is(&client->sm, (uint8_t)state);
+}
+
+static inline ph_view phi_view_of(phi_bytes bytes)
+{
+    return (ph_view){ (const char *)bytes.data, bytes.size };
+}
+
+static inline phi_bytes phi_client_id(const ph_client *client)
+{
+    return phi_bytes_of(client->id, client->id_size);
+}
+
+// ---- options.c
+
+// Checks, fills in defaults and copies; sets up `join` and `link_options`.
+// PH_EINVAL, PH_ENOMEM   as ph_client_new; nothing is held
+PHI_MUST_CHECK ph_err phi_client_options_take(ph_client *client, const ph_client_options *options);
+void phi_client_options_give(ph_client *client);
+
+// Copies a struct whose size is its first member, from a caller who may know fewer fields, or more:
+// then those that are unknown here have to be zero. False when not, or when it is not even
+// `size_min` long.
+bool phi_struct_copy(void *to, size_t size, const void *from, size_t size_min);
+
+// ---- dial.c
+
+extern const phi_sm_state phi_client_states[PHI_CLIENT_STATE_COUNT];
+
+void phi_client_dial_init(ph_client *client);
+void phi_client_dial_fini(ph_client *client);
+void phi_client_dial_open(ph_client *client);
+void phi_client_dial_close(ph_client *client);
+
+// The link is open, the link is closed, the transport is gone: from receive.c.
+void phi_client_on_open(ph_client *client, const phi_welcome *welcome);
+void phi_client_on_end(ph_client *client, const phi_link_end *end);
+void phi_client_on_gone(ph_client *client);
+
+// The center broke the protocol in what it sent: bye and a new connection.
+void phi_client_breach(ph_client *client, const char *what);
+
+// ---- receive.c
+
+extern const phi_transport_events phi_client_transport_events;
+
+ph_incoming phi_client_incoming(const phi_message *message);
+
+// ---- send.c
+
+// What is to be sent, measured: each text once.
+typedef struct phi_draft {
+    phi_message message;      // `headers` and `body`: sizes count, data of the body
+    const ph_header *headers; // borrowed from the application
+    size_t header_count;
+} phi_draft;
+
+// PH_EINVAL   a text is too long or a pointer missing
+PHI_MUST_CHECK ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoing);
+
+// Into the send buffer. kind, call, ttl and all views are set; `from` is set here.
+// PH_ETOOLARGE, PH_EBUSY   nothing was sent; after PH_EBUSY on_writable follows
+PHI_MUST_CHECK ph_err phi_client_post(ph_client *client, phi_draft *draft);
+
+// ---- call.c
+
+void phi_client_calls_init(ph_client *client);
+// All of them, with `status`.
+void phi_client_calls_end(ph_client *client, ph_err status);
+void phi_client_on_reply(ph_client *client, const phi_message *message);
+
+// ---- request.c
+
+void phi_client_on_request(ph_client *client, const phi_message *message);
+void phi_client_on_cancel(ph_client *client, const phi_message *message);
+
+// ---- watch.c
+
+void phi_client_watch_init(ph_client *client);
+void phi_client_watch_fini(ph_client *client);
+void phi_client_watch_join(ph_client *client); // fills in the ask that goes with JOIN
+void phi_client_ask(ph_client *client);        // now, or as soon as there is room
+void phi_client_on_page(ph_client *client, phi_bytes payload);
+void phi_client_on_status(ph_client *client, phi_bytes payload);
+
+#endif // PHI_CLIENT_CORE_H

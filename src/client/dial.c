@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// client/dial.c - the state of a client: connecting, centers in turn, waiting, closing.
+//
+// Design notes  Every wait is drawn between nothing and a bound that doubles with each attempt (full
+//               jitter), so that a thousand clients of a center that came back do not arrive
+//               together. The bound falls back only after a connection lasted as long as the
+//               longest wait: a center that lets us in and throws us out again is not hammered.
+//               With several centers, one that failed is followed by the next in the list.
+//               A refusal that would be the same every time closes the client for good: the
+//               application was told something that it can only change by changing itself.
+//
+// Clauses       P-22, P-38, P-60, P-61
+
+#include <stdio.h>
+
+#include "client/core.h"
+
+// Where a client may go from each state.
+const phi_sm_state phi_client_states[PHI_CLIENT_STATE_COUNT] = {
+    [PHI_CLIENT_NEW] = { .name = "new",
+                         .next = PHI_SM_TO(PHI_CLIENT_WAITING) | PHI_SM_TO(PHI_CLIENT_CLOSING),
+                         .is_initial = true },
+    // To itself: an attempt that failed before it began.
+    [PHI_CLIENT_WAITING] = { .name = "waiting",
+                             .next = PHI_SM_TO(PHI_CLIENT_WAITING) | PHI_SM_TO(PHI_CLIENT_DIALING) |
+                                     PHI_SM_TO(PHI_CLIENT_CLOSING) },
+    [PHI_CLIENT_DIALING] = { .name = "dialing",
+                             .next = PHI_SM_TO(PHI_CLIENT_UP) | PHI_SM_TO(PHI_CLIENT_ENDING) |
+                                     PHI_SM_TO(PHI_CLIENT_CLOSING) | PHI_SM_TO(PHI_CLIENT_CLOSED) },
+    [PHI_CLIENT_UP] = { .name = "up",
+                        .next = PHI_SM_TO(PHI_CLIENT_ENDING) | PHI_SM_TO(PHI_CLIENT_CLOSING) |
+                                PHI_SM_TO(PHI_CLIENT_CLOSED) },
+    [PHI_CLIENT_ENDING] = { .name = "ending",
+                            .next = PHI_SM_TO(PHI_CLIENT_WAITING) | PHI_SM_TO(PHI_CLIENT_CLOSING) },
+    [PHI_CLIENT_CLOSING] = { .name = "closing", .next = PHI_SM_TO(PHI_CLIENT_CLOSED) },
+    [PHI_CLIENT_CLOSED] = { .name = "closed", .is_final = true },
+};
+
+static void on_timer(phi_timer *timer, phi_time now);
+static void dial(ph_client *client);
+static void wait_to_dial(ph_client *client, phi_time now, uint32_t retry_after_ms);
+static void closed(ph_client *client, const ph_link_change *change);
+static void tell(ph_client *client, const ph_link_change *change);
+static bool is_permanent(const phi_link_end *end);
+static ph_err end_error(const phi_link_end *end);
+
+// ---- life
+
+void phi_client_dial_init(ph_client *client)
+{
+    phi_sm_init(&client->sm, phi_client_states, PHI_CLIENT_STATE_COUNT);
+    phi_transports_init(&client->transports, client->io, &phi_client_transport_events);
+    phi_timer_init(&client->timer, on_timer);
+    uint64_t seed;
+    phi_io_entropy(client->io, (uint8_t *)&seed, sizeof seed);
+    client->random = phi_random_seeded(seed);
+    phi_backoff_init(&client->backoff, phi_ms(client->options.backoff_min_ms),
+                     phi_ms(client->options.backoff_max_ms));
+}
+
+void phi_client_dial_open(ph_client *client)
+{
+    if (!phi_client_is(client, PHI_CLIENT_NEW)) {
+        return;
+    }
+    phi_sm_move(&client->sm, PHI_CLIENT_WAITING);
+    client->dial_at = phi_io_now(client->io);
+    phi_timer_set(&client->io->timers, &client->timer, client->dial_at);
+    phi_io_hurry(client->io);
+}
+
+void phi_client_dial_close(ph_client *client)
+{
+    if (phi_client_is(client, PHI_CLIENT_CLOSING) || phi_client_is(client, PHI_CLIENT_CLOSED)) {
+        return;
+    }
+    phi_time now = phi_io_now(client->io);
+    if (phi_client_is(client, PHI_CLIENT_DIALING) || phi_client_is(client, PHI_CLIENT_UP)) {
+        phi_transport_bye(&client->transport, PHI_BYE_NORMAL, 0, NULL);
+    }
+    phi_sm_move(&client->sm, PHI_CLIENT_CLOSING);
+    phi_timer_set(&client->io->timers, &client->timer, now);
+    phi_io_hurry(client->io);
+}
+
+// Nobody is told: the application knows what it does.
+void phi_client_dial_fini(ph_client *client)
+{
+    phi_timer_clear(&client->io->timers, &client->timer);
+    if (phi_client_is(client, PHI_CLIENT_DIALING) || phi_client_is(client, PHI_CLIENT_UP)) {
+        phi_transport_bye(&client->transport, PHI_BYE_NORMAL, 0, NULL);
+    }
+    phi_transport_drop(&client->transport);
+    phi_transports_fini(&client->transports);
+    if (!phi_client_is(client, PHI_CLIENT_CLOSED)) {
+        if (!phi_client_is(client, PHI_CLIENT_CLOSING)) {
+            phi_sm_move(&client->sm, PHI_CLIENT_CLOSING);
+        }
+        phi_sm_move(&client->sm, PHI_CLIENT_CLOSED);
+    }
+}
+
+// ---- time
+
+static void on_timer(phi_timer *timer, phi_time now)
+{
+    (void)now;
+    ph_client *client = PHI_CONTAINER_OF(timer, ph_client, timer);
+    if (phi_client_is(client, PHI_CLIENT_WAITING)) {
+        dial(client);
+        return;
+    }
+    PH_ASSERT(phi_client_is(client, PHI_CLIENT_CLOSING));
+    snprintf(client->trouble, sizeof client->trouble, "closed by this program");
+    ph_link_change change = {
+        .state = PH_LINK_CLOSED,
+        .err = PH_ECLOSED,
+        .text = phi_view_of(phi_bytes_text(client->trouble)),
+    };
+    closed(client, &change);
+}
+
+static void dial(ph_client *client)
+{
+    phi_client_watch_join(client);
+    phi_diag diag = { "" };
+    ph_err rc =
+        phi_transport_connect(&client->transport, &client->transports,
+                              client->centers[client->center_index], &client->link_options, &diag);
+    if (rc == PH_OK) {
+        phi_sm_move(&client->sm, PHI_CLIENT_DIALING);
+        return;
+    }
+    // No memory, no descriptor: as with a center that does not answer, later it may go.
+    snprintf(client->trouble, sizeof client->trouble, "cannot connect to %s: %s",
+             client->centers[client->center_index],
+             diag.text[0] != '\0' ? diag.text : ph_err_text(rc));
+    phi_sm_move(&client->sm, PHI_CLIENT_WAITING);
+    wait_to_dial(client, client->io->now, 0);
+    phi_timer_set(&client->io->timers, &client->timer, client->dial_at);
+    ph_link_change change = { .state = PH_LINK_DOWN, .err = rc };
+    tell(client, &change);
+}
+
+// Chooses the next center and the time, and adds it to `trouble`.
+static void wait_to_dial(ph_client *client, phi_time now, uint32_t retry_after_ms)
+{
+    client->center_index = (client->center_index + 1) % client->center_count;
+    // [P-60]: never sooner than the center asked for.
+    phi_dur wait = phi_backoff_next(&client->backoff, &client->random, phi_ms(retry_after_ms));
+    client->dial_at = phi_time_add(now, wait);
+    uint64_t tenths = (phi_dur_ms(wait) + 99) / 100;
+    size_t used = strlen(client->trouble);
+    snprintf(client->trouble + used, sizeof client->trouble - used, "; next try in %u.%u s",
+             (unsigned)(tenths / 10), (unsigned)(tenths % 10));
+}
+
+// ---- the link
+
+void phi_client_on_open(ph_client *client, const phi_welcome *welcome)
+{
+    PH_ASSERT(phi_client_is(client, PHI_CLIENT_DIALING));
+    if (!phi_id_is_valid(welcome->id)) {
+        phi_client_breach(client, "the center gave an id that is none");
+        return;
+    }
+    PH_ASSERT(welcome->id.size <= PHI_ID_BYTES_MAX);
+    memcpy(client->id, welcome->id.data, welcome->id.size);
+    client->id[welcome->id.size] = '\0';
+    client->id_size = welcome->id.size;
+
+    client->connection++;
+    client->counters.connects++;
+    client->up_since = client->io->now;
+    client->trouble[0] = '\0';
+    phi_sm_move(&client->sm, PHI_CLIENT_UP);
+
+    uint64_t epoch = welcome->epoch; // the callback may use the link, and with it the view
+    uint64_t revision = welcome->revision;
+    ph_link_change change = { .state = PH_LINK_UP, .id = phi_view_of(phi_client_id(client)) };
+    tell(client, &change);
+    if (phi_client_is(client, PHI_CLIENT_UP)) {
+        phi_peers_joined(&client->peers, epoch, revision);
+    }
+}
+
+void phi_client_on_end(ph_client *client, const phi_link_end *end)
+{
+    if (phi_client_is(client, PHI_CLIENT_CLOSING)) {
+        return; // what ph_client_close began; its timer tells
+    }
+    PH_ASSERT(phi_client_is(client, PHI_CLIENT_DIALING) || phi_client_is(client, PHI_CLIENT_UP));
+    bool was_up = phi_client_is(client, PHI_CLIENT_UP);
+    phi_time now = client->io->now;
+    const char *center = client->centers[client->center_index];
+    ph_err err = end_error(end);
+    phi_bytes text = end->text.size != 0 ? end->text : phi_bytes_text(ph_err_text(err));
+    snprintf(client->trouble, sizeof client->trouble, "%s %s: %.*s",
+             was_up ? "lost the connection to" : "cannot connect to", center, (int)text.size,
+             (const char *)text.data);
+    ph_link_change change = { .err = err };
+    if (end->by_peer) {
+        change.bye = phi_view_of(phi_bytes_text(phi_bye_name((uint16_t)end->code)));
+    }
+    client->id[0] = '\0';
+    client->id_size = 0;
+
+    if (is_permanent(end)) {
+        closed(client, &change);
+        return;
+    }
+    phi_dur lasted = phi_time_diff(now, client->up_since);
+    if (was_up && phi_dur_ms(lasted) >= client->options.backoff_max_ms) {
+        phi_backoff_reset(&client->backoff);
+    }
+    wait_to_dial(client, now, end->by_peer ? end->retry_after_ms : 0);
+    phi_sm_move(&client->sm, PHI_CLIENT_ENDING);
+    change.state = PH_LINK_DOWN;
+    phi_client_calls_end(client, PH_ERESET);
+    if (phi_client_is(client, PHI_CLIENT_ENDING)) { // no callback closed it
+        tell(client, &change);
+    }
+}
+
+void phi_client_on_gone(ph_client *client)
+{
+    if (phi_client_is(client, PHI_CLIENT_ENDING)) {
+        phi_sm_move(&client->sm, PHI_CLIENT_WAITING);
+        phi_timer_set(&client->io->timers, &client->timer, client->dial_at);
+    }
+}
+
+void phi_client_breach(ph_client *client, const char *what)
+{
+    phi_transport_bye(&client->transport, PHI_BYE_MALFORMED, 0, what);
+}
+
+// ---- telling
+
+// For good.
+static void closed(ph_client *client, const ph_link_change *change)
+{
+    ph_link_change final = *change;
+    final.state = PH_LINK_CLOSED;
+    bool by_us = phi_client_is(client, PHI_CLIENT_CLOSING);
+    client->id[0] = '\0';
+    client->id_size = 0;
+    client->closed_err = change->err;
+    phi_sm_move(&client->sm, PHI_CLIENT_CLOSED);
+    phi_client_calls_end(client, by_us ? PH_ECANCELLED : PH_ERESET);
+    tell(client, &final);
+}
+
+static void tell(ph_client *client, const ph_link_change *change)
+{
+    if (client->options.on_link == NULL) {
+        return;
+    }
+    ph_link_change c = *change;
+    c.text = phi_view_of(phi_bytes_text(client->trouble));
+    if (c.state == PH_LINK_DOWN) {
+        phi_dur left = phi_time_diff(client->dial_at, client->io->now);
+        c.retry_in_ms = (uint32_t)phi_dur_ms(left);
+    }
+    phi_client_enter(client);
+    client->options.on_link(client, &c, client->options.arg);
+    phi_client_leave(client);
+}
+
+// ---- helpers
+
+static bool is_permanent(const phi_link_end *end)
+{
+    switch (end->code) {
+    case PHI_BYE_NAME_INVALID:
+    case PHI_BYE_TYPE_REFUSED:
+    case PHI_BYE_SUITE_REFUSED:
+    case PHI_BYE_VERSION_UNSUPPORTED:
+    case PHI_BYE_NOT_AUTHORISED:
+        return true;
+    case PHI_BYE_NORMAL:
+    case PHI_BYE_GOING_AWAY:
+    case PHI_BYE_LENGTH_INVALID:
+    case PHI_BYE_CHECK_WRONG:
+    case PHI_BYE_COMMAND_UNKNOWN:
+    case PHI_BYE_ILLEGAL_IN_STATE:
+    case PHI_BYE_MALFORMED:
+    case PHI_BYE_JOIN_TIMEOUT:
+    case PHI_BYE_HEARTBEAT_TIMEOUT:
+    case PHI_BYE_ACCOUNT_TAKEN:
+    case PHI_BYE_FROM_MISMATCH:
+    case PHI_BYE_SLOW_CONSUMER:
+    case PHI_BYE_LIMIT_REACHED:
+    case PHI_BYE_KICKED:
+    case PHI_BYE_INTERNAL:
+    case PHI_BYE_COUNT:
+        break;
+    }
+    return false; // also for a code that is not known here
+}
+
+// A bye that is no complaint ends a connection all the same.
+static ph_err end_error(const phi_link_end *end)
+{
+    return end->err == PH_OK ? PH_ECLOSED : end->err;
+}

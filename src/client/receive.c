@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// client/receive.c - what comes from the center, and to whom it goes.
+//
+// What breaks its form ends the connection (P-31); what is well formed but reserved, or for nobody,
+// is dropped and counted.
+
+#include "client/core.h"
+
+static void on_event(phi_transport *transport, const phi_link_event *event);
+static void on_room(phi_transport *transport);
+static void on_gone(phi_transport *transport);
+static void on_packet(ph_client *client, const phi_packet *packet);
+static void on_message(ph_client *client, phi_bytes payload);
+static void on_event_message(ph_client *client, const phi_message *message);
+
+const phi_transport_events phi_client_transport_events = {
+    .on_event = on_event,
+    .on_room = on_room,
+    .on_gone = on_gone,
+};
+
+static ph_client *client_of(phi_transport *transport)
+{
+    ph_client *client = PHI_CONTAINER_OF(transport, ph_client, transport);
+    PH_ASSERT(client->magic == PHI_CLIENT_MAGIC);
+    return client;
+}
+
+static void on_event(phi_transport *transport, const phi_link_event *event)
+{
+    ph_client *client = client_of(transport);
+    switch (event->type) {
+    case PHI_LINK_EVENT_PACKET:
+        on_packet(client, &event->packet);
+        return;
+    case PHI_LINK_EVENT_OPEN:
+        phi_client_on_open(client, event->welcome);
+        return;
+    case PHI_LINK_EVENT_CLOSED:
+        phi_client_on_end(client, &event->end);
+        return;
+    case PHI_LINK_EVENT_NONE:
+    case PHI_LINK_EVENT_JOIN:
+        break;
+    }
+    PH_UNREACHABLE("a client's link has no other events");
+}
+
+static void on_room(phi_transport *transport)
+{
+    ph_client *client = client_of(transport);
+    if (client->owes_ask) {
+        phi_client_ask(client);
+    }
+    if (client->owes_writable) {
+        client->owes_writable = false;
+        if (client->options.on_writable != NULL && phi_client_is(client, PHI_CLIENT_UP)) {
+            phi_client_enter(client);
+            client->options.on_writable(client, client->options.arg);
+            phi_client_leave(client);
+        }
+    }
+}
+
+static void on_gone(phi_transport *transport)
+{
+    phi_client_on_gone(client_of(transport));
+}
+
+// ---- packets
+
+static void on_packet(ph_client *client, const phi_packet *packet)
+{
+    if (!phi_client_is(client, PHI_CLIENT_UP)) {
+        return; // it was closed, or its WELCOME refused, while this was on its way
+    }
+    switch ((phi_command)packet->command) {
+    case PHI_COMMAND_MESSAGE:
+        on_message(client, packet->payload);
+        return;
+    case PHI_COMMAND_ONLINE_LIST:
+        phi_client_on_page(client, packet->payload);
+        return;
+    case PHI_COMMAND_ONLINE_STATUS:
+        phi_client_on_status(client, packet->payload);
+        return;
+    case PHI_COMMAND_HEARTBEAT:
+    case PHI_COMMAND_HANDSHAKE:
+    case PHI_COMMAND_BYE:
+        break;
+    }
+    PH_UNREACHABLE("the link hands up lists, statuses and messages only");
+}
+
+static void on_message(ph_client *client, phi_bytes payload)
+{
+    phi_message message;
+    if (phi_message_decode(payload, &message) != PH_OK) {
+        phi_client_breach(client, "a message breaks its form");
+        return;
+    }
+    switch ((phi_kind)message.kind) {
+    case PHI_KIND_REPLY:
+    case PHI_KIND_FAILURE:
+        phi_client_on_reply(client, &message);
+        return;
+    case PHI_KIND_REQUEST:
+        phi_client_on_request(client, &message);
+        return;
+    case PHI_KIND_EVENT:
+        on_event_message(client, &message);
+        return;
+    case PHI_KIND_CANCEL:
+        phi_client_on_cancel(client, &message);
+        return;
+    case PHI_KIND_INQUIRY:
+    case PHI_KIND_ANSWER:
+        break; // reserved [P-51]: who sent it has its deadline
+    }
+    client->counters.dropped++;
+}
+
+static void on_event_message(ph_client *client, const phi_message *message)
+{
+    client->counters.events++;
+    if (client->options.on_event == NULL) {
+        return;
+    }
+    ph_incoming incoming = phi_client_incoming(message);
+    phi_client_enter(client);
+    client->options.on_event(client, &incoming, client->options.arg);
+    phi_client_leave(client);
+}
+
+ph_incoming phi_client_incoming(const phi_message *message)
+{
+    return (ph_incoming){
+        .from = phi_view_of(message->from),
+        .to = phi_view_of(message->to),
+        .method = phi_view_of(message->method),
+        .headers = phi_view_of(message->headers),
+        .body = phi_view_of(message->body),
+        .timeout_ms = message->ttl_ms,
+    };
+}

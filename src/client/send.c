@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// client/send.c - messages, written once: from where the application has them straight into the
+// send buffer of the connection.
+//
+// Design notes  The path of a million calls a second. Each text is measured once; the size of the
+//               packet is known before anything is written, so the buffer is asked once and the body
+//               is copied once. Names in `to` are not judged here: the center does, and answers.
+//
+// Clauses       P-50 to P-54
+
+#include "client/core.h"
+
+static ph_err headers_measure(phi_draft *draft);
+
+ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoing)
+{
+    ph_outgoing copy;
+    if (PHI_UNLIKELY(outgoing == NULL)) {
+        return PH_EINVAL;
+    }
+    if (PHI_UNLIKELY(outgoing->struct_size != sizeof copy)) {
+        if (!phi_struct_copy(&copy, sizeof copy, outgoing, offsetof(ph_outgoing, method))) {
+            return PH_EINVAL;
+        }
+        outgoing = &copy;
+    }
+    phi_message *m = &draft->message;
+    *m = (phi_message){
+        .ttl_ms = outgoing->timeout_ms,
+        .to = phi_bytes_text(outgoing->to),
+        .method = phi_bytes_text(outgoing->method),
+        .body = phi_bytes_of(outgoing->body, outgoing->body_size),
+    };
+    draft->headers = outgoing->headers;
+    draft->header_count = outgoing->header_count;
+    if (PHI_UNLIKELY(m->to.size > UINT8_MAX || m->method.size > UINT8_MAX ||
+                     (outgoing->body == NULL && outgoing->body_size != 0))) {
+        return PH_EINVAL;
+    }
+    return PHI_LIKELY(outgoing->header_count == 0) ? PH_OK : headers_measure(draft);
+}
+
+// Only their size: they are written where they belong.
+static ph_err headers_measure(phi_draft *draft)
+{
+    if (draft->headers == NULL) {
+        return PH_EINVAL;
+    }
+    size_t size = 0;
+    for (size_t i = 0; i < draft->header_count; i++) {
+        const ph_header *h = &draft->headers[i];
+        if (h->name == NULL || (h->value == NULL && h->value_size != 0) ||
+            h->value_size > UINT16_MAX) {
+            return PH_EINVAL;
+        }
+        size_t name_size = strnlen(h->name, UINT8_MAX + 1u);
+        if (name_size > UINT8_MAX) {
+            return PH_EINVAL;
+        }
+        size += 1 + name_size + 2 + h->value_size;
+        if (size > UINT16_MAX) {
+            return PH_ETOOLARGE;
+        }
+    }
+    draft->message.headers.size = size;
+    return PH_OK;
+}
+
+static uint8_t *headers_write(uint8_t *at, const phi_draft *draft)
+{
+    size_t size = draft->message.headers.size;
+    phi_writer w = phi_writer_of((phi_span){ at, size });
+    for (size_t i = 0; i < draft->header_count; i++) {
+        const ph_header *h = &draft->headers[i];
+        phi_write_header(&w, phi_bytes_text(h->name), phi_bytes_of(h->value, h->value_size));
+    }
+    PH_ASSERT(!w.failed); // measured
+    PH_ASSERT(phi_writer_size(&w) == size);
+    return at + size;
+}
+
+static PHI_COLD ph_err no_room(ph_client *client)
+{
+    if (!phi_link_is(&client->transport.link, PHI_LINK_OPEN)) {
+        return PH_ENOTCONNECTED; // it has ended, and this turn will tell
+    }
+    client->owes_writable = true;
+    return PH_EBUSY;
+}
+
+ph_err phi_client_post(ph_client *client, phi_draft *draft)
+{
+    PH_ASSERT(phi_client_is(client, PHI_CLIENT_UP));
+    phi_message *m = &draft->message;
+    m->from = phi_client_id(client); // [P-53]
+    size_t size_max = phi_link_payload_max(&client->transport.link);
+    if (PHI_UNLIKELY(m->body.size > size_max)) {
+        return PH_ETOOLARGE; // before it is added to anything
+    }
+    size_t size = phi_message_size(m);
+    if (PHI_UNLIKELY(size > size_max)) {
+        return PH_ETOOLARGE;
+    }
+    uint8_t *room = phi_transport_begin(&client->transport, size);
+    if (PHI_UNLIKELY(room == NULL)) {
+        return no_room(client);
+    }
+    uint8_t *at = phi_message_encode_head(room, m);
+    if (PHI_UNLIKELY(draft->header_count != 0)) {
+        at = headers_write(at, draft);
+    }
+    if (m->body.size != 0) {
+        memcpy(at, m->body.data, m->body.size);
+    }
+    phi_transport_commit(&client->transport, PHI_COMMAND_MESSAGE, size);
+    return PH_OK;
+}
+
+ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing)
+{
+    if (client == NULL) {
+        return PH_EINVAL;
+    }
+    phi_draft draft;
+    ph_err rc = phi_draft_take(&draft, outgoing);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    if (draft.message.to.size == 0) {
+        return PH_EINVAL;
+    }
+    if (!phi_client_is(client, PHI_CLIENT_UP)) {
+        return PH_ENOTCONNECTED;
+    }
+    draft.message.kind = PHI_KIND_EVENT;
+    return phi_client_post(client, &draft);
+}
