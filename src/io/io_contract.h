@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// io/io_contract.h - what every implementation of io.h must do, as tests that run against any of
+// them. A test program names its driver once:
+//
+//     static const io_driver driver = { .open = ..., };
+//     IO_CONTRACT(&driver)
+//
+// and has one TEST for each line of IO_CONTRACT_CHECKS.
+
+#ifndef PHI_IO_IO_CONTRACT_H
+#define PHI_IO_IO_CONTRACT_H
+
+#include "io/io.h"
+
+// How to make an implementation, and how to let time pass in it.
+typedef struct io_driver {
+    void *arg;
+    phi_io *(*open)(void *arg);
+    // One turn; waits (or moves its clock) when there is nothing to do, but not for ever.
+    void (*turn)(void *arg);
+    // Ends it; fails the test when memory was not given back.
+    void (*close)(void *arg);
+    // Breaks the connection of `s` hard: the other end sees a reset, this end may see anything.
+    void (*cut)(void *arg, phi_stream *s);
+    const char *address; // to listen on; the system picks the port
+} io_driver;
+
+#define IO_CONTRACT_CHECKS(X)                                                                      \
+    X(bytes_go_both_ways)                                                                          \
+    X(connect_tells_nothing_from_inside)                                                           \
+    X(connect_refused_is_told_once)                                                                \
+    X(connect_closed_before_open_ends_in_ok)                                                       \
+    X(connect_address_that_does_not_parse)                                                         \
+    X(listen_twice_on_one_address)                                                                 \
+    X(listener_closed_accepts_no_more)                                                             \
+    X(accept_closed_without_owner)                                                                 \
+    X(accept_owner_that_closes_at_once)                                                            \
+    X(write_short_then_writable)                                                                   \
+    X(write_to_broken_takes_nothing)                                                               \
+    X(close_is_told_once_and_later)                                                                \
+    X(close_inside_open)                                                                           \
+    X(close_inside_bytes)                                                                          \
+    X(close_other_inside_bytes)                                                                    \
+    X(close_delivers_what_was_written)                                                             \
+    X(attach_again_changes_the_owner)                                                              \
+    X(pause_reads_nothing)                                                                         \
+    X(peer_closes_in_order)                                                                        \
+    X(peer_breaks)                                                                                 \
+    X(hooks_run_at_the_end_of_the_turn)                                                            \
+    X(hooks_may_remove_hooks)                                                                      \
+    X(hurry_keeps_the_turn_from_waiting)                                                           \
+    X(timers_fire_in_order_and_not_early)                                                          \
+    X(clock_goes_on)                                                                               \
+    X(entropy_differs)
+
+#define IO_CONTRACT_DECLARE(check) void io_contract_##check(const io_driver *driver);
+IO_CONTRACT_CHECKS(IO_CONTRACT_DECLARE)
+#undef IO_CONTRACT_DECLARE
+
+// One TEST for each check; to be used once per program, so the names need no more than `check`.
+#define IO_CONTRACT(driver)                                                                        \
+    static const io_driver *const io_contract_driver = (driver);                                   \
+    IO_CONTRACT_CHECKS(IO_CONTRACT_TEST)
+
+#define IO_CONTRACT_TEST(check)                                                                    \
+    TEST(io_contract, check)                                                                       \
+    {                                                                                              \
+        io_contract_##check(io_contract_driver);                                                   \
+    }
+
+#endif // PHI_IO_IO_CONTRACT_H

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// io/uv_private.h - what the files of the libuv implementation know of each other.
+//
+//     uv.c           life, turns, the table of operations
+//     uv_stream.c    an established connection: read, write, close, linger
+//     uv_listener.c  sockets that accept
+//     uv_dial.c      the way to a connection: addresses tried one after the other
+//     uv_resolve.c   names to addresses, by c-ares
+//     uv_signal.c    signals
+//     uv_sock.c      socket addresses and errno
+//
+// Handles   libuv keeps a handle until the callback of uv_close; so what embeds one is freed there,
+//           and nowhere else. Its descriptor is closed at once.
+
+#ifndef PHI_IO_UV_PRIVATE_H
+#define PHI_IO_UV_PRIVATE_H
+
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "base/sm.h"
+#include "io/address.h"
+#include "io/uv.h"
+
+// One receive buffer per loop. What one stream may bring in one turn is one filling of it: then the
+// others have theirs, and the rest waits in the kernel, which tells again (level-triggered).
+#define PHI_UV_INPUT_BYTES (256u * 1024u)
+
+#define PHI_UV_ACCEPTS_PER_TURN 64
+#define PHI_UV_SIGNALS_MAX 8
+#define PHI_UV_ENDS_MAX 8 // addresses of one name that are tried
+
+// A socket's address, small enough to be kept with every stream.
+typedef struct phi_sock_end {
+    uint8_t kind; // PHI_ENDPOINT_IP4, _IP6 or _UNIX; 0 none
+    uint8_t host[16];
+    uint16_t port;
+} phi_sock_end;
+
+typedef struct phi_uv_signal_slot {
+    uv_signal_t handle;
+    phi_uv *uv;
+    void (*fire)(void *arg, int signum);
+    void *arg;
+} phi_uv_signal_slot;
+
+struct phi_uv {
+    phi_io io;
+    uv_loop_t loop;
+    uv_async_t waker;
+    uv_prepare_t before_wait;
+    uv_timer_t alarm;
+    uint64_t alarm_ms;   // what `alarm` is set for, on libuv's clock; 0 not set
+    phi_time wait_until; // of the turn that runs; PHI_TIME_NEVER no limit
+    bool may_wait;       // in the turn that runs
+    bool is_awake;       // io.now is that of the turn that runs
+    atomic_bool is_stopped;
+
+    phi_list listeners; // phi_listener.node
+    phi_list streams;   // phi_stream.node: all that have memory
+    phi_list due;       // phi_stream.due: phi_stream_step is called in this turn
+    phi_list due_later; // the same, in the next turn
+    phi_list lingering; // phi_stream.due: oldest first
+    size_t lingering_count;
+    phi_timer linger_timer; // for the oldest that lingers
+
+    int spare_fd; // given up to accept and close one connection when there are no others; -1 none
+    const char *name_servers; // "127.0.0.1:53,..."; NULL: those of the system. Borrowed.
+    uint32_t signal_count;
+    phi_uv_signal_slot signals[PHI_UV_SIGNALS_MAX];
+    uint8_t input[PHI_UV_INPUT_BYTES];
+};
+
+typedef enum phi_stream_state {
+    STREAM_NEW,     // accepted, or about to be dialled
+    STREAM_DIALING, // on its way; `dial` says how far
+    STREAM_OPEN,
+    STREAM_BROKEN,    // nothing can be sent; what came before is still read
+    STREAM_CLOSING,   // closed by its owner, who will be told in the next turn
+    STREAM_LINGERING, // the owner is gone, the descriptor waits for the other end's FIN
+    STREAM_GONE,      // has no descriptor; its memory waits for libuv
+    STREAM_STATE_COUNT,
+} phi_stream_state;
+
+typedef enum phi_handle_state {
+    HANDLE_NONE,    // not made, or given back by libuv
+    HANDLE_ACTIVE,  // made
+    HANDLE_CLOSING, // the callback of uv_close is to come
+} phi_handle_state;
+
+typedef struct phi_dial phi_dial;
+
+// Kept small: a center holds tens of thousands. An idle one has nothing else.
+struct phi_stream {
+    uv_poll_t poll;
+    phi_uv *uv;
+    const phi_stream_events *events; // NULL while nobody is attached
+    void *owner;
+    phi_list node;         // on uv->streams
+    phi_list due;          // on uv->due, uv->due_later or uv->lingering
+    phi_dial *dial;        // owned; NULL unless STREAM_DIALING
+    phi_time linger_until; // STREAM_LINGERING
+    phi_sm sm;
+    phi_sock_end peer;
+    int fd;               // -1 none
+    int error;            // errno of the write that failed
+    uint32_t linger_left; // bytes still read and thrown away after closing
+    uint8_t poll_state;   // phi_handle_state
+    uint8_t armed;        // what libuv watches: UV_READABLE, UV_WRITABLE
+    bool is_paused;
+    bool wants_write; // a write was short: on_writable is owed
+};
+
+struct phi_listener {
+    uv_poll_t poll;
+    phi_uv *uv;
+    const phi_listener_events *events;
+    void *owner;
+    phi_list node;   // on uv->listeners
+    phi_timer pause; // set while it does not accept, for want of descriptors or memory
+    int fd;          // -1 closed
+    char path[PHI_ENDPOINT_PATH_MAX + 1]; // of a Unix socket; ""
+    dev_t path_device;                    // with path_inode: is the file still ours?
+    ino_t path_inode;
+};
+
+static inline phi_uv *phi_uv_of(phi_io *io)
+{
+    return (phi_uv *)io;
+}
+
+// ---- uv.c
+
+// To be called first in every callback of libuv: the clock is read once per turn.
+void phi_uv_awake(phi_uv *uv);
+
+// ---- uv_stream.c
+
+// A stream without a descriptor. NULL: no memory.
+phi_stream *phi_stream_new(phi_uv *uv);
+
+// Gives it a connected or connecting socket, and libuv a handle for it. On failure (memory) the
+// descriptor is still the caller's.
+PHI_MUST_CHECK bool phi_stream_adopt(phi_stream *s, int fd);
+
+// Has libuv watch for exactly `events`.
+void phi_stream_arm(phi_stream *s, int events);
+
+// Closes the descriptor, and the handle if there is one; phi_dial_on_released or the end of the
+// memory follows.
+void phi_stream_release(phi_stream *s);
+
+void phi_stream_move(phi_stream *s, phi_stream_state state);
+void phi_stream_due_later(phi_stream *s);
+
+// Ends it without a word.
+void phi_stream_drop(phi_stream *s);
+
+// Ends it with its last event.
+void phi_stream_end(phi_stream *s, ph_err reason, const char *why);
+
+// A new stream is on its way, which `dial` (owned from here on) finds.
+void phi_stream_dialing(phi_stream *s, phi_dial *dial, const phi_stream_events *events,
+                        void *owner);
+
+// The connection stands.
+void phi_stream_opened(phi_stream *s);
+
+// What a stream on uv->due is there for.
+void phi_stream_step(phi_stream *s);
+
+void phi_streams_init(phi_uv *uv);
+
+// The table of states, for the test that walks it.
+const phi_sm_state *phi_stream_states(void);
+
+void phi_uv_stream_attach(phi_stream *s, const phi_stream_events *events, void *owner);
+size_t phi_uv_stream_write(phi_stream *s, phi_bytes bytes);
+void phi_uv_stream_pause(phi_stream *s, bool is_paused);
+void phi_uv_stream_close(phi_stream *s);
+void phi_uv_stream_peer(const phi_stream *s, char text[PHI_ADDRESS_TEXT_MAX]);
+bool phi_uv_stream_is_local(const phi_stream *s);
+
+// ---- uv_listener.c
+
+ph_err phi_uv_listen(phi_io *io, const char *address, const phi_listener_events *events,
+                     void *owner, phi_listener **out, phi_diag *diag);
+void phi_uv_listener_address(const phi_listener *l, char text[PHI_ADDRESS_TEXT_MAX]);
+void phi_uv_listener_close(phi_listener *l);
+
+// ---- uv_dial.c
+
+ph_err phi_uv_connect(phi_io *io, const char *address, const phi_stream_events *events, void *owner,
+                      phi_stream **out, phi_diag *diag);
+
+// The stream's socket is ready, or failed.
+void phi_dial_on_ready(phi_dial *dial);
+// libuv gave the handle of the last attempt back.
+void phi_dial_on_released(phi_dial *dial);
+// There was no way: tells the owner.
+void phi_dial_on_due(phi_dial *dial);
+// Gives everything up; accepts NULL.
+void phi_dial_free(phi_dial **dial);
+
+// ---- uv_resolve.c
+
+typedef struct phi_resolve phi_resolve;
+
+// Tells the addresses, or (count 0) why there are none. Not from inside phi_resolve_new.
+typedef void phi_resolve_fn(void *arg, const phi_sock_end *ends, size_t count, const char *why);
+
+// PH_ENOMEM, PH_ESYSTEM
+PHI_MUST_CHECK ph_err phi_resolve_new(phi_resolve **out, phi_uv *uv, const phi_endpoint *name,
+                                      phi_resolve_fn *done, void *arg, phi_diag *diag);
+
+// Also cancels. Accepts NULL. May be called from `done`.
+void phi_resolve_free(phi_resolve **resolve);
+
+// ---- uv_sock.c
+
+typedef union phi_sock_storage {
+    struct sockaddr any;
+    struct sockaddr_storage space;
+} phi_sock_storage;
+
+// False for a family we do not speak.
+bool phi_sock_end_of(const struct sockaddr *from, phi_sock_end *out);
+socklen_t phi_sock_end_to(const phi_sock_end *end, phi_sock_storage *out); // not for Unix sockets
+socklen_t phi_sock_path_to(const char *path, phi_sock_storage *out);
+void phi_sock_end_format(const phi_sock_end *end, char text[PHI_ADDRESS_TEXT_MAX]);
+bool phi_sock_end_is_local(const phi_sock_end *end);
+
+// A non-blocking stream socket that is closed on exec; -1 and errno.
+int phi_sock_open(uint8_t kind);
+
+// Small packets leave at once: the link gathers them itself, once per turn.
+void phi_sock_no_delay(int fd, uint8_t kind);
+
+// What errno says, as text in a constant.
+const char *phi_sock_error_text(int error);
+
+#endif // PHI_IO_UV_PRIVATE_H

@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// io/uv_stream.c - one connection: read, write, close.
+//
+// Design notes
+//
+// - libuv stops and restarts a watch with two system calls, so interest is given up lazily: a stream
+//   that is paused, or has written all, loses its watch when the next event shows that it is not
+//   wanted. Most pauses and short writes are over before that.
+// - An error on the socket, seen when writing or reported by the kernel, does not end the stream at
+//   once: what the other end sent before, a bye perhaps, is still in the receive queue. A broken
+//   stream is read once per turn until nothing is left, and then ends.
+// - close() of a socket with unread input sends a RST, which makes the other end lose what we wrote
+//   last. So a closed stream sends FIN and lingers, without an owner: it throws away what still
+//   comes, until the other end closes too, or LINGER_TIME has passed, or LINGER_BYTES_MAX came.
+//
+// Invariants   `armed` is what libuv watches. A stream is on uv->lingering exactly in
+//              STREAM_LINGERING. `dial` is set exactly in STREAM_DIALING. An owner hears nothing
+//              after phi_stream_close but on_closed.
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "io/uv_private.h"
+
+#define LINGER_TIME (phi_seconds(2))
+#define LINGER_BYTES_MAX (1024u * 1024u)
+#define LINGERING_MAX 1024u // per loop; descriptors are worth more than a stranger's last bytes
+
+// 300 bytes for an idle connection, of which libuv takes 160.
+PH_STATIC_ASSERT(sizeof(struct phi_stream) <= 304);
+PH_STATIC_ASSERT(LINGER_BYTES_MAX >= PHI_UV_INPUT_BYTES);
+
+static const phi_sm_state stream_states[STREAM_STATE_COUNT] = {
+    [STREAM_NEW] = { .name = "new",
+                     .next = PHI_SM_TO(STREAM_DIALING) | PHI_SM_TO(STREAM_OPEN) |
+                             PHI_SM_TO(STREAM_LINGERING) | PHI_SM_TO(STREAM_GONE),
+                     .is_initial = true },
+    [STREAM_DIALING] = { .name = "dialing",
+                         .next = PHI_SM_TO(STREAM_OPEN) | PHI_SM_TO(STREAM_CLOSING) |
+                                 PHI_SM_TO(STREAM_GONE) },
+    [STREAM_OPEN] = { .name = "open",
+                      .next = PHI_SM_TO(STREAM_BROKEN) | PHI_SM_TO(STREAM_CLOSING) |
+                              PHI_SM_TO(STREAM_GONE) },
+    [STREAM_BROKEN] = { .name = "broken",
+                        .next = PHI_SM_TO(STREAM_CLOSING) | PHI_SM_TO(STREAM_GONE) },
+    [STREAM_CLOSING] = { .name = "closing",
+                         .next = PHI_SM_TO(STREAM_LINGERING) | PHI_SM_TO(STREAM_GONE) },
+    [STREAM_LINGERING] = { .name = "lingering", .next = PHI_SM_TO(STREAM_GONE) },
+    [STREAM_GONE] = { .name = "gone", .is_final = true },
+};
+
+static void stream_free(phi_stream *s);
+static void on_ready(uv_poll_t *handle, int status, int events);
+static void on_released(uv_handle_t *handle);
+static void on_readable(phi_stream *s);
+static void on_writable(phi_stream *s);
+static void on_leftovers(phi_stream *s, int status, int events);
+static void stream_break(phi_stream *s, int error);
+static void step_broken(phi_stream *s);
+static void step_closing(phi_stream *s);
+static void say_goodbye(phi_stream *s);
+static void linger(phi_stream *s);
+static void linger_end(phi_stream *s);
+static bool drain(phi_stream *s);
+static void on_linger_time(phi_timer *timer, phi_time now);
+
+// ---- life
+
+void phi_streams_init(phi_uv *uv)
+{
+    phi_timer_init(&uv->linger_timer, on_linger_time);
+}
+
+const phi_sm_state *phi_stream_states(void)
+{
+    return stream_states;
+}
+
+phi_stream *phi_stream_new(phi_uv *uv)
+{
+    phi_stream *s = (phi_stream *)phi_take_zeroed(uv->io.alloc, 1, sizeof *s);
+    if (s == NULL) {
+        return NULL;
+    }
+    s->uv = uv;
+    s->fd = -1;
+    s->linger_left = LINGER_BYTES_MAX;
+    phi_sm_init(&s->sm, stream_states, STREAM_STATE_COUNT);
+    phi_list_append(&uv->streams, &s->node);
+    return s;
+}
+
+bool phi_stream_adopt(phi_stream *s, int fd)
+{
+    PH_ASSERT(s->poll_state == HANDLE_NONE);
+    PH_ASSERT(s->fd == -1);
+    PH_ASSERT(fd >= 0);
+    if (uv_poll_init(&s->uv->loop, &s->poll, fd) != 0) {
+        return false;
+    }
+    s->poll_state = HANDLE_ACTIVE;
+    s->fd = fd;
+    s->armed = 0;
+    return true;
+}
+
+void phi_stream_release(phi_stream *s)
+{
+    if (s->poll_state == HANDLE_ACTIVE) {
+        s->poll_state = HANDLE_CLOSING;
+        s->armed = 0;
+        uv_close((uv_handle_t *)&s->poll, on_released);
+    }
+    if (s->fd >= 0) {
+        close(s->fd);
+        s->fd = -1;
+    }
+}
+
+static void on_released(uv_handle_t *handle)
+{
+    phi_stream *s = PHI_CONTAINER_OF(handle, phi_stream, poll);
+    PH_ASSERT(s->poll_state == HANDLE_CLOSING);
+    s->poll_state = HANDLE_NONE;
+    if (phi_sm_is(&s->sm, STREAM_GONE)) {
+        stream_free(s);
+    } else if (phi_sm_is(&s->sm, STREAM_DIALING)) {
+        phi_dial_on_released(s->dial);
+    }
+}
+
+static void stream_free(phi_stream *s)
+{
+    PH_ASSERT(phi_sm_is(&s->sm, STREAM_GONE));
+    PH_ASSERT(s->poll_state == HANDLE_NONE);
+    PH_ASSERT(s->fd == -1);
+    PH_ASSERT(s->dial == NULL);
+    phi_list_remove(&s->node);
+    phi_list_remove(&s->due);
+    phi_give(s->uv->io.alloc, s, sizeof *s);
+}
+
+void phi_stream_drop(phi_stream *s)
+{
+    if (phi_sm_is(&s->sm, STREAM_GONE)) {
+        return; // its memory comes back by itself
+    }
+    if (phi_sm_is(&s->sm, STREAM_LINGERING)) {
+        (void)drain(s);
+        linger_end(s);
+        return;
+    }
+    phi_dial_free(&s->dial);
+    if (phi_sm_is(&s->sm, STREAM_CLOSING) && s->fd >= 0) {
+        (void)drain(s); // best effort: with unread input the bye before it would be lost
+    }
+    phi_stream_move(s, STREAM_GONE);
+    phi_stream_release(s);
+    if (s->poll_state == HANDLE_NONE) {
+        stream_free(s);
+    }
+}
+
+void phi_stream_end(phi_stream *s, ph_err reason, const char *why)
+{
+    PH_ASSERT(s->events != NULL);
+    PH_ASSERT(s->dial == NULL);
+    phi_stream_move(s, STREAM_GONE);
+    phi_list_remove(&s->due);
+    phi_stream_release(s);
+    s->events->on_closed(s->owner, reason, why);
+    if (s->poll_state == HANDLE_NONE) {
+        stream_free(s);
+    }
+}
+
+// ---- operations
+
+void phi_uv_stream_attach(phi_stream *s, const phi_stream_events *events, void *owner)
+{
+    PH_ASSERT(events != NULL);
+    PH_ASSERT(events->on_bytes != NULL);
+    PH_ASSERT(events->on_writable != NULL);
+    PH_ASSERT(events->on_closed != NULL);
+    s->events = events;
+    s->owner = owner;
+    if (phi_sm_is(&s->sm, STREAM_NEW)) {
+        PH_ASSERT(s->fd >= 0);
+        phi_stream_move(s, STREAM_OPEN);
+        phi_stream_arm(s, UV_READABLE);
+    }
+}
+
+size_t phi_uv_stream_write(phi_stream *s, phi_bytes bytes)
+{
+    if (phi_sm_is(&s->sm, STREAM_DIALING)) {
+        s->wants_write = s->wants_write || bytes.size != 0;
+        return 0;
+    }
+    if (!phi_sm_is(&s->sm, STREAM_OPEN) || bytes.size == 0) {
+        return 0;
+    }
+    ssize_t n = send(s->fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR) {
+            stream_break(s, errno);
+            return 0;
+        }
+        n = 0;
+    }
+    size_t size = (size_t)n;
+    PH_ASSERT(size <= bytes.size);
+    if (size < bytes.size) {
+        s->wants_write = true;
+        phi_stream_arm(s, s->armed | UV_WRITABLE);
+    }
+    return size;
+}
+
+void phi_uv_stream_pause(phi_stream *s, bool is_paused)
+{
+    s->is_paused = is_paused;
+    if (!is_paused && phi_sm_is(&s->sm, STREAM_OPEN)) {
+        phi_stream_arm(s, s->armed | UV_READABLE);
+    }
+}
+
+void phi_uv_stream_close(phi_stream *s)
+{
+    switch ((phi_stream_state)s->sm.state) {
+    case STREAM_NEW: // accepted and not wanted: there is nobody to tell
+        say_goodbye(s);
+        linger(s);
+        break;
+    case STREAM_DIALING:
+        phi_dial_free(&s->dial);
+        phi_stream_release(s);
+        phi_stream_move(s, STREAM_CLOSING);
+        phi_stream_due_later(s);
+        break;
+    case STREAM_OPEN:
+        say_goodbye(s);
+        phi_stream_move(s, STREAM_CLOSING);
+        phi_stream_due_later(s);
+        break;
+    case STREAM_BROKEN:
+        phi_stream_release(s);
+        phi_stream_move(s, STREAM_CLOSING);
+        phi_stream_due_later(s);
+        break;
+    case STREAM_CLOSING:
+    case STREAM_LINGERING:
+    case STREAM_GONE: // from inside its on_closed
+        break;
+    case STREAM_STATE_COUNT:
+        PH_UNREACHABLE("not a state");
+    }
+}
+
+void phi_uv_stream_peer(const phi_stream *s, char text[PHI_ADDRESS_TEXT_MAX])
+{
+    struct ucred peer = { .pid = 0 };
+    socklen_t size = sizeof peer;
+    if (s->peer.kind == PHI_ENDPOINT_UNIX && s->fd >= 0 &&
+        getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0) {
+        (void)snprintf(text, PHI_ADDRESS_TEXT_MAX, "unix:pid=%d,uid=%u", (int)peer.pid, peer.uid);
+    } else if (s->peer.kind == PHI_ENDPOINT_UNIX) {
+        (void)snprintf(text, PHI_ADDRESS_TEXT_MAX, "unix:");
+    } else if (s->peer.kind == 0) {
+        (void)snprintf(text, PHI_ADDRESS_TEXT_MAX, "(not connected)");
+    } else {
+        phi_sock_end_format(&s->peer, text);
+    }
+}
+
+bool phi_uv_stream_is_local(const phi_stream *s)
+{
+    return phi_sock_end_is_local(&s->peer);
+}
+
+// ---- what the loop tells
+
+static void on_ready(uv_poll_t *handle, int status, int events)
+{
+    phi_stream *s = PHI_CONTAINER_OF(handle, phi_stream, poll);
+    phi_uv_awake(s->uv);
+    if (status < 0) {
+        s->armed = 0; // an error is on the socket, and libuv stopped watching it
+    }
+    switch ((phi_stream_state)s->sm.state) {
+    case STREAM_DIALING:
+        phi_dial_on_ready(s->dial);
+        break;
+    case STREAM_OPEN:
+        if (status < 0) {
+            stream_break(s, 0);
+            break;
+        }
+        if ((events & UV_WRITABLE) != 0) {
+            on_writable(s);
+        }
+        if ((events & UV_READABLE) != 0 && phi_sm_is(&s->sm, STREAM_OPEN)) {
+            on_readable(s);
+        }
+        break;
+    case STREAM_CLOSING:
+    case STREAM_LINGERING:
+        on_leftovers(s, status, events);
+        break;
+    case STREAM_NEW:
+    case STREAM_BROKEN:
+    case STREAM_GONE:
+    case STREAM_STATE_COUNT:
+        PH_UNREACHABLE("nothing is watched in this state");
+    }
+}
+
+static void on_readable(phi_stream *s)
+{
+    if (s->is_paused) {
+        phi_stream_arm(s, s->armed & ~UV_READABLE);
+        return;
+    }
+    uint8_t *input = s->uv->input;
+    ssize_t n = recv(s->fd, input, PHI_UV_INPUT_BYTES, 0);
+    if (n > 0) {
+        s->events->on_bytes(s->owner, (phi_span){ input, (size_t)n });
+    } else if (n == 0) {
+        phi_stream_end(s, PH_ECLOSED, "closed by the other end");
+    } else if (errno != EAGAIN && errno != EINTR) {
+        phi_stream_end(s, PH_ERESET, phi_sock_error_text(errno));
+    }
+}
+
+static void on_writable(phi_stream *s)
+{
+    if (!s->wants_write) {
+        phi_stream_arm(s, s->armed & ~UV_WRITABLE);
+        return;
+    }
+    s->wants_write = false;
+    s->events->on_writable(s->owner);
+}
+
+// Something comes for a stream that its owner has closed.
+static void on_leftovers(phi_stream *s, int status, int events)
+{
+    if (status == 0 && (events & UV_READABLE) == 0) {
+        phi_stream_arm(s, UV_READABLE); // the last write was short
+        return;
+    }
+    if (status == 0 && drain(s)) {
+        return;
+    }
+    if (phi_sm_is(&s->sm, STREAM_LINGERING)) {
+        linger_end(s);
+    } else {
+        phi_stream_release(s);
+    }
+}
+
+void phi_stream_dialing(phi_stream *s, phi_dial *dial, const phi_stream_events *events, void *owner)
+{
+    PH_ASSERT(dial != NULL);
+    phi_stream_move(s, STREAM_DIALING);
+    s->dial = dial;
+    s->events = events;
+    s->owner = owner;
+}
+
+void phi_stream_opened(phi_stream *s)
+{
+    PH_ASSERT(s->dial == NULL);
+    phi_stream_move(s, STREAM_OPEN);
+    phi_stream_arm(s, (s->is_paused ? 0 : UV_READABLE) | (s->wants_write ? UV_WRITABLE : 0));
+    s->events->on_open(s->owner);
+}
+
+void phi_stream_step(phi_stream *s)
+{
+    switch ((phi_stream_state)s->sm.state) {
+    case STREAM_DIALING:
+        phi_dial_on_due(s->dial);
+        break;
+    case STREAM_BROKEN:
+        step_broken(s);
+        break;
+    case STREAM_CLOSING:
+        step_closing(s);
+        break;
+    case STREAM_NEW:
+    case STREAM_OPEN:
+    case STREAM_LINGERING:
+    case STREAM_GONE:
+    case STREAM_STATE_COUNT:
+        PH_UNREACHABLE("nothing is due in this state");
+    }
+}
+
+// ---- breaking
+
+static void stream_break(phi_stream *s, int error)
+{
+    phi_stream_move(s, STREAM_BROKEN);
+    s->error = error;
+    s->wants_write = false;
+    phi_stream_arm(s, 0);
+    phi_stream_due_later(s);
+}
+
+static void step_broken(phi_stream *s)
+{
+    uint8_t *input = s->uv->input;
+    ssize_t n = s->is_paused ? -1 : recv(s->fd, input, PHI_UV_INPUT_BYTES, 0);
+    int error = s->is_paused ? EPIPE : errno;
+    if (n > 0) {
+        phi_stream_due_later(s);
+        s->events->on_bytes(s->owner, (phi_span){ input, (size_t)n });
+    } else if (n == 0 && s->error == 0) {
+        phi_stream_end(s, PH_ECLOSED, "closed by the other end");
+    } else {
+        phi_stream_end(s, PH_ERESET, phi_sock_error_text(s->error != 0 ? s->error : error));
+    }
+}
+
+// ---- closing
+
+static void step_closing(phi_stream *s)
+{
+    const phi_stream_events *events = s->events;
+    PH_ASSERT(events != NULL);
+    if (s->fd < 0) {
+        phi_stream_end(s, PH_OK, "");
+        return;
+    }
+    s->events = NULL;
+    linger(s);
+    events->on_closed(s->owner, PH_OK, "");
+}
+
+// All that was written, and then FIN.
+static void say_goodbye(phi_stream *s)
+{
+    (void)shutdown(s->fd, SHUT_WR); // fails when the other end is gone, which the drain will see
+    s->wants_write = false;
+    phi_stream_arm(s, s->armed | UV_READABLE);
+}
+
+static void linger(phi_stream *s)
+{
+    phi_uv *uv = s->uv;
+    if (uv->lingering_count == LINGERING_MAX) {
+        linger_end(PHI_CONTAINER_OF(uv->lingering.next, phi_stream, due));
+    }
+    phi_stream_move(s, STREAM_LINGERING);
+    s->linger_until = phi_time_add(phi_io_now(&uv->io), LINGER_TIME);
+    phi_list_append(&uv->lingering, &s->due);
+    uv->lingering_count++;
+    if (!phi_timer_is_set(&uv->linger_timer)) {
+        phi_timer_set(&uv->io.timers, &uv->linger_timer, s->linger_until);
+    }
+}
+
+static void linger_end(phi_stream *s)
+{
+    PH_ASSERT(s->uv->lingering_count > 0);
+    s->uv->lingering_count--;
+    phi_list_remove(&s->due);
+    phi_stream_move(s, STREAM_GONE);
+    phi_stream_release(s);
+    PH_ASSERT(s->poll_state == HANDLE_CLOSING); // on_released frees it
+}
+
+// Reads and throws away; false when that is over.
+static bool drain(phi_stream *s)
+{
+    for (;;) {
+        ssize_t n = recv(s->fd, s->uv->input, PHI_UV_INPUT_BYTES, 0);
+        if (n <= 0) {
+            return n < 0 && (errno == EAGAIN || errno == EINTR);
+        }
+        if ((size_t)n >= s->linger_left) {
+            return false;
+        }
+        s->linger_left -= (uint32_t)n;
+    }
+}
+
+static void on_linger_time(phi_timer *timer, phi_time now)
+{
+    phi_uv *uv = PHI_CONTAINER_OF(timer, phi_uv, linger_timer);
+    while (!phi_list_is_empty(&uv->lingering)) {
+        phi_stream *oldest = PHI_CONTAINER_OF(uv->lingering.next, phi_stream, due);
+        if (phi_time_before(now, oldest->linger_until)) {
+            phi_timer_set(&uv->io.timers, timer, oldest->linger_until);
+            break;
+        }
+        linger_end(oldest);
+    }
+}
+
+// ---- helpers
+
+void phi_stream_arm(phi_stream *s, int events)
+{
+    if (s->armed == events) {
+        return;
+    }
+    PH_ASSERT(s->poll_state == HANDLE_ACTIVE);
+    int rc = events == 0 ? uv_poll_stop(&s->poll) : uv_poll_start(&s->poll, events, on_ready);
+    PH_ASSERT(rc == 0);
+    s->armed = (uint8_t)events;
+}
+
+void phi_stream_move(phi_stream *s, phi_stream_state state)
+{
+    phi_sm_move(&s->sm, (uint8_t)state);
+}
+
+void phi_stream_due_later(phi_stream *s)
+{
+    PH_ASSERT(!phi_sm_is(&s->sm, STREAM_LINGERING));
+    phi_list_remove(&s->due);
+    phi_list_append(&s->uv->due_later, &s->due);
+}
