@@ -127,6 +127,9 @@ ph_err phi_hello_decode(phi_bytes payload, phi_hello *out)
     if (r.failed || (seen & required) != required || !secrets_are_legal(hello.suite, seen)) {
         return PH_EPROTO;
     }
+    if (hello.suite != PHI_SUITE_PAPER) {
+        hello.keys = (phi_keys){ 0 }; // of a suite that is not spoken here
+    }
     *out = hello;
     return PH_OK;
 }
