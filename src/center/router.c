@@ -355,7 +355,7 @@ static phi_bytes write_own(const center *c, uint8_t *bytes, const phi_message *m
 static const char *text_of(ph_failure_code code)
 {
     switch (code) {
-#define PH_FAILURE(name, number, text)                                                             \
+#define PH_FAILURE(name, number, label, text)                                                      \
     case PH_FAILURE_##name:                                                                        \
         return text;
 #include <posthouse/failure.def>
