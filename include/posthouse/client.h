@@ -230,6 +230,13 @@ PH_API const char *ph_client_trouble(const ph_client *client);
 // The last round trip of a heartbeat with the center, in microseconds; 0 unknown.
 PH_API uint32_t ph_client_round_trip_us(const ph_client *client);
 
+// Asks the center for a sign of life now; nothing while an ask is out. When ph_client_is_probing says
+// false again, ph_client_round_trip_us is new, or the client is down.
+//
+// PH_ENOTCONNECTED   the client is not up
+PH_API PH_MUST_CHECK ph_err ph_client_probe(ph_client *client);
+PH_API bool ph_client_is_probing(const ph_client *client);
+
 // Which part of the table to watch.
 typedef struct ph_watch {
     size_t struct_size;

@@ -148,6 +148,26 @@ uint32_t ph_client_round_trip_us(const ph_client *client)
     return phi_client_is(client, PHI_CLIENT_UP) ? client->transport.link.round_trip_us : 0;
 }
 
+ph_err ph_client_probe(ph_client *client)
+{
+    if (client == NULL) {
+        return PH_EINVAL;
+    }
+    if (!phi_client_is(client, PHI_CLIENT_UP)) {
+        return PH_ENOTCONNECTED;
+    }
+    if (!ph_client_is_probing(client)) {
+        phi_transport_probe(&client->transport);
+    }
+    return PH_OK;
+}
+
+bool ph_client_is_probing(const ph_client *client)
+{
+    return phi_client_is(client, PHI_CLIENT_UP) &&
+           !phi_time_is_never(client->transport.link.asked);
+}
+
 void ph_client_count(const ph_client *client, ph_client_counters *out)
 {
     ph_client_counters now = client->counters;

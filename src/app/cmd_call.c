@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/cmd_call.c - posthouse call: one request, its reply on standard output.
+
+#include "app/command.h"
+
+#include <string.h>
+
+#include "app/body.h"
+#include "app/connection.h"
+#include "app/term.h"
+#include "base/assert.h"
+#include "text/json.h"
+
+typedef struct pending {
+    connection connection;
+    uint64_t start_ns;
+    bool is_over;
+    exit_status status;
+} pending;
+
+static exit_status run(const args *a);
+static exit_status call(pending *p, const draft *body);
+static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t code,
+                     const ph_incoming *reply, void *arg);
+static exit_status explain(const pending *p, ph_err status, uint16_t code, ph_view from,
+                           ph_view why);
+static exit_status print_reply(const connection *s, const ph_incoming *reply, uint64_t took_ns);
+
+static const option options[] = {
+    { .name = "newline",
+      .letter = 'n',
+      .kind = OPTION_CHOICE,
+      .argument = "WHEN",
+      .choices = "auto|always|never",
+      .fallback = "auto",
+      .help = "end the reply with a newline; auto does so on a terminal when it has none" },
+};
+
+const command command_call = {
+    .name = "call",
+    .words = "TO METHOD [BODY | - | @FILE]",
+    .summary = "call a service and print its reply",
+    .example = "posthouse call echo greet 'hello'\n"
+               "posthouse call countries by_code FR | python3 -m json.tool\n"
+               "posthouse call orders@home create @order.json --timeout 500ms\n"
+               "date | posthouse call echo greet -          the body from standard input\n",
+    .about =
+        "TO is an account, or account@domain. The reply's body goes to standard output as it is.\n"
+        "A failure goes to standard error with its name and what to do; the exit status says which\n"
+        "kind: 6 nobody of that name, 5 no reply in time, 4 refused, 1 the responder failed.\n",
+    .options = options,
+    .option_count = PHI_COUNT_OF(options),
+    .words_min = 2,
+    .words_max = 3,
+    .run = run,
+};
+
+static exit_status run(const args *a)
+{
+    draft body;
+    draft_init(&body);
+    phi_diag diag = { { 0 } };
+    if (body_read(a->word_count > 2 ? a->words[2] : NULL, &body, &diag) != PH_OK) {
+        draft_fini(&body);
+        term_error("call: %s", diag.text);
+        return STATUS_USAGE;
+    }
+    pending p = { 0 };
+    ph_client_options options_client = PH_CLIENT_OPTIONS_INIT;
+    exit_status status = connection_open(&p.connection, a, &options_client);
+    if (status == STATUS_OK) {
+        status = call(&p, &body);
+    }
+    connection_close(&p.connection);
+    draft_fini(&body);
+    return status;
+}
+
+static exit_status call(pending *p, const draft *body)
+{
+    connection *s = &p->connection;
+    phi_bytes bytes = draft_view(body);
+    ph_outgoing request = PH_OUTGOING_INIT;
+    request.to = s->args->words[0];
+    request.method = s->args->words[1];
+    request.body = bytes.data;
+    request.body_size = bytes.size;
+    request.timeout_ms = (uint32_t)args_number(s->args, "timeout");
+    p->start_ns = connection_now_ns();
+    ph_err rc = ph_client_request(s->client, &request, NULL, on_reply, p);
+    if (rc != PH_OK) {
+        const ph_view none = { "", 0 };
+        return explain(p, rc, 0, none, none);
+    }
+    while (!p->is_over) {
+        if (!connection_turn(s, -1) && !p->is_over) {
+            term_error("%s", connection_is_interrupted() ? "interrupted" : s->reason);
+            return connection_is_interrupted() ? STATUS_FAILED : STATUS_CONNECT;
+        }
+    }
+    return p->status;
+}
+
+static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t code,
+                     const ph_incoming *reply, void *arg)
+{
+    (void)client;
+    (void)id;
+    pending *p = arg;
+    if (status == PH_ECANCELLED) {
+        return; // by our own end
+    }
+    p->is_over = true;
+    const ph_view none = { "", 0 };
+    if (status == PH_OK) {
+        p->status = print_reply(&p->connection, reply, connection_now_ns() - p->start_ns);
+    } else {
+        p->status = explain(p, status, code, reply == NULL ? none : reply->from,
+                            reply == NULL ? none : reply->body);
+    }
+}
+
+static exit_status explain(const pending *p, ph_err status, uint16_t code, ph_view from,
+                           ph_view why)
+{
+    char what[256];
+    snprintf(what, sizeof what, "call to '%.100s', method '%.100s'", p->connection.args->words[0],
+             p->connection.args->words[1]);
+    return connection_explain(what, status, code, from, why);
+}
+
+static exit_status print_reply(const connection *s, const ph_incoming *reply, uint64_t took_ns)
+{
+    draft out;
+    draft_init(&out);
+    if (connection_is_json(s->args)) {
+        phi_json j;
+        phi_json_init_buf(&j, &out.buf);
+        phi_json_object_begin(&j);
+        phi_json_key(&j, "from");
+        phi_json_string(&j, draft_of_view(reply->from));
+        phi_json_key(&j, "took_us");
+        phi_json_decimal(&j, (double)took_ns / 1e3, 1);
+        phi_json_key(&j, "body");
+        phi_json_string(&j, draft_of_view(reply->body));
+        phi_json_object_end(&j);
+        draft_json_end(&out, &j);
+    } else {
+        draft_bytes(&out, draft_of_view(reply->body));
+        enum { NEWLINE_AUTO, NEWLINE_ALWAYS, NEWLINE_NEVER }; // as the choices
+        uint64_t when = args_number(s->args, "newline");
+        bool has_one = reply->body.size != 0 && reply->body.data[reply->body.size - 1] == '\n';
+        bool is_wanted = when == NEWLINE_ALWAYS || (when == NEWLINE_AUTO && term_is_terminal(1));
+        draft_add(&out, is_wanted && !has_one ? "\n" : "");
+    }
+    term_print(&out);
+    draft_fini(&out);
+    term_detail("%.*s answered after %.3f ms", (int)reply->from.size, reply->from.data,
+                (double)took_ns / 1e6);
+    return STATUS_OK;
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/cmd_check_config.c - posthouse check-config: proves a configuration before a center is started
+// with it, and shows where each value comes from.
+
+#include "app/command.h"
+
+#include <string.h>
+
+#include "app/config.h"
+#include "app/table.h"
+#include "app/term.h"
+#include "base/assert.h"
+#include "text/json.h"
+
+static exit_status run(const args *a);
+static void print_table(const config *c, draft *out);
+static void print_json(const config *c, draft *out);
+static void print_json_value(const config *c, config_key key, phi_json *j);
+
+static const option options[] = {
+    { .name = "config",
+      .kind = OPTION_TEXT,
+      .argument = "FILE",
+      .env = "POSTHOUSE_CONFIG",
+      .help = "YAML; the same as an argument" },
+};
+
+const command command_check_config = {
+    .name = "check-config",
+    .words = "[FILE]",
+    .summary = "prove a configuration, and show what is in force and why",
+    .example = "posthouse check-config posthouse.yaml\n"
+               "posthouse check-config posthouse.yaml --output json\n"
+               "POSTHOUSE_SUITE=check posthouse check-config     what would serve run with?\n",
+    .about = "Takes what serve takes, starts nothing. Exit status 2 when anything is wrong.\n",
+    .options = options,
+    .option_count = PHI_COUNT_OF(options),
+    .more = config_options,
+    .more_title = "Configuration",
+    .words_max = 1,
+    .run = run,
+    .is_local = true,
+};
+
+static exit_status run(const args *a)
+{
+    args with_file = *a;
+    if (a->word_count == 1) {
+        arg_value *v = &with_file.values[args_get(a, "config") - a->values];
+        v->texts[0] = a->words[0];
+        v->count = 1;
+    }
+    static config c;
+    config_errors errors;
+    if (config_load(&c, &with_file, &errors) != PH_OK) {
+        config_print_errors(&c, &errors);
+        return STATUS_USAGE;
+    }
+    draft out;
+    draft_init(&out);
+    if (strcmp(args_text(a, "output"), "json") == 0) {
+        print_json(&c, &out);
+    } else {
+        print_table(&c, &out);
+    }
+    term_print(&out);
+    draft_fini(&out);
+    return STATUS_OK;
+}
+
+static void print_table(const config *c, draft *out)
+{
+    table t;
+    table_init(&t, (const char *const[]){ "KEY", "VALUE", "FROM" }, 3);
+    draft cell;
+    draft_init(&cell);
+    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        table_text(&t, config_get_row(key)->path);
+        draft_clear(&cell);
+        config_show(c, key, &cell);
+        table_cell(&t, draft_view(&cell));
+        draft_clear(&cell);
+        config_show_origin(c, key, &cell);
+        table_cell(&t, draft_view(&cell));
+    }
+    table_render(&t, out, term_style_of(1));
+    draft_fini(&cell);
+    table_fini(&t);
+}
+
+static void print_json(const config *c, draft *out)
+{
+    static const char *const origins[] = { "default", "file", "environment", "flag" };
+    phi_json j;
+    phi_json_init_buf(&j, &out->buf);
+    phi_json_array_begin(&j);
+    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        const config_value *v = &c->values[key];
+        phi_json_object_begin(&j);
+        phi_json_key(&j, "key");
+        phi_json_text(&j, config_get_row(key)->path);
+        phi_json_key(&j, "value");
+        print_json_value(c, key, &j);
+        phi_json_key(&j, "from");
+        phi_json_text(&j, origins[v->origin]);
+        if (v->origin == CONFIG_FROM_FILE) {
+            phi_json_key(&j, "file");
+            phi_json_text(&j, c->file);
+            phi_json_key(&j, "line");
+            phi_json_u64(&j, v->line);
+        }
+        phi_json_object_end(&j);
+    }
+    phi_json_array_end(&j);
+    draft_json_end(out, &j);
+}
+
+static void print_json_value(const config *c, config_key key, phi_json *j)
+{
+    const config_row *row = config_get_row(key);
+    if (row->kind == CONFIG_ADDRESSES) {
+        phi_json_array_begin(j);
+        for (size_t i = 0; i < c->listen_count; i++) {
+            phi_json_text(j, c->listen[i]);
+        }
+        phi_json_array_end(j);
+    } else if (row->kind == CONFIG_BOOL) {
+        phi_json_bool(j, c->values[key].number != 0);
+    } else if (row->kind == CONFIG_COUNT || row->kind == CONFIG_BYTES || row->kind == CONFIG_TIME) {
+        phi_json_u64(j, c->values[key].number); // times in milliseconds
+    } else {
+        draft value;
+        draft_init(&value);
+        config_show(c, key, &value);
+        phi_json_string(j, draft_view(&value));
+        draft_fini(&value);
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/cmd_doc.c - posthouse doc: the documents that are made from the schema, so that they cannot
+// disagree with it. docs/limits.md and packaging/posthouse.yaml are committed; a test compares.
+
+#include "app/command.h"
+
+#include <string.h>
+
+#include "app/config.h"
+#include "app/term.h"
+#include "app/value.h"
+#include "base/assert.h"
+#include "obs/log.h"
+#include "wire/bye.h"
+#include "wire/handshake.h"
+#include "wire/name.h"
+#include "wire/packet.h"
+
+static exit_status run(const args *a);
+static void write_limits(draft *t);
+static void write_fixed(draft *t);
+static void write_sample(draft *t);
+static void write_range(draft *t, const config_row *row);
+
+const command command_doc = {
+    .name = "doc",
+    .words = "limits|sample",
+    .summary = "print docs/limits.md, or a sample configuration",
+    .example = "posthouse doc sample >posthouse.yaml\n",
+    .about = "Both are made from the schema of the configuration.\n",
+    .words_min = 1,
+    .words_max = 1,
+    .run = run,
+    .is_local = true,
+    .is_hidden = true,
+};
+
+static exit_status run(const args *a)
+{
+    draft out;
+    draft_init(&out);
+    exit_status status = STATUS_OK;
+    if (strcmp(a->words[0], "limits") == 0) {
+        write_limits(&out);
+    } else if (strcmp(a->words[0], "sample") == 0) {
+        write_sample(&out);
+    } else {
+        status =
+            command_usage(&command_doc, "no document '%s'; there are: limits, sample", a->words[0]);
+    }
+    term_print(&out);
+    draft_fini(&out);
+    return status;
+}
+
+static void write_limits(draft *t)
+{
+    draft_add(
+        t,
+        "# Limits\n\n"
+        "Nothing in posthouse grows without a limit, and every limit has a name. This page is made from the\n"
+        "schema of the configuration (`posthouse doc limits`); a test fails when it differs.\n\n"
+        "## Settings of a center\n\n"
+        "In the file as `key: value`, as flag `--key-with-hyphens value`, as variable `POSTHOUSE_KEY`. Flag goes\n"
+        "before environment, environment before file, file before default. A limit takes effect at the next start.\n\n"
+        "| key | default | range | what happens at it |\n|---|---|---|---|\n");
+    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        const config_row *row = config_get_row(key);
+        if (!row->is_limit) {
+            continue;
+        }
+        draft_format(t, "| `%s` | %s | ", row->path, row->fallback);
+        write_range(t, row);
+        draft_format(t, " | %s |\n", row->help);
+    }
+    draft_add(
+        t, "\n## Other keys\n\n| key | default | values | on SIGHUP | |\n|---|---|---|---|---|\n");
+    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        const config_row *row = config_get_row(key);
+        if (row->is_limit) {
+            continue;
+        }
+        draft_format(t, "| `%s` | `%s` | ", row->path, row->fallback);
+        write_range(t, row);
+        draft_format(t, " | %s | %s |\n", row->can_reload ? "at once" : "needs a restart",
+                     row->help);
+    }
+    write_fixed(t);
+}
+
+static void write_fixed(draft *t)
+{
+#define LIMIT(name, number, help)                                                                  \
+    draft_format(t, "| %s | %llu | %s |\n", (name), (unsigned long long)(number), (help))
+    draft_add(t, "\n## Fixed\n\nBy the protocol, or because nobody needs another value.\n\n"
+                 "| limit | value | what happens at it |\n|---|---|---|\n");
+    LIMIT("packet, bytes", PHI_PACKET_BYTES_MAX,
+          "Bye `length_invalid` [P-11]. A message has to fit into one packet.");
+    LIMIT("packet before the client joined, bytes", PHI_PACKET_BYTES_JOINING_MAX,
+          "Bye `length_invalid` [P-12].");
+    LIMIT("name of an account, service or domain, bytes", PHI_NAME_BYTES_MAX,
+          "Bye `name_invalid` [P-38].");
+    LIMIT("text of a bye, bytes", PHI_BYE_TEXT_BYTES_MAX, "What is longer is malformed [P-60].");
+    LIMIT("one log event a second, lines", PHI_LOG_BURST,
+          "Further ones are held back; the next line carries their number in `held_back`.");
+    LIMIT("configuration file, bytes", CONFIG_FILE_BYTES_MAX, "It is refused.");
+    LIMIT("configuration errors told at once", CONFIG_ERRORS_MAX,
+          "The number of the rest is told.");
+    LIMIT("listen addresses", CONFIG_LISTEN_MAX, "The configuration is refused.");
+#undef LIMIT
+    draft_add(t, "\nThe limits of the client library are the fields of `ph_client_options` in\n"
+                 "[`posthouse/client.h`](../include/posthouse/client.h), each with its default.\n");
+}
+
+static void write_sample(draft *t)
+{
+    draft_add(t, "# posthouse.yaml - every key with its default. Made by: posthouse doc sample\n"
+                 "# Check it with: posthouse check-config posthouse.yaml\n");
+    const char *section = "";
+    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        const config_row *row = config_get_row(key);
+        const char *dot = strchr(row->path, '.');
+        const char *indent = dot == NULL ? "" : "  ";
+        size_t size = dot == NULL ? 0 : (size_t)(dot - row->path);
+        draft_add(t, "\n");
+        if (size != 0 && strncmp(section, row->path, size) != 0) {
+            draft_format(t, "%.*s:\n", (int)size, row->path);
+        }
+        section = size == 0 ? "" : row->path;
+        draft_format(t, "%s# %s\n%s# Values: ", indent, row->help, indent);
+        write_range(t, row);
+        bool is_list = row->kind == CONFIG_ADDRESSES;
+        draft_format(t, "\n%s%s: %s%s%s\n", indent, dot == NULL ? row->path : dot + 1,
+                     is_list ? "[\"" : "", row->fallback, is_list ? "\"]" : "");
+    }
+}
+
+static void write_range(draft *t, const config_row *row)
+{
+    static const value_kind kinds[] = {
+        [CONFIG_COUNT] = VALUE_COUNT, [CONFIG_BYTES] = VALUE_BYTES, [CONFIG_TIME] = VALUE_TIME
+    };
+    switch (row->kind) {
+    case CONFIG_COUNT:
+    case CONFIG_BYTES:
+    case CONFIG_TIME: {
+        char low[VALUE_TEXT_BYTES];
+        char high[VALUE_TEXT_BYTES];
+        value_format(kinds[row->kind], row->min, low);
+        value_format(kinds[row->kind], row->max, high);
+        draft_format(t, "%s to %s", low, high);
+        return;
+    }
+    case CONFIG_CHOICE:
+        for (const char *p = row->choices; *p != '\0'; p++) {
+            draft_bytes(t, *p == '|' ? phi_bytes_text(", ") : phi_bytes_of(p, 1));
+        }
+        return;
+    case CONFIG_BOOL:
+        draft_add(t, "true, false");
+        return;
+    case CONFIG_NAME:
+        draft_add(t, "a name");
+        return;
+    case CONFIG_ADDRESSES:
+        draft_format(t, "1 to %u addresses", CONFIG_LISTEN_MAX);
+        return;
+    }
+    PH_UNREACHABLE("kind of key");
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/cmd_serve.c - posthouse serve: a message center of one domain.
+//
+// Design notes
+// - Everything that can be refused is refused before the first client is admitted: configuration,
+//   addresses, the file that says where it listens.
+// - SIGTERM and SIGINT say bye to everybody and end with 0; a second one ends at once. SIGHUP reads
+//   the configuration again: it takes effect as a whole, or not at all. SIGUSR2 logs the counters.
+
+#include "app/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <posthouse/version.h>
+
+#include "app/config.h"
+#include "app/log_sink.h"
+#include "app/term.h"
+#include "base/assert.h"
+#include "center/center.h"
+#include "io/uv.h"
+
+#define DESCRIPTORS_SPARE 64 // listeners, log, the loop's own
+
+typedef struct server {
+    const args *args;
+    config config;
+    log_sink sink;
+    phi_uv *uv;
+    center *center;
+    char bound[CONFIG_LISTEN_MAX][PHI_ADDRESS_TEXT_MAX];
+    size_t bound_count;
+    bool is_stopping;
+} server;
+
+enum {
+#define APP_EVENT(name, id, level, text, advice) EVENT_##name,
+#include "app/log_events.def"
+#undef APP_EVENT
+};
+
+static const phi_log_event events[] = {
+#define APP_EVENT(name, id, level, text, advice) { id, PHI_LOG_##level, text, advice },
+#include "app/log_events.def"
+#undef APP_EVENT
+};
+
+static exit_status run(const args *a);
+static exit_status start(server *s);
+static exit_status listen_all(server *s);
+static exit_status fail(const phi_diag *diag, ph_err err);
+static void raise_descriptors(server *s);
+static bool tell_ready(server *s);
+static bool write_addresses(server *s, int fd);
+static void say_ready(server *s);
+static void on_stop(void *arg, int signum);
+static void on_stopped(void *arg);
+static void on_reload(void *arg, int signum);
+static void on_count(void *arg, int signum);
+static void compare(server *s, const config *fresh);
+static void apply_log(server *s);
+static void log_event(server *s, int event, const phi_log_field *fields, size_t count);
+
+static const option options[] = {
+    { .name = "config",
+      .kind = OPTION_TEXT,
+      .argument = "FILE",
+      .env = "POSTHOUSE_CONFIG",
+      .help = "YAML; see posthouse doc sample" },
+    { .name = "port-file",
+      .kind = OPTION_TEXT,
+      .argument = "FILE",
+      .help = "write where it listens, one address a line, once clients can connect" },
+    { .name = "ready-fd",
+      .kind = OPTION_COUNT,
+      .argument = "N",
+      .max = 65535,
+      .help = "the same to this descriptor, which is then closed" },
+};
+
+const command command_serve = {
+    .name = "serve",
+    .words = "",
+    .summary = "run a message center",
+    .example = "posthouse serve                                  on 127.0.0.1:7678\n"
+               "posthouse serve --listen unix:/run/posthouse.sock --domain home\n"
+               "posthouse serve --config posthouse.yaml --log-level debug\n"
+               "kill -HUP PID                                    read the file again\n",
+    .about = "Precedence: flag, environment (POSTHOUSE_SUITE for --suite), file, default.\n"
+             "Signals: TERM and INT say bye to every client and end, HUP reads the configuration\n"
+             "again (all or nothing), USR2 logs the counters. Logs go to standard error.\n",
+    .options = options,
+    .option_count = PHI_COUNT_OF(options),
+    .more = config_options,
+    .more_title = "Configuration (the same keys as in the file, with _ for -)",
+    .run = run,
+    .is_local = true,
+};
+
+static exit_status run(const args *a)
+{
+    static server s; // large, and there is one
+    s = (server){ .args = a };
+    config_errors errors;
+    if (config_load(&s.config, a, &errors) != PH_OK) {
+        config_print_errors(&s.config, &errors);
+        return STATUS_USAGE;
+    }
+    log_sink_init(&s.sink, STDERR_FILENO, false, PHI_LOG_INFO);
+    apply_log(&s);
+    raise_descriptors(&s);
+
+    phi_diag diag = { { 0 } };
+    ph_err rc = phi_uv_new(&s.uv, &phi_alloc_heap, &diag);
+    if (rc != PH_OK) {
+        return fail(&diag, rc);
+    }
+    exit_status status = start(&s);
+    if (status == STATUS_OK) {
+        phi_uv_run(s.uv);
+    }
+    if (s.center != NULL) {
+        center_free(&s.center);
+    }
+    phi_uv_free(&s.uv);
+    return status;
+}
+
+static exit_status start(server *s)
+{
+    phi_diag diag = { { 0 } };
+    center_options options_center = config_center(&s->config);
+    ph_err rc = center_new(&s->center, phi_uv_io(s->uv), &options_center, &s->sink.log, &diag);
+    if (rc != PH_OK) {
+        return fail(&diag, rc);
+    }
+    exit_status status = listen_all(s);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    static const struct {
+        int signum;
+        void (*fire)(void *arg, int signum);
+    } signals[] = {
+        { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload }, { SIGUSR2, on_count }
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(signals); i++) {
+        rc = phi_uv_signal(s->uv, signals[i].signum, signals[i].fire, s);
+        if (rc != PH_OK) {
+            term_error("cannot watch for signal %d", signals[i].signum);
+            return STATUS_FAILED;
+        }
+    }
+    if (!tell_ready(s)) {
+        return STATUS_FAILED;
+    }
+    say_ready(s);
+    return STATUS_OK;
+}
+
+static exit_status listen_all(server *s)
+{
+    for (size_t i = 0; i < s->config.listen_count; i++) {
+        const char *address = s->config.listen[i];
+        phi_diag diag = { { 0 } };
+        ph_err rc = center_listen(s->center, address, s->bound[i], &diag);
+        if (rc != PH_OK) {
+            exit_status status = fail(&diag, rc);
+            if (rc == PH_EADDRINUSE) {
+                term_hint(
+                    "is another center running? choose another address with --listen, or port "
+                    "0 for any free one");
+            }
+            return status;
+        }
+        s->bound_count++;
+    }
+    return STATUS_OK;
+}
+
+static exit_status fail(const phi_diag *diag, ph_err err)
+{
+    term_error("%s", *diag->text == '\0' ? ph_err_text(err) : diag->text);
+    return STATUS_FAILED;
+}
+
+// Every connection is a descriptor: the soft limit is raised to what connections_max needs.
+static void raise_descriptors(server *s)
+{
+    rlim_t wanted = s->config.values[CONFIG_connections_max].number + DESCRIPTORS_SPARE;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+        return;
+    }
+    rlim_t hard = limit.rlim_max;
+    limit.rlim_cur = wanted;
+    limit.rlim_max = hard < wanted ? wanted : hard;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        return; // also where the hard limit could be raised: as root
+    }
+    limit.rlim_cur = hard < wanted ? hard : wanted;
+    limit.rlim_max = hard;
+    int raised = setrlimit(RLIMIT_NOFILE, &limit);
+    if (raised != 0 || limit.rlim_cur < wanted) {
+        const phi_log_field fields[] = {
+            PHI_LOG_NUMBER("descriptors", limit.rlim_cur),
+            PHI_LOG_NUMBER("connections_max", wanted - DESCRIPTORS_SPARE),
+        };
+        log_event(s, EVENT_DESCRIPTORS_FEW, fields, PHI_COUNT_OF(fields));
+    }
+}
+
+// ---- saying where it listens
+
+static bool tell_ready(server *s)
+{
+    const char *path = args_text(s->args, "port-file");
+    if (path != NULL) {
+        // Whoever waits for the file must not find half of it: it appears under its name at once.
+        // A pipe or device is written as it is.
+        struct stat kind;
+        bool is_file = stat(path, &kind) != 0 || S_ISREG(kind.st_mode);
+        char fresh[1100];
+        snprintf(fresh, sizeof fresh, "%.1024s%s", path, is_file ? ".new" : "");
+        int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        bool is_written = fd >= 0 && write_addresses(s, fd);
+        is_written = (fd < 0 || close(fd) == 0) && is_written;
+        if (!is_written || (is_file && rename(fresh, path) != 0)) {
+            term_error("cannot write %s: %s", path, strerror(errno));
+            return false;
+        }
+    }
+    if (args_get(s->args, "ready-fd")->count != 0) {
+        int fd = (int)args_number(s->args, "ready-fd");
+        if (!write_addresses(s, fd)) {
+            term_error("cannot write to descriptor %d: %s", fd, strerror(errno));
+            return false;
+        }
+        if (fd > STDERR_FILENO) {
+            close(fd);
+        }
+    }
+    return true;
+}
+
+static bool write_addresses(server *s, int fd)
+{
+    draft t;
+    draft_init(&t);
+    for (size_t i = 0; i < s->bound_count; i++) {
+        draft_format(&t, "%s\n", s->bound[i]);
+    }
+    phi_bytes bytes = draft_view(&t);
+    bool is_written = write(fd, bytes.data, bytes.size) == (ssize_t)bytes.size;
+    draft_fini(&t);
+    return is_written;
+}
+
+static void say_ready(server *s)
+{
+    const phi_log_field fields[] = {
+        PHI_LOG_TEXT("version", phi_bytes_text(PH_VERSION_TEXT)),
+        PHI_LOG_NUMBER("protocol", PHI_PROTOCOL_VERSION),
+        PHI_LOG_NUMBER("pid", (uint64_t)getpid()),
+        PHI_LOG_TEXT("config", phi_bytes_text(s->config.file)),
+    };
+    log_event(s, EVENT_STARTED, fields, PHI_COUNT_OF(fields));
+    if (s->sink.is_json || !term_is_terminal(STDERR_FILENO) || args_flag(s->args, "quiet")) {
+        return;
+    }
+    bool is_usual = strcmp(s->bound[0], "127.0.0.1:7678") == 0;
+    const char *option_name = is_usual ? "" : " --center ";
+    const char *address = is_usual ? "" : s->bound[0];
+    term_note("%s", "");
+    term_note("  Try, in another terminal:");
+    term_note("    posthouse reply%s%s --account echo --echo   a service that answers", option_name,
+              address);
+    term_note("    posthouse ls%s%s                            who is online", option_name,
+              address);
+    term_note("    posthouse call%s%s echo greet 'hello'       call it", option_name, address);
+    term_note("  Ctrl-C stops the center.");
+    term_note("%s", "");
+}
+
+// ---- signals, on the loop
+
+static void on_stop(void *arg, int signum)
+{
+    server *s = arg;
+    const phi_log_field fields[] = {
+        PHI_LOG_TEXT("signal", phi_bytes_text(sigabbrev_np(signum))),
+    };
+    if (s->is_stopping) {
+        log_event(s, EVENT_STOP_FORCED, fields, PHI_COUNT_OF(fields));
+        _exit(STATUS_FAILED);
+    }
+    s->is_stopping = true;
+    log_event(s, EVENT_STOP_ASKED, fields, PHI_COUNT_OF(fields));
+    center_stop(s->center, on_stopped, s);
+}
+
+static void on_stopped(void *arg)
+{
+    server *s = arg;
+    phi_uv_stop(s->uv);
+}
+
+static void on_reload(void *arg, int signum)
+{
+    (void)signum;
+    server *s = arg;
+    static config fresh;
+    config_errors errors;
+    if (config_load(&fresh, s->args, &errors) != PH_OK) {
+        for (size_t i = 0; i < errors.count; i++) {
+            const struct config_error *e = &errors.list[i];
+            const phi_log_field fields[] = {
+                PHI_LOG_TEXT("file", phi_bytes_text(fresh.file)),
+                PHI_LOG_NUMBER("line", e->line),
+                PHI_LOG_NUMBER("column", e->column),
+                PHI_LOG_TEXT("error", phi_bytes_text(e->text)),
+            };
+            log_event(s, EVENT_RELOAD_REFUSED, fields, PHI_COUNT_OF(fields));
+        }
+        return;
+    }
+    compare(s, &fresh);
+    s->config.values[CONFIG_log_level] = fresh.values[CONFIG_log_level];
+    s->config.values[CONFIG_log_format] = fresh.values[CONFIG_log_format];
+    apply_log(s);
+    const phi_log_field fields[] = { PHI_LOG_TEXT("file", phi_bytes_text(fresh.file)) };
+    log_event(s, EVENT_RELOADED, fields, PHI_COUNT_OF(fields));
+}
+
+static void on_count(void *arg, int signum)
+{
+    (void)signum;
+    server *s = arg;
+    center_counters now = center_count(s->center);
+    const phi_log_field fields[] = {
+#define CENTER_METRIC(name, kind, help) PHI_LOG_NUMBER(#name, now.name),
+#include "center/metrics.def"
+#undef CENTER_METRIC
+        PHI_LOG_NUMBER("log_lines_lost_total", s->sink.lines_lost),
+    };
+    // Asked for, so it is written whatever the level, and with more fields than others have.
+    log_sink_write(&s->sink, &events[EVENT_COUNTERS], fields, PHI_COUNT_OF(fields));
+}
+
+// Tells which changes have to wait for a restart. What runs keeps its old value.
+static void compare(server *s, const config *fresh)
+{
+    draft was;
+    draft is;
+    draft_init(&was);
+    draft_init(&is);
+    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        const config_row *row = config_get_row(key);
+        draft_clear(&was);
+        draft_clear(&is);
+        config_show(&s->config, key, &was);
+        config_show(fresh, key, &is);
+        if (row->can_reload || phi_bytes_equal(draft_view(&was), draft_view(&is))) {
+            continue;
+        }
+        const phi_log_field fields[] = {
+            PHI_LOG_TEXT("key", phi_bytes_text(row->path)),
+            PHI_LOG_TEXT("running", draft_view(&was)),
+            PHI_LOG_TEXT("file", draft_view(&is)),
+        };
+        log_event(s, EVENT_RELOAD_RESTART, fields, PHI_COUNT_OF(fields));
+    }
+    draft_fini(&was);
+    draft_fini(&is);
+}
+
+static void apply_log(server *s)
+{
+    enum { FORMAT_AUTO, FORMAT_TEXT, FORMAT_JSON }; // as in config.def
+    uint64_t format = s->config.values[CONFIG_log_format].number;
+    s->sink.is_json =
+        format == FORMAT_JSON || (format == FORMAT_AUTO && !term_is_terminal(STDERR_FILENO));
+    s->sink.log.level = config_log_level(&s->config);
+    if (args_flag(s->args, "verbose") && !s->config.values[CONFIG_log_level].origin) {
+        s->sink.log.level = PHI_LOG_DEBUG;
+    }
+}
+
+static void log_event(server *s, int event, const phi_log_field *fields, size_t count)
+{
+    if (events[event].level >= s->sink.log.level) {
+        log_sink_write(&s->sink, &events[event], fields, count);
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/config.h - what a center is started with, from flags, environment, file and defaults, in this
+// order of precedence; and where each value came from.
+//
+// Life     config_init -> config_load_file, config_load_environment, config_load_args -> config_check
+// Limits   CONFIG_FILE_BYTES_MAX, CONFIG_DEPTH_MAX levels, CONFIG_ERRORS_MAX errors are collected
+// Threads  none
+
+#ifndef APP_CONFIG_H
+#define APP_CONFIG_H
+
+#include "app/options.h"
+#include "center/center.h"
+#include "io/io.h"
+#include "obs/log.h"
+
+#define CONFIG_FILE_BYTES_MAX (256u * 1024u)
+#define CONFIG_DEPTH_MAX 8u
+#define CONFIG_ERRORS_MAX 10u
+#define CONFIG_LISTEN_MAX 16u
+#define CONFIG_TEXT_BYTES PHI_ADDRESS_TEXT_MAX
+
+typedef enum config_key {
+#define CONFIG_KEY(id, path, kind, fallback, choices, reload, help) CONFIG_##id,
+#include "app/config.def"
+#undef CONFIG_KEY
+#define CENTER_LIMIT(name, type, fallback, min, max, unit, help) CONFIG_##name,
+#include "center/limits.def"
+#undef CENTER_LIMIT
+    CONFIG_KEY_COUNT
+} config_key;
+
+typedef enum config_kind {
+    CONFIG_ADDRESSES,
+    CONFIG_NAME,
+    CONFIG_CHOICE,
+    CONFIG_BOOL,
+    CONFIG_COUNT,
+    CONFIG_BYTES,
+    CONFIG_TIME,
+} config_kind;
+
+// One row of the schema.
+typedef struct config_row {
+    const char *path;         // "log.level"
+    const char *flag;         // "log-level"
+    const char *env;          // "POSTHOUSE_LOG_LEVEL"
+    config_kind kind;         //
+    const char *fallback;     // as it would be written in a file
+    uint64_t fallback_number; // COUNT, BYTES, TIME
+    const char *choices;      // CHOICE
+    uint64_t min;             // COUNT, BYTES, TIME
+    uint64_t max;             //
+    bool is_limit;            // from center/limits.def
+    bool can_reload;          // takes effect on SIGHUP; others at the next start
+    const char *help;         // a sentence or two
+} config_row;
+
+typedef enum config_origin {
+    CONFIG_FROM_DEFAULT,
+    CONFIG_FROM_FILE,
+    CONFIG_FROM_ENVIRONMENT,
+    CONFIG_FROM_FLAG,
+} config_origin;
+
+typedef struct config_value {
+    config_origin origin;
+    uint32_t line;                // CONFIG_FROM_FILE
+    uint64_t number;              // COUNT, BYTES, TIME, BOOL, CHOICE (its index)
+    char text[CONFIG_TEXT_BYTES]; // NAME
+} config_value;
+
+typedef struct config {
+    config_value values[CONFIG_KEY_COUNT];
+    char listen[CONFIG_LISTEN_MAX][CONFIG_TEXT_BYTES];
+    size_t listen_count;
+    char file[1024]; // "" when none was read
+} config;
+
+// What is wrong, each with its place.
+typedef struct config_errors {
+    size_t count;    // kept
+    size_t left_out; // beyond CONFIG_ERRORS_MAX
+    struct config_error {
+        uint32_t line; // 0: not from the file
+        uint32_t column;
+        char text[320];
+    } list[CONFIG_ERRORS_MAX];
+} config_errors;
+
+const config_row *config_get_row(config_key key);
+
+// The key of that path; CONFIG_KEY_COUNT when there is none.
+config_key config_find(const char *path);
+
+// All defaults.
+void config_init(config *c);
+
+// Reads YAML. Keys that were set already are replaced. `name` is what the file is called in messages.
+void config_parse(config *c, const char *name, phi_bytes yaml, config_errors *errors);
+
+// PH_ECONFIG   it could not be read, or is larger than CONFIG_FILE_BYTES_MAX; an error was added
+PHI_MUST_CHECK ph_err config_load_file(config *c, const char *path, config_errors *errors);
+
+void config_load_environment(config *c, config_errors *errors);
+
+// Flags made by config_options.
+void config_load_args(config *c, const args *a, config_errors *errors);
+
+// Rules between keys. Call last, when there are no errors.
+void config_check(const config *c, config_errors *errors);
+
+// Sets one value from its text, as from everywhere but a file.
+//
+// PH_EINVAL   *diag says what was expected; nothing changed
+PHI_MUST_CHECK ph_err config_set(config *c, config_key key, const char *chars, config_origin origin,
+                                 phi_diag *diag);
+
+// Appends to the listen addresses; the first call for an origin replaces what stood there before.
+PHI_MUST_CHECK ph_err config_add_listen(config *c, const char *address, config_origin origin,
+                                        phi_diag *diag);
+
+PHI_PRINTF(4, 5)
+void config_complain(config_errors *errors, uint32_t line, uint32_t column, const char *format,
+                     ...);
+
+// A value as it would be written in a file: into `out`.
+void config_show(const config *c, config_key key, draft *out);
+
+// "default", "file line 7", "POSTHOUSE_SUITE", "--suite".
+void config_show_origin(const config *c, config_key key, draft *out);
+
+// The rows as options, for the commands that take them.
+const option *config_options(size_t *count);
+
+center_options config_center(const config *c);
+phi_log_level config_log_level(const config *c);
+
+// The path of --config, or POSTHOUSE_CONFIG; then the three sources and the check.
+// PH_ECONFIG   errors were collected
+PHI_MUST_CHECK ph_err config_load(config *c, const args *a, config_errors *errors);
+
+// To standard error: one line each, and the line of the file with a mark under the place.
+void config_print_errors(const config *c, const config_errors *errors);
+
+#endif // APP_CONFIG_H

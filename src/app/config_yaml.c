@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/config_yaml.c - the configuration file: libyaml's events against the schema.
+//
+// Design notes
+// - Events, not a document tree: every value is judged where it stands, with its line and column, and
+//   nothing is built from what the file only claims. Anchors, aliases and tags are refused: nobody
+//   needs them here, and "billion laughs" is made of them.
+// - After an error in one value the next is read, so that one run tells all; after an error of the
+//   YAML itself nothing that follows can be trusted, and reading ends.
+//
+// Invariants
+// - Loops, no recursion: a file cannot exhaust the stack.
+
+#include "app/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <yaml.h>
+
+#include "app/body.h"
+#include "app/suggest.h"
+#include "app/term.h"
+#include "base/assert.h"
+
+#define PATH_BYTES 128
+
+typedef struct loader {
+    config *c;
+    config_errors *errors;
+    yaml_parser_t parser;
+    yaml_event_t event; // the current one; owned
+    bool has_event;
+    bool is_over;                    // the YAML broke, or ended
+    uint32_t seen[CONFIG_KEY_COUNT]; // the line where a key stood; 0: not yet
+} loader;
+
+static void next(loader *l);
+static void read_document(loader *l);
+static void read_mapping(loader *l, const char *section);
+static void read_entry(loader *l, const char *section);
+static void read_value(loader *l, config_key key, uint32_t line, uint32_t column);
+static void read_scalar(loader *l, config_key key);
+static void read_sequence(loader *l, config_key key);
+static void skip(loader *l);
+static void complain_unknown(loader *l, const char *section, const char *word, const char *path);
+static bool is_section(const char *word);
+static bool is_plain_node(loader *l);
+static const char *what_is_it(const loader *l);
+static uint32_t line_of(const loader *l);
+static uint32_t column_of(const loader *l);
+
+void config_parse(config *c, const char *name, phi_bytes yaml, config_errors *errors)
+{
+    snprintf(c->file, sizeof c->file, "%s", name);
+    loader l = { .c = c, .errors = errors };
+    if (yaml_parser_initialize(&l.parser) == 0) {
+        config_complain(errors, 0, 0, "out of memory");
+        return;
+    }
+    yaml_parser_set_encoding(&l.parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&l.parser, yaml.data, yaml.size);
+    read_document(&l);
+    if (l.has_event) {
+        yaml_event_delete(&l.event);
+    }
+    yaml_parser_delete(&l.parser);
+}
+
+ph_err config_load_file(config *c, const char *path, config_errors *errors)
+{
+    snprintf(c->file, sizeof c->file, "%s", path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        config_complain(errors, 0, 0, "cannot read %s: %s", path, strerror(errno));
+        return PH_ECONFIG;
+    }
+    draft t;
+    draft_init(&t);
+    phi_diag diag = { { 0 } };
+    ph_err rc = body_read_fd(fd, CONFIG_FILE_BYTES_MAX, &t, &diag);
+    close(fd);
+    if (rc != PH_OK) {
+        config_complain(errors, 0, 0, "%s: %s", path, diag.text);
+    } else {
+        config_parse(c, path, draft_view(&t), errors);
+    }
+    draft_fini(&t);
+    return errors->count == 0 ? PH_OK : PH_ECONFIG;
+}
+
+void config_print_errors(const config *c, const config_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++) {
+        const struct config_error *e = &errors->list[i];
+        if (e->line != 0) {
+            term_error("%s:%u:%u: %s", c->file, e->line, e->column, e->text);
+        } else {
+            term_error("%s", e->text);
+        }
+    }
+    if (errors->left_out != 0) {
+        term_error("%s: and %zu more", c->file, errors->left_out);
+    }
+}
+
+// ---- events
+
+// The next event; the old one is given back. At the end, and when the YAML is broken, is_over.
+static void next(loader *l)
+{
+    if (l->has_event) {
+        yaml_event_delete(&l->event);
+        l->has_event = false;
+    }
+    if (l->is_over) {
+        return;
+    }
+    if (yaml_parser_parse(&l->parser, &l->event) == 0) {
+        const yaml_mark_t *at = &l->parser.problem_mark;
+        const char *problem = l->parser.problem == NULL ? "not YAML" : l->parser.problem;
+        bool is_reader = l->parser.error == YAML_READER_ERROR;
+        config_complain(l->errors, is_reader ? 1 : (uint32_t)at->line + 1,
+                        is_reader ? (uint32_t)l->parser.problem_offset + 1
+                                  : (uint32_t)at->column + 1,
+                        "not valid YAML: %s", problem);
+        l->is_over = true;
+        return;
+    }
+    l->has_event = true;
+    l->is_over = l->event.type == YAML_STREAM_END_EVENT;
+}
+
+static void read_document(loader *l)
+{
+    next(l); // the stream begins
+    next(l);
+    if (l->is_over) {
+        return; // an empty file is all defaults
+    }
+    PH_ASSERT(l->event.type == YAML_DOCUMENT_START_EVENT);
+    next(l);
+    if (l->is_over) {
+        return;
+    }
+    bool is_empty = l->event.type == YAML_SCALAR_EVENT && l->event.data.scalar.length == 0;
+    if (l->event.type == YAML_MAPPING_START_EVENT && is_plain_node(l)) {
+        read_mapping(l, "");
+    } else if (!is_empty) {
+        config_complain(l->errors, line_of(l), column_of(l),
+                        "expected keys and values such as 'domain: home', found %s", what_is_it(l));
+        skip(l);
+    }
+    next(l); // the end of the document
+    next(l);
+    if (!l->is_over) {
+        config_complain(l->errors, line_of(l), column_of(l), "a second document; one is enough");
+    }
+}
+
+// From the start of a mapping to its end; `section` is "" or "log".
+static void read_mapping(loader *l, const char *section)
+{
+    for (;;) {
+        next(l);
+        if (l->is_over || l->event.type == YAML_MAPPING_END_EVENT) {
+            return;
+        }
+        if (l->event.type == YAML_SCALAR_EVENT) {
+            read_entry(l, section);
+        } else {
+            config_complain(l->errors, line_of(l), column_of(l), "a key must be a word, found %s",
+                            what_is_it(l));
+            skip(l);
+            next(l);
+            skip(l);
+        }
+    }
+}
+
+// A key, its value, and nothing more.
+static void read_entry(loader *l, const char *section)
+{
+    char word[PATH_BYTES / 2];
+    char path[PATH_BYTES];
+    uint32_t line = line_of(l);
+    uint32_t column = column_of(l);
+    snprintf(word, sizeof word, "%s", (const char *)l->event.data.scalar.value);
+    snprintf(path, sizeof path, "%s%s%s", section, *section == '\0' ? "" : ".", word);
+    bool is_whole = strlen(word) == l->event.data.scalar.length;
+    config_key key = is_whole && strchr(word, '.') == NULL ? config_find(path) : CONFIG_KEY_COUNT;
+
+    if (is_whole && *section == '\0' && is_section(word)) {
+        next(l);
+        if (!l->is_over && l->event.type == YAML_MAPPING_START_EVENT && is_plain_node(l)) {
+            read_mapping(l, word);
+        } else if (!l->is_over) {
+            config_complain(l->errors, line_of(l), column_of(l),
+                            "%s: expected keys and values, found %s", word, what_is_it(l));
+            skip(l);
+        }
+        return;
+    }
+    if (key == CONFIG_KEY_COUNT) {
+        complain_unknown(l, section, word, path);
+        next(l);
+        skip(l);
+        return;
+    }
+    next(l);
+    read_value(l, key, line, column);
+}
+
+static void read_value(loader *l, config_key key, uint32_t line, uint32_t column)
+{
+    if (l->is_over) {
+        return;
+    }
+    const config_row *row = config_get_row(key);
+    if (l->seen[key] != 0) {
+        config_complain(l->errors, line, column, "%s: stands there twice; first in line %u",
+                        row->path, l->seen[key]);
+        skip(l);
+        return;
+    }
+    l->seen[key] = line;
+    if (!is_plain_node(l)) {
+        config_complain(l->errors, line_of(l), column_of(l),
+                        "%s: anchors, aliases and tags are not accepted", row->path);
+        skip(l);
+    } else if (l->event.type == YAML_SCALAR_EVENT) {
+        read_scalar(l, key);
+    } else if (row->kind == CONFIG_ADDRESSES && l->event.type == YAML_SEQUENCE_START_EVENT) {
+        read_sequence(l, key);
+    } else {
+        config_complain(l->errors, line_of(l), column_of(l), "%s: expected one value, found %s",
+                        row->path, what_is_it(l));
+        skip(l);
+    }
+    l->c->values[key].line = line;
+}
+
+static void read_scalar(loader *l, config_key key)
+{
+    const char *chars = (const char *)l->event.data.scalar.value;
+    phi_diag diag = { { 0 } };
+    if (strlen(chars) != l->event.data.scalar.length) {
+        config_complain(l->errors, line_of(l), column_of(l), "%s: holds a NUL character",
+                        config_get_row(key)->path);
+    } else if (config_set(l->c, key, chars, CONFIG_FROM_FILE, &diag) != PH_OK) {
+        config_complain(l->errors, line_of(l), column_of(l), "%s: %s", config_get_row(key)->path,
+                        diag.text);
+    }
+}
+
+// A list of addresses.
+static void read_sequence(loader *l, config_key key)
+{
+    const char *path = config_get_row(key)->path;
+    uint32_t line = line_of(l);
+    uint32_t column = column_of(l);
+    size_t count = 0;
+    for (;; count++) {
+        next(l);
+        if (l->is_over) {
+            return;
+        }
+        if (l->event.type == YAML_SEQUENCE_END_EVENT) {
+            break;
+        }
+        if (l->event.type == YAML_SCALAR_EVENT && is_plain_node(l)) {
+            read_scalar(l, key);
+        } else {
+            config_complain(l->errors, line_of(l), column_of(l),
+                            "%s: expected an address, found %s", path, what_is_it(l));
+            skip(l);
+        }
+    }
+    if (count == 0) {
+        config_complain(l->errors, line, column, "%s: at least one address is needed", path);
+    }
+}
+
+// Reads to the end of the node that begins with the current event.
+static void skip(loader *l)
+{
+    size_t depth = 0;
+    while (!l->is_over) {
+        yaml_event_type_t type = l->event.type;
+        bool opens = type == YAML_MAPPING_START_EVENT || type == YAML_SEQUENCE_START_EVENT;
+        bool closes = type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT;
+        depth += opens ? 1 : 0;
+        if (depth > CONFIG_DEPTH_MAX) {
+            config_complain(l->errors, line_of(l), column_of(l), "deeper than %u levels",
+                            CONFIG_DEPTH_MAX);
+            l->is_over = true;
+            return;
+        }
+        if (closes) {
+            PH_ASSERT(depth > 0);
+            depth--;
+        }
+        if (depth == 0) {
+            return;
+        }
+        next(l);
+    }
+}
+
+// ---- words for people
+
+static void complain_unknown(loader *l, const char *section, const char *word, const char *path)
+{
+    suggestion s = suggestion_for(path);
+    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        suggestion_try(&s, config_get_row(key)->path);
+    }
+    if (s.best == NULL && *section == '\0' && suggest_distance(word, "log") <= 1) {
+        s.best = "log";
+    }
+    // A key of a section, written without it: "level".
+    for (config_key key = 0; key < CONFIG_KEY_COUNT && s.best == NULL; key++) {
+        const char *dot = strchr(config_get_row(key)->path, '.');
+        if (dot != NULL && strcmp(dot + 1, word) == 0) {
+            s.best = config_get_row(key)->path;
+        }
+    }
+    config_complain(l->errors, line_of(l), column_of(l), "unknown key '%s'%s%s%s", path,
+                    s.best == NULL ? "" : "; did you mean '", s.best == NULL ? "" : s.best,
+                    s.best == NULL ? "" : "'?");
+}
+
+// True when keys begin with "word.".
+static bool is_section(const char *word)
+{
+    size_t size = strlen(word);
+    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        const char *path = config_get_row(key)->path;
+        if (strncmp(path, word, size) == 0 && path[size] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Without anchor and tag, and no alias.
+static bool is_plain_node(loader *l)
+{
+    if (l->event.type == YAML_SCALAR_EVENT) {
+        return l->event.data.scalar.anchor == NULL && l->event.data.scalar.tag == NULL;
+    }
+    if (l->event.type == YAML_SEQUENCE_START_EVENT) {
+        return l->event.data.sequence_start.anchor == NULL &&
+               l->event.data.sequence_start.tag == NULL;
+    }
+    if (l->event.type == YAML_MAPPING_START_EVENT) {
+        return l->event.data.mapping_start.anchor == NULL &&
+               l->event.data.mapping_start.tag == NULL;
+    }
+    return false;
+}
+
+static const char *what_is_it(const loader *l)
+{
+    if (l->event.type == YAML_SCALAR_EVENT) {
+        return "a single value";
+    }
+    if (l->event.type == YAML_SEQUENCE_START_EVENT) {
+        return "a list";
+    }
+    if (l->event.type == YAML_MAPPING_START_EVENT) {
+        return "keys and values";
+    }
+    return "an alias";
+}
+
+static uint32_t line_of(const loader *l)
+{
+    return (uint32_t)l->event.start_mark.line + 1;
+}
+
+static uint32_t column_of(const loader *l)
+{
+    return (uint32_t)l->event.start_mark.column + 1;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/connection.h - what every command that talks to a center does alike: connect once or say why not,
+// go on until a signal, leave with a bye, and turn errors into an exit status with advice.
+//
+// Life     connection_open -> connection_turn* -> connection_close. connection_close accepts what connection_open
+//          left behind, whatever it returned.
+// Threads  none; SIGINT and SIGTERM end connection_turn
+
+#ifndef APP_CONNECTION_H
+#define APP_CONNECTION_H
+
+#include <posthouse/posthouse.h>
+
+#include "app/command.h"
+
+typedef struct connection {
+    const args *args; // borrowed
+    ph_loop *loop;
+    ph_client *client; // NULL before connection_open
+    bool is_up;
+    bool was_up;      // once
+    bool is_leaving;  // connection_close
+    bool is_closed;   // for good
+    ph_err err;       // why it is not up
+    char bye[64];     // the name of the center's bye; "" without one
+    char reason[512]; // the same for people
+    char id[132];     // ours; kept after the link went down
+    void (*on_link)(
+        struct connection *s); // after a later change; NULL: it is told on standard error
+    void *arg;                 // the command's own
+} connection;
+
+// Connects, once: a command line must not hang where a service would dial again.
+//
+//   options   filled with what the command wants; the rest is done here. arg of its callbacks is `s`.
+//
+// STATUS_CONNECT, STATUS_REFUSED   and it was said why
+exit_status connection_open(connection *s, const args *a, ph_client_options *options);
+
+// Leaves, when it is there, and frees everything.
+void connection_close(connection *s);
+
+// Turns the loop once, waiting at most so long. False when it is over: a signal came, or the
+// connection is closed for good.
+bool connection_turn(connection *s, int wait_ms);
+
+// After a signal.
+bool connection_is_interrupted(void);
+
+// The moment as nanoseconds of a clock that never goes back; and of the world's.
+uint64_t connection_now_ns(void);
+uint64_t connection_wall_ns(void);
+
+bool connection_is_json(const args *a);
+
+// Says why a call ended without a reply, with what to do, and gives the status for it.
+//
+//   what   "call to 'orders'"
+exit_status connection_explain(const char *what, ph_err status, uint16_t code, ph_view from,
+                               ph_view text);
+
+// The status for a failure code.
+exit_status connection_failure_status(uint16_t code);
+
+#endif // APP_CONNECTION_H

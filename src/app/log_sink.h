@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/log_sink.h - writes log events: a JSON object a line for machines, or a readable line for
+// people. One write a line; a line that cannot be written is counted, never waited for.
+//
+// Life     log_sink_init -> its log is used -> nothing to free
+// Limits   a text field is cut at LOG_FIELD_BYTES_MAX
+// Threads  none
+
+#ifndef APP_LOG_SINK_H
+#define APP_LOG_SINK_H
+
+#include <time.h>
+
+#include "app/term.h"
+#include "obs/log.h"
+
+#define LOG_FIELD_BYTES_MAX 1024u
+
+typedef struct log_sink {
+    phi_log log; // what is handed to those who log
+    int fd;
+    bool is_json;
+    term_style style;
+    uint64_t lines_lost; // could not be written
+} log_sink;
+
+void log_sink_init(log_sink *sink, int fd, bool is_json, phi_log_level level);
+
+// One event, now, whatever the level: for events with more fields than phi_log_write takes.
+void log_sink_write(log_sink *sink, const phi_log_event *event, const phi_log_field *fields,
+                    size_t count);
+
+// The line for an event at a moment; pure, for tests.
+void log_line_json(draft *t, struct timespec at, const phi_log_event *event,
+                   const phi_log_field *fields, size_t count);
+void log_line_text(draft *t, struct timespec at, const phi_log_event *event,
+                   const phi_log_field *fields, size_t count, term_style style);
+
+// RFC 3339 in UTC with nanoseconds: "2026-11-22T05:11:25.123456789Z".
+#define LOG_TIME_BYTES 40
+void log_time_format(struct timespec at, char out[LOG_TIME_BYTES]);
+
+#endif // APP_LOG_SINK_H
