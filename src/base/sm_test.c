@@ -12,8 +12,8 @@ enum { NEW, OPEN, FULL, CLOSED, COUNT };
 
 static const phi_sm_state states[COUNT] = {
     [NEW] = { "new", PHI_SM_TO(OPEN) | PHI_SM_TO(CLOSED), .is_initial = true },
-    [OPEN] = { "open", PHI_SM_TO(FULL) | PHI_SM_TO(CLOSED) },
-    [FULL] = { "full", PHI_SM_TO(OPEN) | PHI_SM_TO(CLOSED) },
+    [OPEN] = { .name = "open", .next = PHI_SM_TO(FULL) | PHI_SM_TO(CLOSED) },
+    [FULL] = { .name = "full", .next = PHI_SM_TO(OPEN) | PHI_SM_TO(CLOSED) },
     [CLOSED] = { "closed", 0, .is_final = true },
 };
 
