@@ -6,8 +6,6 @@
 #include "tests/harness/death.h"
 #include "tests/harness/test.h"
 
-// Bytes that come out must be those that went in, in order, whatever the sizes; and the limit must
-// be exact: a link that takes less says "full" too early, one that takes more has none.
 static void agrees_with_a_stream(uint64_t seed, size_t bytes_max, size_t step_max)
 {
     phi_alloc_counter counter;
@@ -49,6 +47,8 @@ static void agrees_with_a_stream(uint64_t seed, size_t bytes_max, size_t step_ma
     EXPECT_EQ(counter.bytes, 0);
 }
 
+// Bytes that come out must be those that went in, in order, whatever the sizes; and the limit must
+// be exact: a link that takes less says "full" too early, one that takes more has none.
 TEST(buf, random_use_agrees_with_a_stream)
 {
     agrees_with_a_stream(1, 100, 30);
