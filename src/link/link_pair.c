@@ -114,7 +114,12 @@ static void seen_end(link_pair_seen *seen, const phi_link_end *end)
 static void pair_on_join(link_pair *pair, const phi_join *join)
 {
     phi_link *center = &pair->links[PHI_LINK_CENTER];
-    PH_ASSERT(phi_bytes_equal(join->account, pair->join.account));
+    char *account = pair->seen[PHI_LINK_CENTER].account;
+    PH_ASSERT(join->account.size < sizeof pair->seen[PHI_LINK_CENTER].account);
+    if (join->account.size != 0) {
+        memcpy(account, join->account.data, join->account.size);
+    }
+    account[join->account.size] = '\0';
     if (pair->refuse_join != PHI_BYE_NORMAL) {
         phi_link_bye(center, pair->refuse_join, 1500, NULL);
         return;
@@ -209,6 +214,24 @@ void link_pair_settle(link_pair *pair)
 void link_pair_lose(link_pair *pair, phi_link_side from)
 {
     phi_link_sent(&pair->links[from], phi_link_seal(&pair->links[from]).size);
+}
+
+void link_pair_unsay(link_pair *pair, phi_link_side from)
+{
+    phi_outbound *out = &pair->links[from].out;
+    PH_ASSERT(out->sealed == 0);
+    PH_ASSERT(out->check.count <= 1);
+    phi_buf_consume(&out->buf, phi_buf_size(&out->buf));
+    out->check = (phi_check){ 0 };
+}
+
+void link_pair_inject_sealed(link_pair *pair, phi_link_side to, const void *bytes, size_t size)
+{
+    phi_link_side from = link_pair_other(to);
+    PH_ASSERT(phi_link_waiting(&pair->links[from]) == 0);
+    bool is_in = phi_buf_append(&pair->links[from].out.buf, phi_bytes_of(bytes, size));
+    PH_ASSERT(is_in);
+    link_pair_carry(pair, from);
 }
 
 void link_pair_forge(link_pair *pair, phi_link_side to, uint16_t command, phi_bytes payload)

@@ -21,9 +21,10 @@ typedef struct link_pair_seen {
     unsigned opens;
     unsigned packets;
     unsigned closes;
-    uint64_t digest; // over commands and payloads, in order
-    uint16_t command;
-    phi_link_end end; // when closes is 1
+    uint64_t digest;   // over commands and payloads, in order
+    uint16_t command;  // of the last packet
+    char account[256]; // of the last JOIN
+    phi_link_end end;  // when closes is 1
     char text[PHI_BYE_TEXT_BYTES_MAX + 1];
 } link_pair_seen;
 
@@ -57,9 +58,13 @@ void link_pair_carry(link_pair *pair, phi_link_side from);
 void link_pair_settle(link_pair *pair);
 // What waits at `from` is lost on the way.
 void link_pair_lose(link_pair *pair, phi_link_side from);
+// The one packet that waits at `from`, never sealed, and the first of its direction, was not said.
+void link_pair_unsay(link_pair *pair, phi_link_side from);
 
 // Bytes arrive at `to`, as they are.
 void link_pair_inject(link_pair *pair, phi_link_side to, const void *bytes, size_t size);
+// The same, enciphered as the other end's link would.
+void link_pair_inject_sealed(link_pair *pair, phi_link_side to, const void *bytes, size_t size);
 // A packet arrives at `to` in the link's suite, as if the other end had sent it, legal or not.
 void link_pair_forge(link_pair *pair, phi_link_side to, uint16_t command, phi_bytes payload);
 
