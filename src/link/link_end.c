@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "link/link_internal.h"
+#include "text/utf8.h"
 
 // What the bye means for the owner, by whether this end said it or heard it. The header's table.
 static const struct {
@@ -39,53 +40,34 @@ PH_STATIC_ASSERT(PHI_BYE_TYPE_REFUSED + 1 == PHI_BYE_COUNT);
 
 // ---- text
 
-// How many bytes the character at `at` takes; 0 when it is no UTF-8 (RFC 3629, table of section 4),
-// or a control character.
-static size_t text_character(const uint8_t *at, size_t left)
+// C0, DEL and, in two bytes, C1: they would act on a terminal.
+static bool text_is_control(phi_bytes character)
 {
-    uint8_t a = at[0];
-    if (a < 0x80) {
-        return a >= 0x20 && a != 0x7f ? 1 : 0;
-    }
-    size_t size = a >= 0xf0 ? 4 : a >= 0xe0 ? 3 : 2;
-    if (a < 0xc2 || a > 0xf4 || left < size) {
-        return 0;
-    }
-    // The second byte carries the exceptions: C1 controls, overlong forms, surrogates, the end.
-    uint8_t low = a == 0xc2 || a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f : 0xbf;
-    if (at[1] < low || at[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < size; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return size;
+    const uint8_t *at = character.data;
+    return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
 }
 
 // Copies with '?' for every byte that does not belong to a printable character.
 static void text_clean(char *out, phi_bytes text)
 {
-    size_t i = 0;
-    while (i < text.size) {
-        size_t size = text_character(text.data + i, text.size - i);
-        if (size == 0) {
-            out[i++] = '?';
+    for (size_t i = 0; i < text.size;) {
+        phi_bytes rest = phi_bytes_of(text.data + i, text.size - i);
+        size_t skip;
+        size_t size = phi_utf8_char(rest, &skip);
+        if (size != 0 && !text_is_control(rest)) {
+            memcpy(out + i, rest.data, size);
         } else {
-            memcpy(out + i, text.data + i, size);
-            i += size;
+            size = size == 0 ? skip : size;
+            memset(out + i, '?', size);
         }
+        i += size;
     }
 }
 
 static phi_bytes link_keep_text(phi_link *link, phi_bytes text, const char *fallback)
 {
     PH_ASSERT(link->end_text == NULL);
-    if (text.size > PHI_BYE_TEXT_BYTES_MAX) {
-        text.size = PHI_BYE_TEXT_BYTES_MAX;
-    }
+    text = phi_utf8_cut(text, PHI_BYE_TEXT_BYTES_MAX);
     char *copy = text.size == 0 ? NULL : phi_take(link->options->alloc, text.size);
     if (copy == NULL) {
         return phi_bytes_text(fallback);

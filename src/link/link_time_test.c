@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// link/link_time_test.c - what happens when nothing happens: timeouts, heartbeats, full buffers. All
+// times are virtual, and exact to the nanosecond.
+
+#include "tests/harness/test.h"
+
+#include "link/link_pair.h"
+#include "wire/heartbeat.h"
+
+#define CENTER PHI_LINK_CENTER
+#define CLIENT PHI_LINK_CLIENT
+
+// ---- helpers
+
+static void forge_heartbeat(link_pair *pair, phi_link_side to, phi_heartbeat_kind kind,
+                            uint64_t stamp)
+{
+    uint8_t room[PHI_HEARTBEAT_BYTES];
+    phi_writer w = phi_writer_of((phi_span){ room, sizeof room });
+    phi_heartbeat_encode(&w, &(phi_heartbeat){ kind, stamp });
+    link_pair_forge(pair, to, PHI_COMMAND_HEARTBEAT, phi_writer_view(&w));
+}
+
+// The one packet that waits at `side`, in suite plain, is a heartbeat; what it says.
+static phi_heartbeat waiting_heartbeat(link_pair *pair, phi_link_side side)
+{
+    phi_bytes bytes = phi_link_seal(&pair->links[side]);
+    EXPECT(bytes.size >= PHI_PACKET_HEAD_PLAIN);
+    EXPECT_EQ(phi_get_u32(bytes.data), bytes.size);
+    EXPECT_EQ(phi_get_u16(bytes.data + 4), PHI_COMMAND_HEARTBEAT);
+    phi_heartbeat heartbeat;
+    phi_bytes payload =
+        phi_bytes_of(bytes.data + PHI_PACKET_HEAD_PLAIN, bytes.size - PHI_PACKET_HEAD_PLAIN);
+    EXPECT_ERR(phi_heartbeat_decode(payload, &heartbeat), PH_OK);
+    return heartbeat;
+}
+
+static uint64_t since_start_ms(const link_pair *pair)
+{
+    return phi_dur_ms(phi_time_diff(pair->now, LINK_PAIR_T0));
+}
+
+static void expect_end(const link_pair *pair, phi_link_side side, phi_bye_code code, ph_err err)
+{
+    EXPECT_EQ(pair->seen[side].closes, 1);
+    EXPECT_EQ(pair->seen[side].end.code, code);
+    EXPECT_ERR(pair->seen[side].end.err, err);
+}
+
+// ---- joining
+
+// Who connects and says nothing must not hold a connection for longer than it is allowed. [P-12]
+TEST(link, client_that_does_not_join_is_closed_to_the_moment)
+{
+    link_pair pair;
+    link_pair_init(&pair, PHI_SUITE_CHECK);
+    EXPECT_ERR(link_pair_start(&pair), PH_OK);
+    link_pair_carry(&pair, CENTER);
+    link_pair_unsay(&pair, CLIENT);
+    link_pair_pass_cut(&pair, phi_ns(phi_seconds(5).ns - 1));
+    EXPECT_EQ(pair.seen[CENTER].closes, 0);
+    link_pair_pass_cut(&pair, phi_ns(1));
+    expect_end(&pair, CENTER, PHI_BYE_JOIN_TIMEOUT, PH_ETIMEDOUT);
+    link_pair_carry(&pair, CENTER);
+    expect_end(&pair, CLIENT, PHI_BYE_JOIN_TIMEOUT, PH_ETIMEDOUT);
+    EXPECT(pair.seen[CLIENT].end.by_peer);
+    link_pair_fini(&pair);
+}
+
+// Bytes that never make a JOIN do not buy time. [P-12]
+TEST(link, trickled_join_is_closed_to_the_moment)
+{
+    link_pair pair;
+    link_pair_init(&pair, PHI_SUITE_PLAIN);
+    EXPECT_ERR(link_pair_start(&pair), PH_OK);
+    link_pair_lose(&pair, CENTER);
+    static const uint8_t join[] = { 0, 0, 16, 0, 0, 2, 2, 0, 0, 0 };
+    for (size_t i = 0; i < 10; i++) {
+        EXPECT_EQ(pair.seen[CENTER].closes, 0);
+        link_pair_inject(&pair, CENTER, &join[i], 1);
+        link_pair_pass_cut(&pair, phi_ms(500));
+    }
+    expect_end(&pair, CENTER, PHI_BYE_JOIN_TIMEOUT, PH_ETIMEDOUT);
+    link_pair_fini(&pair);
+}
+
+// A client must not wait forever for a center that is stuck, whether before HELLO or after. [P-12]
+TEST(link, center_that_does_not_answer_is_left_to_the_moment)
+{
+    for (int has_hello = 0; has_hello <= 1; has_hello++) {
+        link_pair pair;
+        link_pair_init(&pair, PHI_SUITE_PLAIN);
+        pair.options[CENTER].join_timeout = phi_seconds(60);
+        EXPECT_ERR(link_pair_start(&pair), PH_OK);
+        if (has_hello) {
+            link_pair_carry(&pair, CENTER);
+        }
+        link_pair_lose(&pair, CLIENT);
+        link_pair_pass_cut(&pair, phi_ns(phi_seconds(6).ns - 1));
+        EXPECT_EQ(pair.seen[CLIENT].closes, 0);
+        link_pair_pass_cut(&pair, phi_ns(1));
+        expect_end(&pair, CLIENT, PHI_BYE_JOIN_TIMEOUT, PH_ETIMEDOUT);
+        // It says bye only when it knows how. [P-70]
+        EXPECT_EQ(phi_link_waiting(&pair.links[CLIENT]) != 0, has_hello);
+        link_pair_fini(&pair);
+    }
+}
+
+// ---- heartbeat
+
+// A dead client must be found when the document says, not a moment before. [P-40]
+TEST(link, silent_client_is_asked_then_closed_to_the_moment)
+{
+    for (int suite = 0; suite < PHI_SUITE_COUNT; suite++) {
+        link_pair pair;
+        link_pair_open(&pair, (phi_suite)suite);
+        link_pair_pass_cut(&pair, phi_ns(phi_seconds(10).ns - 1));
+        EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), 0);
+        link_pair_pass_cut(&pair, phi_ns(1));
+        EXPECT(phi_link_waiting(&pair.links[CENTER]) != 0);
+        link_pair_pass_cut(&pair, phi_ns(phi_seconds(5).ns - 1));
+        EXPECT_EQ(pair.seen[CENTER].closes, 0);
+        link_pair_pass_cut(&pair, phi_ns(1));
+        expect_end(&pair, CENTER, PHI_BYE_HEARTBEAT_TIMEOUT, PH_ETIMEDOUT);
+        EXPECT_EQ(since_start_ms(&pair), 15000);
+        link_pair_carry(&pair, CENTER);
+        expect_end(&pair, CLIENT, PHI_BYE_HEARTBEAT_TIMEOUT, PH_ETIMEDOUT);
+        link_pair_fini(&pair);
+    }
+}
+
+// Two living ends stay together, at the cost of one ask per idle time. [P-40]
+TEST(link, idle_link_lives_on_heartbeats_alone)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PAPER);
+    link_pair_pass(&pair, phi_seconds(3599));
+    EXPECT_EQ(pair.seen[CENTER].closes, 0);
+    EXPECT_EQ(pair.seen[CLIENT].closes, 0);
+    // JOIN and WELCOME are one each; the rest is one ask or answer per 10 s.
+    EXPECT_EQ(pair.links[CENTER].out.check.count, 1 + 359);
+    EXPECT_EQ(pair.links[CLIENT].out.check.count, 1 + 359);
+    link_pair_fini(&pair);
+}
+
+// Any packet shows life: a busy client must not be asked, nor closed for an answer that is late.
+// [P-40]
+TEST(link, any_packet_is_a_sign_of_life)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_CHECK);
+    for (int i = 0; i < 10; i++) {
+        link_pair_pass_cut(&pair, phi_ms(9999));
+        EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), 0);
+        EXPECT(link_pair_say(&pair, CLIENT, 10, 1));
+        link_pair_carry(&pair, CLIENT);
+    }
+    // Now an ask that is never answered, but followed by messages.
+    link_pair_pass_cut(&pair, phi_seconds(10));
+    EXPECT(phi_link_waiting(&pair.links[CENTER]) != 0);
+    link_pair_lose(&pair, CENTER);
+    for (int i = 0; i < 10; i++) {
+        link_pair_pass_cut(&pair, phi_ms(4999));
+        EXPECT_EQ(pair.seen[CENTER].closes, 0);
+        EXPECT(link_pair_say(&pair, CLIENT, 10, 1));
+        link_pair_carry(&pair, CLIENT);
+    }
+    EXPECT_EQ(pair.seen[CENTER].packets, 20);
+    // Silent again: a new ask, and the full grace for it.
+    link_pair_pass_cut(&pair, phi_ms(9999));
+    EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), 0);
+    link_pair_pass_cut(&pair, phi_ms(1 + 4999));
+    EXPECT_EQ(pair.seen[CENTER].closes, 0);
+    link_pair_pass_cut(&pair, phi_ms(1));
+    EXPECT_EQ(pair.seen[CENTER].closes, 1);
+    link_pair_fini(&pair);
+}
+
+// A packet must cost no timer work: the deadline stays, and the tick that comes of it does nothing
+// but move it.
+TEST(link, packets_leave_the_deadline_alone)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PLAIN);
+    phi_time before = phi_link_deadline(&pair.links[CENTER]);
+    pair.now = phi_time_add(pair.now, phi_seconds(3));
+    EXPECT(link_pair_say(&pair, CLIENT, 10, 1));
+    link_pair_carry(&pair, CLIENT);
+    EXPECT_EQ(phi_link_deadline(&pair.links[CENTER]).ns, before.ns);
+
+    pair.now = before;
+    phi_link_tick(&pair.links[CENTER], pair.now);
+    EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), 0);
+    EXPECT_EQ(phi_link_deadline(&pair.links[CENTER]).ns, before.ns + phi_seconds(3).ns);
+    link_pair_fini(&pair);
+}
+
+// The round trip is shown to people and stands in the online list: it must be that of this ask.
+// [P-39]
+TEST(link, round_trip_is_measured)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PAPER);
+    EXPECT_EQ(pair.links[CENTER].round_trip_us, 0);
+    phi_link_probe(&pair.links[CENTER], pair.now);
+    pair.now = phi_time_add(pair.now, phi_us(1300));
+    link_pair_carry(&pair, CENTER);
+    pair.now = phi_time_add(pair.now, phi_us(700));
+    link_pair_carry(&pair, CLIENT);
+    EXPECT_EQ(pair.links[CENTER].round_trip_us, 2000);
+
+    // Faster than a microsecond is still known.
+    phi_link_probe(&pair.links[CENTER], pair.now);
+    link_pair_settle(&pair);
+    EXPECT_EQ(pair.links[CENTER].round_trip_us, 1);
+    link_pair_fini(&pair);
+}
+
+// An answer that nobody asked for could otherwise claim any round trip, or excuse a dead end. [P-39]
+TEST(link, forged_and_stale_answers_are_ignored)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PLAIN);
+    // to nothing
+    forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ANSWER, 0);
+    forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ANSWER, UINT64_MAX);
+    EXPECT_EQ(pair.links[CENTER].round_trip_us, 0);
+
+    pair.now = phi_time_add(pair.now, phi_ms(1));
+    phi_link_probe(&pair.links[CENTER], pair.now);
+    uint64_t first = waiting_heartbeat(&pair, CENTER).stamp;
+    link_pair_lose(&pair, CENTER);
+    // wrong stamp
+    pair.now = phi_time_add(pair.now, phi_ms(1));
+    forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ANSWER, first + 1);
+    EXPECT_EQ(pair.links[CENTER].round_trip_us, 0);
+    // replaced: something was heard, so a second ask goes out, and the first one's answer is stale
+    phi_link_probe(&pair.links[CENTER], pair.now);
+    uint64_t second = waiting_heartbeat(&pair, CENTER).stamp;
+    EXPECT(second != first);
+    link_pair_lose(&pair, CENTER);
+    pair.now = phi_time_add(pair.now, phi_ms(1));
+    forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ANSWER, first);
+    EXPECT_EQ(pair.links[CENTER].round_trip_us, 0);
+    pair.now = phi_time_add(pair.now, phi_ms(1));
+    forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ANSWER, second);
+    EXPECT_EQ(pair.links[CENTER].round_trip_us, 2000);
+    // twice
+    pair.now = phi_time_add(pair.now, phi_ms(1));
+    forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ANSWER, second);
+    EXPECT_EQ(pair.links[CENTER].round_trip_us, 2000);
+    EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), 0);
+    EXPECT_EQ(pair.seen[CENTER].closes, 0);
+    link_pair_fini(&pair);
+}
+
+// An ask must come back with its own stamp, an empty one empty, from both ends. [P-39]
+TEST(link, asks_are_answered_in_kind)
+{
+    static const phi_link_side sides[] = { CENTER, CLIENT };
+    for (size_t i = 0; i < 2; i++) {
+        link_pair pair;
+        link_pair_open(&pair, PHI_SUITE_PLAIN);
+        forge_heartbeat(&pair, sides[i], PHI_HEARTBEAT_ASK, 0x1122334455667788u);
+        phi_heartbeat answer = waiting_heartbeat(&pair, sides[i]);
+        EXPECT_EQ(answer.kind, PHI_HEARTBEAT_ANSWER);
+        EXPECT(answer.stamp == 0x1122334455667788u);
+        link_pair_lose(&pair, sides[i]);
+        forge_heartbeat(&pair, sides[i], PHI_HEARTBEAT_EMPTY, 0);
+        EXPECT_EQ(waiting_heartbeat(&pair, sides[i]).kind, PHI_HEARTBEAT_EMPTY);
+        link_pair_fini(&pair);
+    }
+}
+
+// [P-31] [P-39]
+TEST(link, malformed_heartbeat_ends_the_link)
+{
+    static const uint8_t ask[10] = { 0 };
+    static const uint8_t odd[9] = { 2 };
+    for (size_t size = 1; size <= 10; size++) {
+        link_pair pair;
+        link_pair_open(&pair, PHI_SUITE_CHECK);
+        phi_bytes payload = phi_bytes_of(size == 9 ? odd : ask, size);
+        link_pair_forge(&pair, CENTER, PHI_COMMAND_HEARTBEAT, payload);
+        expect_end(&pair, CENTER, PHI_BYE_MALFORMED, PH_EPROTO);
+        link_pair_fini(&pair);
+    }
+}
+
+// A second JOIN for an account asks the older link; when that is dead, it must make room within the
+// grace, not after another idle time. [P-37]
+TEST(link, probe_of_a_dead_end_closes_after_the_grace)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_CHECK);
+    link_pair_pass_cut(&pair, phi_seconds(2));
+    phi_link_probe(&pair.links[CENTER], pair.now);
+    size_t once = phi_link_waiting(&pair.links[CENTER]);
+    EXPECT(once != 0);
+    link_pair_pass_cut(&pair, phi_seconds(1));
+    phi_link_probe(&pair.links[CENTER], pair.now); // one is out: no second, and no later end
+    EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), once);
+    link_pair_pass_cut(&pair, phi_ms(3999));
+    EXPECT_EQ(pair.seen[CENTER].closes, 0);
+    link_pair_pass_cut(&pair, phi_ms(1));
+    expect_end(&pair, CENTER, PHI_BYE_HEARTBEAT_TIMEOUT, PH_ETIMEDOUT);
+    phi_link_probe(&pair.links[CENTER], pair.now); // nothing once closed
+    link_pair_fini(&pair);
+
+    link_pair_init(&pair, PHI_SUITE_PLAIN);
+    EXPECT_ERR(link_pair_start(&pair), PH_OK);
+    link_pair_lose(&pair, CENTER);
+    phi_link_probe(&pair.links[CENTER], pair.now); // nor before open
+    EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), 0);
+    link_pair_fini(&pair);
+}
+
+// A client that follows its center's times finds a cut cable; one that believed any number would ask
+// every millisecond, or never. [P-34] [P-40]
+TEST(link, client_takes_heartbeat_times_from_hello)
+{
+    static const struct {
+        uint32_t idle_ms;
+        uint32_t grace_ms;
+        uint32_t asks_at_ms;
+        uint32_t ends_at_ms;
+    } cases[] = {
+        { 700, 300, 700, 1000 },
+        { 1, 1, 100, 200 },
+        { 0, 0, 10000, 15000 },
+        { UINT32_MAX, UINT32_MAX, 3600000, 7200000 },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        link_pair pair;
+        link_pair_init(&pair, PHI_SUITE_PLAIN);
+        // 0 is said by times below 1 ms
+        pair.options[CENTER].heartbeat_idle = phi_ns(cases[i].idle_ms * UINT64_C(1000000) + 1);
+        pair.options[CENTER].heartbeat_grace = phi_ns(cases[i].grace_ms * UINT64_C(1000000) + 1);
+        pair.options[CLIENT].heartbeat_idle = (phi_dur){ 0 };
+        pair.options[CLIENT].heartbeat_grace = (phi_dur){ 0 };
+        EXPECT_ERR(link_pair_start(&pair), PH_OK);
+        link_pair_settle(&pair);
+        EXPECT_EQ(pair.seen[CLIENT].opens, 1);
+
+        phi_link *client = &pair.links[CLIENT];
+        pair.now = phi_time_add(LINK_PAIR_T0, phi_ns(cases[i].asks_at_ms * UINT64_C(1000000) - 1));
+        phi_link_tick(client, pair.now);
+        EXPECT_EQ(phi_link_waiting(client), 0);
+        pair.now = phi_time_add(LINK_PAIR_T0, phi_ms(cases[i].asks_at_ms));
+        phi_link_tick(client, pair.now);
+        EXPECT(phi_link_waiting(client) != 0);
+        pair.now = phi_time_add(LINK_PAIR_T0, phi_ns(cases[i].ends_at_ms * UINT64_C(1000000) - 1));
+        phi_link_tick(client, pair.now);
+        EXPECT(phi_link_is(client, PHI_LINK_OPEN));
+        pair.now = phi_time_add(LINK_PAIR_T0, phi_ms(cases[i].ends_at_ms));
+        phi_link_tick(client, pair.now);
+        EXPECT(phi_link_is(client, PHI_LINK_CLOSED));
+        link_pair_drain(&pair, CLIENT);
+        expect_end(&pair, CLIENT, PHI_BYE_HEARTBEAT_TIMEOUT, PH_ETIMEDOUT);
+        link_pair_fini(&pair);
+    }
+}
+
+// ---- full
+
+// Queues until begin fails; how many bytes wait then.
+static size_t fill(link_pair *pair, phi_link_side side, size_t size)
+{
+    while (link_pair_say(pair, side, size, 1)) {
+    }
+    return phi_link_waiting(&pair->links[side]);
+}
+
+// What waits for a slow reader must stay within its limit, to the byte. [P-59]
+TEST(link, full_link_refuses_more)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_CHECK);
+    phi_link *center = &pair.links[CENTER];
+    EXPECT_EQ(phi_link_room(center), 256 * 1024);
+    size_t waiting = fill(&pair, CENTER, 1000);
+    EXPECT_EQ(phi_link_room(center), 256 * 1024 - waiting);
+    EXPECT(phi_link_room(center) < 1008);
+    EXPECT(!phi_link_is_roomy(center));
+    // What still fits is taken, to the last byte.
+    EXPECT(link_pair_say(&pair, CENTER, phi_link_room(center) - 8, 1));
+    EXPECT_EQ(phi_link_room(center), 0);
+    EXPECT(!link_pair_say(&pair, CENTER, 0, 1));
+    EXPECT_EQ(pair.seen[CENTER].closes, 0);
+    link_pair_settle(&pair);
+    EXPECT_EQ(phi_link_room(center), 256 * 1024);
+    EXPECT_EQ(pair.seen[CLIENT].packets, (256 * 1024) / 1008 + 1);
+    link_pair_fini(&pair);
+}
+
+// A reader that is slow for a moment is forgiven at half; one that stays slow is not kept. [P-59]
+TEST(link, link_full_for_too_long_is_closed_to_the_moment)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_CHECK);
+    phi_link *center = &pair.links[CENTER];
+    size_t waiting = fill(&pair, CENTER, 2040);
+    link_pair_pass_cut(&pair, phi_seconds(9));
+    // One byte less than half free: still full.
+    size_t most = waiting - 128 * 1024;
+    phi_link_seal(center);
+    phi_link_sent(center, most - 1);
+    EXPECT(!phi_link_is_roomy(center));
+    phi_time since = center->full_since;
+    EXPECT_EQ(since.ns, LINK_PAIR_T0.ns);
+    phi_link_sent(center, 1);
+    EXPECT(phi_link_is_roomy(center));
+    EXPECT(phi_time_is_never(center->full_since));
+
+    // It fills again, and now it stays so; from the first refusal, not from later ones.
+    (void)fill(&pair, CENTER, 2040);
+    since = pair.now;
+    link_pair_pass_cut(&pair, phi_ms(500));
+    EXPECT(!link_pair_say(&pair, CENTER, 2040, 1));
+    pair.now = phi_time_add(since, phi_ns(phi_seconds(10).ns - 1));
+    center->heard = pair.now; // the heartbeat is not the subject
+    phi_link_tick(center, pair.now);
+    EXPECT(phi_link_is(center, PHI_LINK_OPEN));
+    pair.now = phi_time_add(since, phi_seconds(10));
+    phi_link_tick(center, pair.now);
+    EXPECT(phi_link_is(center, PHI_LINK_CLOSED));
+    link_pair_drain(&pair, CENTER);
+    expect_end(&pair, CENTER, PHI_BYE_SLOW_CONSUMER, PH_ETIMEDOUT);
+    link_pair_fini(&pair);
+}
+
+// The longest bye must fit behind a buffer that is full to the last byte and beyond, or the client
+// would not learn what it did wrong; and asking for answers must not be a way around the limit.
+// [P-39] [P-59] [P-70]
+TEST(link, bye_fits_behind_a_full_buffer_and_a_flood_of_asks)
+{
+    static char text[PHI_BYE_TEXT_BYTES_MAX + 1];
+    memset(text, 'x', sizeof text - 1);
+    for (int suite = 0; suite < PHI_SUITE_COUNT; suite++) {
+        link_pair pair;
+        link_pair_open(&pair, (phi_suite)suite);
+        phi_link *center = &pair.links[CENTER];
+        (void)fill(&pair, CENTER, 1000);
+        EXPECT(link_pair_say(&pair, CENTER,
+                             phi_link_room(center) - phi_suite_head((phi_suite)suite), 1));
+        EXPECT_EQ(phi_link_room(center), 0);
+        size_t before = phi_link_waiting(center);
+        for (int i = 0; i < 1000; i++) {
+            forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ASK, (uint64_t)i);
+        }
+        size_t after = phi_link_waiting(center);
+        EXPECT(after > before); // some are answered: this end lives
+        EXPECT(after <= 256 * 1024 + PHI_LINK_HEADROOM_BYTES);
+
+        phi_link_bye(center, PHI_BYE_KICKED, 0, text);
+        EXPECT(phi_link_waiting(center) > after + PHI_BYE_TEXT_BYTES_MAX);
+        EXPECT(phi_link_waiting(center) <= 256 * 1024 + PHI_LINK_HEADROOM_BYTES);
+        link_pair_carry(&pair, CENTER);
+        expect_end(&pair, CLIENT, PHI_BYE_KICKED, PH_EREFUSED);
+        EXPECT_TEXT(pair.seen[CLIENT].text, text);
+        link_pair_fini(&pair);
+    }
+}
+
+// A client that floods with asks and reads nothing costs its own buffer, and not one byte more.
+// [P-39]
+TEST(link, flood_of_asks_is_bounded)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PLAIN);
+    for (uint64_t i = 0; i < 30000; i++) {
+        forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ASK, i);
+    }
+    EXPECT(phi_link_waiting(&pair.links[CENTER]) <= 256 * 1024 + PHI_LINK_HEADROOM_BYTES);
+    EXPECT(pair.memory.bytes <= 2 * (256 * 1024 + PHI_LINK_HEADROOM_BYTES));
+    EXPECT_EQ(pair.seen[CENTER].closes, 0);
+    link_pair_fini(&pair);
+}
+
+// Memory that is short for a moment must not close a link as a slow one. [P-59]
+TEST(link, begin_without_memory_is_not_full)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PLAIN);
+    pair.memory.bytes_max = pair.memory.bytes;
+    EXPECT(!link_pair_say(&pair, CENTER, 60000, 1));
+    EXPECT(phi_time_is_never(pair.links[CENTER].full_since));
+    pair.memory.bytes_max = 0;
+    EXPECT(link_pair_say(&pair, CENTER, 60000, 1));
+    link_pair_settle(&pair);
+    EXPECT_EQ(pair.seen[CLIENT].packets, 1);
+    link_pair_fini(&pair);
+}
+
+// An ask that finds no memory counts as sent, so that a dead end is still found. [P-40]
+TEST(link, ask_without_memory_still_ends_a_dead_link)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PLAIN);
+    phi_link_trim(&pair.links[CENTER]);
+    pair.memory.bytes_max = 1;
+    link_pair_pass_cut(&pair, phi_seconds(15));
+    expect_end(&pair, CENTER, PHI_BYE_HEARTBEAT_TIMEOUT, PH_ETIMEDOUT);
+    EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), 0); // nor was there any for the bye
+    link_pair_fini(&pair);
+}
