@@ -155,10 +155,13 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
     if (socket == NULL) {
         socket = socket_open(r, fd);
     }
-    if (socket != NULL) { // without memory the query runs into its timeout
-        int rc = uv_poll_start(&socket->poll, events, on_ready);
-        PH_ASSERT(rc == 0);
+    if (socket == NULL) { // the answer could not be heard
+        r->is_answered = true;
+        r->status = ARES_ENOMEM;
+        return;
     }
+    int rc = uv_poll_start(&socket->poll, events, on_ready);
+    PH_ASSERT(rc == 0);
 }
 
 // ---- what the loop tells

@@ -2,11 +2,13 @@
 
 #include "io/uv.h"
 
-#include <stdio.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "io/io_contract.h"
-#include "io/uv_private.h"
+#include "io/uv_fixture.h"
 #include "tests/harness/test.h"
 
 // ---- the contract, on real sockets
@@ -53,3 +55,183 @@ static const io_driver contract_driver = {
 };
 
 IO_CONTRACT(&contract_driver)
+
+// ---- what only the loop on libuv has
+
+// Wakes from another thread, when the loop is likely to wait already.
+static void *wake_later(void *arg)
+{
+    phi_uv_wake((phi_uv *)arg);
+    return NULL;
+}
+
+static void *stop_later(void *arg)
+{
+    phi_uv_stop((phi_uv *)arg);
+    return NULL;
+}
+
+// ph_loop_stop and the blocking calls of other threads rest on it; this test runs under TSan, too.
+TEST(uv, wake_from_another_thread_ends_a_wait)
+{
+    fixture *f = fixture_new(NULL);
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(&thread, NULL, wake_later, f->uv), 0);
+    phi_uv_turn(f->uv, (phi_dur){ UINT64_MAX }); // returns, or the test hangs
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
+    fixture_free(f);
+}
+
+TEST(uv, stop_from_another_thread_ends_run)
+{
+    fixture *f = fixture_new(NULL);
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(&thread, NULL, stop_later, f->uv), 0);
+    phi_uv_run(f->uv);
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
+    fixture_free(f);
+}
+
+typedef struct turn_counter {
+    phi_turn_hook hook;
+    int turns;
+} turn_counter;
+
+static void count_turn(phi_turn_hook *hook)
+{
+    PHI_CONTAINER_OF(hook, turn_counter, hook)->turns++;
+}
+
+// A stop that comes before the run (a signal during the start) must not be lost, and what was queued
+// must still be written.
+TEST(uv, stop_before_run_gives_one_turn)
+{
+    fixture *f = fixture_new(NULL);
+    turn_counter counter = { .hook = { .on_turn = count_turn } };
+    phi_io_hook(f->io, &counter.hook);
+    phi_uv_stop(f->uv);
+    phi_uv_turn(f->uv, phi_ns(0)); // takes the wake, not the stop
+    counter.turns = 0;
+    phi_uv_run(f->uv);
+    EXPECT_EQ(counter.turns, 1);
+    phi_io_unhook(&counter.hook);
+    fixture_free(f);
+}
+
+static void stop_on_signal(void *arg, int signum)
+{
+    fixture *f = (fixture *)arg;
+    EXPECT_EQ(signum, SIGUSR1);
+    EXPECT(f->io->is_turning);
+    f->sheds++;
+    phi_uv_stop(f->uv);
+}
+
+// SIGTERM must end a program in order, on its loop.
+TEST(uv, signals_fire_on_the_loop)
+{
+    fixture *f = fixture_new(NULL);
+    f->descriptors = 0; // libuv opens the pipe for signals when it is first needed
+    EXPECT_ERR(phi_uv_signal(f->uv, SIGUSR1, stop_on_signal, f), PH_OK);
+    for (int i = 1; i < PHI_UV_SIGNALS_MAX; i++) {
+        EXPECT_ERR(phi_uv_signal(f->uv, SIGUSR2, stop_on_signal, f), PH_OK);
+    }
+    EXPECT_ERR(phi_uv_signal(f->uv, SIGUSR2, stop_on_signal, f), PH_ELIMIT);
+    EXPECT_EQ(raise(SIGUSR1), 0);
+    EXPECT_EQ(f->sheds, 0);
+    phi_uv_run(f->uv);
+    EXPECT_EQ(f->sheds, 1);
+    fixture_free(f);
+}
+
+// A turn with a limit ends at it: the blocking calls of the client are built on that.
+TEST(uv, turn_waits_no_longer_than_told)
+{
+    fixture *f = fixture_new(NULL);
+    phi_time before = phi_io_now(f->io);
+    phi_uv_turn(f->uv, phi_ms(3));
+    phi_dur took = phi_time_diff(phi_io_now(f->io), before);
+    EXPECT(took.ns >= phi_ms(2).ns);
+    EXPECT(took.ns < phi_ms(500).ns);
+    fixture_free(f);
+}
+
+// Polls as somebody else's loop would; false when nothing happened in 5 s.
+static bool embed(fixture *f)
+{
+    phi_time deadline = phi_uv_deadline(f->uv);
+    int wait_ms = 5000;
+    if (!phi_time_is_never(deadline)) {
+        uint64_t ms = phi_dur_ms(phi_time_diff(deadline, phi_io_now(f->io)));
+        wait_ms = ms < 5000 ? (int)ms : wait_ms;
+    }
+    struct pollfd wait = { .fd = phi_uv_fd(f->uv), .events = POLLIN };
+    int rc = poll(&wait, 1, wait_ms);
+    bool is_late = rc == 0 && wait_ms == 5000;
+    phi_uv_turn(f->uv, phi_ns(0));
+    return !is_late;
+}
+
+#define EMBED_UNTIL(f, condition)                                                                  \
+    do {                                                                                           \
+        for (int turns_ = 0; !(condition); turns_++) {                                             \
+            if (turns_ == 10000 || !embed(f)) {                                                    \
+                fail_msg("never came: %s", #condition);                                            \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
+
+// In somebody else's loop nothing may wait for an event that libuv has not asked the kernel for yet:
+// a connect, a close, a timer, something hurried.
+TEST(uv, embedded_in_another_loop_misses_nothing)
+{
+    fixture *f = fixture_new("127.0.0.1:0");
+    EMBED_UNTIL(f, phi_time_is_never(phi_uv_deadline(f->uv)));
+    fixture_connect(f, f->address);
+    EXPECT(!phi_time_before(f->io->now, phi_uv_deadline(f->uv)));
+    EMBED_UNTIL(f, f->client.opened == 1 && f->count == 1);
+    EXPECT_EQ(phi_stream_write(f->io, f->client.stream, phi_bytes_text("hello")), 5);
+    EMBED_UNTIL(f, f->ends[0].size == 5);
+    phi_stream_close(f->io, f->client.stream);
+    EXPECT(!phi_time_before(f->io->now, phi_uv_deadline(f->uv)));
+    EMBED_UNTIL(f, f->client.closed == 1 && f->ends[0].closed == 1);
+    EMBED_UNTIL(f, f->uv->lingering_count == 0);
+    EMBED_UNTIL(f, phi_time_before(phi_io_now(f->io), phi_uv_deadline(f->uv)));
+    phi_io_hurry(f->io);
+    EXPECT(!phi_time_before(f->io->now, phi_uv_deadline(f->uv)));
+    phi_uv_turn(f->uv, phi_ns(0));
+    EXPECT(phi_time_before(f->io->now, phi_uv_deadline(f->uv)));
+    fixture_free(f);
+}
+
+static void timer_stops(phi_timer *timer, phi_time now)
+{
+    (void)now;
+    timer->fire = NULL;
+}
+
+// Timers that are set while the loop's own alarm is set for another time must move it, in both
+// directions, or a call's deadline waits for an unrelated one.
+TEST(uv, alarm_follows_the_first_timer)
+{
+    fixture *f = fixture_new(NULL);
+    phi_timer far;
+    phi_timer near;
+    phi_timer_init(&far, timer_stops);
+    phi_timer_init(&near, timer_stops);
+    phi_timer_set(&f->io->timers, &far, phi_time_add(phi_io_now(f->io), phi_seconds(60)));
+    phi_uv_turn(f->uv, phi_ms(1)); // the alarm is set
+    phi_time start = phi_io_now(f->io);
+    phi_timer_set(&f->io->timers, &near, phi_time_add(start, phi_ms(5)));
+    for (int i = 0; i < 100 && phi_timer_is_set(&near); i++) {
+        phi_uv_turn(f->uv, phi_seconds(1));
+    }
+    EXPECT(!phi_timer_is_set(&near));
+    phi_dur took = phi_time_diff(f->io->now, start);
+    EXPECT(took.ns >= phi_ms(5).ns);
+    EXPECT(took.ns < phi_ms(500).ns);
+    EXPECT(phi_timer_is_set(&far));
+    phi_timer_clear(&f->io->timers, &far);
+    phi_uv_turn(f->uv, phi_ns(0));
+    fixture_free(f);
+}
