@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/center_test.c - the center as a whole: options, listening, admission, bad input, stopping,
+// memory.
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "center/session.h"
+#include "center/state.h"
+#include "center/world.h"
+
+static void tiny(center_options *o)
+{
+    o->connections_max = 3;
+    o->connections_joining_max = 2;
+}
+
+static void short_times(center_options *o)
+{
+    o->join_timeout = 500;
+    o->full_timeout = 1000;
+    o->send_buffer_max = 131072;
+}
+
+static void small_packets(center_options *o)
+{
+    o->packet_max = 8192;
+}
+
+static void stopped(void *arg)
+{
+    (*(int *)arg)++;
+}
+
+// ---- options
+
+// Every limit is checked at both ends and named in the error: a typing error in a configuration
+// must not become a center that behaves strangely.
+TEST(center, options_out_of_range_are_refused)
+{
+    phi_alloc_counter counter;
+    phi_alloc_counter_init(&counter, &phi_alloc_heap);
+    phi_io io = { .alloc = &counter.alloc };
+    center *c = NULL;
+    size_t refused = 0;
+#define CENTER_LIMIT(name, type, fallback, min, max, unit, help)                                   \
+    for (int above = 0; above < 2; above++) {                                                      \
+        center_options o = center_options_default();                                               \
+        o.name = above ? UINT64_C(max) + 1 : UINT64_C(min) - 1;                                    \
+        phi_diag diag = { "" };                                                                    \
+        EXPECT_ERR(center_new(&c, &io, &o, NULL, &diag), PH_EINVAL);                               \
+        EXPECT(strncmp(diag.text, #name " ", strlen(#name) + 1) == 0);                             \
+        refused++;                                                                                 \
+    }
+#include "center/limits.def"
+#undef CENTER_LIMIT
+    EXPECT(refused >= 28);
+    static const char *const domains[] = { "", "A", "a b", "-", NULL };
+    for (size_t i = 0; i < PHI_COUNT_OF(domains); i++) {
+        center_options o = center_options_default();
+        o.domain = domains[i];
+        EXPECT_ERR(center_new(&c, &io, &o, NULL, NULL), PH_EINVAL);
+    }
+    center_options o = center_options_default();
+    o.suite = (phi_suite)3;
+    EXPECT_ERR(center_new(&c, &io, &o, NULL, NULL), PH_EINVAL);
+    EXPECT(c == NULL);
+    EXPECT_EQ(counter.takes, 0);
+}
+
+// The suites of this version protect nobody from the network: a center must not be reachable from
+// there by accident [P-22].
+TEST(center, listens_on_local_addresses_only)
+{
+    static const char *const remote[] = { "0.0.0.0:0", "[::]:0", "192.0.2.1:7678",
+                                          "center.example:7678" };
+    world *w = world_new(NULL);
+    for (size_t i = 0; i < PHI_COUNT_OF(remote); i++) {
+        phi_diag diag = { "" };
+        EXPECT_ERR(center_listen(w->c, remote[i], NULL, &diag), PH_EACCESS);
+        EXPECT(strstr(diag.text, "insecure_allow_remote") != NULL);
+    }
+    phi_diag diag = { "" };
+    EXPECT_ERR(center_listen(w->c, "nonsense", NULL, &diag), PH_EINVAL);
+    char bound[PHI_ADDRESS_TEXT_MAX];
+    EXPECT_ERR(center_listen(w->c, "unix:/run/p.sock", bound, NULL), PH_OK);
+    EXPECT_TEXT(bound, "127.0.0.1:7678"); // what the io says
+    world_free(w);
+}
+
+static void allow_remote(center_options *o)
+{
+    o->insecure_allow_remote = true;
+}
+
+// ... unless somebody said that it may be insecure.
+TEST(center, listens_anywhere_when_told_so)
+{
+    world *w = world_new(allow_remote);
+    EXPECT_ERR(center_listen(w->c, "0.0.0.0:0", NULL, NULL), PH_OK);
+    world_free(w);
+}
+
+// ---- admission
+
+// Beyond its limits a center still answers, and says when to come back [P-61]; and those inside
+// are not disturbed.
+TEST(center, connections_over_the_limit_are_turned_away)
+{
+    world *w = world_new(tiny);
+    peer *p[4];
+    for (size_t i = 0; i < 3; i++) {
+        p[i] = world_join(w, "");
+    }
+    p[3] = world_connect(w, "");
+    world_settle(w);
+    peer_expect_bye(p[3], PHI_BYE_LIMIT_REACHED);
+    EXPECT(p[3]->end.retry_after_ms >= 1000);
+    EXPECT_EQ(world_count(w).connections_refused_total, 1);
+    EXPECT_EQ(world_count(w).sessions, 3);
+    peer_cut(p[0]);
+    world_settle(w);
+    world_join(w, "");
+    EXPECT_EQ(world_count(w).connections, 3);
+    EXPECT(world_logged(w, "CE0006"));
+    world_free(w);
+}
+
+// Who connects and says nothing must not keep others out for long [P-12].
+TEST(center, joining_connections_are_limited_and_end)
+{
+    world *w = world_new(tiny);
+    peer *mute[2];
+    for (size_t i = 0; i < 2; i++) {
+        mute[i] = world_connect(w, "");
+        mute[i]->reads_max = 0; // hears no HELLO
+    }
+    world_settle(w);
+    peer *p = world_connect(w, "");
+    world_settle(w);
+    peer_expect_bye(p, PHI_BYE_LIMIT_REACHED);
+    world_pass(w, 7000);
+    EXPECT_EQ(world_count(w).links_ended_total[PHI_BYE_JOIN_TIMEOUT], 2);
+    EXPECT_EQ(world_count(w).connections, 0);
+    world_join(w, "");
+    world_free(w);
+}
+
+// A crowd over the limit costs no more than the places set aside for byes.
+TEST(center, crowd_over_the_limit_is_bounded)
+{
+    world *w = world_new(tiny);
+    for (size_t i = 0; i < 3; i++) {
+        world_join(w, "");
+    }
+    for (size_t i = 0; i < 100; i++) {
+        world_connect(w, "")->reads_max = 0;
+        peer_window(w->peers[w->peer_count - 1], 0); // not even the bye goes out
+    }
+    world_settle(w);
+    EXPECT(world_count(w).connections <= 3 + CENTER_TURNED_AWAY_MAX);
+    world_pass(w, 3000);
+    EXPECT_EQ(world_count(w).connections, 3);
+    world_free(w);
+}
+
+// A client that stays full is ended, so that what is owed to it does not wait for ever [P-59].
+TEST(center, client_that_stays_full_is_ended)
+{
+    world *w = world_new(short_times);
+    peer *watcher = world_watch(w, "w");
+    peer *a = world_join(w, "a");
+    peer *b = world_join(w, "b");
+    b->reads_max = 0;
+    static char body[60000];
+    memset(body, 'x', sizeof body - 1);
+    for (int i = 0; i < 12; i++) {
+        peer_event(a, "b", body);
+        world_settle(w);
+    }
+    world_pass(w, 2500);
+    EXPECT_EQ(world_count(w).links_ended_total[PHI_BYE_SLOW_CONSUMER], 1);
+    EXPECT_EQ(watcher->last_reason, PHI_WHY_SLOW_CONSUMER);
+    EXPECT(!a->is_ended);
+    b->is_open = false;
+    world_expect_converged(w, watcher);
+    world_free(w);
+}
+
+// ---- bad input
+
+typedef struct bad {
+    const char *what;
+    phi_bye_code code;
+    size_t size;
+    uint8_t bytes[64];
+} bad;
+
+#define HEAD(length, command)                                                                      \
+    (uint8_t)((length) >> 24), (uint8_t)((length) >> 16), (uint8_t)((length) >> 8),                \
+        (uint8_t)(length), (uint8_t)((command) >> 8), (uint8_t)(command)
+
+// Sent by a client that has joined, in suite plain.
+static const bad bad_inputs[] = {
+    { "length 0", PHI_BYE_LENGTH_INVALID, 6, { HEAD(0, 1) } },
+    { "length 1", PHI_BYE_LENGTH_INVALID, 6, { HEAD(1, 1) } },
+    { "length 5", PHI_BYE_LENGTH_INVALID, 6, { HEAD(5, 1) } },
+    { "length 65537", PHI_BYE_LENGTH_INVALID, 6, { HEAD(65537, 1) } },
+    { "length 2^31-1", PHI_BYE_LENGTH_INVALID, 6, { HEAD(0x7fffffffu, 1) } },
+    { "length 2^32-1", PHI_BYE_LENGTH_INVALID, 6, { HEAD(0xffffffffu, 1) } },
+    { "command 0", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 0) } },
+    { "command 7", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 7) } },
+    { "command 0xffff", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 0xffff) } },
+    { "a second handshake", PHI_BYE_ILLEGAL_IN_STATE, 7, { HEAD(7, 2), 2 } },
+    { "a status from a client", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 4) } },
+    { "heartbeat of 3 bytes", PHI_BYE_MALFORMED, 9, { HEAD(9, 1), 0, 0, 0 } },
+    { "heartbeat of unknown kind", PHI_BYE_MALFORMED, 15, { HEAD(15, 1), 2 } },
+    { "ask without wants", PHI_BYE_MALFORMED, 6, { HEAD(6, 3) } },
+    { "ask with a field that does not end", PHI_BYE_MALFORMED, 9, { HEAD(9, 3), 1, 0, 9 } },
+    { "message of 23 bytes", PHI_BYE_MALFORMED, 29, { HEAD(29, 5), 1 } },
+    { "message of kind 0", PHI_BYE_MALFORMED, 30, { HEAD(30, 5), 0 } },
+    { "message of kind 8", PHI_BYE_MALFORMED, 30, { HEAD(30, 5), 8 } },
+    { "event with a call", PHI_BYE_MALFORMED, 30, { HEAD(30, 5), 1, 0, 0, 0, 1 } },
+    { "bye of 3 bytes", PHI_BYE_MALFORMED, 9, { HEAD(9, 6), 0, 0, 0 } },
+};
+
+// Each gets its bye and a close within one turn, is counted with its reason, and nobody else
+// notices [P-31] [P-70].
+TEST(center, bad_input_ends_its_link_and_no_other)
+{
+    for (size_t i = 0; i < PHI_COUNT_OF(bad_inputs); i++) {
+        const bad *b = &bad_inputs[i];
+        world *w = world_new(NULL);
+        peer *a = world_watch(w, "a");
+        peer *r = world_join(w, "r");
+        peer *broken = world_join(w, "broken");
+        peer_raw(broken, b->bytes, b->size);
+        world_turn(w);
+        if (broken->end.code != b->code || !broken->is_ended) {
+            fail_msg("%s: bye %d", b->what, (int)broken->end.code);
+        }
+        EXPECT(broken->end.by_peer);
+        EXPECT_EQ(world_count(w).links_ended_total[b->code], 1);
+        EXPECT(peer_find(a, "broken@d") == NULL); // in the same turn
+        EXPECT_EQ(a->last_reason, PHI_WHY_PROTOCOL_ERROR);
+        world_settle(w);
+        EXPECT(broken->stream == NULL);
+        peer_request(a, "r", 1, 0);
+        world_settle(w);
+        EXPECT(peer_next(r) != NULL);
+        EXPECT_EQ(world_count(w).sessions, 2);
+        world_free(w);
+    }
+}
+
+// The same before JOIN: every command but JOIN and bye is illegal, and a packet is short [P-12].
+TEST(center, bad_input_before_join_ends_the_link)
+{
+    static const bad inputs[] = {
+        { "heartbeat", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 1) } },
+        { "ask", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 3) } },
+        { "status", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 4) } },
+        { "message", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 5) } },
+        { "command 8", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 8) } },
+        { "length 8193", PHI_BYE_LENGTH_INVALID, 6, { HEAD(8193, 2) } },
+        { "empty handshake", PHI_BYE_MALFORMED, 6, { HEAD(6, 2) } },
+        { "JOIN without version", PHI_BYE_MALFORMED, 7, { HEAD(7, 2), 2 } },
+        { "JOIN of version 2", PHI_BYE_VERSION_UNSUPPORTED, 12, { HEAD(12, 2), 2, 1, 0, 2, 0, 2 } },
+        { "HELLO from a client", PHI_BYE_ILLEGAL_IN_STATE, 7, { HEAD(7, 2), 1 } },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(inputs); i++) {
+        world *w = world_new(NULL);
+        peer *p = world_connect(w, "p");
+        peer_raw(p, inputs[i].bytes, inputs[i].size); // before its own JOIN
+        world_settle(w);
+        if (p->end.code != inputs[i].code || !p->is_ended) {
+            fail_msg("%s: bye %d", inputs[i].what, (int)p->end.code);
+        }
+        EXPECT_EQ(world_count(w).connections, 0);
+        EXPECT_EQ(world_count(w).links_ended_total[inputs[i].code], 1);
+        world_free(w);
+    }
+}
+
+// A packet limit below the protocol's is kept to [P-34].
+TEST(center, packet_limit_is_enforced)
+{
+    world *w = world_new(small_packets);
+    peer *a = world_join(w, "a");
+    world_join(w, "b");
+    static const uint8_t long_packet[] = { HEAD(8193, 5) };
+    peer_raw(a, long_packet, sizeof long_packet);
+    world_settle(w);
+    peer_expect_bye(a, PHI_BYE_LENGTH_INVALID);
+    world_free(w);
+}
+
+// ---- stopping
+
+// Everybody hears that the center goes, with a time to come back that is spread, and `stopped` runs
+// once, when the last link is gone [P-61].
+TEST(center, stop_says_bye_to_all)
+{
+    world *w = world_new(NULL);
+    peer *p[20];
+    for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+        p[i] = world_watch(w, "");
+    }
+    peer *joining = world_connect(w, "");
+    world_turn(w);
+    peer_request(p[0], p[1]->id, 1, 0);
+    world_settle(w);
+    int count = 0;
+    center_stop(w->c, stopped, &count);
+    EXPECT_EQ(count, 0); // never from inside the call
+    world_settle(w);
+    EXPECT_EQ(count, 1);
+    bool is_spread = false;
+    for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+        peer_expect_bye(p[i], PHI_BYE_GOING_AWAY);
+        EXPECT(p[i]->end.retry_after_ms <= w->options.stop_spread);
+        is_spread = is_spread || p[i]->end.retry_after_ms != p[0]->end.retry_after_ms;
+    }
+    EXPECT(is_spread);
+    EXPECT(joining->is_ended);
+    EXPECT(w->listener_events == NULL);
+    EXPECT_EQ(world_count(w).connections, 0);
+    EXPECT_EQ(world_count(w).calls, 0);
+    EXPECT(world_logged(w, "CE0008"));
+    EXPECT(world_logged(w, "CE0009"));
+    world_free(w);
+}
+
+// A client that does not read must not keep the center from stopping.
+TEST(center, stop_does_not_wait_for_the_deaf)
+{
+    world *w = world_new(NULL);
+    peer *p = world_join(w, "p");
+    p->reads_max = 0;
+    peer_window(p, 0);
+    int count = 0;
+    center_stop(w->c, stopped, &count);
+    world_settle(w);
+    EXPECT_EQ(count, 0);
+    world_pass(w, 2000);
+    EXPECT_EQ(count, 1);
+    world_free(w);
+}
+
+// With nobody there it stops as well.
+TEST(center, stop_of_an_empty_center_is_told)
+{
+    world *w = world_new(NULL);
+    int count = 0;
+    center_stop(w->c, stopped, &count);
+    world_settle(w);
+    EXPECT_EQ(count, 1);
+    world_free(w);
+}
+
+// Freed in the middle of everything, it gives back all it took (world_free counts).
+TEST(center, free_in_the_middle_leaves_nothing)
+{
+    world *w = world_new(NULL);
+    peer *a = world_watch(w, "a");
+    peer *b = world_watch(w, "b");
+    world_connect(w, "joining");
+    world_turn(w);
+    peer_request(a, "b", 1, 0);
+    peer_request(b, "a", 1, 0);
+    peer_event(a, "all:", "x");
+    world_turn(w);
+    world_free(w);
+}
+
+// ---- memory
+
+static void suite_check(center_options *o)
+{
+    o->suite = PHI_SUITE_CHECK;
+}
+
+// Ten thousand idle clients must cost megabytes, not hundreds of them. Printed, because the figure
+// is promised in the documents.
+TEST(center, idle_connection_is_small)
+{
+    void (*const suites[])(center_options *) = { NULL, suite_check };
+    for (size_t i = 0; i < PHI_COUNT_OF(suites); i++) {
+        world *w = world_new(suites[i]);
+        for (size_t n = 0; n < 100; n++) {
+            world_connect(w, "");
+        }
+        world_settle(w);
+        world_pass(w, 3000); // buffers of links that rest are given back
+        EXPECT_EQ(world_count(w).sessions, 100);
+        // Slots come by the chunk, so what one costs is its stride and what is allocated for it.
+        size_t fixed = w->c->sessions.stride * (size_t)PHI_SLOTS_CHUNK +
+                       w->options.presence_log_max + sizeof *w->c +
+                       w->c->presence.log.mark_count * sizeof(uint64_t);
+        size_t each = w->c->sessions.stride + (w->alloc.bytes - fixed) / 100;
+        print_message("# an idle connection takes %zu bytes, of them %zu in its slot\n", each,
+                      (size_t)w->c->sessions.stride);
+        EXPECT(each <= 2048);
+        world_free(w);
+    }
+}
+
+// Calls take no memory once their slots are there.
+TEST(center, calls_in_steady_state_allocate_nothing)
+{
+    world *w = world_new(NULL);
+    peer *a = world_join(w, "a");
+    peer *r = world_join(w, "r");
+    size_t takes = 0;
+    for (uint64_t i = 1; i <= 300; i++) {
+        peer_request(a, "r", i, 0);
+        world_turn(w);
+        world_turn(w);
+        const phi_message *m = peer_next(r);
+        assert_non_null(m);
+        peer_reply(r, m->call, "");
+        world_turn(w);
+        world_turn(w);
+        assert_non_null(peer_next(a));
+        if (i == 100) {
+            takes = w->alloc.takes;
+        }
+    }
+    EXPECT_EQ(w->alloc.takes, takes);
+    world_free(w);
+}
+
+// A whole story in which the n-th allocation fails: whatever it hits, others go on, calls end, and
+// all memory comes back.
+static bool story(size_t fail_at)
+{
+    world *w;
+    ph_err rc = world_try(&w, suite_check, fail_at);
+    if (rc != PH_OK) {
+        EXPECT_ERR(rc, PH_ENOMEM);
+        EXPECT(w->c == NULL);
+        world_free(w);
+        return true;
+    }
+    peer *p[6];
+    for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+        char name[3] = { 'p', (char)('0' + i), 0 };
+        p[i] = world_connect(w, name);
+        p[i]->join.presence.wants = i % 2 == 0;
+        world_settle(w);
+    }
+    for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+        if (!p[i]->is_open || p[i]->is_ended) {
+            continue;
+        }
+        const char *to = p[(i + 1) % PHI_COUNT_OF(p)]->id;
+        peer_request(p[i], to, 1, 100);
+        peer_event(p[i], "all:", "x");
+        world_settle(w);
+    }
+    peer_cut(p[3]);
+    world_pass(w, 200);
+    for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+        size_t answers = 0;
+        const phi_message *m;
+        while ((m = peer_next(p[i])) != NULL) {
+            answers += m->kind == PHI_KIND_FAILURE;
+        }
+        if (p[i]->is_open && !p[i]->is_ended) {
+            EXPECT_EQ(answers, 1); // every call ended
+            if (p[i]->join.presence.wants) {
+                world_expect_converged(w, p[i]);
+            }
+        }
+    }
+    EXPECT_EQ(world_count(w).calls, 0);
+    bool has_failed = w->alloc.takes >= fail_at;
+    world_free(w);
+    return has_failed;
+}
+
+TEST(center, nth_allocation_failing_is_survived)
+{
+    size_t n = 1;
+    while (story(n)) {
+        n++;
+    }
+    print_message("# %zu allocations in the story\n", n - 1);
+    EXPECT(n > 20);
+}

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/presence_test.c - the online list as watchers see it. Every peer of these worlds checks
+// each packet for continuity (world.c: on_page, on_status); the tests here say what the outcome
+// must be.
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "center/world.h"
+#include "wire/presence.h"
+
+static char bulk[PHI_METADATA_VALUE_BYTES_MAX];
+
+static void tight(center_options *o)
+{
+    o->presence_log_max = 16384;
+    o->send_buffer_max = 131072;
+    o->full_timeout = 3600000;
+    o->heartbeat_idle = 3600000;
+}
+
+static void narrow(center_options *o)
+{
+    o->send_buffer_max = 131072;
+}
+
+static void quick_heartbeat(center_options *o)
+{
+    o->heartbeat_idle = 100;
+    o->heartbeat_grace = 100;
+}
+
+// With so many thousand bytes of metadata, so that lists get long.
+static peer *connect_heavy(world *w, const char *account, size_t thousands)
+{
+    phi_join join = { .version = PHI_PROTOCOL_VERSION,
+                      .type = PHI_TYPE_CLIENT,
+                      .account = phi_bytes_text(account) };
+    memset(bulk, 'm', sizeof bulk);
+    for (size_t i = 0; i < thousands; i++) {
+        join.metadata[join.metadata_count++] =
+            (phi_metadata){ phi_bytes_text("k"), phi_bytes_of(bulk, 1000) };
+    }
+    return world_connect_as(w, &join);
+}
+
+static peer *connect_service(world *w, const char *account, const char *service)
+{
+    phi_join join = { .version = PHI_PROTOCOL_VERSION,
+                      .type = PHI_TYPE_CLIENT,
+                      .account = phi_bytes_text(account),
+                      .service = phi_bytes_text(service) };
+    return world_connect_as(w, &join);
+}
+
+static peer *connect_resuming(world *w, const char *account, uint64_t epoch, uint64_t revision)
+{
+    peer *p = world_connect(w, account);
+    p->join.presence =
+        (phi_presence_ask){ .wants = true, .last_epoch = epoch, .last_revision = revision };
+    p->revision = revision; // what it knows
+    p->knows_list = true;
+    return p;
+}
+
+// ---- lists and changes
+
+// Who asks in JOIN gets the list, itself included, then every change [P-43].
+TEST(presence, watcher_sees_who_is_and_who_comes_and_goes)
+{
+    world *w = world_new(NULL);
+    world_join(w, "a");
+    peer *watcher = world_watch(w, "w");
+    EXPECT_EQ(watcher->lists, 1);
+    EXPECT_EQ(watcher->table_count, 2);
+    EXPECT(peer_find(watcher, "a@d") != NULL);
+    EXPECT(peer_find(watcher, "w@d") != NULL);
+    EXPECT_EQ(watcher->revision, watcher->joined_revision);
+    peer *b = world_join(w, "b");
+    EXPECT(peer_find(watcher, "b@d") != NULL);
+    peer_leave(b);
+    world_settle(w);
+    EXPECT(peer_find(watcher, "b@d") == NULL);
+    EXPECT_EQ(watcher->lists, 1);
+    EXPECT_EQ(watcher->statuses, 2);
+    EXPECT_EQ(world_count(w).presence_changes_total, 4);
+    EXPECT_EQ(world_count(w).watchers, 1);
+    world_expect_converged(w, watcher);
+    world_free(w);
+}
+
+// Who does not ask gets nothing, but for gateways and discoveries, who get everything [P-35].
+TEST(presence, default_follows_the_type)
+{
+    static const phi_client_type types[] = { PHI_TYPE_CLIENT, PHI_TYPE_GATEWAY,
+                                             PHI_TYPE_DISCOVERY };
+    world *w = world_new(NULL);
+    for (size_t i = 0; i < PHI_COUNT_OF(types); i++) {
+        phi_join join = { .version = PHI_PROTOCOL_VERSION, .type = types[i] };
+        join.presence.wants = types[i] != PHI_TYPE_CLIENT; // as the decoder resolves it
+        peer *p = world_connect_as(w, &join);
+        world_settle(w);
+        EXPECT_EQ(p->pages > 0, types[i] != PHI_TYPE_CLIENT);
+    }
+    EXPECT_EQ(world_count(w).watchers, 2);
+    world_free(w);
+}
+
+// A storm of changes in one turn is one packet: batching costs watchers nothing [P-45].
+TEST(presence, changes_of_a_turn_come_together)
+{
+    world *w = world_new(NULL);
+    peer *watcher = world_watch(w, "w");
+    peer *p[20];
+    for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+        p[i] = world_connect(w, "");
+    }
+    world_settle(w);
+    EXPECT_EQ(watcher->changes, 20);
+    EXPECT_EQ(watcher->statuses, 1);
+    for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+        peer_cut(p[i]);
+    }
+    world_settle(w);
+    EXPECT_EQ(watcher->statuses, 2);
+    EXPECT_EQ(watcher->table_count, 1);
+    world_free(w);
+}
+
+// While nothing changes nothing is sent.
+TEST(presence, unchanged_table_is_silent)
+{
+    world *w = world_new(NULL);
+    peer *watcher = world_watch(w, "w");
+    uint64_t sent = world_count(w).bytes_sent_total;
+    for (int i = 0; i < 100; i++) {
+        world_turn(w);
+    }
+    EXPECT_EQ(world_count(w).bytes_sent_total, sent);
+    EXPECT_EQ(watcher->statuses, 0);
+    world_free(w);
+}
+
+// Watchers must hear why somebody went: an operator acts on it [P-47].
+TEST(presence, reasons_tell_how_it_ended)
+{
+    world *w = world_new(quick_heartbeat);
+    peer *watcher = world_watch(w, "w");
+    peer *left = world_join(w, "left");
+    peer_leave(left);
+    world_settle(w);
+    EXPECT_EQ(watcher->last_reason, PHI_WHY_LEFT);
+    peer *cut = world_join(w, "cut");
+    peer_cut(cut);
+    world_settle(w);
+    EXPECT_EQ(watcher->last_reason, PHI_WHY_CONNECTION_LOST);
+    peer *broken = world_join(w, "broken");
+    peer_packet(broken, 0x7777, NULL, 0);
+    world_settle(w);
+    EXPECT_EQ(watcher->last_reason, PHI_WHY_PROTOCOL_ERROR);
+    peer *silent = world_join(w, "silent");
+    silent->reads_max = 0;
+    world_pass(w, 250);
+    EXPECT_EQ(watcher->last_reason, PHI_WHY_HEARTBEAT_TIMEOUT);
+    EXPECT_EQ(watcher->last_what, PHI_WHAT_OFFLINE);
+    EXPECT_EQ(watcher->table_count, 1);
+    EXPECT_EQ(world_count(w).links_lost_total, 1);
+    world_free(w);
+}
+
+// A long list comes in pages, each entry once, under one revision [P-44].
+TEST(presence, long_list_comes_in_pages)
+{
+    world *w = world_new(NULL);
+    for (size_t i = 0; i < 60; i++) {
+        connect_heavy(w, "", 5);
+    }
+    world_settle(w);
+    peer *watcher = world_watch(w, "w");
+    EXPECT(watcher->pages >= 10);
+    EXPECT_EQ(watcher->lists, 1);
+    world_expect_converged(w, watcher);
+    EXPECT_EQ(watcher->table[0].metadata_count, 5);
+    world_free(w);
+}
+
+// A list to a slow reader leaves half of its buffer to messages, so a call to it still gets through,
+// and goes on when there is room [P-59].
+TEST(presence, list_leaves_room_for_messages)
+{
+    world *w = world_new(tight);
+    for (size_t i = 0; i < 100; i++) {
+        connect_heavy(w, "", 5);
+    }
+    peer *a = world_join(w, "a");
+    peer *watcher = world_connect(w, "w");
+    watcher->join.presence.wants = true;
+    world_turn(w);
+    world_turn(w);
+    peer_window(watcher, 1000);
+    watcher->reads_max = 0;
+    world_settle(w);
+    center_counters before = world_count(w);
+    peer_request(a, "w", 1, 0);
+    world_settle(w);
+    EXPECT(peer_next(a) == NULL); // no failure
+    EXPECT_EQ(world_count(w).calls_refused_total, before.calls_refused_total);
+    EXPECT(!watcher->knows_list);
+    watcher->reads_max = SIZE_MAX;
+    world_settle(w);
+    EXPECT(peer_next(watcher) != NULL);
+    EXPECT_EQ(watcher->lists, 1);
+    world_expect_converged(w, watcher);
+    world_free(w);
+}
+
+// Who comes and goes while a list is under way is told behind it [P-44].
+TEST(presence, changes_during_a_list_are_not_lost)
+{
+    world *w = world_new(narrow);
+    peer *p[60];
+    for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+        p[i] = connect_heavy(w, "", 5);
+    }
+    world_settle(w);
+    peer *watcher = world_connect(w, "w");
+    watcher->join.presence.wants = true;
+    world_turn(w);
+    world_turn(w);
+    peer_window(watcher, 40000);
+    watcher->reads_max = 5000;
+    for (size_t i = 0; i < PHI_COUNT_OF(p); i += 2) {
+        peer_cut(p[i]);
+        connect_heavy(w, "", 1);
+        world_turn(w);
+    }
+    EXPECT(watcher->pages > 1);
+    EXPECT(!watcher->knows_list);
+    world_settle(w);
+    EXPECT(watcher->changes > 30);
+    world_expect_converged(w, watcher);
+    world_free(w);
+}
+
+// ---- asking
+
+// A new ask replaces the one before, and none at all ends it [P-42].
+TEST(presence, ask_starts_changes_and_ends_watching)
+{
+    world *w = world_new(NULL);
+    peer *p = world_join(w, "p");
+    EXPECT_EQ(p->pages, 0);
+    peer_ask(p, &(phi_presence_ask){ .wants = true });
+    world_settle(w);
+    world_expect_converged(w, p);
+    peer_ask(p, &(phi_presence_ask){ .wants = true });
+    world_settle(w);
+    EXPECT_EQ(p->lists, 2);
+    EXPECT_EQ(world_count(w).watchers, 1);
+    peer_ask(p, &(phi_presence_ask){ .wants = false });
+    world_join(w, "q");
+    EXPECT_EQ(p->statuses, 0);
+    EXPECT_EQ(world_count(w).watchers, 0);
+    world_free(w);
+}
+
+// A filter is applied at the center: its client hears of nobody else [P-42].
+TEST(presence, filter_passes_only_what_was_asked)
+{
+    static const struct {
+        phi_presence_ask ask;
+        size_t listed;
+        size_t changes;
+    } cases[] = {
+        { { .wants = true, .service = { (const uint8_t *)"orders", 6 } }, 2, 2 },
+        { { .wants = true, .type = PHI_TYPE_CLIENT }, 4, 4 },
+        { { .wants = true, .type = PHI_TYPE_GATEWAY }, 0, 0 },
+        { { .wants = true, .domain = { (const uint8_t *)"d", 1 } }, 4, 4 },
+        { { .wants = true, .domain = { (const uint8_t *)"e", 1 } }, 0, 0 },
+        { { .wants = true, .service = { (const uint8_t *)"No Name!", 8 } }, 0, 0 },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        world *w = world_new(NULL);
+        connect_service(w, "o1", "orders");
+        connect_service(w, "o2", "orders");
+        connect_service(w, "x", "order");
+        peer *watcher = world_join(w, "w");
+        peer_ask(watcher, &cases[i].ask);
+        world_settle(w);
+        EXPECT(watcher->knows_list);
+        EXPECT_EQ(watcher->table_count, cases[i].listed);
+        peer *o3 = connect_service(w, "o3", "orders");
+        peer *y = connect_service(w, "y", "bills");
+        world_settle(w);
+        peer_cut(o3);
+        peer_cut(y);
+        world_settle(w);
+        EXPECT_EQ(watcher->changes, cases[i].changes);
+        EXPECT_EQ(watcher->table_count, cases[i].listed);
+        world_free(w);
+    }
+}
+
+// What a filter swallows must not let its client fall behind for good: now and then it is told that
+// revisions passed, so that it can go on from there after a lost connection [P-43].
+TEST(presence, filtered_watcher_is_moved_on)
+{
+    world *w = world_new(NULL);
+    peer *watcher = world_join(w, "w");
+    peer_ask(watcher, &(phi_presence_ask){ .wants = true, .service = phi_bytes_text("orders") });
+    world_settle(w);
+    uint64_t revision = watcher->revision;
+    for (int i = 0; i < 127; i++) { // two revisions each
+        peer *p = world_join(w, "passer-by");
+        peer_cut(p);
+        world_settle(w);
+        world_forget(w, p);
+    }
+    EXPECT_EQ(watcher->statuses, 0);
+    for (int i = 0; i < 3; i++) {
+        peer *p = world_join(w, "passer-by");
+        peer_cut(p);
+        world_settle(w);
+        world_forget(w, p);
+    }
+    EXPECT_EQ(watcher->statuses, 1);
+    EXPECT_EQ(watcher->empty_statuses, 1);
+    EXPECT(watcher->revision >= revision + 256);
+    world_free(w);
+}
+
+// ---- going on
+
+// Who comes back with epoch and revision gets what it missed, and no list [P-43].
+TEST(presence, returning_watcher_gets_only_what_it_missed)
+{
+    world *w = world_new(NULL);
+    peer *first = world_watch(w, "w");
+    uint64_t revision = first->revision;
+    peer_cut(first);
+    world_join(w, "a");
+    peer *b = world_join(w, "b");
+    peer_leave(b);
+    world_settle(w);
+    peer *again = connect_resuming(w, "w", first->epoch, revision);
+    world_settle(w);
+    EXPECT_EQ(again->lists, 0);
+    EXPECT_EQ(again->changes, 5); // w off, a on, b on, b off, w on
+    EXPECT_EQ(again->revision, again->joined_revision);
+    EXPECT_EQ(world_count(w).presence_resumes_total, 1);
+    EXPECT_EQ(world_count(w).presence_lists_total, 1);
+    world_free(w);
+}
+
+// Who knows all there is must hear that, or it could not know whether a list is on its way.
+TEST(presence, resume_without_changes_is_confirmed)
+{
+    world *w = world_new(NULL);
+    peer *p = world_watch(w, "w");
+    peer_ask(p, &(phi_presence_ask){
+                    .wants = true, .last_epoch = p->epoch, .last_revision = p->revision });
+    world_settle(w);
+    EXPECT_EQ(p->lists, 1);
+    EXPECT_EQ(p->statuses, 1);
+    EXPECT_EQ(p->empty_statuses, 1);
+    world_free(w);
+}
+
+// Another epoch, a revision of the future, or one that was forgotten: the whole list [P-43].
+TEST(presence, unknown_place_gets_the_list)
+{
+    world *w = world_new(tight);
+    peer *p = world_watch(w, "w");
+    uint64_t old = p->revision;
+    const phi_presence_ask asks[] = {
+        { .wants = true, .last_epoch = p->epoch + 1, .last_revision = p->revision },
+        { .wants = true, .last_epoch = p->epoch, .last_revision = p->revision + 1 },
+        { .wants = true, .last_epoch = p->epoch, .last_revision = UINT64_MAX },
+        { .wants = true, .last_epoch = 0, .last_revision = 0 },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(asks); i++) {
+        peer_ask(p, &asks[i]);
+        world_settle(w);
+        EXPECT_EQ(p->lists, i + 2);
+    }
+    for (int i = 0; i < 4; i++) { // 20 KB of changes through a log of 16 KB
+        connect_heavy(w, "", 5);
+        world_settle(w);
+    }
+    peer_ask(p, &(phi_presence_ask){ .wants = true, .last_epoch = p->epoch, .last_revision = old });
+    world_settle(w);
+    EXPECT_EQ(p->lists, 6);
+    world_expect_converged(w, p);
+    world_free(w);
+}
+
+// A watcher that stops reading costs its buffer and no more; when it reads on it gets a new list
+// instead of a gap.
+TEST(presence, watcher_that_fell_behind_gets_a_new_list)
+{
+    world *w = world_new(tight);
+    peer *watcher = world_watch(w, "w");
+    peer_window(watcher, 1000);
+    watcher->reads_max = 0;
+    for (size_t i = 0; i < 60; i++) {
+        connect_heavy(w, "", 5);
+        world_settle(w);
+    }
+    EXPECT(w->alloc.bytes < 2000000);
+    watcher->reads_max = SIZE_MAX;
+    world_settle(w);
+    EXPECT_EQ(watcher->lists, 2);
+    world_expect_converged(w, watcher);
+    world_free(w);
+}
+
+// The round trip of a client that was asked for a sign of life stands in later lists [P-46].
+TEST(presence, list_tells_round_trips)
+{
+    world *w = world_new(quick_heartbeat);
+    peer *a = world_join(w, "a");
+    w->slow_us = 700; // between turns, so that an answer takes time
+    world_pass(w, 150);
+    peer *watcher = world_watch(w, "w");
+    const line *l = peer_find(watcher, "a@d");
+    assert_non_null(l);
+    EXPECT(l->round_trip_us >= 700);
+    EXPECT_EQ(peer_find(watcher, "w@d")->round_trip_us, 0);
+    EXPECT(!a->is_ended);
+    world_free(w);
+}
+
+// ---- the property
+
+// Comings, goings, slow readers, cuts, new asks, in any order: each packet continues the one before
+// (checked by the peers), and when all is quiet every watcher's table is the truth [P-45] [P-48].
+TEST(presence, any_story_converges_without_gap_or_double)
+{
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        phi_random r = phi_random_seeded(seed);
+        world *w = world_new(tight);
+        peer *watchers[4];
+        for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+            char name[3] = { 'w', (char)('0' + i), 0 };
+            watchers[i] = world_watch(w, name);
+            peer_window(watchers[i], phi_random_between(&r, 1, 20000));
+        }
+        for (int step = 0; step < 200; step++) {
+            peer *watcher = watchers[phi_random_below(&r, PHI_COUNT_OF(watchers))];
+            peer *any = w->peers[phi_random_below(&r, w->peer_count)];
+            switch (phi_random_below(&r, 6)) {
+            case 0:
+                if (w->peer_count < 100) {
+                    connect_heavy(w, "", phi_random_below(&r, 6));
+                }
+                break;
+            case 1:
+                if (any->is_open && !any->join.presence.wants) {
+                    peer_cut(any);
+                }
+                break;
+            case 2:
+                watcher->reads_max =
+                    phi_random_chance(&r, 50) ? 0 : (size_t)1 << phi_random_below(&r, 18);
+                break;
+            case 3:
+                if (phi_random_chance(&r, 10)) {
+                    peer_ask(watcher, &(phi_presence_ask){ .wants = true });
+                }
+                break;
+            default:
+                world_turn(w);
+            }
+        }
+        for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+            watchers[i]->reads_max = SIZE_MAX;
+        }
+        world_settle(w);
+        for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+            world_expect_converged(w, watchers[i]);
+            EXPECT_EQ(watchers[i]->revision, watchers[0]->revision);
+        }
+        world_free(w);
+    }
+}

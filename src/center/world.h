@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/world.h - a center and its clients in memory, for its tests: time stands still unless it
+// is moved, a client reads only as much as it is told to, and every byte can be chosen.
+//
+// The center is the real one. Its io is made here; its clients are bare client ends of link/, so
+// that they can also say what no client would. What a peer receives is kept: messages in a queue,
+// presence in a table of its own, whose continuity (P-45) is checked packet by packet.
+
+#ifndef CENTER_WORLD_H
+#define CENTER_WORLD_H
+
+#include "tests/harness/test.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/random.h"
+#include "center/center.h"
+#include "link/link.h"
+#include "wire/message.h"
+
+#define WORLD_PEERS_MAX 128
+#define WORLD_LOGS_MAX 256
+
+typedef struct world world;
+
+// One line of the online list, as a peer knows it.
+typedef struct line {
+    char id[132];
+    char service[66];
+    uint64_t session;
+    uint8_t type;
+    uint32_t round_trip_us;
+    size_t metadata_count;
+} line;
+
+// A message that a peer received; views into `payload`.
+typedef struct got {
+    uint8_t *payload;
+    size_t size;
+    phi_message m;
+} got;
+
+typedef struct peer {
+    world *w;
+    phi_stream *stream; // NULL: gone
+    phi_link link;
+    phi_link_options options;
+    phi_join join;
+    size_t reads_max; // bytes it reads in a turn; 0: it does not read
+    bool is_open;
+    bool is_ended;
+    phi_link_end end; // when is_ended
+    char id[132];
+    uint64_t session;
+    uint64_t epoch;
+    uint64_t joined_revision;
+
+    got *inbox; // messages
+    size_t inbox_count;
+    size_t inbox_read;
+
+    line *table; // presence
+    size_t table_count;
+    uint64_t revision; // of what it was told last
+    bool knows_list;   // the last page came
+    size_t pages;
+    size_t lists;
+    size_t statuses;
+    size_t empty_statuses;
+    size_t changes;
+    uint8_t last_what;
+    uint8_t last_reason;
+} peer;
+
+struct world {
+    phi_io io;
+    phi_alloc_counter alloc; // of the center
+    center_options options;
+    center *c;
+    phi_log log;
+    const char *log_ids[WORLD_LOGS_MAX];
+    size_t log_count;
+    phi_random random;
+    const phi_listener_events *listener_events; // NULL: nobody listens
+    void *listener_owner;
+    phi_list streams;
+    peer *peers[WORLD_PEERS_MAX];
+    size_t peer_count;
+    uint64_t slow_us; // so much time passes between the center's part of a turn and the peers'
+};
+
+// A world in suite plain with default limits; `change` (may be NULL) changes the options.
+world *world_new(void (*change)(center_options *options));
+// The same when center_new may fail: its error. *out is to be freed in any case.
+ph_err world_try(world **out, void (*change)(center_options *options), size_t fail_at);
+// Frees everything and checks that the center gave all memory back.
+void world_free(world *w);
+
+// One turn of the io; then the peers read what has come to them.
+void world_turn(world *w);
+// Turns until nothing moves.
+void world_settle(world *w);
+// Lets time pass, in steps, turning.
+void world_pass(world *w, uint64_t ms);
+bool world_logged(const world *w, const char *id);
+center_counters world_count(const world *w);
+
+// A peer that connects; the handshake needs a few turns. `account` may be "".
+peer *world_connect(world *w, const char *account);
+// The same for a JOIN that the caller filled in.
+peer *world_connect_as(world *w, const phi_join *join);
+// Connects, settles, expects it to be in.
+peer *world_join(world *w, const char *account);
+peer *world_watch(world *w, const char *account);
+
+// So many bytes may be under way to the peer before the center's writes fall short.
+void peer_window(peer *p, size_t size);
+// Frees one that is gone, so that its place can be used again.
+void world_forget(world *w, peer *p);
+// Bytes on the wire as they are.
+void peer_raw(peer *p, const void *bytes, size_t size);
+// A packet of the peer's suite.
+void peer_packet(peer *p, uint16_t command, const void *payload, size_t size);
+void peer_say(peer *p, const phi_message *m);
+void peer_event(peer *p, const char *to, const char *body);
+void peer_request(peer *p, const char *to, uint64_t call, uint32_t ttl_ms);
+void peer_reply(peer *p, uint64_t call, const char *body);
+void peer_failure(peer *p, uint64_t call, uint16_t code);
+void peer_cancel(peer *p, uint64_t call);
+void peer_ask(peer *p, const phi_presence_ask *ask);
+// Says bye, as a client that leaves.
+void peer_leave(peer *p);
+// Is gone without a word.
+void peer_cut(peer *p);
+
+// The next unread message, or NULL.
+const phi_message *peer_next(peer *p);
+// The next message is a failure of that call with that code.
+void peer_expect_failure(peer *p, uint64_t call, uint16_t code);
+// Its link ended, said by the center, for that reason.
+void peer_expect_bye(const peer *p, phi_bye_code code);
+
+const line *peer_find(const peer *p, const char *id);
+// Its table is what the center's is: just those peers that are in.
+void world_expect_converged(const world *w, const peer *p);
+
+#endif // CENTER_WORLD_H
