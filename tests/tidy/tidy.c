@@ -184,10 +184,13 @@ static void split_lines(file *f)
 // False for what is not text, or is gone.
 static bool load(file *f, const char *root, const char *path)
 {
-    char full[4096];
-    snprintf(full, sizeof full, "%s/%s", root, path);
+    char *full = NULL;
     struct stat status;
-    FILE *in = fopen(full, "rb");
+    if (asprintf(&full, "%s/%s", root, path) < 0) {
+        full = NULL;
+    }
+    FILE *in = fopen(need(full), "rb");
+    free(full);
     if (in == NULL || fstat(fileno(in), &status) != 0 || !S_ISREG(status.st_mode)) {
         if (in != NULL) {
             fclose(in);
@@ -393,7 +396,7 @@ int main(int argc, char **argv)
         return 2;
     }
 
-    tree t = { NULL, 0 };
+    static tree t; // for the life of the process, as findings are
     load_tree(&t, argv[1]);
     if (t.count == 0) {
         fprintf(stderr, "tidy: no files on stdin\n");
