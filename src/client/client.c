@@ -164,8 +164,7 @@ ph_err ph_client_probe(ph_client *client)
 
 bool ph_client_is_probing(const ph_client *client)
 {
-    return phi_client_is(client, PHI_CLIENT_UP) &&
-           !phi_time_is_never(client->transport.link.asked);
+    return phi_client_is(client, PHI_CLIENT_UP) && !phi_time_is_never(client->transport.link.asked);
 }
 
 void ph_client_count(const ph_client *client, ph_client_counters *out)

@@ -161,11 +161,7 @@ static void wait_to_dial(ph_client *client, phi_time now, uint32_t retry_after_m
 void phi_client_on_open(ph_client *client, const phi_welcome *welcome)
 {
     PH_ASSERT(phi_client_is(client, PHI_CLIENT_DIALING));
-    if (!phi_id_is_valid(welcome->id)) {
-        phi_client_breach(client, "the center gave an id that is none");
-        return;
-    }
-    PH_ASSERT(welcome->id.size <= PHI_ID_BYTES_MAX);
+    PH_ASSERT(welcome->id.size <= PHI_ID_BYTES_MAX); // the decoder looked
     memcpy(client->id, welcome->id.data, welcome->id.size);
     client->id[welcome->id.size] = '\0';
     client->id_size = welcome->id.size;
@@ -187,7 +183,7 @@ void phi_client_on_open(ph_client *client, const phi_welcome *welcome)
 
 void phi_client_on_end(ph_client *client, const phi_link_end *end)
 {
-    if (phi_client_is(client, PHI_CLIENT_CLOSING)) {
+    if (ph_client_state(client) == PH_LINK_CLOSED) {
         return; // what ph_client_close began; its timer tells
     }
     PH_ASSERT(phi_client_is(client, PHI_CLIENT_DIALING) || phi_client_is(client, PHI_CLIENT_UP));

@@ -11,19 +11,16 @@
 
 #include "client/core.h"
 
+static ph_err draft_take_other(phi_draft *draft, const ph_outgoing *outgoing);
 static ph_err headers_measure(phi_draft *draft);
 
 ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoing)
 {
-    ph_outgoing copy;
     if (PHI_UNLIKELY(outgoing == NULL)) {
         return PH_EINVAL;
     }
-    if (PHI_UNLIKELY(outgoing->struct_size != sizeof copy)) {
-        if (!phi_struct_copy(&copy, sizeof copy, outgoing, offsetof(ph_outgoing, method))) {
-            return PH_EINVAL;
-        }
-        outgoing = &copy;
+    if (PHI_UNLIKELY(outgoing->struct_size != sizeof *outgoing)) {
+        return draft_take_other(draft, outgoing);
     }
     phi_message *m = &draft->message;
     *m = (phi_message){
@@ -39,6 +36,16 @@ ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoing)
         return PH_EINVAL;
     }
     return PHI_LIKELY(outgoing->header_count == 0) ? PH_OK : headers_measure(draft);
+}
+
+// From a program that was compiled with another version of the header.
+static PHI_COLD ph_err draft_take_other(phi_draft *draft, const ph_outgoing *outgoing)
+{
+    ph_outgoing known = PH_OUTGOING_INIT;
+    if (!phi_struct_copy(&known, sizeof known, outgoing, offsetof(ph_outgoing, method))) {
+        return PH_EINVAL;
+    }
+    return phi_draft_take(draft, &known);
 }
 
 // Only their size: they are written where they belong.
