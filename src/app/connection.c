@@ -204,6 +204,10 @@ static void on_link(ph_client *client, const ph_link_change *change, void *arg)
     s->err = change->err;
     copy_view(s->bye, sizeof s->bye, change->bye);
     copy_view(s->reason, sizeof s->reason, change->text);
+    char *outlook = strstr(s->reason, "; next try in ");
+    if (outlook != NULL && !s->was_up) {
+        *outlook = '\0'; // this command does not try again
+    }
     if (s->is_up) {
         copy_view(s->id, sizeof s->id, change->id);
     }
@@ -215,7 +219,7 @@ static void on_link(ph_client *client, const ph_link_change *change, void *arg)
     } else if (s->is_up) {
         term_note("connected again as %s", s->id);
     } else if (change->err != PH_OK) {
-        term_note("the connection to the center is gone: %s; dialling again", s->reason);
+        term_note("%s", s->reason);
     }
 }
 
@@ -253,8 +257,7 @@ static exit_status refused(const connection *s)
     const char *centers = args_text(s->args, "center");
     bool is_refusal = *s->bye != '\0' || s->err == PH_EREFUSED || s->err == PH_ESUITE;
     if (is_refusal) {
-        term_error("refused by the center at %s: %s", centers,
-                   *s->reason == '\0' ? ph_err_text(s->err) : s->reason);
+        term_error("%s", *s->reason == '\0' ? ph_err_text(s->err) : s->reason);
         if (strcmp(s->bye, "account_taken") == 0) {
             term_hint("each account is online once; posthouse ls shows who is");
         }
@@ -263,8 +266,7 @@ static exit_status refused(const connection *s)
     if (s->err == PH_ETIMEDOUT) {
         term_error("cannot connect to %s: no answer within --timeout", centers);
     } else {
-        term_error("cannot connect to %s: %s", centers,
-                   *s->reason == '\0' ? ph_err_text(s->err) : s->reason);
+        term_error("%s", *s->reason == '\0' ? ph_err_text(s->err) : s->reason);
     }
     term_hint("is a center running there? posthouse serve starts one; --center says where it is");
     return STATUS_CONNECT;
