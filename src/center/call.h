@@ -6,7 +6,7 @@
 // finds its call by index, and a number that is over misses by its generation.
 //
 // Life     call_open -> open -> call_finish (a reply or failure was delivered)
-//                            -> call_fail (the center ends it) -> [owed until there is room] -> gone
+//                            -> call_fail (the center ends it) -> owed until there is room
 // States   open: waits for its reply; on its responder's list and timed
 //          owed: is over for everybody but its caller, whose full buffer did not take the failure
 //                yet; on_room or the caller's end finishes it

@@ -45,8 +45,8 @@ typedef struct center_counters {
 PHI_MUST_CHECK ph_err center_new(center **out, phi_io *io, const center_options *options,
                                  phi_log *log, phi_diag *diag);
 
-// Closes what is open, without byes, and frees everything. Asserts that no stream event is on the
-// stack.
+// Closes what is open, without byes, and frees everything. Not from inside a callback of its io,
+// nor from `stopped`.
 void center_free(center **c);
 
 // PH_EACCESS   the address is not local and insecure_allow_remote is not set
@@ -54,8 +54,8 @@ void center_free(center **c);
 PHI_MUST_CHECK ph_err center_listen(center *c, const char *address,
                                     char bound[PHI_ADDRESS_TEXT_MAX], phi_diag *diag);
 
-// Says bye (going_away, with spread retry-after) to everybody; `stopped` runs once, when the last
-// link is gone.
+// Says bye (going_away, with spread retry-after) to everybody; `stopped` runs once, in a later
+// turn, when the last link is gone: at the latest PHI_TRANSPORT_LINGER_MS after.
 void center_stop(center *c, void (*stopped)(void *arg), void *arg);
 
 // A snapshot.

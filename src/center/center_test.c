@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "center/session.h"
 #include "center/state.h"
-#include "center/world.h"
+#include "center/world_test.h"
 
 static void tiny(center_options *o)
 {
@@ -31,6 +31,41 @@ static void small_packets(center_options *o)
 static void stopped(void *arg)
 {
     (*(int *)arg)++;
+}
+
+// ---- documents
+
+static void expect_in_docs(const char *text, const char *row)
+{
+    if (strstr(text, row) == NULL) {
+        fail_msg("docs/metrics.md lacks: %s", row);
+    }
+}
+
+// Who reads a dashboard or a log at night reads docs/metrics.md: it must say what the code says.
+TEST(center, metrics_and_log_events_are_documented)
+{
+    FILE *file = fopen(PH_SOURCE_DIR "/docs/metrics.md", "r");
+    assert_non_null(file);
+    static char text[65536];
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    EXPECT(size < sizeof text - 1);
+    fclose(file);
+    enum { COUNTER, GAUGE };
+    static const char *const kinds[] = { "counter", "gauge" };
+    char row[1024];
+#define CENTER_METRIC(name, kind, help)                                                            \
+    snprintf(row, sizeof row, "\n| `%s` | %s | %s |\n", #name, kinds[kind], help);                 \
+    expect_in_docs(text, row);
+#include "center/metrics.def"
+#undef CENTER_METRIC
+#define CENTER_LOG(name, id, level, text_, advice)                                                 \
+    snprintf(row, sizeof row, "\n| %s | ", id);                                                    \
+    expect_in_docs(text, row);                                                                     \
+    snprintf(row, sizeof row, " | %s | %s |\n", text_, advice);                                    \
+    expect_in_docs(text, row);
+#include "center/log_events.def"
+#undef CENTER_LOG
 }
 
 // ---- options
@@ -431,8 +466,7 @@ TEST(center, calls_in_steady_state_allocate_nothing)
     world_free(w);
 }
 
-// A whole story in which the n-th allocation fails: whatever it hits, others go on, calls end, and
-// all memory comes back.
+// False when the story was over before the allocation that was to fail.
 static bool story(size_t fail_at)
 {
     world *w;
@@ -480,6 +514,8 @@ static bool story(size_t fail_at)
     return has_failed;
 }
 
+// A whole story in which the n-th allocation fails: whatever it hits, others go on, calls end, and
+// all memory comes back.
 TEST(center, nth_allocation_failing_is_survived)
 {
     size_t n = 1;

@@ -204,9 +204,11 @@ static void admit(center *c, session *s, const phi_join *join)
     session_check(s);
     presence_online(c, s);
     c->counters.joins_total++;
-    CENTER_LOG_WRITE(c, JOINED, PHI_LOG_TEXT("id", session_id(s)),
-                     PHI_LOG_TEXT("service", session_service(s)),
-                     PHI_LOG_NUMBER("session", s->number));
+    char at[PHI_ADDRESS_TEXT_MAX];
+    session_peer(s, at);
+    CENTER_LOG_WRITE(
+        c, JOINED, PHI_LOG_TEXT("id", session_id(s)), PHI_LOG_TEXT("peer", phi_bytes_text(at)),
+        PHI_LOG_TEXT("service", session_service(s)), PHI_LOG_NUMBER("session", s->number));
     if (presence_watch(c, s, &join->presence) != PH_OK) {
         session_end(c, s, PHI_BYE_INTERNAL, 0, "no memory");
         return;

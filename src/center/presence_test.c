@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // center/presence_test.c - the online list as watchers see it. Every peer of these worlds checks
-// each packet for continuity (world.c: on_page, on_status); the tests here say what the outcome
+// each packet for continuity (world_test.c: on_page, on_status); the tests here say what the outcome
 // must be.
 
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "center/world.h"
+#include "center/world_test.h"
 #include "wire/presence.h"
 
 static char bulk[PHI_METADATA_VALUE_BYTES_MAX];
@@ -185,8 +185,8 @@ TEST(presence, long_list_comes_in_pages)
     world_free(w);
 }
 
-// A list to a slow reader leaves half of its buffer to messages, so a call to it still gets through,
-// and goes on when there is room [P-59].
+// A list to a slow reader leaves half of its buffer to messages, so a call to it still gets
+// through, and goes on when there is room [P-59].
 TEST(presence, list_leaves_room_for_messages)
 {
     world *w = world_new(tight);

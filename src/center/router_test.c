@@ -4,7 +4,7 @@
 
 #include <posthouse/message.h>
 
-#include "center/world.h"
+#include "center/world_test.h"
 
 static void small(center_options *o)
 {

@@ -20,8 +20,7 @@
 #include "center/state.h"
 
 enum {
-    TURNED_AWAY_RETRY_MS =
-        1000, // and up to as much again, so that they do not all come back at once
+    RETRY_MS = 1000, // and up to as much again, so that they do not all come back at once
 };
 
 const phi_sm_state session_states[SESSION_STATE_COUNT] = {
@@ -199,7 +198,7 @@ static void handle_ask(center *c, session *s, phi_bytes payload)
         return;
     }
     if (presence_watch(c, s, &ask) != PH_OK) {
-        session_end(c, s, PHI_BYE_INTERNAL, TURNED_AWAY_RETRY_MS, "no memory");
+        session_end(c, s, PHI_BYE_INTERNAL, RETRY_MS, "no memory");
     }
 }
 
@@ -305,8 +304,8 @@ static void turn_away(center *c, session *s)
     c->counters.connections_refused_total++;
     CENTER_LOG_WRITE(c, TURNED_AWAY, PHI_LOG_NUMBER("connections", c->sessions.count),
                      PHI_LOG_NUMBER("joining", c->joining_count));
-    uint64_t retry_after_ms =
-        phi_random_between(&c->random, TURNED_AWAY_RETRY_MS, 2 * TURNED_AWAY_RETRY_MS);
+    // Spread, so that they do not all come back at once.
+    uint64_t retry_after_ms = phi_random_between(&c->random, RETRY_MS, 2 * RETRY_MS);
     session_end(c, s, PHI_BYE_LIMIT_REACHED, (uint32_t)retry_after_ms, NULL);
 }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/world.h - a center and its clients in memory, for its tests: time stands still unless it
+// center/world_test.h - a center and its clients in memory, for its tests: time stands still unless it
 // is moved, a client reads only as much as it is told to, and every byte can be chosen.
 //
 // The center is the real one. Its io is made here; its clients are bare client ends of link/, so
 // that they can also say what no client would. What a peer receives is kept: messages in a queue,
 // presence in a table of its own, whose continuity (P-45) is checked packet by packet.
 
-#ifndef CENTER_WORLD_H
-#define CENTER_WORLD_H
+#ifndef CENTER_WORLD_TEST_H
+#define CENTER_WORLD_TEST_H
 
 #include "tests/harness/test.h"
 
@@ -145,4 +145,4 @@ const line *peer_find(const peer *p, const char *id);
 // Its table is what the center's is: just those peers that are in.
 void world_expect_converged(const world *w, const peer *p);
 
-#endif // CENTER_WORLD_H
+#endif // CENTER_WORLD_TEST_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/world.c - see world.h.
+// center/world_test.c - see world.h.
 
-#include "center/world.h"
+#include "center/world_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
