@@ -4,8 +4,8 @@
 //
 // Design notes
 //
-// - A turn is one uv_run, and then what libuv knows nothing of: streams that are due, timers, hooks.
-//   Everything that a turn queues is written by its hooks, so before anything waits again.
+// - A turn is one uv_run, and then what libuv knows nothing of: streams that are due, timers,
+//   hooks. Everything that a turn queues is written by its hooks, so before anything waits again.
 // - Timers live in phi_timers. libuv has one timer, which is set to the next of them just before it
 //   waits; setting and clearing ours costs no heap operation and no system call.
 // - libuv waits in whole milliseconds and the alarm is rounded up: a timer may be late by that, and

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // io/uv_dial.c - the way to a connection: the name is looked up, then its addresses are tried one
-// after the other, each for at most ATTEMPT_TIME. It lives as long as its stream is dialing, so that
-// an established stream carries none of it.
+// after the other, each for at most ATTEMPT_TIME. It lives as long as its stream is dialing, so
+// that an established stream carries none of it.
 //
 // Design notes. The stream's handle can be made for the next attempt only after libuv gave back the
-// last one's; so a failed attempt goes on in phi_dial_on_released. Nothing here calls the owner from
-// inside phi_uv_connect: a way that ends there makes the stream due.
+// last one's; so a failed attempt goes on in phi_dial_on_released. Nothing here calls the owner
+// from inside phi_uv_connect: a way that ends there makes the stream due.
 
 #include <errno.h>
 #include <stdio.h>

@@ -276,8 +276,8 @@ TEST(uv_listener, unix_socket_serves_and_is_removed)
     fixture_free(f);
 }
 
-// A center that was killed leaves its socket's file; the next one must start all the same, but never
-// take the file from under a living one.
+// A center that was killed leaves its socket's file; the next one must start all the same, but
+// never take the file from under a living one.
 TEST(uv_listener, unix_socket_replaces_only_a_dead_one)
 {
     phi_sock_storage storage;

@@ -4,8 +4,9 @@
 //
 // Design notes
 //
-// - One channel per lookup. A client looks its center up when it connects, which is rare; and a fresh
-//   channel reads /etc/resolv.conf and /etc/hosts as they are now, not as they were at the start.
+// - One channel per lookup. A client looks its center up when it connects, which is rare; and a
+//   fresh channel reads /etc/resolv.conf and /etc/hosts as they are now, not as they were at the
+//   start.
 // - c-ares may answer from inside any of its functions, and must not be destroyed there. So the
 //   answer is noted, and told when the call into c-ares has returned, or, if that was the call that
 //   began the lookup, by the timer, in the next turn.

@@ -4,9 +4,9 @@
 //
 // Design notes
 //
-// - libuv stops and restarts a watch with two system calls, so interest is given up lazily: a stream
-//   that is paused, or has written all, loses its watch when the next event shows that it is not
-//   wanted. Most pauses and short writes are over before that.
+// - libuv stops and restarts a watch with two system calls, so interest is given up lazily: a
+//   stream that is paused, or has written all, loses its watch when the next event shows that it is
+//   not wanted. Most pauses and short writes are over before that.
 // - An error on the socket, seen when writing or reported by the kernel, does not end the stream at
 //   once: what the other end sent before, a bye perhaps, is still in the receive queue. A broken
 //   stream is read once per turn until nothing is left, and then ends.

@@ -82,6 +82,7 @@ TEST(uv, wake_from_another_thread_ends_a_wait)
     fixture_free(f);
 }
 
+// A program that is told to end by another of its threads must end, and not at its next packet.
 TEST(uv, stop_from_another_thread_ends_run)
 {
     fixture *f = fixture_new(NULL);
@@ -102,8 +103,8 @@ static void count_turn(phi_turn_hook *hook)
     PHI_CONTAINER_OF(hook, turn_counter, hook)->turns++;
 }
 
-// A stop that comes before the run (a signal during the start) must not be lost, and what was queued
-// must still be written.
+// A stop that comes before the run (a signal during the start) must not be lost, and what was
+// queued must still be written.
 TEST(uv, stop_before_run_gives_one_turn)
 {
     fixture *f = fixture_new(NULL);
@@ -181,8 +182,8 @@ static bool embed(fixture *f)
         }                                                                                          \
     } while (0)
 
-// In somebody else's loop nothing may wait for an event that libuv has not asked the kernel for yet:
-// a connect, a close, a timer, something hurried.
+// In somebody else's loop nothing may wait for an event that libuv has not asked the kernel for
+// yet: a connect, a close, a timer, something hurried.
 TEST(uv, embedded_in_another_loop_misses_nothing)
 {
     fixture *f = fixture_new("127.0.0.1:0");
