@@ -361,8 +361,11 @@ void phi_link_trim(phi_link *link)
 
 void phi_link_ahead(phi_link *link)
 {
+    // One of them alone is in the suite when there was no memory for the other.
     if (link->out.suite == PHI_SUITE_PAPER) {
         phi_cipher_ahead(&link->out.cipher);
+    }
+    if (link->in.suite == PHI_SUITE_PAPER) {
         phi_cipher_ahead(&link->in.cipher);
     }
 }

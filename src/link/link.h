@@ -16,8 +16,7 @@
 //          closed from that moment, nothing more is received or queued, what waits can still be
 //          sent, and one CLOSED event says why.
 //
-// Life     init -> (receive -> next*, begin -> commit, seal -> sent, tick)* -> PHI_LINK_EVENT_CLOSED
-//          -> fini
+// Life     init -> (receive -> next*, begin -> commit, seal -> sent, tick)* -> CLOSED event -> fini
 // States   greeting -> joining (-> admitting) -> open; from each to closed (docs/protocol.md P-33)
 // Limits   options.send_bytes_max bytes wait to be sent, and PHI_LINK_HEADROOM_BYTES more for what
 //          the link says itself; a packet is at most PHI_PACKET_BYTES_JOINING_MAX bytes long before
@@ -188,8 +187,8 @@ void phi_link_welcome(phi_link *link, const phi_welcome *welcome, phi_time now);
 // the code's own.
 void phi_link_bye(phi_link *link, phi_bye_code code, uint32_t retry_after_ms, const char *text);
 
-// The connection below is gone: CLOSED follows, with `why` ("Connection refused"; NULL: the reason's
-// own text). Nothing once the link is closed.
+// The connection below is gone: CLOSED follows, with `why` ("Connection refused"; NULL: the text
+// of the reason). Nothing once the link is closed.
 void phi_link_lost(phi_link *link, ph_err reason, const char *why);
 
 // Asks for a sign of life now, unless an ask is out. Nothing unless open.

@@ -3,7 +3,8 @@
 // link/link_handshake.c - how a link opens: HELLO, JOIN and WELCOME, P-32 to P-36.
 //
 // The suite changes right behind HELLO, in both directions at both ends. So the client takes on the
-// suite first and judges HELLO afterwards: what it then says, a refusal too, is in that suite (P-22).
+// suite first and judges HELLO afterwards: what it then says, a refusal too, is in that suite
+// (P-22).
 
 #include "base/assert.h"
 #include "link/link_internal.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// link/link_time_test.c - what happens when nothing happens: timeouts, heartbeats, full buffers. All
-// times are virtual, and exact to the nanosecond.
+// link/link_time_test.c - what happens when nothing happens: timeouts, heartbeats, full buffers.
+// All times are virtual, and exact to the nanosecond.
 
 #include "tests/harness/test.h"
 
@@ -217,7 +217,8 @@ TEST(link, round_trip_is_measured)
     link_pair_fini(&pair);
 }
 
-// An answer that nobody asked for could otherwise claim any round trip, or excuse a dead end. [P-39]
+// An answer that nobody asked for could otherwise claim any round trip, or excuse a dead end.
+// [P-39]
 TEST(link, forged_and_stale_answers_are_ignored)
 {
     link_pair pair;
@@ -316,8 +317,8 @@ TEST(link, probe_of_a_dead_end_closes_after_the_grace)
     link_pair_fini(&pair);
 }
 
-// A client that follows its center's times finds a cut cable; one that believed any number would ask
-// every millisecond, or never. [P-34] [P-40]
+// A client that follows its center's times finds a cut cable; one that believed any number would
+// ask every millisecond, or never. [P-34] [P-40]
 TEST(link, client_takes_heartbeat_times_from_hello)
 {
     static const struct {

@@ -562,8 +562,8 @@ TEST(transport, calls_on_others_inside_event)
     world_fini(&w);
 }
 
-// The end of one link tells others, and ends others, from inside the hook: all of that leaves in the
-// same turn.
+// The end of one link tells others, and ends others, from inside the hook: all of that leaves in
+// the same turn.
 TEST(transport, calls_inside_closed_take_effect_in_the_same_turn)
 {
     world w;
