@@ -17,8 +17,8 @@
 // Ownership  `T **out` receives an object you then own. `const T *` is borrowed until the call
 //            returns. What a callback is given is valid until it returns.
 // Errors     Functions that can fail return ph_err and write their outputs only on PH_OK, unless
-//            they say otherwise. PH_EINVAL is also for a NULL that is not allowed; functions without
-//            an error must not get one.
+//            they say otherwise. PH_EINVAL is also for a NULL that is not allowed; functions
+//            without an error must not get one.
 // Limits     Every one is a field of ph_client_options with its default.
 // Versions   Structs whose first member is struct_size may grow. A program that was compiled with
 //            an older header is understood; one with a newer header as long as it leaves what this
@@ -223,15 +223,15 @@ PH_API ph_link_state ph_client_state(const ph_client *client);
 // "account@domain" once up, "" before; valid until the next turn.
 PH_API const char *ph_client_id(const ph_client *client);
 
-// Why it is not up, for people, in one line; "" when it is, and before the first attempt. Valid until
-// the next turn.
+// Why it is not up, for people, in one line; "" when it is, and before the first attempt. Valid
+// until the next turn.
 PH_API const char *ph_client_trouble(const ph_client *client);
 
 // The last round trip of a heartbeat with the center, in microseconds; 0 unknown.
 PH_API uint32_t ph_client_round_trip_us(const ph_client *client);
 
-// Asks the center for a sign of life now; nothing while an ask is out. When ph_client_is_probing says
-// false again, ph_client_round_trip_us is new, or the client is down.
+// Asks the center for a sign of life now; nothing while an ask is out. When ph_client_is_probing
+// says false again, ph_client_round_trip_us is new, or the client is down.
 //
 // PH_ENOTCONNECTED   the client is not up
 PH_API PH_MUST_CHECK ph_err ph_client_probe(ph_client *client);
@@ -274,10 +274,11 @@ PH_API bool ph_client_peer_next(const ph_client *client, size_t *cursor, ph_peer
 PH_API PH_MUST_CHECK ph_err ph_client_peer_find(const ph_client *client, const char *id,
                                                 ph_peer *out);
 
-// Sends an event: to one account, or to everybody ("all:"). One way: nobody says whether it arrived.
+// Sends an event: to one account, or to everybody ("all:"). One way: nobody says whether it
+// arrived.
 //
-// PH_EINVAL         no `to`; `to`, `method` or a header's name longer than 255 bytes; a size without
-//                   its pointer
+// PH_EINVAL         no `to`; `to`, `method` or a header's name longer than 255 bytes; a size
+//                   without its pointer
 // PH_ETOOLARGE      it does not fit into a packet (64 KiB, or less when the center says so)
 // PH_EBUSY          the send buffer is full; on_writable follows
 // PH_ENOTCONNECTED  the client is not up
@@ -323,8 +324,8 @@ PH_API void ph_reply_free(ph_reply **reply);
 // PH_ENOTFOUND   it is over, or cancelled already
 PH_API PH_MUST_CHECK ph_err ph_client_cancel(ph_client *client, ph_call_id id);
 
-// Answers a request, once. An answer to a call that is over meanwhile, or a second one, is dropped by
-// the center.
+// Answers a request, once. An answer to a call that is over meanwhile, or a second one, is dropped
+// by the center.
 //
 //   body   may be a view of the request's
 //

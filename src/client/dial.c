@@ -2,8 +2,8 @@
 //
 // client/dial.c - the state of a client: connecting, centers in turn, waiting, closing.
 //
-// Design notes  Every wait is drawn between nothing and a bound that doubles with each attempt (full
-//               jitter), so that a thousand clients of a center that came back do not arrive
+// Design notes  Every wait is drawn between nothing and a bound that doubles with each attempt
+//               (full jitter), so that a thousand clients of a center that came back do not arrive
 //               together. The bound falls back only after a connection lasted as long as the
 //               longest wait: a center that lets us in and throws us out again is not hammered.
 //               With several centers, one that failed is followed by the next in the list.

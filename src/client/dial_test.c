@@ -84,6 +84,7 @@ TEST(dial, waits_are_spread)
     }
 }
 
+// With one center of several down, the next one must be dialled, not the dead one for ever.
 TEST(dial, centers_are_tried_in_turn)
 {
     stage s;
@@ -211,8 +212,8 @@ TEST(dial, attempt_that_cannot_begin_is_tried_again)
     stage_fini(&s);
 }
 
-// A center that lets us in and throws us out again is not hammered: the wait goes on growing until a
-// connection lasts.
+// A center that lets us in and throws us out again is not hammered: the wait goes on growing until
+// a connection lasts.
 TEST(dial, flapping_center_is_not_hammered)
 {
     stage s;
@@ -237,6 +238,27 @@ TEST(dial, flapping_center_is_not_hammered)
     stage_cut(&s);
     stage_pass(&s, phi_ms(110)); // the shortest bound is 100 ms
     EXPECT_EQ(s.dials, dials + 1);
+    stage_fini(&s);
+}
+
+// A probe measures the way to the center and back, once at a time. [P-39]
+TEST(dial, probe_measures_the_round_trip)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    EXPECT_ERR(stage_client(&s, NULL), PH_OK);
+    EXPECT_ERR(ph_client_probe(s.client), PH_ENOTCONNECTED);
+    EXPECT_ERR(ph_client_probe(NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_open(s.client), PH_OK);
+    stage_settle(&s);
+    EXPECT_ERR(ph_client_probe(s.client), PH_OK);
+    EXPECT_ERR(ph_client_probe(s.client), PH_OK);
+    EXPECT(ph_client_is_probing(s.client));
+    stage_turn(&s); // the ask leaves
+    s.io.now = phi_time_add(s.io.now, phi_us(250));
+    stage_settle(&s);
+    EXPECT(!ph_client_is_probing(s.client));
+    EXPECT_EQ(ph_client_round_trip_us(s.client), 250);
     stage_fini(&s);
 }
 

@@ -117,6 +117,7 @@ TEST(options, numbers_out_of_range_are_refused)
     EXPECT_ERR(tried(&o), PH_EINVAL);
 }
 
+// A misspelled center would otherwise be dialled, and fail, for ever.
 TEST(options, centers_are_parsed_at_once)
 {
     static const struct {

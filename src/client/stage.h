@@ -3,7 +3,8 @@
 // client/stage.h - for tests: a client on an io in memory, and a center's end of the link that says
 // what the test tells it to, lies included. Virtual time, one thread, no sockets.
 //
-// Life     stage_init -> (stage_client -> stage_up ...) -> stage_fini, which expects all memory back
+// Life     stage_init -> (stage_client | stage_up) -> ... -> stage_fini, which expects all memory
+//          back
 
 #ifndef PHI_CLIENT_STAGE_H
 #define PHI_CLIENT_STAGE_H
@@ -25,16 +26,11 @@ typedef struct stage_packet {
     uint8_t payload[2048]; // longer ones are cut: tests look at the beginning
 } stage_packet;
 
-// What the application was told, one line each: "up me@home", "down PH_ERESET", "done PH_OK 0 pong".
+// What the application was told, one line each: "up me@home", "down PH_ERESET", "done PH_OK 0 hi".
 typedef struct stage_log {
     char text[8192];
     size_t size;
 } stage_log;
-
-typedef struct stage_call {
-    char method[32];
-    ph_call_id id;
-} stage_call;
 
 typedef struct stage {
     phi_io io; // first
