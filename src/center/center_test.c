@@ -9,6 +9,7 @@
 #include "center/session.h"
 #include "center/state.h"
 #include "center/world_test.h"
+#include "tests/harness/test.h"
 
 static void tiny(center_options *o)
 {
@@ -121,6 +122,20 @@ TEST(center, listens_on_local_addresses_only)
     char bound[PHI_ADDRESS_TEXT_MAX];
     EXPECT_ERR(center_listen(w->c, "unix:/run/p.sock", bound, NULL), PH_OK);
     EXPECT_TEXT(bound, "127.0.0.1:7678"); // what the io says
+    world_free(w);
+}
+
+// Addresses are few; a connection that the io had to close for want of descriptors is counted.
+TEST(center, listeners_are_limited_and_shedding_is_counted)
+{
+    world *w = world_new(NULL);
+    for (size_t i = 1; i < CENTER_LISTENERS_MAX; i++) {
+        EXPECT_ERR(center_listen(w->c, "127.0.0.1:0", NULL, NULL), PH_OK);
+    }
+    EXPECT_ERR(center_listen(w->c, "127.0.0.1:0", NULL, NULL), PH_ELIMIT);
+    w->listener_events->on_shed(w->listener_owner, PH_ESYSTEM);
+    EXPECT_EQ(world_count(w).connections_shed_total, 1);
+    EXPECT(world_logged(w, "CE0007"));
     world_free(w);
 }
 
@@ -469,6 +484,7 @@ TEST(center, calls_in_steady_state_allocate_nothing)
 // False when the story was over before the allocation that was to fail.
 static bool story(size_t fail_at)
 {
+    static const uint8_t bulk[PHI_METADATA_VALUE_BYTES_MAX];
     world *w;
     ph_err rc = world_try(&w, suite_check, fail_at);
     if (rc != PH_OK) {
@@ -482,6 +498,11 @@ static bool story(size_t fail_at)
         char name[3] = { 'p', (char)('0' + i), 0 };
         p[i] = world_connect(w, name);
         p[i]->join.presence.wants = i % 2 == 0;
+        for (size_t n = 0; n < 4; n++) { // so that lists need memory of their own
+            p[i]->join.metadata[n] =
+                (phi_metadata){ phi_bytes_text("k"), phi_bytes_of(bulk, sizeof bulk) };
+        }
+        p[i]->join.metadata_count = 4;
         world_settle(w);
     }
     for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {

@@ -123,7 +123,7 @@ static void refuse(center *c, session *s, const phi_join *join, phi_bye_code cod
     session_peer(s, peer);
     CENTER_LOG_WRITE(c, REFUSED, PHI_LOG_TEXT("peer", phi_bytes_text(peer)),
                      PHI_LOG_TEXT("account", join->account), PHI_LOG_TEXT("service", join->service),
-                     PHI_LOG_TEXT("reason", phi_bytes_text(phi_bye_name(code))));
+                     PHI_LOG_TEXT("reason", phi_bytes_text(phi_bye_name((uint16_t)code))));
     c->counters.joins_refused_total++;
     session_end(c, s, code, retry_after_ms, NULL);
 }

@@ -3,6 +3,7 @@
 // center/join_test.c - who comes in, under which name, and who does not.
 
 #include "center/world_test.h"
+#include "tests/harness/test.h"
 #include "wire/name.h"
 
 static const phi_join plain_join = { .version = PHI_PROTOCOL_VERSION, .type = PHI_TYPE_CLIENT };

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // center/presence_test.c - the online list as watchers see it. Every peer of these worlds checks
-// each packet for continuity (world_test.c: on_page, on_status); the tests here say what the outcome
-// must be.
+// each packet for continuity (world_test.c: on_page, on_status); the tests here say what the
+// outcome must be.
 
 #include <stdio.h>
 
 #include "base/assert.h"
 #include "center/world_test.h"
+#include "tests/harness/test.h"
 #include "wire/presence.h"
 
 static char bulk[PHI_METADATA_VALUE_BYTES_MAX];
@@ -412,6 +413,54 @@ TEST(presence, watcher_that_fell_behind_gets_a_new_list)
     world_settle(w);
     EXPECT_EQ(watcher->lists, 2);
     world_expect_converged(w, watcher);
+    world_free(w);
+}
+
+// A watcher that lags behind more changes than one packet holds, but not more than the log does, is
+// told all of them, and no list: what it knows stays good [P-45].
+TEST(presence, watcher_behind_by_many_packets_gets_them_all)
+{
+    world *w = world_new(narrow);
+    peer *watcher = world_watch(w, "w");
+    peer_window(watcher, 1000);
+    watcher->reads_max = 0;
+    for (size_t i = 0; i < 60; i++) { // 300 KB, through a send buffer of 128 KB
+        connect_heavy(w, "", 5);
+        world_settle(w);
+    }
+    watcher->reads_max = SIZE_MAX;
+    world_settle(w);
+    EXPECT_EQ(watcher->lists, 1);
+    EXPECT_EQ(watcher->changes, 60);
+    EXPECT(watcher->statuses >= 10);
+    world_expect_converged(w, watcher);
+    world_free(w);
+}
+
+// Lists for many who come at once are spread over turns, so that a call between two others does not
+// wait for all of them; and all get theirs.
+TEST(presence, many_lists_are_spread_over_turns)
+{
+    world *w = world_new(NULL);
+    for (size_t i = 0; i < 80; i++) {
+        connect_heavy(w, "", 5);
+    }
+    world_settle(w);
+    peer *watchers[20];
+    for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) { // 8 MB in all
+        watchers[i] = world_join(w, "");
+    }
+    for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+        peer_ask(watchers[i], &(phi_presence_ask){ .wants = true });
+    }
+    uint64_t sent = world_count(w).bytes_sent_total;
+    world_turn(w);
+    EXPECT(world_count(w).bytes_sent_total - sent < 5000000);
+    world_settle(w);
+    for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+        world_expect_converged(w, watchers[i]);
+    }
+    EXPECT(world_count(w).bytes_sent_total - sent > 8000000);
     world_free(w);
 }
 

@@ -5,6 +5,7 @@
 #include <posthouse/message.h>
 
 #include "center/world_test.h"
+#include "tests/harness/test.h"
 
 static void small(center_options *o)
 {
@@ -12,6 +13,12 @@ static void small(center_options *o)
     o->calls_per_client_max = 4;
     o->full_timeout = 3600000;
     o->heartbeat_idle = 3600000;
+}
+
+static void small_with_many_calls(center_options *o)
+{
+    small(o);
+    o->calls_per_client_max = 3000;
 }
 
 static void few_calls(center_options *o)
@@ -162,6 +169,23 @@ TEST(router, event_to_full_buffer_is_dropped)
     world_settle(w);
     EXPECT_EQ(w->alloc.bytes, bytes);
     EXPECT(world_count(w).events_dropped_total >= 1000);
+    world_free(w);
+}
+
+// One receiver that does not read must not keep a broadcast from the others.
+TEST(router, broadcast_passes_a_full_buffer_by)
+{
+    world *w = world_new(small);
+    peer *a = world_join(w, "a");
+    peer *full = world_join(w, "full");
+    peer *b = world_join(w, "b");
+    fill_up(full, a);
+    center_counters before = world_count(w);
+    peer_event(a, "all:", "x");
+    world_settle(w);
+    EXPECT(peer_next(b) != NULL);
+    EXPECT_EQ(world_count(w).events_delivered_total, before.events_delivered_total + 1);
+    EXPECT_EQ(world_count(w).events_dropped_total, before.events_dropped_total + 1);
     world_free(w);
 }
 
@@ -488,10 +512,11 @@ TEST(router, reserved_kinds_are_refused)
     peer_say(a, &(phi_message){ .kind = PHI_KIND_EVENT,
                                 .flags = PHI_FLAG_DURABLE,
                                 .to = phi_bytes_text("all:") });
+    peer_say(a, &(phi_message){ .kind = PHI_KIND_REPLY, .flags = PHI_FLAG_MORE, .call = 3 });
     world_settle(w);
     peer_expect_failure(a, 3, PH_FAILURE_UNSUPPORTED);
     EXPECT(peer_next(a) == NULL);
-    EXPECT_EQ(world_count(w).messages_dropped_total, 2);
+    EXPECT_EQ(world_count(w).messages_dropped_total, 3);
     EXPECT(!a->is_ended);
     world_free(w);
 }
@@ -601,6 +626,35 @@ TEST(router, every_failure_to_full_buffer_is_owed)
     world_free(w);
 }
 
+// More failures may be owed than the buffer holds: they come as it empties, each once.
+TEST(router, more_is_owed_than_fits)
+{
+    world *w = world_new(small_with_many_calls);
+    peer *a = world_join(w, "a");
+    peer *r = world_join(w, "r");
+    r->reads_max = SIZE_MAX;
+    for (uint64_t i = 1; i <= 3000; i++) {
+        peer_request(a, "r", i, 0);
+        if (i % 100 == 0) {
+            world_settle(w);
+        }
+    }
+    EXPECT_EQ(world_count(w).calls, 3000);
+    fill_up(a, r);
+    peer_cut(r);
+    world_settle(w);
+    EXPECT_EQ(world_count(w).calls, 3000);
+    peer_window(a, 1000);
+    drain_to_answer(a);
+    for (uint64_t i = 1; i <= 3000; i++) {
+        peer_expect_failure(a, i, PH_FAILURE_RESPONDER_LOST);
+    }
+    EXPECT(peer_next(a) == NULL);
+    EXPECT_EQ(world_count(w).calls, 0);
+    expect_balance(w);
+    world_free(w);
+}
+
 // Owed calls count: who neither reads nor stops asking is ended, instead of losing count of its
 // calls or of our memory.
 TEST(router, flood_without_reading_is_ended)
@@ -661,6 +715,22 @@ TEST(router, false_from_ends_the_link)
         EXPECT(world_logged(w, "CE0005"));
         world_free(w);
     }
+}
+
+// A failure without a code is no failure: passing it on would break the caller's decoder instead
+// [P-51].
+TEST(router, failure_without_code_ends_the_link)
+{
+    world *w = world_new(NULL);
+    peer *a = world_join(w, "a");
+    peer *r = world_join(w, "r");
+    uint64_t call = call_to(a, r, "r", 1);
+    peer_say(r,
+             &(phi_message){ .kind = PHI_KIND_FAILURE, .call = call, .body = phi_bytes_text("x") });
+    world_settle(w);
+    peer_expect_bye(r, PHI_BYE_MALFORMED);
+    peer_expect_failure(a, 1, PH_FAILURE_RESPONDER_LOST);
+    world_free(w);
 }
 
 // A responder that dies by its own mistake still ends its calls for their callers.

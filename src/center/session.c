@@ -208,7 +208,7 @@ static void handle_closed(center *c, session *s, const phi_link_end *end)
         char peer[PHI_ADDRESS_TEXT_MAX];
         session_peer(s, peer);
         CENTER_LOG_WRITE(c, BREACH, PHI_LOG_TEXT("peer", phi_bytes_text(peer)),
-                         PHI_LOG_TEXT("reason", phi_bytes_text(phi_bye_name(end->code))),
+                         PHI_LOG_TEXT("reason", phi_bytes_text(phi_bye_name((uint16_t)end->code))),
                          PHI_LOG_TEXT("text", end->text));
     }
     if (is_lost(end)) {

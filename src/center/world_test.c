@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/world_test.c - see world.h.
+// center/world_test.c - see world_test.h.
 
 #include "center/world_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/harness/test.h"
 #include "wire/bye.h"
 #include "wire/presence.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/world_test.h - a center and its clients in memory, for its tests: time stands still unless it
-// is moved, a client reads only as much as it is told to, and every byte can be chosen.
+// center/world_test.h - a center and its clients in memory, for its tests: time stands still unless
+// it is moved, a client reads only as much as it is told to, and every byte can be chosen.
 //
 // The center is the real one. Its io is made here; its clients are bare client ends of link/, so
 // that they can also say what no client would. What a peer receives is kept: messages in a queue,
@@ -9,8 +9,6 @@
 
 #ifndef CENTER_WORLD_TEST_H
 #define CENTER_WORLD_TEST_H
-
-#include "tests/harness/test.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
