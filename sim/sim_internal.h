@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sim/sim_internal.h - what the files of the simulator share. Nobody else includes it.
+//
+// sim_world.c   nodes, turns, running
+// sim_sched.c   the event heap and its order
+// sim_net.c     listeners, connections, streams
+// sim_fault.c   allocation failure, killed and frozen nodes, broken paths
+// sim_trace.c   hash and readable trace
+
+#ifndef SIM_SIM_INTERNAL_H
+#define SIM_SIM_INTERNAL_H
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "sim/sim.h"
+
+#define SIM_NAME_BYTES 24
+#define SIM_LOOP_BUFFER_BYTES 65536u
+
+// What can be due. The names in sim_trace.c follow this order.
+typedef enum sim_kind {
+    SIM_WAKE,    // a node's timers
+    SIM_TOUCH,   // a turn for what was queued from outside, or in haste
+    SIM_ACTION,  // the script
+    SIM_SYN,     // at the listener
+    SIM_SYN_ACK, // back at who dials
+    SIM_REFUSED, // the same, but nobody listens
+    SIM_TIMEOUT, // nobody answered
+    SIM_ACK,     // at the listener: now it can be accepted
+    SIM_SEGMENT, // `size` bytes have arrived
+    SIM_READ,    // there is more to be read
+    SIM_ROOM,    // the peer has read
+    SIM_FIN,
+    SIM_RESET,
+    SIM_CLOSED, // the turn after phi_stream_close
+    SIM_KIND_COUNT
+} sim_kind;
+
+typedef struct sim_conn sim_conn;
+typedef struct sim_host sim_host;
+
+typedef struct sim_event {
+    uint64_t at; // world time, ns
+    uint64_t sequence;
+    sim_node node;
+    uint32_t life; // of the node; an event of an earlier life is forgotten
+    uint16_t kind;
+    uint16_t end;   // of conn: which stream it is for
+    uint32_t size;  // SEGMENT: bytes; RESET: 1 when it comes through a muted connection
+    sim_conn *conn; // holds a reference
+    sim_action *fn;
+    void *arg;
+} sim_event;
+
+typedef struct sim_heap {
+    sim_event *events; // owned
+    size_t count;
+    size_t capacity;
+    uint64_t sequence; // of the next event
+} sim_heap;
+
+// What belongs to one ordered pair of nodes.
+typedef struct sim_lane {
+    sim_path path;
+    uint64_t held_until; // ns
+    bool is_parted;
+} sim_lane;
+
+typedef struct sim_fault {
+    phi_alloc alloc; // what the node sees
+    phi_alloc_counter counter;
+    phi_random random;
+    uint32_t per_million;
+    uint32_t countdown;
+    uint32_t shed_percent;
+} sim_fault;
+
+// A node. `io` comes first: the ops are given a phi_io and cast.
+struct sim_host {
+    phi_io io;
+    sim *world;
+    sim_node index;
+    uint32_t life;
+    char name[SIM_NAME_BYTES];
+    uint64_t offset; // of its clock, ns
+    uint64_t wake;   // world time of the valid WAKE event; UINT64_MAX none
+    bool is_alive;
+    bool is_frozen;
+    bool is_reading;
+    phi_random entropy;
+    phi_random script; // for what the test puts on it
+    phi_random net;    // jitter and ragged cuts of what it sends and reads
+    sim_fault fault;
+    phi_list streams;   // phi_stream.node
+    phi_list listeners; // phi_listener.node
+    sim_event *waiting; // while frozen; owned
+    size_t waiting_count;
+    size_t waiting_capacity;
+};
+
+typedef enum sim_stream_state {
+    SIM_STREAM_CONNECTING,
+    SIM_STREAM_ACCEPTED, // attached in this turn; read from the next one on
+    SIM_STREAM_OPEN,
+    SIM_STREAM_CLOSING, // closed by its owner; on_closed is due
+    SIM_STREAM_DEAD,    // its process was killed
+} sim_stream_state;
+
+struct phi_stream {
+    phi_list node; // on sim_host.streams
+    sim_host *host;
+    sim_conn *conn; // holds a reference
+    uint16_t end;
+    sim_stream_state state;
+    bool is_paused;
+    bool is_read_due; // a READ event is on its way
+    bool wants_room;  // a write was short
+    bool is_room_due; // a ROOM event is on its way
+    const phi_stream_events *events;
+    void *owner;
+};
+
+struct phi_listener {
+    phi_list node; // on sim_host.listeners
+    sim_host *host;
+    char address[PHI_ADDRESS_TEXT_MAX];
+    const phi_listener_events *events;
+    void *owner;
+};
+
+// One direction of a connection, from `end` to the other.
+typedef struct sim_pipe {
+    phi_buf bytes;         // written and not read
+    size_t arrived;        // of them, that many are at the receiver
+    uint64_t last_arrival; // nothing sent later arrives before; ns
+    bool has_fin;          // arrived
+} sim_pipe;
+
+struct sim_conn {
+    phi_list node; // on sim.conns
+    uint64_t id;
+    uint32_t refs; // events and streams
+    bool is_muted;
+    bool is_local;
+    bool is_open;             // the three packets of its beginning went through
+    sim_host *hosts[2];       // [0] dialled
+    phi_stream *streams[2];   // NULL: not yet, or no more
+    sim_pipe pipes[2];        // [0] from the one who dialled
+    uint64_t drains_until[2]; // a closed end throws away what comes, until then; ns
+    phi_listener *listening;  // compared, never followed
+    char address[PHI_ADDRESS_TEXT_MAX];
+    uint16_t port; // of who dialled
+};
+
+struct sim {
+    uint64_t now;
+    uint64_t turns;
+    uint64_t instant_turns; // at this very `now`: a guard against a world that does not move on
+    phi_random random;
+    sim_heap heap;
+    sim_host **hosts; // owned; [0] is NULL
+    uint32_t host_count;
+    uint32_t host_capacity;
+    sim_lane *lanes; // host_capacity squared; owned
+    phi_list conns;  // sim_conn.node, in the order in which they were dialled
+    uint64_t conn_count;
+    uint16_t port_next; // for listeners on port 0
+    uint64_t hash;
+    FILE *trace;
+    uint8_t buffer[SIM_LOOP_BUFFER_BYTES]; // where on_bytes looks; one node reads at a time
+};
+
+// sim_sched.c
+void sim_heap_push(sim_heap *heap, sim_event event);
+const sim_event *sim_heap_first(const sim_heap *heap);
+sim_event sim_heap_take(sim_heap *heap);
+
+// sim_world.c
+sim_host *sim_host_get(const sim *s, sim_node node);
+void sim_schedule(sim *s, sim_event event); // sets life and sequence, takes the reference
+
+// sim_net.c
+extern const phi_io_ops sim_io_ops;
+void sim_net_event(sim *s, sim_host *host, const sim_event *event);
+void sim_conn_unref(sim *s, sim_conn *conn);
+void sim_net_kill(sim_host *host);          // the kernel's part of a process that dies
+void sim_net_forget(sim_host *host);        // gives back the memory of its streams and listeners
+void sim_net_resume(sim_host *host);        // it reads again
+void sim_net_break(sim *s, sim_conn *conn); // both ends see a reset
+sim_lane *sim_lane_get(const sim *s, sim_node from, sim_node to);
+
+// sim_fault.c
+void sim_fault_init(sim_fault *fault, phi_random random);
+bool sim_fault_sheds(sim_fault *fault);
+
+// sim_trace.c
+void sim_trace_event(sim *s, const sim_event *event);
+void sim_trace_bytes(sim *s, sim_node node, const char *verb, uint64_t conn, phi_bytes bytes);
+void sim_trace_mix(sim *s, uint64_t word);
+const char *sim_node_name(const sim *s, sim_node node);
+
+#endif // SIM_SIM_INTERNAL_H

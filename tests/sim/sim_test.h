@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tests/sim/sim_test.h - scenario tests: stories in exact virtual time.
+
+#ifndef TESTS_SIM_SIM_TEST_H
+#define TESTS_SIM_SIM_TEST_H
+
+#include "sim/sim.h"
+#include "tests/harness/test.h"
+
+// A story is a test as any other; the name says that it runs in the simulator.
+#define SIM_TEST(object, situation_outcome) TEST(sim_##object, situation_outcome)
+
+// World time is exactly that long after the beginning.
+#define EXPECT_SIM_TIME(s, duration) assert_int_equal(sim_now(s).ns, (duration).ns)
+
+#define MS(n) phi_ms(n)
+#define SECONDS(n) phi_seconds(n)
+
+#endif // TESTS_SIM_SIM_TEST_H
