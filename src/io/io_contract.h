@@ -37,6 +37,7 @@ typedef struct io_driver {
     X(accept_closed_without_owner)                                                                 \
     X(accept_owner_that_closes_at_once)                                                            \
     X(write_short_then_writable)                                                                   \
+    X(write_before_open_is_called_for_later)                                                       \
     X(write_to_broken_takes_nothing)                                                               \
     X(close_is_told_once_and_later)                                                                \
     X(close_inside_open)                                                                           \

@@ -73,7 +73,10 @@ static void name_server_serve(name_server *n)
 
 #define SERVE_UNTIL(f, n, condition)                                                               \
     do {                                                                                           \
-        for (int turns_ = 0; !(condition); turns_++) {                                             \
+        for (int turns_ = 0;; turns_++) {                                                          \
+            if (condition) {                                                                       \
+                break;                                                                             \
+            }                                                                                      \
             if (turns_ == 5000) {                                                                  \
                 fail_msg("never came: %s", #condition);                                            \
             }                                                                                      \

@@ -60,7 +60,10 @@ void fixture_skip(fixture *f, phi_dur dur);
 
 #define FIXTURE_UNTIL(f, condition)                                                                \
     do {                                                                                           \
-        for (int turns_ = 0; !(condition); turns_++) {                                             \
+        for (int turns_ = 0;; turns_++) {                                                          \
+            if (condition) {                                                                       \
+                break;                                                                             \
+            }                                                                                      \
             if (turns_ == 10000) {                                                                 \
                 fail_msg("never came: %s", #condition);                                            \
             }                                                                                      \

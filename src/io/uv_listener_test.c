@@ -142,6 +142,37 @@ TEST(uv_listener, out_of_descriptors_without_spare_rests)
     fixture_free(f);
 }
 
+// Whatever needs a descriptor must say that there is none, and leave nothing half made.
+TEST(uv_listener, out_of_descriptors_is_told_by_every_call)
+{
+    fixture *f = fixture_new("127.0.0.1:0");
+    descriptors_exhaust();
+    phi_uv *second = NULL;
+    phi_diag diag = { "" };
+    EXPECT_ERR(phi_uv_new(&second, &f->memory.alloc, &diag), PH_ESYSTEM);
+    EXPECT(strstr(diag.text, "too many open files") != NULL);
+    diag.text[0] = '\0';
+    EXPECT_ERR(listen_again(f, "127.0.0.1:0", &diag), PH_ESYSTEM);
+    EXPECT(strstr(diag.text, "Too many open files") != NULL);
+
+    fixture_connect(f, f->address);
+    FIXTURE_UNTIL(f, f->client.closed == 1);
+    EXPECT_ERR(f->client.reason, PH_ECONNECT);
+    EXPECT(strstr(f->client.why, "Too many open files") != NULL);
+
+    f->client = (fixture_end){ .f = f };
+    f->uv->name_servers = "127.0.0.1:1";
+    fixture_connect(f, "center.example:7678");
+    char text[PHI_ADDRESS_TEXT_MAX];
+    phi_stream_peer(f->io, f->client.stream, text);
+    EXPECT_TEXT(text, "(not connected)");
+    FIXTURE_UNTIL(f, f->client.closed == 1);
+    EXPECT_ERR(f->client.reason, PH_ECONNECT);
+    EXPECT(strstr(f->client.why, "look up the name: ") != NULL);
+    descriptors_restore();
+    fixture_free(f);
+}
+
 // ---- accepting
 
 // Those who are connected must not wait until a thousand newcomers have been greeted.

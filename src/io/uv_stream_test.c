@@ -138,6 +138,29 @@ TEST(uv_stream, lingering_ends_by_time)
     fixture_free(f);
 }
 
+// Each has its own time: the younger must not go with the elder.
+TEST(uv_stream, lingering_ends_in_turn)
+{
+    fixture *f = fixture_new("127.0.0.1:0");
+    int raw[2];
+    phi_stream *streams[2];
+    for (size_t i = 0; i < 2; i++) {
+        raw[i] = raw_connect_accepted(f, i);
+        streams[i] = f->ends[i].stream;
+        phi_stream_close(f->io, streams[i]);
+        FIXTURE_UNTIL(f, f->ends[i].closed == 1);
+        fixture_settle(f);
+    }
+    phi_time second = streams[1]->linger_until;
+    phi_timers_run(&f->io->timers, phi_time_add(streams[0]->linger_until, phi_ms(1)));
+    EXPECT_EQ(f->uv->lingering_count, 1);
+    phi_timers_run(&f->io->timers, phi_time_add(second, phi_ms(1)));
+    EXPECT_EQ(f->uv->lingering_count, 0);
+    close(raw[0]);
+    close(raw[1]);
+    fixture_free(f);
+}
+
 // And one who goes on sending must not be read for ever.
 TEST(uv_stream, lingering_ends_by_bytes)
 {
@@ -178,6 +201,35 @@ TEST(uv_stream, lingering_ends_by_count)
     for (size_t i = 0; i < COUNT; i++) {
         close(raw[i]);
     }
+    FIXTURE_UNTIL(f, f->uv->lingering_count == 0);
+    fixture_free(f);
+}
+
+// A stream whose buffer is full takes nothing more, and when it is closed all that it took still
+// arrives.
+TEST(uv_stream, full_one_that_is_closed_delivers_all)
+{
+    fixture *f = fixture_new("127.0.0.1:0");
+    int raw = raw_connect_accepted(f, 0);
+    fixture_end *e = &f->ends[0];
+    static uint8_t block[65536];
+    size_t size = 0;
+    for (size_t n;
+         (n = phi_stream_write(f->io, e->stream, phi_bytes_of(block, sizeof block))) != 0;) {
+        size += n;
+    }
+    EXPECT_EQ(phi_stream_write(f->io, e->stream, phi_bytes_text("x")), 0);
+    phi_stream_close(f->io, e->stream);
+    size_t received = 0;
+    for (ssize_t n = 1; n != 0;) {
+        n = recv(raw, block, sizeof block, MSG_DONTWAIT);
+        EXPECT(n >= 0 || errno == EAGAIN);
+        received += n > 0 ? (size_t)n : 0;
+        phi_uv_turn(f->uv, phi_ns(0));
+    }
+    EXPECT_EQ(received, size);
+    EXPECT_EQ(e->closed, 1);
+    close(raw);
     FIXTURE_UNTIL(f, f->uv->lingering_count == 0);
     fixture_free(f);
 }

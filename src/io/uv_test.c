@@ -175,7 +175,10 @@ static bool embed(fixture *f)
 
 #define EMBED_UNTIL(f, condition)                                                                  \
     do {                                                                                           \
-        for (int turns_ = 0; !(condition); turns_++) {                                             \
+        for (int turns_ = 0;; turns_++) {                                                          \
+            if (condition) {                                                                       \
+                break;                                                                             \
+            }                                                                                      \
             if (turns_ == 10000 || !embed(f)) {                                                    \
                 fail_msg("never came: %s", #condition);                                            \
             }                                                                                      \
