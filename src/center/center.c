@@ -51,7 +51,7 @@ center_options center_options_default(void)
 {
     return (center_options){
         .domain = "local",
-        .suite = PHI_SUITE_CHECK,
+        .suite = PHI_SUITE_PLAIN,
 #define CENTER_LIMIT(name, type, fallback, min, max, unit, help) .name = (fallback),
 #include "center/limits.def"
 #undef CENTER_LIMIT
