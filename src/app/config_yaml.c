@@ -62,7 +62,9 @@ void config_parse(config *c, const char *name, phi_bytes yaml, config_errors *er
         return;
     }
     yaml_parser_set_encoding(&l.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&l.parser, yaml.data, yaml.size);
+    // libyaml asserts that there is an input, also when it is empty.
+    yaml_parser_set_input_string(&l.parser, yaml.size == 0 ? (const uint8_t *)"" : yaml.data,
+                                 yaml.size);
     read_document(&l);
     if (l.has_event) {
         yaml_event_delete(&l.event);

@@ -499,6 +499,7 @@ static void apply(phi_peers *peers, const phi_entry *entry, uint64_t epoch, bool
     if (entry->what == PHI_WHAT_OFFLINE) {
         if (is_same) {
             peer gone = take_out(peers, p, handle);
+            gone.revision = entry->revision; // that of leaving, so that revisions told only grow
             tell_gone(peers, &gone, (ph_reason)entry->reason);
         }
         return;
