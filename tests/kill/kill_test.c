@@ -60,7 +60,7 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
     uint64_t *count = arg;
     // Every other call is answered; the rest is what it dies in the middle of.
     if (++*count % 2 == 0) {
-        (void)ph_client_reply(client, request, incoming->body.data, incoming->body.size);
+        check(ph_client_reply(client, request, incoming->body.data, incoming->body.size), "reply");
     }
 }
 
@@ -244,7 +244,7 @@ static pid_t start_center(char *address, size_t size)
         _exit(127);
     }
     FILE *file = fopen(fifo, "r");
-    char line[128] = "";
+    char line[100] = "";
     if (file == NULL || fgets(line, sizeof line, file) == NULL) {
         die("the center did not start");
     }
