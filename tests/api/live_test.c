@@ -1,0 +1,564 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tests/api/live_test.c - the public functions against a real center over real sockets: a center
+// and its clients on one loop, so that one thread sees everything.
+
+#include <errno.h>
+#include <poll.h>
+#include <posthouse/posthouse.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "center/center.h"
+#include "client/client.h"
+#include "tests/harness/test.h"
+
+#define WAIT_MS 5000
+
+typedef struct house {
+    ph_loop *loop;
+    center *center;
+    char folder[32];
+    char address[PHI_ADDRESS_TEXT_MAX];
+    center_options options;
+} house;
+
+// What a client was told.
+typedef struct guest {
+    ph_client *client;
+    unsigned ups;
+    unsigned downs;
+    unsigned closes;
+    unsigned onlines;
+    unsigned offlines;
+    unsigned readies;
+    unsigned events;
+    unsigned requests;
+    unsigned cancels;
+    unsigned dones;
+    ph_err status;
+    uint16_t code;
+    ph_reason reason;
+    ph_request_id request;
+    bool answers; // in the callback, with what came
+    char seen[256];
+} guest;
+
+// ---- the house
+
+static void house_open(house *h)
+{
+    phi_diag diag = { "" };
+    ph_err rc = center_new(&h->center, phi_loop_io(h->loop), &h->options, NULL, &diag);
+    assert_int_equal(rc, PH_OK);
+    rc = center_listen(h->center, h->address, h->address, &diag);
+    if (rc != PH_OK) {
+        fail_msg("%s", diag.text);
+    }
+}
+
+static void house_init(house *h, phi_suite suite)
+{
+    *h = (house){ .folder = "/tmp/posthouse-api-XXXXXX" };
+    assert_non_null(mkdtemp(h->folder));
+    snprintf(h->address, sizeof h->address, "unix:%s/center", h->folder);
+    EXPECT_ERR(ph_loop_new(&h->loop), PH_OK);
+    h->options = center_options_default();
+    h->options.domain = "home";
+    h->options.suite = suite;
+    house_open(h);
+}
+
+static void house_fini(house *h)
+{
+    center_free(&h->center);
+    ph_loop_free(&h->loop);
+    EXPECT(h->loop == NULL);
+    char path[64];
+    snprintf(path, sizeof path, "%s/center", h->folder);
+    unlink(path);
+    EXPECT_EQ(rmdir(h->folder), 0);
+}
+
+// ---- guests
+
+static void on_link(ph_client *client, const ph_link_change *change, void *arg)
+{
+    guest *g = arg;
+    EXPECT(ph_client_state(client) == change->state);
+    g->ups += change->state == PH_LINK_UP;
+    g->downs += change->state == PH_LINK_DOWN;
+    g->closes += change->state == PH_LINK_CLOSED;
+}
+
+static void on_presence(ph_client *client, ph_change change, ph_reason reason, const ph_peer *peer,
+                        void *arg)
+{
+    (void)client;
+    guest *g = arg;
+    g->onlines += change == PH_ONLINE;
+    g->offlines += change == PH_OFFLINE;
+    g->reason = reason;
+    snprintf(g->seen, sizeof g->seen, "%.*s", (int)peer->id.size, peer->id.data);
+}
+
+static void on_ready(ph_client *client, uint64_t revision, void *arg)
+{
+    (void)client;
+    EXPECT(revision > 0);
+    ((guest *)arg)->readies++;
+}
+
+static void on_event(ph_client *client, const ph_incoming *event, void *arg)
+{
+    (void)client;
+    guest *g = arg;
+    g->events++;
+    snprintf(g->seen, sizeof g->seen, "%.*s: %.*s", (int)event->from.size, event->from.data,
+             (int)event->body.size, event->body.data);
+}
+
+static void on_request(ph_client *client, ph_request_id request, const ph_incoming *incoming,
+                       void *arg)
+{
+    guest *g = arg;
+    g->requests++;
+    g->request = request;
+    EXPECT(incoming->timeout_ms > 0);
+    if (g->answers) {
+        EXPECT_ERR(ph_client_reply(client, request, incoming->body.data, incoming->body.size),
+                   PH_OK);
+    }
+}
+
+static void on_cancel(ph_client *client, ph_request_id request, void *arg)
+{
+    (void)client;
+    guest *g = arg;
+    EXPECT(request.call == g->request.call);
+    g->cancels++;
+}
+
+static void on_reply(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
+                     const ph_incoming *reply, void *arg)
+{
+    (void)client;
+    (void)call;
+    guest *g = arg;
+    g->dones++;
+    g->status = status;
+    g->code = code;
+    g->seen[0] = '\0';
+    if (reply != NULL) {
+        snprintf(g->seen, sizeof g->seen, "%.*s: %.*s", (int)reply->from.size, reply->from.data,
+                 (int)reply->body.size, reply->body.data);
+    }
+}
+
+static void guest_init(guest *g, house *h, const char *account)
+{
+    *g = (guest){ .answers = true };
+    ph_client_options options = PH_CLIENT_OPTIONS_INIT;
+    options.loop = h->loop;
+    options.centers = h->address;
+    options.account = account;
+    options.backoff_min_ms = 1;
+    options.backoff_max_ms = 10;
+    options.on_link = on_link;
+    options.on_presence = on_presence;
+    options.on_presence_ready = on_ready;
+    options.on_event = on_event;
+    options.on_request = on_request;
+    options.on_cancel = on_cancel;
+    options.arg = g;
+    EXPECT_ERR(ph_client_new(&g->client, &options), PH_OK);
+}
+
+static void guest_up(guest *g, house *h, const char *account)
+{
+    guest_init(g, h, account);
+    EXPECT_ERR(ph_client_open_wait(g->client, WAIT_MS), PH_OK);
+    EXPECT_TEXT(ph_client_trouble(g->client), "");
+}
+
+// Turns until *counter is at least `least`.
+static void wait_for(house *h, const unsigned *counter, unsigned least)
+{
+    for (unsigned turns = 0; *counter < least; turns++) {
+        assert_true(turns < 10000);
+        ph_loop_turn(h->loop, WAIT_MS);
+    }
+}
+
+static ph_outgoing to(const char *address, const char *body)
+{
+    ph_outgoing out = PH_OUTGOING_INIT;
+    out.to = address;
+    out.method = "say";
+    out.body = body;
+    out.body_size = strlen(body);
+    return out;
+}
+
+// ---- tests
+
+// The first thing anybody does with the library, in every suite. [P-36] [P-50]
+TEST(live, call_is_answered_in_every_suite)
+{
+    static const phi_suite suites[] = { PHI_SUITE_PLAIN, PHI_SUITE_PAPER, PHI_SUITE_CHECK };
+    for (size_t i = 0; i < 3; i++) {
+        house h;
+        guest caller;
+        guest echo;
+        house_init(&h, suites[i]);
+        guest_up(&caller, &h, "caller");
+        guest_up(&echo, &h, "echo");
+        EXPECT_TEXT(ph_client_id(caller.client), "caller@home");
+        EXPECT(ph_client_loop(caller.client) == h.loop);
+
+        ph_outgoing out = to("echo", "hello");
+        ph_reply *reply = NULL;
+        EXPECT_ERR(ph_client_request_wait(caller.client, &out, &reply), PH_OK);
+        const ph_incoming *in = ph_reply_incoming(reply);
+        EXPECT(in->body.size == 5 && memcmp(in->body.data, "hello", 5) == 0);
+        EXPECT(in->from.size == 9 && memcmp(in->from.data, "echo@home", 9) == 0);
+        EXPECT_EQ(ph_reply_code(reply), 0);
+        ph_reply_free(&reply);
+        EXPECT(reply == NULL);
+
+        ph_client_counters count = { .struct_size = sizeof count };
+        ph_client_count(caller.client, &count);
+        EXPECT_EQ(count.replies, 1);
+        EXPECT(count.bytes_sent > 0);
+        ph_client_free(&caller.client);
+        ph_client_free(&echo.client);
+        house_fini(&h);
+    }
+}
+
+// Over TCP, with a loop of its own while the center runs in another thread: no thread but the one
+// that calls may touch the client.
+static void *run_center(void *arg)
+{
+    ph_loop_run(arg);
+    return NULL;
+}
+
+TEST(live, blocking_client_in_another_thread)
+{
+    house h;
+    guest echo;
+    house_init(&h, PHI_SUITE_CHECK);
+    guest_up(&echo, &h, "echo");
+    char address[PHI_ADDRESS_TEXT_MAX];
+    EXPECT_ERR(center_listen(h.center, "127.0.0.1:0", address, NULL), PH_OK);
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(&thread, NULL, run_center, h.loop), 0);
+
+    ph_client *client = NULL;
+    ph_client_options options = PH_CLIENT_OPTIONS_INIT;
+    options.centers = address;
+    EXPECT_ERR(ph_client_new(&client, &options), PH_OK);
+    EXPECT_ERR(ph_client_open_wait(client, WAIT_MS), PH_OK);
+    EXPECT(strncmp(ph_client_id(client), "client-", 7) == 0); // [P-35]: a name was made
+    for (unsigned i = 0; i < 100; i++) {
+        ph_outgoing out = to("echo", "hello");
+        ph_reply *reply = NULL;
+        EXPECT_ERR(ph_client_request_wait(client, &out, &reply), PH_OK);
+        ph_reply_free(&reply);
+    }
+    ph_client_free(&client);
+
+    ph_loop_stop(h.loop); // [any thread]
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
+    EXPECT_EQ(echo.requests, 100);
+    ph_client_free(&echo.client);
+    house_fini(&h);
+}
+
+// Who is there is known to who asks, from the list over each change to the end. [P-43] [P-47]
+TEST(live, presence_is_told)
+{
+    house h;
+    guest watcher;
+    guest peer;
+    house_init(&h, PHI_SUITE_PLAIN);
+    guest_up(&watcher, &h, "watcher");
+    EXPECT_ERR(ph_client_watch(watcher.client, NULL), PH_OK);
+    wait_for(&h, &watcher.readies, 1);
+    unsigned onlines = watcher.onlines;
+    guest_up(&peer, &h, "peer");
+    wait_for(&h, &watcher.onlines, onlines + 1);
+    EXPECT_TEXT(watcher.seen, "peer@home");
+    ph_peer found;
+    EXPECT_ERR(ph_client_peer_find(watcher.client, "peer@home", &found), PH_OK);
+    EXPECT_EQ(found.state, PH_STATE_READY);
+    EXPECT_EQ(found.type, PH_TYPE_CLIENT);
+    EXPECT_EQ(ph_client_peer_count(watcher.client), onlines + 1);
+    ph_client_close(peer.client);
+    wait_for(&h, &watcher.offlines, 1);
+    EXPECT_EQ(watcher.reason, PH_REASON_LEFT);
+    EXPECT_ERR(ph_client_peer_find(watcher.client, "peer@home", &found), PH_ENOTFOUND);
+    wait_for(&h, &peer.closes, 1);
+    ph_client_unwatch(watcher.client);
+    EXPECT_EQ(ph_client_peer_count(watcher.client), 0);
+    ph_client_free(&peer.client);
+    ph_client_free(&watcher.client);
+    house_fini(&h);
+}
+
+// [P-51] [P-52]
+TEST(live, events_go_to_one_and_to_all)
+{
+    house h;
+    guest a;
+    guest b;
+    guest c;
+    house_init(&h, PHI_SUITE_PLAIN);
+    guest_up(&a, &h, "a");
+    guest_up(&b, &h, "b");
+    guest_up(&c, &h, "c");
+    ph_outgoing out = to("b", "one");
+    EXPECT_ERR(ph_client_send(a.client, &out), PH_OK);
+    wait_for(&h, &b.events, 1);
+    EXPECT_TEXT(b.seen, "a@home: one");
+    out = to("all:", "everybody");
+    EXPECT_ERR(ph_client_send(a.client, &out), PH_OK);
+    wait_for(&h, &b.events, 2);
+    wait_for(&h, &c.events, 1);
+    EXPECT_TEXT(c.seen, "a@home: everybody");
+    EXPECT_EQ(a.events, 0);
+    ph_client_free(&a.client);
+    ph_client_free(&b.client);
+    ph_client_free(&c.client);
+    house_fini(&h);
+}
+
+// Every way a call can end, as its caller sees it. [P-57] [P-58]
+TEST(live, calls_end_as_they_should)
+{
+    house h;
+    guest caller;
+    guest slow;
+    house_init(&h, PHI_SUITE_CHECK);
+    guest_up(&caller, &h, "caller");
+    guest_up(&slow, &h, "slow");
+    slow.answers = false;
+
+    ph_outgoing out = to("nobody", "x");
+    EXPECT_ERR(ph_client_request(caller.client, &out, NULL, on_reply, &caller), PH_OK);
+    wait_for(&h, &caller.dones, 1);
+    EXPECT_ERR(caller.status, PH_EFAILURE);
+    EXPECT_EQ(caller.code, PH_FAILURE_NO_SUCH_ACCOUNT);
+    ph_reply *reply = NULL;
+    EXPECT_ERR(ph_client_request_wait(caller.client, &out, &reply), PH_EFAILURE);
+    EXPECT_EQ(ph_reply_code(reply), PH_FAILURE_NO_SUCH_ACCOUNT);
+    ph_reply_free(&reply);
+
+    out = to("slow", "x"); // fails
+    EXPECT_ERR(ph_client_request(caller.client, &out, NULL, on_reply, &caller), PH_OK);
+    wait_for(&h, &slow.requests, 1);
+    EXPECT_ERR(ph_client_fail(slow.client, slow.request, 1234, "tired"), PH_OK);
+    wait_for(&h, &caller.dones, 2);
+    EXPECT_EQ(caller.code, 1234);
+    EXPECT_TEXT(caller.seen, "slow@home: tired");
+
+    ph_call_id id = { 0 }; // cancelled
+    EXPECT_ERR(ph_client_request(caller.client, &out, &id, on_reply, &caller), PH_OK);
+    wait_for(&h, &slow.requests, 2);
+    EXPECT_ERR(ph_client_cancel(caller.client, id), PH_OK);
+    wait_for(&h, &caller.dones, 3);
+    EXPECT_ERR(caller.status, PH_ECANCELLED);
+    wait_for(&h, &slow.cancels, 1);
+
+    out.timeout_ms = 5; // out of time
+    EXPECT_ERR(ph_client_request_wait(caller.client, &out, &reply), PH_ETIMEDOUT);
+    EXPECT(reply == NULL);
+    wait_for(&h, &slow.cancels, 2);
+
+    out.timeout_ms = 0; // answered with headers
+    EXPECT_ERR(ph_client_request(caller.client, &out, NULL, on_reply, &caller), PH_OK);
+    wait_for(&h, &slow.requests, 4);
+    ph_outgoing answer = to("", "done");
+    ph_header header = { "h", "v", 1 };
+    answer.headers = &header;
+    answer.header_count = 1;
+    EXPECT_ERR(ph_client_reply_with(slow.client, slow.request, &answer), PH_OK);
+    wait_for(&h, &caller.dones, 4);
+    EXPECT_TEXT(caller.seen, "slow@home: done");
+
+    // its responder goes
+    EXPECT_ERR(ph_client_request(caller.client, &out, NULL, on_reply, &caller), PH_OK);
+    wait_for(&h, &slow.requests, 5);
+    ph_client_free(&slow.client);
+    wait_for(&h, &caller.dones, 5);
+    EXPECT_EQ(caller.code, PH_FAILURE_RESPONDER_LOST);
+    ph_client_free(&caller.client);
+    house_fini(&h);
+}
+
+// A center that dies and comes back: calls end, the client is up again by itself, and hears what
+// changed meanwhile.
+TEST(live, client_outlives_its_center)
+{
+    house h;
+    guest g;
+    house_init(&h, PHI_SUITE_PAPER);
+    guest_up(&g, &h, "g");
+    EXPECT_ERR(ph_client_watch(g.client, NULL), PH_OK);
+    wait_for(&h, &g.readies, 1);
+    ph_outgoing out = to("g", "to myself");
+    g.answers = false;
+    EXPECT_ERR(ph_client_request(g.client, &out, NULL, on_reply, &g), PH_OK);
+    wait_for(&h, &g.requests, 1);
+    center_free(&h.center);
+    wait_for(&h, &g.downs, 1);
+    EXPECT_EQ(g.dones, 1);
+    EXPECT_ERR(g.status, PH_ERESET);
+    EXPECT_ERR(ph_client_reply(g.client, g.request, "x", 1), PH_ESTALE);
+    EXPECT(strlen(ph_client_trouble(g.client)) > 0);
+    house_open(&h);
+    wait_for(&h, &g.ups, 2);
+    wait_for(&h, &g.readies, 2);
+    EXPECT_EQ(g.onlines, 2); // itself, twice: the second life of the center knows another session
+    EXPECT_EQ(g.offlines, 1);
+    ph_client_free(&g.client);
+    house_fini(&h);
+}
+
+// Inside somebody else's loop: a descriptor, a time, and one turn when there is something to do.
+TEST(live, embedded_in_a_poll_loop)
+{
+    house h;
+    guest caller;
+    guest echo;
+    house_init(&h, PHI_SUITE_PLAIN);
+    guest_init(&caller, &h, "caller");
+    guest_init(&echo, &h, "echo");
+    EXPECT_ERR(ph_client_open(caller.client), PH_OK);
+    EXPECT_ERR(ph_client_open(echo.client), PH_OK);
+    bool has_called = false;
+    for (unsigned turns = 0; caller.dones == 0; turns++) {
+        assert_true(turns < 10000);
+        if (!has_called && caller.ups == 1 && echo.ups == 1) {
+            has_called = true;
+            ph_outgoing out = to("echo", "hello");
+            EXPECT_ERR(ph_client_request(caller.client, &out, NULL, on_reply, &caller), PH_OK);
+            EXPECT_EQ(ph_loop_wait_ms(h.loop), 0); // it has to be written
+        }
+        struct pollfd descriptor = { .fd = ph_loop_fd(h.loop), .events = POLLIN };
+        int wait = ph_loop_wait_ms(h.loop);
+        EXPECT(wait >= -1);
+        int ready = poll(&descriptor, 1, wait < 0 || wait > WAIT_MS ? WAIT_MS : wait);
+        EXPECT(ready >= 0 || errno == EINTR);
+        ph_loop_turn(h.loop, 0);
+    }
+    EXPECT_TEXT(caller.seen, "echo@home: hello");
+    ph_client_free(&caller.client);
+    ph_client_free(&echo.client);
+    house_fini(&h);
+}
+
+// With nobody there, a program waits as long as it said, and can say why.
+TEST(live, nobody_answers)
+{
+    ph_client *client = NULL;
+    ph_client_options options = PH_CLIENT_OPTIONS_INIT;
+    options.centers = "unix:/nonexistent/posthouse";
+    EXPECT_ERR(ph_client_new(&client, &options), PH_OK);
+    EXPECT_ERR(ph_client_open_wait(client, 10), PH_ETIMEDOUT);
+    EXPECT(strncmp(ph_client_trouble(client),
+                   "cannot connect to unix:/nonexistent/posthouse: ", 46) == 0);
+    EXPECT(strstr(ph_client_trouble(client), "No such file or directory") != NULL);
+    ph_client_close(client);
+    EXPECT_ERR(ph_client_open_wait(client, 10), PH_ECLOSED);
+    ph_outgoing out = to("x", "x");
+    ph_reply *reply = NULL;
+    EXPECT_ERR(ph_client_request_wait(client, &out, &reply), PH_ENOTCONNECTED);
+    ph_client_free(&client);
+}
+
+// A refusal that would be the same every time ends the wait at once. [P-61]
+TEST(live, refusal_for_good_ends_the_wait)
+{
+    house h;
+    house_init(&h, PHI_SUITE_PLAIN);
+    ph_client *client = NULL;
+    ph_client_options options = PH_CLIENT_OPTIONS_INIT;
+    options.loop = h.loop;
+    options.centers = h.address;
+    options.suite_floor = PH_SUITE_PAPER;
+    EXPECT_ERR(ph_client_new(&client, &options), PH_OK);
+    EXPECT_ERR(ph_client_open_wait(client, WAIT_MS), PH_ESUITE);
+    EXPECT(strlen(ph_client_trouble(client)) > 0);
+    ph_client_free(&client);
+    house_fini(&h);
+}
+
+// Inside a callback nothing may drive the loop, and trying is answered, not suffered.
+static void wait_inside(ph_client *client, const ph_link_change *change, void *arg)
+{
+    (void)change;
+    ph_err *results = arg;
+    ph_outgoing out = to("x", "x");
+    ph_reply *reply = NULL;
+    results[0] = ph_client_open_wait(client, 10);
+    results[1] = ph_client_request_wait(client, &out, &reply);
+}
+
+TEST(live, waiting_inside_a_callback_is_refused)
+{
+    house h;
+    house_init(&h, PHI_SUITE_PLAIN);
+    ph_err results[2] = { PH_OK, PH_OK };
+    ph_client *client = NULL;
+    ph_client_options options = PH_CLIENT_OPTIONS_INIT;
+    options.loop = h.loop;
+    options.centers = h.address;
+    options.on_link = wait_inside;
+    options.arg = results;
+    EXPECT_ERR(ph_client_new(&client, &options), PH_OK);
+    EXPECT_ERR(ph_client_open_wait(client, WAIT_MS), PH_OK);
+    EXPECT_ERR(results[0], PH_EINVAL);
+    EXPECT_ERR(results[1], PH_EINVAL);
+    ph_client_free(&client);
+    house_fini(&h);
+}
+
+// A heartbeat's way to the center and back. [P-39]
+TEST(live, probe_measures_the_way)
+{
+    house h;
+    guest g;
+    house_init(&h, PHI_SUITE_CHECK);
+    guest_up(&g, &h, "g");
+    EXPECT_ERR(ph_client_probe(g.client), PH_OK);
+    for (unsigned turns = 0; ph_client_is_probing(g.client); turns++) {
+        assert_true(turns < 1000);
+        ph_loop_turn(h.loop, WAIT_MS);
+    }
+    EXPECT(ph_client_round_trip_us(g.client) > 0);
+    ph_client_free(&g.client);
+    house_fini(&h);
+}
+
+// A loop without anything on it: no reason to wait, nor to be woken.
+TEST(live, empty_loop)
+{
+    ph_loop *loop = NULL;
+    EXPECT_ERR(ph_loop_new(NULL), PH_EINVAL);
+    EXPECT_ERR(ph_loop_new(&loop), PH_OK);
+    EXPECT(ph_loop_fd(loop) >= 0);
+    ph_loop_turn(loop, 0); // the first tells the kernel what to watch
+    EXPECT_EQ(ph_loop_wait_ms(loop), -1);
+    ph_loop_turn(loop, 1);
+    EXPECT_EQ(ph_loop_wait_ms(loop), -1);
+    ph_loop_stop(loop);
+    ph_loop_run(loop); // stopped before it ran
+    ph_loop_free(&loop);
+    ph_loop_free(&loop);
+    ph_loop_free(NULL);
+}
