@@ -4,21 +4,22 @@
 //
 // What is certain, and is expected here in every case:
 //
-//   a flipped bit outside the length    found in the packet that holds it: the check is linear, and
-//                                       one bit never cancels itself
-//   packets removed, inserted,          found in the first packet that is not the one that was sent
-//   repeated or swapped                 in its place, or else in the one after it
+//   a flipped bit outside   found in the packet that holds it: the check is linear, and one bit
+//   the length              never cancels itself
+//   packets removed,        found in the first packet that is not the one that was sent in its
+//   inserted, repeated      place, or else in the one after it
+//   or swapped
 //
-// The second has a chance of 2^-16 that the check of the first wrong packet agrees. When it agrees
-// after a removal or a repetition, the sums agree but the counters do not, and the packet after it
-// cannot agree, too. After an insertion of foreign bytes both could agree by accident, once in 2^32.
-// The test counts how often the second packet was needed, and expects that to be near what chance
-// says.
+// The second because with a chance of 2^-16 the check of the first wrong packet agrees. When it
+// agrees after a removal or a repetition, the sums agree but the counters do not, and the packet
+// after it cannot agree, too. After an insertion of foreign bytes both could agree by accident,
+// once in 2^32. The test counts how often the second packet was needed, and expects that to be near
+// what chance says.
 //
 // A flipped bit in the length cuts the stream elsewhere. Then a packet made of the wrong bytes
-// would have to agree with its check: 2^-16 again, and behind it no second one may follow. Where the
-// length became longer, the receiver waits for that many bytes, which is all it can do, and finds
-// it then.
+// would have to agree with its check: 2^-16 again, and behind it no second one may follow. Where
+// the length became longer, the receiver waits for that many bytes, which is all it can do, and
+// finds it then.
 //
 // In suite paper the cipher lies over it. A flipped bit is the same bit flipped (so the same is
 // expected); a stream that lacks or repeats bytes is noise behind that place.

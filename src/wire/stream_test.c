@@ -106,11 +106,15 @@ TEST(stream, suite_plain_is_the_same_however_cut)
     expect_same_however_cut(PHI_SUITE_PLAIN);
 }
 
+// The same where a sum runs over all packets: a byte taken in twice or not at all would break it.
+// [P-2] [P-23]
 TEST(stream, suite_check_is_the_same_however_cut)
 {
     expect_same_however_cut(PHI_SUITE_CHECK);
 }
 
+// The same where the key stream runs on: a byte deciphered twice, or with the key stream of
+// another, is noise. [P-2] [P-25]
 TEST(stream, suite_paper_is_the_same_however_cut)
 {
     expect_same_however_cut(PHI_SUITE_PAPER);

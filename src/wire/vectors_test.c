@@ -493,8 +493,7 @@ TEST(vectors, cipher_agrees)
     json_decref(all);
 }
 
-// Both directions of a recorded link, read and written again to the byte. [P-20] [P-21] [P-23]
-// [P-25]
+// One direction of a session, from its stream and into it.
 static void session_direction(const json_t *session, const char *name, phi_suite suite,
                               const uint8_t *key, const uint8_t *iv, bool has_hello)
 {
@@ -536,6 +535,9 @@ static void session_direction(const json_t *session, const char *name, phi_suite
     phi_outbound_fini(&out);
 }
 
+// Both directions of a recorded link, read and written again to the byte: a client in another
+// language has just these bytes to go by. [P-20] [P-21] [P-23]
+// [P-25]
 TEST(vectors, sessions_are_read_and_written)
 {
     json_t *all = vectors_load("sessions");
