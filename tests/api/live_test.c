@@ -239,14 +239,14 @@ TEST(live, call_is_answered_in_every_suite)
     }
 }
 
-// Over TCP, with a loop of its own while the center runs in another thread: no thread but the one
-// that calls may touch the client.
 static void *run_center(void *arg)
 {
     ph_loop_run(arg);
     return NULL;
 }
 
+// Over TCP, with a loop of its own while the center runs in another thread: a client that touched
+// anything of another thread would show here under ThreadSanitizer.
 TEST(live, blocking_client_in_another_thread)
 {
     house h;
@@ -498,7 +498,6 @@ TEST(live, refusal_for_good_ends_the_wait)
     house_fini(&h);
 }
 
-// Inside a callback nothing may drive the loop, and trying is answered, not suffered.
 static void wait_inside(ph_client *client, const ph_link_change *change, void *arg)
 {
     (void)change;
@@ -509,6 +508,7 @@ static void wait_inside(ph_client *client, const ph_link_change *change, void *a
     results[1] = ph_client_request_wait(client, &out, &reply);
 }
 
+// Inside a callback nothing may drive the loop, and trying is answered, not suffered.
 TEST(live, waiting_inside_a_callback_is_refused)
 {
     house h;
