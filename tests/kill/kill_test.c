@@ -71,7 +71,6 @@ static int run_responder(const char *center)
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.centers = center;
     options.account = "victim";
-    options.backoff_max_ms = 50;
     options.on_request = on_request;
     options.arg = &count;
     check(ph_client_new(&client, &options), "responder");
