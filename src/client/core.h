@@ -95,7 +95,8 @@ struct ph_client {
 
     phi_slots calls; // phi_call
     phi_peers peers;
-    bool owes_ask;      // the send buffer was full when presence had to be asked for
+    phi_timer again;    // asks for the whole list again, after there was no memory for some of it
+    bool owes_ask;      // presence has to be asked for, and could not yet: no room, or JOIN was out
     bool owes_writable; // the application saw PH_EBUSY
     ph_client_counters counters;
 };

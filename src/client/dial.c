@@ -179,6 +179,9 @@ void phi_client_on_open(ph_client *client, const phi_welcome *welcome)
     if (phi_client_is(client, PHI_CLIENT_UP)) {
         phi_peers_joined(&client->peers, epoch, revision);
     }
+    if (client->owes_ask) {
+        phi_client_ask(client); // what is wanted has changed since JOIN
+    }
 }
 
 void phi_client_on_end(ph_client *client, const phi_link_end *end)

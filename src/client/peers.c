@@ -124,6 +124,7 @@ void phi_peers_want(phi_peers *peers, const phi_peers_filter *filter)
     peers->epoch = 0;
     peers->revision = 0;
     peers->is_ready = false;
+    peers->is_short = false;
     peers->wants++;
     forget_all(peers, peer_passes);
 }
@@ -134,6 +135,7 @@ void phi_peers_unwant(phi_peers *peers)
     peers->epoch = 0;
     peers->revision = 0;
     peers->is_ready = false;
+    peers->is_short = false;
     peers->wants++;
     forget_all(peers, NULL);
 }
@@ -142,6 +144,11 @@ phi_presence_ask phi_peers_ask(phi_peers *peers)
 {
     if (peers->sync == PHI_PEERS_OFF) {
         return (phi_presence_ask){ .wants = false };
+    }
+    if (peers->is_short) { // changes would not bring what is missing
+        peers->is_short = false;
+        peers->epoch = 0;
+        peers->revision = 0;
     }
     peers->sync = peers->epoch == 0 ? PHI_PEERS_LIST : PHI_PEERS_RESUME;
     return (phi_presence_ask){
@@ -442,12 +449,15 @@ static void fill(phi_peers *peers, peer *p, const news *n, uint8_t *detail)
 
 static void insert(phi_peers *peers, const news *n)
 {
-    uint8_t *detail = NULL;
-    if (!detail_new(peers, n, &detail)) {
+    if (phi_peers_count(peers) == peers->slots.count_max) {
         peers->dropped++;
         return;
     }
+    uint8_t *detail = NULL;
     uint64_t handle = 0;
+    if (!detail_new(peers, n, &detail)) {
+        goto fail;
+    }
     peer *p = phi_slots_take(&peers->slots, &handle);
     if (p == NULL) {
         goto fail_detail;
@@ -465,7 +475,9 @@ fail_slot:
     phi_slots_give(&peers->slots, handle);
 fail_detail:
     phi_give(peers->alloc, detail, n->entry->service.size + n->fields_size);
+fail:
     peers->dropped++;
+    peers->is_short = true;
 }
 
 // More about a session that is known.
@@ -474,6 +486,7 @@ static void refresh(phi_peers *peers, peer *p, const news *n)
     uint8_t *detail = NULL;
     if (!detail_new(peers, n, &detail)) {
         peers->dropped++;
+        peers->is_short = true;
         p->list = peers->list; // it is there, whatever else is new about it
         return;
     }

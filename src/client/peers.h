@@ -7,7 +7,8 @@
 // instead, compares that with what it knew.
 //
 // Life     init -> (want -> ask -> (page | status)*)* -> fini
-// Limits   count_max peers; what comes beyond it, or finds no memory, is dropped and counted
+// Limits   count_max peers; what comes beyond it is dropped and counted. What finds no memory, too;
+//          then the owner asks again after a while
 // Threads  none
 
 #ifndef PHI_CLIENT_PEERS_H
@@ -62,6 +63,7 @@ struct phi_peers {
     uint32_t list;     // counts lists; marks who was seen in this one
     uint32_t wants;    // counts changes of what is wanted: a callback's may end what calls it
     uint64_t dropped;  // entries beyond count_max, or without memory
+    bool is_short;     // there was no memory for some: the next ask is for the whole list
 };
 
 void phi_peers_init(phi_peers *peers, const phi_alloc *alloc, phi_hash_key key, uint32_t count_max,

@@ -489,8 +489,9 @@ TEST(peers, random_lives_converge_without_gap_or_double)
     }
 }
 
-// Without memory peers are missing, and counted; nothing else breaks, at whichever allocation.
-TEST(peers, nth_allocation_failing_drops_peers_only)
+// Without memory peers are missing, and counted, until the whole list is asked for again, which is
+// what comes next; nothing else breaks, at whichever allocation.
+TEST(peers, nth_allocation_failing_drops_peers_until_the_next_ask)
 {
     size_t takes = 0;
     for (size_t n = 0; n <= takes; n++) {
@@ -510,6 +511,11 @@ TEST(peers, nth_allocation_failing_drops_peers_only)
             takes = b.memory.takes;
             EXPECT(takes > 4);
         }
+        EXPECT(b.peers.is_short == (n != 0));
+        EXPECT_EQ(phi_peers_ask(&b.peers).last_epoch, n == 0 ? 7 : 0);
+        EXPECT(!b.peers.is_short);
+        EXPECT_ERR(page(&b, 7, 12, BOTH, "~a:1:11:3 +c:3:7 +d:4:8"), PH_OK);
+        EXPECT_EQ(phi_peers_count(&b.peers), 3);
         belief_fini(&b);
     }
 }

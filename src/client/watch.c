@@ -5,10 +5,13 @@
 #include "client/core.h"
 
 // wants, type, service, domain, epoch, revision; each with its tag and length
+// After there was no memory for somebody on the list: when to ask for the whole list again.
+#define AGAIN_MS 1000u
 #define ASK_BYTES_MAX (4u + 4u + 2u * (3u + PHI_NAME_BYTES_MAX) + 2u * 11u)
 
 static void on_change(phi_peers *peers, ph_change change, ph_reason reason, const ph_peer *peer);
 static void on_ready(phi_peers *peers);
+static void on_again(phi_timer *timer, phi_time now);
 
 static const phi_peers_events peers_events = {
     .on_change = on_change,
@@ -20,6 +23,7 @@ void phi_client_watch_init(ph_client *client)
     phi_hash_key key;
     phi_io_entropy(client->io, (uint8_t *)&key, sizeof key);
     phi_peers_init(&client->peers, client->alloc, key, client->options.peers_max, &peers_events);
+    phi_timer_init(&client->again, on_again);
     if (client->options.is_watching) {
         phi_peers_filter everything = { .type = 0 };
         phi_peers_want(&client->peers, &everything);
@@ -28,6 +32,7 @@ void phi_client_watch_init(ph_client *client)
 
 void phi_client_watch_fini(ph_client *client)
 {
+    phi_timer_clear(&client->io->timers, &client->again);
     phi_peers_fini(&client->peers);
 }
 
@@ -40,6 +45,14 @@ void phi_client_watch_join(ph_client *client)
 void phi_client_ask(ph_client *client)
 {
     client->owes_ask = false;
+    if (phi_client_is(client, PHI_CLIENT_DIALING)) {
+        if (phi_link_is(&client->transport.link, PHI_LINK_GREETING)) {
+            phi_client_watch_join(client); // JOIN is still to be made
+        } else {
+            client->owes_ask = true; // JOIN asked for something else
+        }
+        return;
+    }
     if (!phi_client_is(client, PHI_CLIENT_UP)) {
         return; // JOIN will ask
     }
@@ -58,6 +71,24 @@ void phi_client_ask(ph_client *client)
     phi_transport_commit(&client->transport, PHI_COMMAND_ONLINE_LIST, size);
 }
 
+// Somebody is missing for want of memory: later there may be some.
+static void ask_again_if_short(ph_client *client)
+{
+    if (client->peers.is_short && !phi_timer_is_set(&client->again)) {
+        phi_time when = phi_time_add(client->io->now, phi_ms(AGAIN_MS));
+        phi_timer_set(&client->io->timers, &client->again, when);
+    }
+}
+
+static void on_again(phi_timer *timer, phi_time now)
+{
+    (void)now;
+    ph_client *client = PHI_CONTAINER_OF(timer, ph_client, again);
+    if (client->peers.is_short) {
+        phi_client_ask(client);
+    }
+}
+
 // ---- what comes
 
 void phi_client_on_page(ph_client *client, phi_bytes payload)
@@ -65,6 +96,7 @@ void phi_client_on_page(ph_client *client, phi_bytes payload)
     if (phi_peers_page(&client->peers, payload) != PH_OK) {
         phi_client_breach(client, "an online list breaks its form");
     }
+    ask_again_if_short(client);
 }
 
 void phi_client_on_status(ph_client *client, phi_bytes payload)
@@ -75,6 +107,7 @@ void phi_client_on_status(ph_client *client, phi_bytes payload)
     } else if (has_gap) {
         phi_client_ask(client);
     }
+    ask_again_if_short(client);
 }
 
 static void on_change(phi_peers *peers, ph_change change, ph_reason reason, const ph_peer *peer)

@@ -131,6 +131,47 @@ TEST(watch, before_up_goes_with_join)
     stage_fini(&s);
 }
 
+// What is wanted while the JOIN that asks for something else is on its way must be asked for once it
+// is answered; else the watch would wait for ever. [P-42]
+TEST(watch, while_joining_is_asked_for_when_up)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    EXPECT_ERR(stage_client(&s, NULL), PH_OK);
+    EXPECT_ERR(ph_client_open(s.client), PH_OK);
+    while (!phi_link_is(&s.client->transport.link, PHI_LINK_JOINING)) {
+        stage_turn(&s);
+    }
+    EXPECT_ERR(ph_client_watch(s.client, NULL), PH_OK);
+    stage_settle(&s);
+    EXPECT(!s.asked.wants); // in JOIN
+    EXPECT(asked(&s, 0).wants);
+    stage_page(&s, STAGE_EPOCH, 1, PHI_PAGE_FIRST | PHI_PAGE_LAST, "+a:1:1");
+    EXPECT_TEXT(stage_heard(&s), "up me@home\nonline a@home 1 ready\nready 1\n");
+    stage_fini(&s);
+}
+
+// Somebody for whom there was no memory must not be missing for ever.
+TEST(watch, list_without_memory_is_asked_for_again)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    stage_up(&s);
+    EXPECT_ERR(ph_client_watch(s.client, NULL), PH_OK);
+    stage_settle(&s);
+    s.memory.bytes_max = s.memory.bytes;
+    stage_page(&s, STAGE_EPOCH, 10, PHI_PAGE_FIRST | PHI_PAGE_LAST, "+a:1:5");
+    EXPECT_TEXT(stage_heard(&s), "ready 10\n");
+    s.memory.bytes_max = 0;
+    EXPECT_EQ(s.got_count, 1);
+    stage_pass(&s, phi_seconds(1));
+    EXPECT_EQ(s.got_count, 2);
+    EXPECT_EQ(asked(&s, 1).last_epoch, 0);
+    stage_page(&s, STAGE_EPOCH, 10, PHI_PAGE_FIRST | PHI_PAGE_LAST, "+a:1:5");
+    EXPECT_TEXT(stage_heard(&s), "online a@home 1 ready\n");
+    stage_fini(&s);
+}
+
 // A callback that ends the watch ends the page around it, too.
 TEST(watch, unwatch_inside_a_callback)
 {
