@@ -42,6 +42,7 @@ static void dial(ph_client *client);
 static void wait_to_dial(ph_client *client, phi_time now, uint32_t retry_after_ms);
 static void closed(ph_client *client, const ph_link_change *change);
 static void tell(ph_client *client, const ph_link_change *change);
+static void describe(ph_client *client, const char *what, phi_bytes why);
 static bool is_permanent(const phi_link_end *end);
 static ph_err end_error(const phi_link_end *end);
 
@@ -133,9 +134,8 @@ static void dial(ph_client *client)
         return;
     }
     // No memory, no descriptor: as with a center that does not answer, later it may go.
-    snprintf(client->trouble, sizeof client->trouble, "cannot connect to %s: %s",
-             client->centers[client->center_index],
-             diag.text[0] != '\0' ? diag.text : ph_err_text(rc));
+    describe(client, "cannot connect to",
+             phi_bytes_text(diag.text[0] != '\0' ? diag.text : ph_err_text(rc)));
     phi_sm_move(&client->sm, PHI_CLIENT_WAITING);
     wait_to_dial(client, client->io->now, 0);
     phi_timer_set(&client->io->timers, &client->timer, client->dial_at);
@@ -192,12 +192,9 @@ void phi_client_on_end(ph_client *client, const phi_link_end *end)
     PH_ASSERT(phi_client_is(client, PHI_CLIENT_DIALING) || phi_client_is(client, PHI_CLIENT_UP));
     bool was_up = phi_client_is(client, PHI_CLIENT_UP);
     phi_time now = client->io->now;
-    const char *center = client->centers[client->center_index];
     ph_err err = end_error(end);
-    phi_bytes text = end->text.size != 0 ? end->text : phi_bytes_text(ph_err_text(err));
-    snprintf(client->trouble, sizeof client->trouble, "%s %s: %.*s",
-             was_up ? "lost the connection to" : "cannot connect to", center, (int)text.size,
-             (const char *)text.data);
+    describe(client, was_up ? "lost the connection to" : "cannot connect to",
+             end->text.size != 0 ? end->text : phi_bytes_text(ph_err_text(err)));
     ph_link_change change = { .err = err };
     if (end->by_peer) {
         change.bye = phi_view_of(phi_bytes_text(phi_bye_name((uint16_t)end->code)));
@@ -297,6 +294,22 @@ static bool is_permanent(const phi_link_end *end)
         break;
     }
     return false; // also for a code that is not known here
+}
+
+// Fills in `trouble`. What comes from below may name the center already ("connect to HOST:PORT:
+// Connection refused"): once is enough.
+static void describe(ph_client *client, const char *what, phi_bytes why)
+{
+    const char *center = client->centers[client->center_index];
+    char prefix[PHI_ADDRESS_TEXT_MAX + 16];
+    int size = snprintf(prefix, sizeof prefix, "connect to %s: ", center);
+    PH_ASSERT(size > 0);
+    size_t skip = (size_t)size;
+    if (skip < sizeof prefix && why.size > skip && memcmp(why.data, prefix, skip) == 0) {
+        why = phi_bytes_of(why.data + skip, why.size - skip);
+    }
+    snprintf(client->trouble, sizeof client->trouble, "%s %s: %.*s", what, center, (int)why.size,
+             (const char *)why.data);
 }
 
 // A bye that is no complaint ends a connection all the same.
