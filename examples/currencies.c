@@ -6,16 +6,16 @@
 //     posthouse call currencies for_country '{"alpha_2":"JP","numeric":"392"}'
 //     posthouse call currencies list
 //
-// ISO 4217 does not say which country uses which currency; for_country goes by the rules after which
-// its codes are made, and says which rule it was:
+// ISO 4217 does not say which country uses which currency; for_country goes by the rules after
+// which its codes are made, and says which rule it was:
 //
-//     euro      the country is in the euro area, or uses the euro by an agreement or as a territory of
-//               a member: a short list, below, because no table of iso-codes holds it
+//     euro      the country is in the euro area, or uses the euro by an agreement or as a territory
+//               of a member: a short list, below, because no table of iso-codes holds it
 //     numeric   the currency has the country's own number (Japan 392, yen 392)
 //     letters   exactly one currency begins with the country's letters (PL, PLN)
 //
-// Where no rule holds there is no answer: many territories share a neighbour's currency, and the two
-// tables do not tell.
+// Where no rule holds there is no answer: many territories share a neighbour's currency, and the
+// two tables do not tell.
 
 #include <signal.h>
 #include <stdio.h>

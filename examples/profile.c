@@ -4,9 +4,9 @@
 //
 //     posthouse call profile by_code JP
 //
-// asks `countries` for the country, then `currencies` for its currency, and answers with both. What to
-// learn here: a request may be answered long after its callback returned. Its id is a value that is
-// kept with what is known so far, while any number of others are served. Nothing waits.
+// asks `countries` for the country, then `currencies` for its currency, and answers with both. What
+// to learn here: a request may be answered long after its callback returned. Its id is a value that
+// is kept with what is known so far, while any number of others are served. Nothing waits.
 
 #include <signal.h>
 #include <stdio.h>

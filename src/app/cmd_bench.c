@@ -146,8 +146,8 @@ const command command_bench = {
         "posthouse bench rr --to profile --method by_code --bodies codes.txt\n",
     .about =
         "rr: request and reply. Each call that ends starts the next, so that --in-flight are open\n"
-        "all the time. Prints percentiles from request to reply and calls per second; failures are\n"
-        "listed by name and make the exit status 1.\n",
+        "all the time. Prints percentiles from request to reply and calls per second; failures\n"
+        "are listed by name and make the exit status 1.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .words_min = 1,

@@ -47,8 +47,8 @@ const command command_call = {
                "date | posthouse call echo greet -          the body from standard input\n",
     .about =
         "TO is an account, or account@domain. The reply's body goes to standard output as it is.\n"
-        "A failure goes to standard error with its name and what to do; the exit status says which\n"
-        "kind: 6 nobody of that name, 5 no reply in time, 4 refused, 1 the responder failed.\n",
+        "A failure goes to standard error with its name and what to do; the exit status says\n"
+        "which kind: 6 nobody of that name, 5 no reply in time, 4 refused, 1 responder failed.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .words_min = 2,

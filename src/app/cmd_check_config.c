@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// app/cmd_check_config.c - posthouse check-config: proves a configuration before a center is started
-// with it, and shows where each value comes from.
+// app/cmd_check_config.c - posthouse check-config: proves a configuration before a center is
+// started with it, and shows where each value comes from.
 
 #include "app/command.h"
 

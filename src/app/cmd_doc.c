@@ -23,6 +23,17 @@ static void write_fixed(draft *t);
 static void write_sample(draft *t);
 static void write_range(draft *t, const config_row *row);
 
+static const char limits_head[] =
+    "# Limits\n\n"
+    "Nothing in posthouse grows without a limit, and every limit has a name. This page is made\n"
+    "from the schema of the configuration (`posthouse doc limits`); a test fails when it\n"
+    "differs.\n\n"
+    "## Settings of a center\n\n"
+    "In the file as `key: value`, as flag `--key-with-hyphens value`, as variable\n"
+    "`POSTHOUSE_KEY`. Flag goes before environment, environment before file, file before\n"
+    "default. A limit takes effect at the next start.\n\n"
+    "| key | default | range | what happens at it |\n|---|---|---|---|\n";
+
 const command command_doc = {
     .name = "doc",
     .words = "limits|sample",
@@ -56,15 +67,7 @@ static exit_status run(const args *a)
 
 static void write_limits(draft *t)
 {
-    draft_add(
-        t,
-        "# Limits\n\n"
-        "Nothing in posthouse grows without a limit, and every limit has a name. This page is made from the\n"
-        "schema of the configuration (`posthouse doc limits`); a test fails when it differs.\n\n"
-        "## Settings of a center\n\n"
-        "In the file as `key: value`, as flag `--key-with-hyphens value`, as variable `POSTHOUSE_KEY`. Flag goes\n"
-        "before environment, environment before file, file before default. A limit takes effect at the next start.\n\n"
-        "| key | default | range | what happens at it |\n|---|---|---|---|\n");
+    draft_add(t, limits_head);
     for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
         const config_row *row = config_get_row(key);
         if (!row->is_limit) {

@@ -3,7 +3,8 @@
 // app/cmd_ping.c - posthouse ping: how long the way to the center takes, or to a client and back.
 //
 // Design notes
-// - The center is asked by heartbeats. A client is asked by requests: whatever it answers itself, also
+// - The center is asked by heartbeats. A client is asked by requests: whatever it answers itself,
+// also
 //   that it does not know the method, has been there and back.
 
 #include "app/command.h"

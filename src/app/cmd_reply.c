@@ -83,8 +83,8 @@ const command command_reply = {
     .about =
         "The command finds PH_METHOD, PH_FROM and PH_TIMEOUT_MS in its environment; quote them:\n"
         "callers choose what is in them. What it prints is the reply. When it exits with another\n"
-        "status than 0, the caller gets failure responder_failed with the last line of its standard\n"
-        "error. When the caller gives up, it is killed.\n",
+        "status than 0, the caller gets failure responder_failed with the last line of its\n"
+        "standard error. When the caller gives up, it is killed.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .run = run,

@@ -69,8 +69,8 @@ const command command_watch = {
                "posthouse watch --output json --for 1m >changes.jsonl\n",
     .about =
         "First everybody who is online, then every change, each with the time since the start\n"
-        "and, for who went, the reason. Ends with Ctrl-C. After a lost connection it goes on where\n"
-        "it was: no change is missed or told twice.\n",
+        "and, for who went, the reason. Ends with Ctrl-C. After a lost connection it goes on\n"
+        "where it was: no change is missed or told twice.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .more = more,

@@ -3,7 +3,8 @@
 // app/config.c - the schema and the values.
 //
 // Design notes
-// - The rows of config.def and center/limits.def are the only place where a key is named. The parser,
+// - The rows of config.def and center/limits.def are the only place where a key is named. The
+// parser,
 //   the flags, the environment, --help, docs/limits.md and the sample file are made from them.
 // - A value is set by one function from its text, wherever it came from, so that file, environment
 //   and flags accept the same.

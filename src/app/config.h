@@ -3,7 +3,8 @@
 // app/config.h - what a center is started with, from flags, environment, file and defaults, in this
 // order of precedence; and where each value came from.
 //
-// Life     config_init -> config_load_file, config_load_environment, config_load_args -> config_check
+// Life     config_init -> config_load_file, config_load_environment, config_load_args ->
+//          config_check
 // Limits   CONFIG_FILE_BYTES_MAX, CONFIG_DEPTH_MAX levels, CONFIG_ERRORS_MAX errors are collected
 // Threads  none
 
@@ -97,7 +98,8 @@ config_key config_find(const char *path);
 // All defaults.
 void config_init(config *c);
 
-// Reads YAML. Keys that were set already are replaced. `name` is what the file is called in messages.
+// Reads YAML. Keys that were set already are replaced. `name` is what the file is called in
+// messages.
 void config_parse(config *c, const char *name, phi_bytes yaml, config_errors *errors);
 
 // PH_ECONFIG   it could not be read, or is larger than CONFIG_FILE_BYTES_MAX; an error was added

@@ -3,7 +3,8 @@
 // app/config_yaml.c - the configuration file: libyaml's events against the schema.
 //
 // Design notes
-// - Events, not a document tree: every value is judged where it stands, with its line and column, and
+// - Events, not a document tree: every value is judged where it stands, with its line and column,
+// and
 //   nothing is built from what the file only claims. Anchors, aliases and tags are refused: nobody
 //   needs them here, and "billion laughs" is made of them.
 // - After an error in one value the next is read, so that one run tells all; after an error of the

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// app/connection.h - what every command that talks to a center does alike: connect once or say why not,
-// go on until a signal, leave with a bye, and turn errors into an exit status with advice.
+// app/connection.h - what every command that talks to a center does alike: connect once or say why
+// not, go on until a signal, leave with a bye, and turn errors into an exit status with advice.
 //
-// Life     connection_open -> connection_turn* -> connection_close. connection_close accepts what connection_open
-//          left behind, whatever it returned.
+// Life     connection_open -> connection_turn* -> connection_close. connection_close accepts what
+//          connection_open left behind, whatever it returned.
 // Threads  none; SIGINT and SIGTERM end connection_turn
 
 #ifndef APP_CONNECTION_H
@@ -33,7 +33,8 @@ typedef struct connection {
 
 // Connects, once: a command line must not hang where a service would dial again.
 //
-//   options   filled with what the command wants; the rest is done here. arg of its callbacks is `s`.
+//   options   filled with what the command wants; the rest is done here. arg of its callbacks is
+//             `s`.
 //
 // STATUS_CONNECT, STATUS_REFUSED   and it was said why
 exit_status connection_open(connection *s, const args *a, ph_client_options *options);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// app/draft.h - a growing text: what a command prints, before it is printed. Foreign bytes get into it
-// as JSON (text/json.h writes into its buffer), or made harmless for a terminal.
+// app/draft.h - a growing text: what a command prints, before it is printed. Foreign bytes get into
+// it as JSON (text/json.h writes into its buffer), or made harmless for a terminal.
 //
 // Life     draft_init -> draft_add* -> draft_fini
 // Limits   DRAFT_BYTES_MAX; what does not fit is left out and is_cut says so

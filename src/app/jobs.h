@@ -3,7 +3,8 @@
 // app/jobs.h - shell commands that run beside the loop: each gets bytes on standard input and gives
 // bytes on standard output. Nothing here waits.
 //
-// Life     jobs_init -> (jobs_start | jobs_cancel | jobs_poll_fill, poll, jobs_poll_done)* -> jobs_fini
+// Life     jobs_init -> (jobs_start | jobs_cancel | jobs_poll_fill, poll, jobs_poll_done)* ->
+//          jobs_fini
 // Limits   JOBS_MAX at a time; JOB_OUTPUT_MAX bytes of output, beyond it the command is killed
 // Threads  none; one `jobs` in a program (SIGCHLD is its)
 

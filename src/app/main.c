@@ -265,9 +265,8 @@ static void program_help(draft *t)
     print_lines(t, "Exit status",
                 "0 ok   1 failed   2 wrong usage or configuration   3 cannot connect\n"
                 "4 refused   5 out of time   6 nobody of that name\n");
-    draft_add(
-        t,
-        "\nResults go to standard output, messages to standard error. NO_COLOR turns colours off.\n");
+    draft_add(t, "\nResults go to standard output, messages to standard error.\n"
+                 "NO_COLOR turns colours off.\n");
 }
 
 static void command_help(draft *t, const command *c)

@@ -2,7 +2,8 @@
 //
 // app/options.h - arguments of a command, read by the same table that its --help is printed from.
 //
-// Life     options_parse -> args_* -> nothing to free: values are borrowed from argv and environment
+// Life     options_parse -> args_* -> nothing to free: values are borrowed from argv and
+//          environment
 // Limits   ARGS_OPTIONS_MAX options and ARGS_WORDS_MAX words; an option may repeat
 //          ARGS_REPEAT_MAX times when its row says LIST, else the last one counts
 // Threads  none

@@ -117,6 +117,12 @@ void check_defs(const tree *t)
                 report(f->path, line + 1, "%s: help is a sentence with a full stop", name);
             }
             bool is_listed = limits != NULL && has_word(limits->text, name);
+            char *joint = strchr(name, '_'); // log_level stands there as log.level
+            if (!is_listed && limits != NULL && joint != NULL) {
+                *joint = '.';
+                is_listed = strstr(limits->text, name) != NULL;
+                *joint = '_';
+            }
             is_listed =
                 is_listed || (is_metrics && metrics != NULL && has_word(metrics->text, name));
             if (!is_listed) {

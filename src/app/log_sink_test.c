@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/log_sink_test.c - lines of the log.
+
+#include "app/log_sink.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/harness/test.h"
+
+static const phi_log_event event = { "PX0001", PHI_LOG_WARN, "something happened", "Do this." };
+static const phi_log_event quiet = { "PX0002", PHI_LOG_DEBUG, "detail", "" };
+static const term_style plain = { "", "", "", "", "", "" };
+static const struct timespec moment = { .tv_sec = 1795325485, .tv_nsec = 7 };
+
+// Programs that collect logs need every line to be JSON, whatever a peer sent.
+TEST(log_sink, json_line_is_exact)
+{
+    const phi_log_field fields[] = {
+        PHI_LOG_TEXT("id", phi_bytes_of("a\"b\n\xff", 5)),
+        PHI_LOG_NUMBER("count", UINT64_MAX),
+    };
+    draft t;
+    draft_init(&t);
+    log_line_json(&t, moment, &event, fields, 2);
+    EXPECT_TEXT(
+        draft_chars(&t),
+        "{\"ts\":\"2026-11-22T05:31:25.000000007Z\",\"level\":\"warn\",\"event\":\"PX0001\","
+        "\"msg\":\"something happened\",\"id\":\"a\\\"b\\n\xef\xbf\xbd\","
+        "\"count\":18446744073709551615,\"advice\":\"Do this.\"}\n");
+    draft_fini(&t);
+}
+
+// People need to find time, level and words at once; fields with spaces can still be told apart.
+TEST(log_sink, text_line_is_exact)
+{
+    const phi_log_field fields[] = {
+        PHI_LOG_TEXT("id", phi_bytes_text("orders@home")),
+        PHI_LOG_TEXT("why", phi_bytes_text("say \"no\" \033[1m")),
+        PHI_LOG_TEXT("none", phi_bytes_text("")),
+        PHI_LOG_NUMBER("count", 3),
+    };
+    draft t;
+    draft_init(&t);
+    log_line_text(&t, moment, &event, fields, 4, plain);
+    EXPECT_TEXT(draft_chars(&t), "05:31:25.000 warn  something happened       id=orders@home "
+                                 "why=\"say \\\"no\\\" \\x1b[1m\" none=\"\" count=3  PX0001\n"
+                                 "                   Do this.\n");
+    draft_fini(&t);
+}
+
+// A peer that sends 64 KiB where a name is expected must not fill the log.
+TEST(log_sink, long_fields_are_cut)
+{
+    char word[4 * LOG_FIELD_BYTES_MAX];
+    memset(word, 'w', sizeof word);
+    const phi_log_field fields[] = { PHI_LOG_TEXT("id", phi_bytes_of(word, sizeof word)) };
+    draft t;
+    draft_init(&t);
+    log_line_json(&t, moment, &quiet, fields, 1);
+    EXPECT(draft_size(&t) < LOG_FIELD_BYTES_MAX + 200);
+    draft_clear(&t);
+    log_line_text(&t, moment, &quiet, fields, 1, plain);
+    EXPECT(draft_size(&t) < LOG_FIELD_BYTES_MAX + 200);
+    draft_fini(&t);
+}
+
+// Each event is one write of one line; a line that could not be written is counted, not waited for.
+TEST(log_sink, lines_arrive_whole_or_are_counted)
+{
+    int pipe_fds[2];
+    EXPECT_EQ(pipe2(pipe_fds, O_NONBLOCK | O_CLOEXEC), 0);
+    log_sink sink;
+    log_sink_init(&sink, pipe_fds[1], true, PHI_LOG_INFO);
+    const phi_log_field fields[] = { PHI_LOG_NUMBER("n", 1) };
+    phi_log_write(&sink.log, &event, NULL, (phi_time){ 0 }, fields, 1);
+    phi_log_write(&sink.log, &quiet, NULL, (phi_time){ 0 }, fields, 1); // below the level
+    char line[4096];
+    ssize_t size = read(pipe_fds[0], line, sizeof line);
+    EXPECT(size > 0);
+    EXPECT(memchr(line, '\n', (size_t)size) == line + size - 1);
+    EXPECT_EQ(sink.lines_lost, 0);
+    while (sink.lines_lost == 0) { // fills the pipe, which nobody reads
+        log_sink_write(&sink, &event, fields, 1);
+    }
+    EXPECT_EQ(sink.lines_lost, 1);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
