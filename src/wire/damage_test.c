@@ -2,7 +2,7 @@
 //
 // wire/damage_test.c - what the check finds: [P-24], 100,000 random cases of each kind of damage.
 //
-// What is certain, and is expected here in every case:
+// What is expected here in every case:
 //
 //   a flipped bit outside   found in the packet that holds it: the check is linear, and one bit
 //   the length              never cancels itself
@@ -11,10 +11,11 @@
 //   or swapped
 //
 // The second because with a chance of 2^-16 the check of the first wrong packet agrees. When it
-// agrees after a removal or a repetition, the sums agree but the counters do not, and the packet
-// after it cannot agree, too. After an insertion of foreign bytes both could agree by accident,
-// once in 2^32. The test counts how often the second packet was needed, and expects that to be near
-// what chance says.
+// agrees after a removal, or after the packet just before came once more, then the sums agree but
+// the counters do not, and the packet after it cannot agree, too. In the other cases both could
+// agree by accident, once in 2^32; the seeds are fixed, so that this does not happen here now and
+// then. The test counts how often the second packet was needed, and expects that to be near what
+// chance says.
 //
 // A flipped bit in the length cuts the stream elsewhere. Then a packet made of the wrong bytes
 // would have to agree with its check: 2^-16 again, and behind it no second one may follow. Where
