@@ -15,6 +15,7 @@
 // Invariants  A call in `calls` has its timer set; it ends by reply, failure, timer or the end of
 //             the connection, whichever is first, and then its handle is given back before its
 //             callback runs: so exactly once.
+//             State UP and an open link are the same thing wherever an application can see it.
 //             Applications are called from loop turns only (ph_client_free excepted), between
 //             phi_client_enter and phi_client_leave.
 

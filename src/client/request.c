@@ -19,10 +19,10 @@ void phi_client_on_request(ph_client *client, const phi_message *message)
     client->counters.requests++;
     ph_request_id request = { message->call, client->connection };
     if (PHI_UNLIKELY(client->options.on_request == NULL)) {
-        ph_err rc = ph_client_fail(client, request, PH_FAILURE_NO_HANDLER, NULL);
-        if (rc != PH_OK) {
-            client->owes_writable = false; // nobody waits for room here
-            client->counters.dropped++;    // the caller has its deadline
+        bool owed = client->owes_writable;
+        if (ph_client_fail(client, request, PH_FAILURE_NO_HANDLER, NULL) != PH_OK) {
+            client->owes_writable = owed; // the application did not see PH_EBUSY
+            client->counters.dropped++;   // the caller has its deadline
         }
         return;
     }

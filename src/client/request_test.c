@@ -132,6 +132,30 @@ TEST(request, without_handler_is_answered_no_handler)
     stage_fini(&s);
 }
 
+// Without room even that answer is lost, and counted; the next one is not.
+TEST(request, without_handler_and_without_room_is_counted)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    ph_client_options o = stage_options(&s);
+    o.on_request = NULL;
+    EXPECT_ERR(stage_client(&s, &o), PH_OK);
+    EXPECT_ERR(ph_client_open(s.client), PH_OK);
+    stage_fill(&s, 0);
+    stage_heard(&s);
+    stage_request(&s, 42, "say", "hello");
+    ph_client_counters count = { .struct_size = sizeof count };
+    ph_client_count(s.client, &count);
+    EXPECT_EQ(count.dropped, 1);
+    s.write_max = SIZE_MAX;
+    stage_settle(&s);
+    EXPECT_TEXT(stage_heard(&s), "writable\n"); // owed for the events that filled the buffer
+    stage_request(&s, 43, "say", "hello");
+    ph_client_count(s.client, &count);
+    EXPECT_EQ(count.dropped, 1);
+    stage_fini(&s);
+}
+
 // [P-51]: events, cancels, and what is reserved.
 TEST(request, events_and_cancels_arrive_and_reserved_kinds_are_counted)
 {

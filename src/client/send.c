@@ -90,9 +90,8 @@ static uint8_t *headers_write(uint8_t *at, const phi_draft *draft)
 
 static PHI_COLD ph_err no_room(ph_client *client)
 {
-    if (!phi_link_is(&client->transport.link, PHI_LINK_OPEN)) {
-        return PH_ENOTCONNECTED; // it has ended, and this turn will tell
-    }
+    // A link that ends says so before the application can do anything.
+    PH_ASSERT(phi_link_is(&client->transport.link, PHI_LINK_OPEN));
     client->owes_writable = true;
     return PH_EBUSY;
 }

@@ -91,6 +91,7 @@ static size_t op_write(phi_stream *stream, phi_bytes bytes)
                 phi_welcome welcome = { phi_bytes_text(s->id), 1, s->epoch, s->revision };
                 phi_link_welcome(&s->center, &welcome, s->io.now);
             } else if (event.type == PHI_LINK_EVENT_PACKET) {
+                s->asks += event.packet.command == PHI_COMMAND_ONLINE_LIST;
                 if (s->got_count == STAGE_GOT_MAX) {
                     s->got_lost++;
                     continue;
@@ -443,6 +444,26 @@ ph_err stage_call_to(stage *s, const char *to, const char *method, uint32_t time
     out.method = method;
     out.timeout_ms = timeout_ms;
     return ph_client_request(s->client, &out, id, on_reply, s);
+}
+
+unsigned stage_fill(stage *s, size_t body_size)
+{
+    static const char body[4096];
+    assert_true(body_size <= sizeof body);
+    stage_settle(s);
+    s->write_max = 0;
+    ph_outgoing out = PH_OUTGOING_INIT;
+    out.to = "echo";
+    out.body = body;
+    out.body_size = body_size;
+    unsigned sent = 0;
+    ph_err rc = PH_OK;
+    while ((rc = ph_client_send(s->client, &out)) == PH_OK) {
+        sent++;
+        assert_true(sent < 100000);
+    }
+    EXPECT_ERR(rc, PH_EBUSY);
+    return sent;
 }
 
 const char *stage_heard(stage *s)

@@ -58,6 +58,7 @@ typedef struct stage {
     unsigned dials;
     char dialled[PHI_ADDRESS_TEXT_MAX];
     unsigned joins;
+    unsigned asks;          // for presence, after JOIN
     phi_join join;          // the last; only numbers are good after the turn
     char join_account[80];  // copied
     phi_presence_ask asked; // numbers only
@@ -109,6 +110,9 @@ void stage_forget(stage *s); // what it got
 // A call of the client whose end goes to the log.
 ph_err stage_call_to(stage *s, const char *to, const char *method, uint32_t timeout_ms,
                      ph_call_id *id);
+
+// Nothing leaves any more, and the send buffer is filled to the last event that fits; how many did.
+unsigned stage_fill(stage *s, size_t body_size);
 
 // What is in the log now; it is empty afterwards.
 const char *stage_heard(stage *s);

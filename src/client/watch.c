@@ -4,9 +4,9 @@
 
 #include "client/core.h"
 
-// wants, type, service, domain, epoch, revision; each with its tag and length
 // After there was no memory for somebody on the list: when to ask for the whole list again.
 #define AGAIN_MS 1000u
+// wants, type, service, domain, epoch, revision; each with its tag and length
 #define ASK_BYTES_MAX (4u + 4u + 2u * (3u + PHI_NAME_BYTES_MAX) + 2u * 11u)
 
 static void on_change(phi_peers *peers, ph_change change, ph_reason reason, const ph_peer *peer);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// client/lies_test.c - centers that are broken or hostile: packets that are well framed and wrong
+// inside. Whatever they say, a client goes on or says bye; it never crashes, leaks, or keeps more
+// than it allowed.
+
+#include <posthouse/client.h>
+
+#include "client/core.h"
+#include "client/stage.h"
+#include "tests/harness/test.h"
+
+#define ROUNDS 400u
+#define PACKETS 25u
+
+// Bytes that a decoder takes for the beginning of something, and then garbage.
+static size_t lie(phi_random *random, phi_command *command, uint8_t *room, size_t size)
+{
+    static const phi_command commands[] = { PHI_COMMAND_MESSAGE, PHI_COMMAND_ONLINE_LIST,
+                                            PHI_COMMAND_ONLINE_STATUS };
+    static const char *news[] = { "",       "+a:1:5",          "+a:1:5 +b:2:6:3",
+                                  "-a:1:7", "~b:2:9:4 -a:1:9", "+a:9:12 +a:8:13 -a:9:14",
+                                  "~z:1:1" };
+    *command = commands[phi_random_below(random, 3)];
+    phi_writer w = phi_writer_of((phi_span){ room, size });
+    uint8_t entries[512];
+    const char *text = news[phi_random_below(random, PHI_COUNT_OF(news))];
+    uint16_t count = 0;
+    phi_bytes all = phi_bytes_of(entries, stage_entries(entries, sizeof entries, text, &count));
+    uint64_t epoch = phi_random_between(random, STAGE_EPOCH, STAGE_EPOCH + 1);
+    uint64_t revision = phi_random_between(random, 1, 20);
+    if (*command == PHI_COMMAND_ONLINE_LIST) {
+        uint8_t flags = (uint8_t)phi_random_below(random, 4);
+        phi_page_encode(&w, &(phi_page){ epoch, revision, flags, count, all });
+    } else if (*command == PHI_COMMAND_ONLINE_STATUS) {
+        uint64_t next = revision + phi_random_below(random, 4);
+        phi_status_encode(&w, &(phi_status){ epoch, revision, next, count, all });
+    } else {
+        phi_message m = { .kind = (uint8_t)phi_random_between(random, 1, 7),
+                          .from = phi_bytes_text("you@home"),
+                          .method = phi_bytes_text("say"),
+                          .body = phi_bytes_of(entries, phi_random_below(random, 8)) };
+        // Often the number of a call that is open: generation 1 of the first slots.
+        m.call = m.kind == PHI_KIND_EVENT
+                     ? 0
+                     : phi_random_between(random, 1, 3) << 32 | phi_random_below(random, 4);
+        phi_message_encode(phi_write_room(&w, phi_message_size(&m)), &m);
+    }
+    size_t used = phi_writer_size(&w);
+    if (phi_random_chance(random, 30)) {
+        for (uint64_t flips = phi_random_between(random, 1, 4); flips > 0; flips--) {
+            room[phi_random_below(random, used)] ^= (uint8_t)(1u << phi_random_below(random, 8));
+        }
+    }
+    return phi_random_chance(random, 10) ? (size_t)phi_random_below(random, used) : used;
+}
+
+// A program's client is only as good as what it survives. [P-31] [P-48] [P-56]
+TEST(lies, random_packets_end_in_a_bye_or_in_nothing)
+{
+    unsigned byes = 0;
+    unsigned survived = 0;
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        phi_random random = phi_random_seeded(seed);
+        stage s;
+        stage_init(&s, (phi_suite)phi_random_below(&random, PHI_SUITE_COUNT));
+        s.echoes = true;
+        ph_client_options o = stage_options(&s);
+        o.peers_max = 2;
+        o.is_watching = true;
+        EXPECT_ERR(stage_client(&s, &o), PH_OK);
+        EXPECT_ERR(ph_client_open(s.client), PH_OK);
+        stage_settle(&s);
+        for (unsigned i = 0; i < PACKETS; i++) {
+            if (ph_client_state(s.client) != PH_LINK_UP || !s.has_center) {
+                stage_pass(&s, phi_seconds(11));
+                byes++;
+            }
+            EXPECT_ERR(stage_call_to(&s, "echo", "a", 100000, NULL), PH_OK);
+            uint8_t room[1024];
+            phi_command command = PHI_COMMAND_MESSAGE;
+            size_t size = lie(&random, &command, room, sizeof room);
+            stage_say(&s, command, phi_bytes_of(room, size));
+            phi_peers_check(&s.client->peers);
+            EXPECT(ph_client_peer_count(s.client) <= 2);
+            stage_heard(&s);
+            stage_forget(&s);
+            survived++;
+        }
+        // Every call has ended, or still can: exactly once.
+        ph_client_counters n = { .struct_size = sizeof n };
+        ph_client_count(s.client, &n);
+        uint64_t over = n.replies + n.failures + n.timeouts + n.cancels + n.resets;
+        EXPECT_EQ(n.calls, PACKETS);
+        EXPECT_EQ(n.calls - over, s.client->calls.count);
+        stage_fini(&s);
+    }
+    // Both happen, and often: else this would test nothing.
+    EXPECT(byes > ROUNDS);
+    EXPECT(survived > 5 * ROUNDS);
+}
