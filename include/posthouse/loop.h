@@ -7,7 +7,8 @@
 //                     ph_loop_turn(loop, 0)
 //
 // Threads    A loop and everything on it belong to the thread that drives it. Functions marked [any
-//            thread] are the exception. There are no hidden threads.
+//            thread] are the exception. There are no hidden threads. From inside a callback a loop
+//            is neither driven nor freed: ph_loop_run, _turn and _free abort the program there.
 // Ownership  `T **out` receives an object you then own.
 // Errors     Functions that can fail return ph_err and write their outputs only on PH_OK.
 
@@ -25,12 +26,14 @@ extern "C" {
 
 typedef struct ph_loop ph_loop;
 
+// Makes a loop with nothing on it.
+//
+// PH_EINVAL    out is NULL
 // PH_ENOMEM    no memory
 // PH_ESYSTEM   the system gave no descriptor for it
 PH_API PH_MUST_CHECK ph_err ph_loop_new(ph_loop **out);
 
-// Frees *loop and clears it; NULL is fine. Clients on it must have been freed. Not from inside a
-// callback.
+// Frees *loop and clears it; NULL is fine. Clients on it must have been freed before.
 PH_API void ph_loop_free(ph_loop **loop);
 
 // Turns until ph_loop_stop. What was queued by then is written before it returns.
@@ -40,7 +43,8 @@ PH_API void ph_loop_run(ph_loop *loop);
 // came.
 PH_API void ph_loop_turn(ph_loop *loop, int wait_ms);
 
-// Makes ph_loop_run return, or a waiting ph_loop_turn. [any thread, signal handler]
+// Makes ph_loop_run return, or a waiting ph_loop_turn. When neither runs, the next ph_loop_run
+// makes one turn and returns. [any thread, signal handler]
 PH_API void ph_loop_stop(ph_loop *loop);
 
 // A descriptor that is readable when there is something to do.

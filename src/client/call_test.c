@@ -343,8 +343,8 @@ TEST(call, full_buffer_is_busy_then_writable)
     stage_fini(&s);
 }
 
-// A cancel for which there is no room ends the call all the same; and whoever waits for room because
-// of an event of his own still hears of it.
+// A cancel for which there is no room ends the call all the same; and whoever waits for room
+// because of an event of his own still hears of it.
 TEST(call, cancel_without_room)
 {
     stage s;

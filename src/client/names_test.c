@@ -10,6 +10,11 @@
 // failure. [P-58]
 TEST(names, failures_are_named_as_in_the_document)
 {
+#define PH_FAILURE(name, code, label, text)                                                        \
+    EXPECT_TEXT(ph_failure_name(code), label);                                                     \
+    EXPECT_TEXT(ph_failure_text(code), text);
+#include <posthouse/failure.def>
+#undef PH_FAILURE
     EXPECT_TEXT(ph_failure_name(1), "no_such_account");
     EXPECT_TEXT(ph_failure_name(13), "responder_lost");
     EXPECT_TEXT(ph_failure_name(18), "no_handler");
@@ -38,7 +43,13 @@ TEST(names, presence_is_named_as_in_the_document)
     EXPECT_TEXT(ph_state_name(PH_STATE_READY), "ready");
     EXPECT_TEXT(ph_state_name(PH_STATE_DOWN), "down");
     EXPECT_TEXT(ph_state_name((ph_state)9), "unknown");
+    EXPECT_TEXT(ph_state_name(PH_STATE_STARTING), "starting");
+    EXPECT_TEXT(ph_state_name(PH_STATE_DRAINING), "draining");
+    EXPECT_TEXT(ph_state_name(PH_STATE_SUSPECT), "suspect");
+    EXPECT_TEXT(ph_type_name(PH_TYPE_CLIENT), "CLIENT");
+    EXPECT_TEXT(ph_type_name(PH_TYPE_GATEWAY), "GATEWAY");
     EXPECT_TEXT(ph_type_name(PH_TYPE_DISCOVERY), "DISCOVERY");
+    EXPECT_TEXT(ph_type_name(PH_TYPE_CENTER), "CENTER");
     EXPECT_TEXT(ph_type_name((ph_type)0), "unknown");
 }
 

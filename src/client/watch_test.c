@@ -131,8 +131,8 @@ TEST(watch, before_up_goes_with_join)
     stage_fini(&s);
 }
 
-// What is wanted while the JOIN that asks for something else is on its way must be asked for once it
-// is answered; else the watch would wait for ever. [P-42]
+// What is wanted while the JOIN that asks for something else is on its way must be asked for once
+// it is answered; else the watch would wait for ever. [P-42]
 TEST(watch, while_joining_is_asked_for_when_up)
 {
     stage s;

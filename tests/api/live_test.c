@@ -528,6 +528,43 @@ TEST(live, waiting_inside_a_callback_is_refused)
     house_fini(&h);
 }
 
+// A NULL where none is allowed must be answered, not followed.
+TEST(live, null_is_an_invalid_argument)
+{
+    ph_client *client = NULL;
+    ph_client_options options = { .struct_size = 1 };
+    EXPECT_ERR(ph_client_new(NULL, NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_new(&client, &options), PH_EINVAL);
+    options = (ph_client_options)PH_CLIENT_OPTIONS_INIT;
+    options.account = "Not A Name";
+    EXPECT_ERR(ph_client_new(&client, &options), PH_EINVAL);
+    EXPECT(client == NULL);
+    EXPECT_ERR(ph_client_open(NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_open_wait(NULL, 1), PH_EINVAL);
+    EXPECT_ERR(ph_client_cancel(NULL, (ph_call_id){ 1 }), PH_EINVAL);
+    EXPECT_ERR(ph_client_request(NULL, NULL, NULL, on_reply, NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_reply(NULL, (ph_request_id){ 1, 1 }, NULL, 0), PH_EINVAL);
+    EXPECT(ph_client_loop(NULL) == NULL);
+    EXPECT_EQ(ph_client_peer_count(NULL), 0);
+    ph_client_close(NULL);
+    ph_client_unwatch(NULL);
+
+    EXPECT_ERR(ph_client_new(&client, NULL), PH_OK);
+    ph_reply *reply = NULL;
+    EXPECT_ERR(ph_client_request(client, NULL, NULL, on_reply, NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_request_wait(client, NULL, NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_request_wait(client, NULL, &reply), PH_EINVAL);
+    EXPECT(ph_reply_incoming(NULL) == NULL);
+    EXPECT_EQ(ph_reply_code(NULL), 0);
+    ph_reply_free(NULL);
+    ph_reply_free(&reply);
+    ph_view view;
+    EXPECT_ERR(ph_incoming_header(NULL, "x", &view), PH_EINVAL);
+    EXPECT(!ph_incoming_header_next(NULL, NULL, &view, &view));
+    EXPECT(!ph_peer_metadata_next(NULL, NULL, &view, &view));
+    ph_client_free(&client);
+}
+
 // A heartbeat's way to the center and back. [P-39]
 TEST(live, probe_measures_the_way)
 {
