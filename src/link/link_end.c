@@ -85,9 +85,7 @@ static void link_end(phi_link *link, phi_link_end end)
     PH_ASSERT(!link->has_end);
     PH_ASSERT(end.code < PHI_BYE_COUNT);
     PH_ASSERT(end.text.size <= PHI_BYE_TEXT_BYTES_MAX);
-    if (end.retry_after_ms > PHI_LINK_RETRY_AFTER_MS_MAX) {
-        end.retry_after_ms = PHI_LINK_RETRY_AFTER_MS_MAX;
-    }
+    PH_ASSERT(end.retry_after_ms <= PHI_LINK_RETRY_AFTER_MS_MAX);
     link->end = end;
     link->has_end = true;
     phi_link_move(link, PHI_LINK_CLOSED);
@@ -113,6 +111,9 @@ static void link_close(phi_link *link, ph_err err, phi_bye_code code, uint32_t r
                        const char *text)
 {
     PH_ASSERT(code < PHI_BYE_COUNT);
+    if (retry_after_ms > PHI_LINK_RETRY_AFTER_MS_MAX) {
+        retry_after_ms = PHI_LINK_RETRY_AFTER_MS_MAX; // nobody would wait for longer
+    }
     const char *own = phi_bye_text((uint16_t)code);
     phi_bytes said = phi_bytes_text(text == NULL ? own : text);
     link_say_bye(link, code, retry_after_ms, said);
@@ -165,11 +166,12 @@ void phi_link_on_bye(phi_link *link, const phi_packet *packet, phi_link_event *e
     }
     bool is_known = bye.reason < PHI_BYE_COUNT;
     phi_bye_code code = is_known ? (phi_bye_code)bye.reason : PHI_BYE_INTERNAL;
+    bool is_long = bye.retry_after_ms > PHI_LINK_RETRY_AFTER_MS_MAX;
     link_end(link, (phi_link_end){
                        .err = link_errors[code].heard,
                        .code = code,
                        .by_peer = true,
-                       .retry_after_ms = bye.retry_after_ms,
+                       .retry_after_ms = is_long ? PHI_LINK_RETRY_AFTER_MS_MAX : bye.retry_after_ms,
                        .text = link_keep_text(link, bye.text, phi_bye_text(bye.reason)),
                    });
 }

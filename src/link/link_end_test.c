@@ -102,6 +102,15 @@ TEST(link, retry_after_is_bounded)
         forge_bye(&pair, CLIENT, PHI_BYE_GOING_AWAY, asked[i], NULL, 0);
         EXPECT_EQ(pair.seen[CLIENT].end.retry_after_ms, taken[i]);
         link_pair_fini(&pair);
+
+        link_pair_open(&pair, PHI_SUITE_PLAIN);
+        phi_link_bye(&pair.links[CENTER], PHI_BYE_GOING_AWAY, asked[i], NULL);
+        link_pair_drain(&pair, CENTER);
+        EXPECT_EQ(pair.seen[CENTER].end.retry_after_ms, taken[i]);
+        // what is said, not only what is understood
+        phi_bytes said = phi_link_seal(&pair.links[CENTER]);
+        EXPECT_EQ(phi_get_u32(said.data + PHI_PACKET_HEAD_PLAIN + 2), taken[i]);
+        link_pair_fini(&pair);
     }
 }
 
