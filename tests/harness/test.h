@@ -4,8 +4,8 @@
 // link_hello_twice_is_protocol_error"), which script/test counts.
 //
 // A test opens with a sentence on what would be broken if it failed, and names the clause of
-// docs/protocol.md it holds, as [P-33] here. Arguments of the program are parts of names; only tests
-// that contain one run.
+// docs/protocol.md it holds: // [P-17]. Arguments of the program: parts of names; only tests that
+// contain one run.
 
 #ifndef TESTS_HARNESS_TEST_H
 #define TESTS_HARNESS_TEST_H
