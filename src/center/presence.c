@@ -245,7 +245,9 @@ static outcome tell_page(center *c, watch *w, size_t *bytes)
     if (room == NULL) {
         return NO_ROOM;
     }
-    phi_page page = { .epoch = p->epoch };
+    // An ask makes a new watch, so this is the count of the ask that the list answers.
+    uint8_t asks = (uint8_t)(w->owner->ask_count << PHI_PAGE_ASKS_SHIFT);
+    phi_page page = { .epoch = p->epoch, .flags = asks };
     if (!w->has_begun) {
         page.flags |= PHI_PAGE_FIRST;
         w->place = p->log.last;

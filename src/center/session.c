@@ -197,6 +197,7 @@ static void handle_ask(center *c, session *s, phi_bytes payload)
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
         return;
     }
+    s->ask_count = (uint8_t)((s->ask_count + 1u) % PHI_PAGE_ASKS_COUNT);
     if (presence_watch(c, s, &ask) != PH_OK) {
         session_end(c, s, PHI_BYE_INTERNAL, RETRY_MS, "no memory");
     }

@@ -44,6 +44,7 @@ typedef struct session {
     uint8_t type;         // phi_client_type
     uint64_t addressed;   // handle of the session it last wrote to: who writes to one writes again
     watch *watch;         // owned; NULL: it does not want presence
+    uint8_t ask_count;    // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
 
     phi_list calls_made;  // call.of_caller
     phi_list calls_taken; // call.of_responder, open ones

@@ -8,6 +8,10 @@
 // an application is told is thus a function of the difference between two tables, never of how
 // often the center said it [P-48].
 //
+// A list that answers an older ask may show another part of the table. Taken for the newer one's it
+// would end who is there. So a page tells which ask it answers; statuses need not, because none is
+// heard between an ask and its list.
+//
 // Callbacks may change what is wanted (phi_peers_want, _unwant), and with it the whole table. So
 // they get views of the packet, or of a peer that was taken out already; and after each one `wants`
 // tells whether to go on.
@@ -161,6 +165,11 @@ phi_presence_ask phi_peers_ask(phi_peers *peers)
     };
 }
 
+void phi_peers_asked(phi_peers *peers, bool in_join)
+{
+    peers->asks = in_join ? 0 : (uint8_t)((peers->asks + 1u) % PHI_PAGE_ASKS_COUNT);
+}
+
 // ---- what comes
 
 void phi_peers_joined(phi_peers *peers, uint64_t epoch, uint64_t revision)
@@ -182,6 +191,9 @@ ph_err phi_peers_page(phi_peers *peers, phi_bytes payload)
     }
     if (page.epoch == 0) {
         return PH_EPROTO; // it could not be told from "none"
+    }
+    if (page.flags >> PHI_PAGE_ASKS_SHIFT != peers->asks) {
+        return PH_OK; // it answers an older ask [P-44]
     }
     bool is_first = (page.flags & PHI_PAGE_FIRST) != 0;
     if (peers->sync == PHI_PEERS_OFF || (!is_first && peers->sync != PHI_PEERS_LISTING)) {

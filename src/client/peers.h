@@ -60,6 +60,7 @@ struct phi_peers {
     uint64_t list_revision;
     uint64_t ready_at; // after a reconnect: the revision as of which nothing is missing
     bool is_ready;     // on_ready was called for this connection and this want
+    uint8_t asks;      // sent on this connection, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
     uint32_t list;     // counts lists; marks who was seen in this one
     uint32_t wants;    // counts changes of what is wanted: a callback's may end what calls it
     uint64_t dropped;  // entries beyond count_max, or without memory
@@ -79,6 +80,9 @@ void phi_peers_unwant(phi_peers *peers);
 // What to send to the center now: over a new connection, after phi_peers_want or _unwant, and after
 // phi_peers_status has said so. The views point into `peers`.
 phi_presence_ask phi_peers_ask(phi_peers *peers);
+
+// That ask has been sent, in JOIN or by itself: lists that answer older ones are passed over [P-44].
+void phi_peers_asked(phi_peers *peers, bool in_join);
 
 // A new connection is up; WELCOME said this about the center's table.
 void phi_peers_joined(phi_peers *peers, uint64_t epoch, uint64_t revision);

@@ -162,6 +162,7 @@ static void center_init(stage *s)
                               s->options.suite == PHI_SUITE_PAPER ? &keys : NULL, s->io.now);
     EXPECT_ERR(rc, PH_OK);
     s->has_center = true;
+    s->asks = 0;
     s->has_end = false;
 }
 
@@ -604,7 +605,8 @@ void stage_status(stage *s, uint64_t epoch, uint64_t previous, uint64_t revision
 void stage_page(stage *s, uint64_t epoch, uint64_t revision, unsigned flags, const char *news)
 {
     uint8_t entries[2048];
-    phi_page page = { .epoch = epoch, .revision = revision, .flags = (uint8_t)flags };
+    phi_page page = { .epoch = epoch, .revision = revision };
+    page.flags = (uint8_t)(flags | (s->asks % PHI_PAGE_ASKS_COUNT) << PHI_PAGE_ASKS_SHIFT);
     size_t size = stage_entries(entries, sizeof entries, news, &page.count);
     page.entries = phi_bytes_of(entries, size);
     uint8_t room[4096];

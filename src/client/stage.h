@@ -58,7 +58,7 @@ typedef struct stage {
     unsigned dials;
     char dialled[PHI_ADDRESS_TEXT_MAX];
     unsigned joins;
-    unsigned asks;          // for presence, after JOIN
+    unsigned asks;          // for presence, on this connection; pages answer the last
     phi_join join;          // the last; only numbers are good after the turn
     char join_account[80];  // copied
     phi_presence_ask asked; // numbers only

@@ -39,6 +39,7 @@ void phi_client_watch_fini(ph_client *client)
 void phi_client_watch_join(ph_client *client)
 {
     client->join.presence = phi_peers_ask(&client->peers);
+    phi_peers_asked(&client->peers, /* in_join= */ true);
     client->owes_ask = false;
 }
 
@@ -69,6 +70,7 @@ void phi_client_ask(ph_client *client)
     }
     memcpy(room, encoded, size);
     phi_transport_commit(&client->transport, PHI_COMMAND_ONLINE_LIST, size);
+    phi_peers_asked(&client->peers, /* in_join= */ false);
 }
 
 // Somebody is missing for want of memory: later there may be some.

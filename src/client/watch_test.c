@@ -151,6 +151,31 @@ TEST(watch, while_joining_is_asked_for_when_up)
     stage_fini(&s);
 }
 
+// A list that answers an older, narrower ask is not the newer one's: taken for it, it would tell
+// that the list is complete, and that others have left. [P-44]
+TEST(watch, list_of_an_older_ask_is_passed_over)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    stage_up(&s);
+    EXPECT_ERR(ph_client_watch(s.client, NULL), PH_OK);
+    stage_settle(&s);
+    stage_page(&s, STAGE_EPOCH, 10, PHI_PAGE_FIRST | PHI_PAGE_LAST, "+a:1:5 +b:2:6");
+    stage_heard(&s);
+    EXPECT_ERR(ph_client_watch(s.client, NULL), PH_OK); // its page is on the way ...
+    stage_settle(&s);
+    EXPECT_ERR(ph_client_watch(s.client, NULL), PH_OK); // ... when this is asked
+    stage_settle(&s);
+    EXPECT_EQ(s.asks, 3);
+    s.asks = 2;
+    stage_page(&s, STAGE_EPOCH, 10, PHI_PAGE_FIRST | PHI_PAGE_LAST, "+a:1:5");
+    EXPECT_TEXT(stage_heard(&s), "");
+    s.asks = 3;
+    stage_page(&s, STAGE_EPOCH, 11, PHI_PAGE_FIRST | PHI_PAGE_LAST, "+a:1:5 +b:2:6 +c:3:11");
+    EXPECT_TEXT(stage_heard(&s), "online c@home 3 ready\nready 11\n");
+    stage_fini(&s);
+}
+
 // Somebody for whom there was no memory must not be missing for ever.
 TEST(watch, list_without_memory_is_asked_for_again)
 {
@@ -277,7 +302,8 @@ static void say_detailed(stage *s, uint32_t round_trip_us, bool round_trip_first
     uint8_t entries[512];
     phi_writer e = phi_writer_of((phi_span){ entries, sizeof entries });
     phi_entry_encode(&e, &entry);
-    phi_page page = { STAGE_EPOCH, 10, PHI_PAGE_FIRST | PHI_PAGE_LAST, 1, phi_writer_view(&e) };
+    unsigned flags = PHI_PAGE_FIRST | PHI_PAGE_LAST | s->asks << PHI_PAGE_ASKS_SHIFT;
+    phi_page page = { STAGE_EPOCH, 10, (uint8_t)flags, 1, phi_writer_view(&e) };
     uint8_t room[1024];
     phi_writer p = phi_writer_of((phi_span){ room, sizeof room });
     phi_page_encode(&p, &page);

@@ -163,8 +163,7 @@ ph_err phi_page_decode(phi_bytes payload, phi_page *out)
     page.flags = phi_read_u8(&r);
     page.count = phi_read_u16(&r);
     page.entries = phi_read_rest(&r);
-    if (r.failed || (page.flags & ~(PHI_PAGE_FIRST | PHI_PAGE_LAST)) != 0 ||
-        !entries_are(page.entries, page.count)) {
+    if (r.failed || !entries_are(page.entries, page.count)) {
         return PH_EPROTO;
     }
     *out = page;
@@ -206,7 +205,6 @@ void phi_page_encode(phi_writer *w, const phi_page *page)
 
 void phi_page_encode_head(phi_writer *w, const phi_page *page)
 {
-    PH_ASSERT((page->flags & ~(PHI_PAGE_FIRST | PHI_PAGE_LAST)) == 0);
     PH_ASSERT_SLOW(entries_are(page->entries, page->count));
 
     phi_write_u64(w, page->epoch);

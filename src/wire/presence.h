@@ -35,6 +35,8 @@ typedef enum phi_state {
 
 #define PHI_PAGE_FIRST 1u
 #define PHI_PAGE_LAST 2u
+#define PHI_PAGE_ASKS_SHIFT 2u // above: the asks that the center had taken, modulo
+#define PHI_PAGE_ASKS_COUNT 64u
 
 #define PHI_METADATA_COUNT_MAX 32u
 #define PHI_METADATA_KEY_BYTES_MAX 64u
