@@ -22,7 +22,7 @@
 #define INSTANT_TURNS_MAX 1000000u
 #define FIRST_PORT 40000u
 
-static bool step(sim *s);
+static bool step(sim *s, uint64_t end);
 static void run_turn(sim *s, sim_host *host, sim_event event);
 static void run_event(sim *s, sim_host *host, const sim_event *event);
 static void set_wake(sim *s, sim_host *host);
@@ -226,7 +226,7 @@ phi_random *sim_node_random(sim *s, sim_node node)
 bool sim_step(sim *s)
 {
     enter(s);
-    return step(s);
+    return step(s, UINT64_MAX);
 }
 
 void sim_run_for(sim *s, phi_dur duration)
@@ -242,13 +242,11 @@ bool sim_run_until(sim *s, sim_condition *is_so, void *arg, phi_dur limit)
         if (is_so != NULL && is_so(s, arg)) {
             return true;
         }
-        const sim_event *first = sim_heap_first(&s->heap);
-        if (first == NULL || first->at > end) {
+        if (!step(s, end)) {
             s->now = end;
             s->instant_turns = 0;
             return false;
         }
-        (void)step(s);
     }
 }
 
@@ -261,9 +259,10 @@ void sim_after(sim *s, sim_node node, phi_dur delay, sim_action *fn, void *arg)
 
 // ---- a turn
 
-static bool step(sim *s)
+// The next turn that is not later than `end`; false when there is none.
+static bool step(sim *s, uint64_t end)
 {
-    while (s->heap.count > 0) {
+    while (s->heap.count > 0 && sim_heap_first(&s->heap)->at <= end) {
         sim_event event = sim_heap_take(&s->heap);
         PH_ASSERT(event.at >= s->now);
         if (is_stale(s, &event)) {

@@ -385,6 +385,20 @@ SIM_TEST(net, frozen_node_catches_up_when_it_goes_on)
     pair_free(&p);
 }
 
+// Events that wait for a frozen node must not carry the world past the time it was to run to.
+SIM_TEST(world, frozen_node_does_not_move_time)
+{
+    pair p;
+    pair_open(&p);
+    EXPECT_EQ(say(&p.dialler, "later"), 5);
+    sim_node_freeze(p.s, p.b, true);
+    EXPECT_EQ(say(&p.acceptor, "now"), 3);
+    sim_run_for(p.s, MS(1));
+    EXPECT_SIM_TIME(p.s, MS(16));
+    EXPECT_EQ(p.dialler.received_size, 0);
+    pair_free(&p);
+}
+
 SIM_TEST(net, node_that_does_not_read_still_writes)
 {
     pair p;
