@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sim/actor.c - one client of a domain and what it is told. Replies repeat the request's identity,
+// so that a reply that went astray is recognised by its body alone.
+//
+// Bodies  request: caller u32 | serial u32 | filling; reply: responder u32, then the request's body
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "client/client.h"
+#include "sim/check.h"
+#include "sim/domain.h"
+
+#define REQUEST_BYTES_MIN 8u
+#define BODY_BYTES_MAX 70000u
+
+static void on_link(ph_client *client, const ph_link_change *change, void *arg);
+static void on_presence(ph_client *client, ph_change change, ph_reason reason, const ph_peer *peer,
+                        void *arg);
+static void on_presence_ready(ph_client *client, uint64_t revision, void *arg);
+static void on_event(ph_client *client, const ph_incoming *event, void *arg);
+static void on_request(ph_client *client, ph_request_id request, const ph_incoming *incoming,
+                       void *arg);
+static void on_cancel(ph_client *client, ph_request_id request, void *arg);
+static void on_writable(ph_client *client, void *arg);
+static void on_done(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
+                    const ph_incoming *reply, void *arg);
+
+// ---- life
+
+bool actor_start(actor *a)
+{
+    domain *d = a->domain;
+    PH_ASSERT(a->client == NULL);
+    if (!sim_node_is_alive(d->s, a->node)) {
+        sim_node_restart(d->s, a->node);
+    }
+    a->is_closing = false;
+    a->link = PH_LINK_DOWN;
+    a->known_count = 0;
+    a->is_ready = false;
+    memset(a->held, 0, sizeof a->held);
+
+    ph_client_options options = d->options.client;
+    options.centers = DOMAIN_ADDRESS;
+    options.account = a->account;
+    options.service = a->service;
+    options.is_watching = a->is_watching && a->watched[0] == '\0';
+    options.on_link = on_link;
+    options.on_presence = on_presence;
+    options.on_presence_ready = on_presence_ready;
+    options.on_event = on_event;
+    options.on_request = on_request;
+    options.on_cancel = on_cancel;
+    options.on_writable = on_writable;
+    options.arg = a;
+    ph_err rc = phi_client_new_on(&a->client, sim_io(d->s, a->node), &options);
+    if (rc == PH_OK && a->is_watching && a->watched[0] != '\0') {
+        actor_watch(a, a->watched);
+    }
+    if (rc == PH_OK) {
+        rc = ph_client_open(a->client);
+    }
+    if (rc != PH_OK) {
+        sim_note(d->s, a->node, "cannot start: %s", ph_err_name(rc));
+        if (rc != PH_ENOMEM) {
+            domain_fail(d, "%s does not start: %s", a->account, ph_err_name(rc));
+        }
+        return false;
+    }
+    return true;
+}
+
+void actor_kill(actor *a)
+{
+    PH_ASSERT(a->client != NULL);
+    sim_node_kill(a->domain->s, a->node);
+    ph_client_free(&a->client);
+    a->link = PH_LINK_CLOSED;
+    a->known_count = 0;
+    a->is_ready = false;
+}
+
+void actor_close(actor *a)
+{
+    PH_ASSERT(a->client != NULL);
+    a->is_closing = true;
+    ph_client_close(a->client);
+}
+
+// ---- where it stands
+
+static void copy_view(char *out, size_t size, ph_view view)
+{
+    snprintf(out, size, "%.*s", (int)view.size, view.data == NULL ? "" : view.data);
+}
+
+static void on_link(ph_client *client, const ph_link_change *change, void *arg)
+{
+    (void)client;
+    actor *a = arg;
+    domain *d = a->domain;
+    a->link = change->state;
+    a->changed = sim_now(d->s);
+    a->how = *change;
+    copy_view(a->how_text, sizeof a->how_text, change->text);
+    copy_view(a->how_bye, sizeof a->how_bye, change->bye);
+    a->how.text = a->how.bye = a->how.id = (ph_view){ NULL, 0 };
+    a->is_ready = false;
+    sim_note(d->s, a->node, "%s %s %s %s",
+             change->state == PH_LINK_UP     ? "up"
+             : change->state == PH_LINK_DOWN ? "down"
+                                             : "closed",
+             ph_err_name(change->err), a->how_bye, a->how_text);
+    if (change->state == PH_LINK_UP) {
+        a->ups++;
+        char id[48];
+        copy_view(id, sizeof id, change->id);
+        if (strcmp(id, a->id) != 0) {
+            domain_fail(d, "%s was given the id '%s'", a->account, id);
+        }
+        return;
+    }
+    a->downs++;
+    if (change->state == PH_LINK_CLOSED && !a->is_closing) {
+        domain_fail(d, "%s gave up for good: %s", a->account, a->how_text);
+    }
+}
+
+static void on_writable(ph_client *client, void *arg)
+{
+    (void)client;
+    ((actor *)arg)->writables++;
+}
+
+static void on_event(ph_client *client, const ph_incoming *event, void *arg)
+{
+    (void)client;
+    actor *a = arg;
+    a->events++;
+    sim_note(a->domain->s, a->node, "event of %zu bytes from %.*s", event->body.size,
+             (int)event->from.size, event->from.data);
+}
+
+// ---- who is there
+
+void actor_watch(actor *a, const char *service)
+{
+    a->is_watching = true;
+    a->is_ready = false;
+    memmove(a->watched, service, strlen(service) + 1);
+    // Who does not pass is forgotten without a word: here, too.
+    size_t kept = 0;
+    for (size_t i = 0; i < a->known_count; i++) {
+        if (service[0] == '\0' || strcmp(a->known[i].service, service) == 0) {
+            a->known[kept++] = a->known[i];
+        }
+    }
+    a->known_count = kept;
+    ph_watch watch = PH_WATCH_INIT;
+    watch.service = service[0] == '\0' ? NULL : service;
+    ph_err rc = ph_client_watch(a->client, &watch);
+    PH_ASSERT(rc == PH_OK);
+    sim_note(a->domain->s, a->node, "watches %s", service[0] == '\0' ? "everybody" : service);
+}
+
+void actor_unwatch(actor *a)
+{
+    a->is_watching = false;
+    a->is_ready = false;
+    a->known_count = 0;
+    ph_client_unwatch(a->client);
+    sim_note(a->domain->s, a->node, "watches nobody");
+}
+
+const known_peer *actor_knows(const actor *a, const char *id)
+{
+    for (size_t i = 0; i < a->known_count; i++) {
+        if (strcmp(a->known[i].id, id) == 0) {
+            return &a->known[i];
+        }
+    }
+    return NULL;
+}
+
+static void learn(actor *a, const ph_peer *peer)
+{
+    if (a->known_count == KNOWN_MAX) {
+        domain_fail(a->domain, "%s knows more than there are", a->account);
+        return;
+    }
+    known_peer *known = &a->known[a->known_count++];
+    copy_view(known->id, sizeof known->id, peer->id);
+    copy_view(known->service, sizeof known->service, peer->service);
+    known->session = peer->session;
+    known->revision = peer->revision;
+}
+
+static void unlearn(actor *a, const char *id)
+{
+    for (size_t i = 0; i < a->known_count; i++) {
+        if (strcmp(a->known[i].id, id) == 0) {
+            a->known[i] = a->known[--a->known_count];
+            return;
+        }
+    }
+}
+
+static void on_presence(ph_client *client, ph_change change, ph_reason reason, const ph_peer *peer,
+                        void *arg)
+{
+    (void)client;
+    actor *a = arg;
+    domain *d = a->domain;
+    check_presence_change(a, change, peer);
+    a->told = (told_change){ .change = change,
+                             .reason = reason,
+                             .session = peer->session,
+                             .revision = peer->revision,
+                             .at = sim_now(d->s) };
+    copy_view(a->told.id, sizeof a->told.id, peer->id);
+    if (change == PH_ONLINE) {
+        a->onlines++;
+        learn(a, peer);
+    } else if (change == PH_OFFLINE) {
+        a->offlines++;
+        unlearn(a, a->told.id);
+    }
+    sim_note(d->s, a->node, "%s %s, session %llu, revision %llu, %s", a->told.id,
+             ph_change_name(change), (unsigned long long)peer->session,
+             (unsigned long long)peer->revision, ph_reason_name(reason));
+}
+
+static void on_presence_ready(ph_client *client, uint64_t revision, void *arg)
+{
+    (void)client;
+    actor *a = arg;
+    check_presence_ready(a, revision);
+    a->is_ready = true;
+    a->readies++;
+    a->ready_revision = revision;
+    sim_note(a->domain->s, a->node, "knows all as of revision %llu", (unsigned long long)revision);
+    a->changes_since_ready = 0;
+}
+
+// ---- calls of its own
+
+call_record *actor_call(actor *a, const char *to, uint32_t target, size_t body_size,
+                        uint32_t timeout_ms, ph_err *why)
+{
+    static uint8_t body[BODY_BYTES_MAX];
+    domain *d = a->domain;
+    PH_ASSERT(body_size >= REQUEST_BYTES_MIN);
+    PH_ASSERT(body_size <= sizeof body);
+    PH_ASSERT(timeout_ms > 0);
+    ph_err rc = PH_ELIMIT;
+    call_record *call = NULL;
+    if (d->call_count < CALLS_MAX) {
+        call = &d->calls[d->call_count];
+        *call = (call_record){ .domain = d,
+                               .serial = d->call_count,
+                               .caller = a->index,
+                               .target = target,
+                               .begun = sim_now(d->s),
+                               .body_size = body_size };
+        call->deadline = phi_time_add(call->begun, phi_ms(timeout_ms));
+        snprintf(call->target_id, sizeof call->target_id, "%s@" DOMAIN_NAME, to);
+        phi_put_u32(body, a->index);
+        phi_put_u32(body + 4, call->serial);
+        ph_outgoing outgoing = PH_OUTGOING_INIT;
+        outgoing.to = to;
+        outgoing.method = "echo";
+        outgoing.body = body;
+        outgoing.body_size = body_size;
+        outgoing.timeout_ms = timeout_ms;
+        rc = ph_client_request(a->client, &outgoing, &call->id, on_done, call);
+    }
+    if (why != NULL) {
+        *why = rc;
+    }
+    if (rc != PH_OK) {
+        return NULL;
+    }
+    d->call_count++;
+    d->calls_open++;
+    a->calls_open++;
+    sim_note(d->s, a->node, "call %u to %s, %zu bytes, %u ms", call->serial, to, body_size,
+             timeout_ms);
+    return call;
+}
+
+call_record *actor_call_actor(actor *a, const actor *to, uint32_t timeout_ms)
+{
+    return actor_call(a, to->account, to->index, REQUEST_BYTES_MIN, timeout_ms, /* why= */ NULL);
+}
+
+static void on_done(ph_client *client, ph_call_id id, ph_err status, uint16_t code,
+                    const ph_incoming *reply, void *arg)
+{
+    (void)client;
+    call_record *call = arg;
+    domain *d = call->domain;
+    actor *a = &d->actors[call->caller];
+    call->ends++;
+    call->ended = sim_now(d->s);
+    call->status = status;
+    call->code = code;
+    if (id.value != call->id.value) {
+        domain_fail(d, "call %u ended under another id", call->serial);
+    }
+    check_call_end(call);
+    check_reply(call, status, code, reply);
+    if (call->ends == 1) {
+        PH_ASSERT(d->calls_open > 0);
+        d->calls_open--;
+        a->calls_open--;
+    }
+    sim_note(d->s, a->node, "call %u ended: %s %s", call->serial, ph_err_name(status),
+             code == 0 ? "" : ph_failure_name(code));
+}
+
+ph_err actor_event(actor *a, const char *to, size_t body_size)
+{
+    static const uint8_t body[BODY_BYTES_MAX];
+    PH_ASSERT(body_size <= sizeof body);
+    ph_outgoing outgoing = PH_OUTGOING_INIT;
+    outgoing.to = to;
+    outgoing.body = body;
+    outgoing.body_size = body_size;
+    return ph_client_send(a->client, &outgoing);
+}
+
+// ---- calls of others
+
+static ph_err reply(actor *a, const held_request *held)
+{
+    static uint8_t body[BODY_BYTES_MAX + 4];
+    size_t kept = held->body_size < sizeof held->body ? held->body_size : sizeof held->body;
+    phi_put_u32(body, a->index);
+    memcpy(body + 4, held->body, kept);
+    return ph_client_reply(a->client, held->id, body, 4 + held->body_size);
+}
+
+ph_err actor_reply(actor *a, held_request *held)
+{
+    PH_ASSERT(held->is_used);
+    held->is_used = false;
+    return reply(a, held);
+}
+
+held_request *actor_held(actor *a)
+{
+    for (uint32_t i = 0; i < HELD_MAX; i++) {
+        held_request *held = &a->held[(a->held_next + i) % HELD_MAX];
+        if (held->is_used) {
+            return held;
+        }
+    }
+    return NULL;
+}
+
+// When all places are taken, the oldest is forgotten: its caller has a deadline.
+static held_request *hold(actor *a, const held_request *request)
+{
+    held_request *held = &a->held[a->held_next++ % HELD_MAX];
+    *held = *request;
+    held->is_used = true;
+    return held;
+}
+
+static void reply_late(sim *s, void *arg)
+{
+    (void)s;
+    held_request *held = arg;
+    if (held->is_used) {
+        // Stale, full, or taken by the center for too late: all of that is legal here.
+        (void)!actor_reply(held->owner, held);
+    }
+}
+
+static void answer(actor *a, const held_request *request, manner how)
+{
+    domain *d = a->domain;
+    phi_random *random = sim_node_random(d->s, a->node);
+    switch (how) {
+    case MANNER_ECHO:
+        (void)!reply(a, request);
+        break;
+    case MANNER_TWICE:
+        (void)!reply(a, request);
+        (void)!reply(a, request);
+        break;
+    case MANNER_FAIL: {
+        uint16_t code = (uint16_t)(FAILURE_CODE_FIRST + phi_get_u32(request->body));
+        (void)!ph_client_fail(a->client, request->id, code, "by its nature");
+        break;
+    }
+    case MANNER_HOLD:
+        (void)hold(a, request);
+        break;
+    case MANNER_LATE: {
+        phi_dur delay = phi_ns(phi_random_below(random, d->options.late_max.ns + 1));
+        sim_after(d->s, a->node, delay, reply_late, hold(a, request));
+        break;
+    }
+    case MANNER_MIXED:
+        answer(a, request, (manner)phi_random_below(random, MANNER_MIXED));
+        break;
+    case MANNER_COUNT:
+        PH_UNREACHABLE("not a manner");
+    }
+}
+
+static void on_request(ph_client *client, ph_request_id id, const ph_incoming *incoming, void *arg)
+{
+    (void)client;
+    actor *a = arg;
+    a->requests++;
+    if (incoming->body.size < REQUEST_BYTES_MIN) {
+        (void)!ph_client_fail(a->client, id, PH_FAILURE_NO_HANDLER, NULL); // a rogue's
+        return;
+    }
+    held_request request = { .owner = a, .id = id, .body_size = incoming->body.size };
+    size_t kept = request.body_size < sizeof request.body ? request.body_size : sizeof request.body;
+    memcpy(request.body, incoming->body.data, kept);
+    answer(a, &request, a->manner);
+}
+
+static void on_cancel(ph_client *client, ph_request_id id, void *arg)
+{
+    (void)client;
+    actor *a = arg;
+    a->cancels++;
+    for (size_t i = 0; i < HELD_MAX; i++) {
+        // Every other responder is slow to hear that it is no longer wanted, and answers all the
+        // same.
+        bool is_heard = a->index % 2 == 0;
+        if (a->held[i].is_used && a->held[i].id.call == id.call && is_heard) {
+            a->held[i].is_used = false;
+        }
+    }
+}

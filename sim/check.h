@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sim/check.h - the oracles: what must hold whatever happens, each in its own file. They find out
+// and note it with domain_fail; they never change anything.
+
+#ifndef SIM_CHECK_H
+#define SIM_CHECK_H
+
+#include "sim/domain.h"
+
+// Every accepted call ends exactly once, and not after its time.
+void check_call_end(const call_record *call);
+void check_calls_all_ended(domain *d);
+
+// A reply reaches only its caller, and comes only from whom was asked.
+void check_reply(const call_record *call, ph_err status, uint16_t code, const ph_incoming *reply);
+
+// Presence has no gap and no double, and in the end everybody sees who is there.
+void check_presence_change(actor *a, ph_change change, const ph_peer *peer);
+void check_presence_ready(actor *a, uint64_t revision);
+bool check_presence_agrees(const actor *a, const char **why); // with the center's table
+void check_presence_converged(domain *d);
+
+// Requests received are requests ended, one way or another, or still open.
+void check_counters(domain *d);
+
+// No link, at either end, stays in a state past its deadline.
+void check_links(domain *d);
+bool check_links_are_idle(const domain *d); // what waited to be sent has left; needs a center
+
+// Whatever was taken came back.
+void check_memory(domain *d, sim_node node);
+
+#endif // SIM_CHECK_H

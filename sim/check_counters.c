@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sim/check_counters.c - requests that came in have ended in one of the ways there are, or are
+// still open. Gauges are what is there.
+
+#include "center/state.h"
+#include "sim/check.h"
+
+static void check_sessions(domain *d, const center_counters *n)
+{
+    const center *c = d->center;
+    uint64_t joined = 0;
+    uint64_t joining = 0;
+    uint64_t watching = 0;
+    uint64_t made = 0;
+    uint32_t index = 0;
+    uint64_t handle = 0;
+    const session *s;
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        session_check(s);
+        joined += session_is(s, SESSION_JOINED);
+        joining += session_is(s, SESSION_JOINING);
+        watching += s->watch != NULL;
+        made += s->calls_made_count;
+    }
+    if (joined != n->sessions || joined != c->accounts.count || joining != c->joining_count ||
+        watching != n->watchers || made != n->calls) {
+        domain_fail(d,
+                    "gauges: %llu sessions are %llu, %llu watchers are %llu, %llu calls are %llu",
+                    (unsigned long long)n->sessions, (unsigned long long)joined,
+                    (unsigned long long)n->watchers, (unsigned long long)watching,
+                    (unsigned long long)n->calls, (unsigned long long)made);
+    }
+}
+
+void check_counters(domain *d)
+{
+    if (d->center == NULL) {
+        return;
+    }
+    center_counters n = center_count(d->center);
+    uint64_t ended = n.calls_replied_total + n.calls_failed_total + n.calls_refused_total +
+                     n.calls_expired_total + n.calls_lost_total + n.calls_cancelled_total +
+                     n.calls_abandoned_total + n.calls_overrun_total;
+    if (n.requests_total != ended + n.calls) {
+        domain_fail(d, "%llu requests came, %llu ended and %llu are open",
+                    (unsigned long long)n.requests_total, (unsigned long long)ended,
+                    (unsigned long long)n.calls);
+    }
+    uint64_t links_ended = n.links_lost_total;
+    for (int i = 0; i < PHI_BYE_COUNT; i++) {
+        links_ended += n.links_ended_total[i];
+    }
+    if (n.joins_total > n.connections_total || links_ended > n.connections_total) {
+        domain_fail(d, "%llu connections, but %llu joins and %llu ends",
+                    (unsigned long long)n.connections_total, (unsigned long long)n.joins_total,
+                    (unsigned long long)links_ended);
+    }
+    check_sessions(d, &n);
+}

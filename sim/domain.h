@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sim/domain.h - a domain in the simulated world: one center and its clients, production code on
+// simulated nodes, and around each client an actor that answers requests, keeps its own picture of
+// who is online, and writes down what it is told.
+//
+// Scenarios (tests/sim) make one and lead it by hand; the swarm (sim/swarm.c) leads it at random.
+// In both the checks of check.h watch: what they find makes domain_fault say so.
+//
+// Life     domain_new -> (start, kill, run)* -> domain_free
+// Limits   ACTORS_MAX clients, CALLS_MAX calls in one life
+// Threads  none
+
+#ifndef SIM_DOMAIN_H
+#define SIM_DOMAIN_H
+
+#include <posthouse/client.h>
+
+#include "center/center.h"
+#include "sim/sim.h"
+
+#define ACTORS_MAX 32u
+#define ROGUES_MAX 2u
+#define CALLS_MAX 16384u
+#define HELD_MAX 64u
+#define KNOWN_MAX 128u
+#define DOMAIN_NAME "sim"
+#define DOMAIN_ADDRESS "127.0.0.1:7678"
+#define NOBODY UINT32_MAX // as a call's target: not one of the actors
+
+typedef struct domain domain;
+typedef struct actor actor;
+typedef struct rogue rogue;
+
+// How an actor treats the requests of others.
+typedef enum manner {
+    MANNER_ECHO, // replies at once
+    MANNER_HOLD, // keeps them for the test, or for ever
+    MANNER_FAIL, // fails at once, with a code of its own
+    MANNER_LATE, // replies after a while, perhaps too late
+    MANNER_TWICE,
+    MANNER_MIXED, // one of the others, by its node's chance
+    MANNER_COUNT
+} manner;
+
+// The code of MANNER_FAIL is this plus the number of the caller.
+#define FAILURE_CODE_FIRST 1000u
+
+typedef struct domain_options {
+    uint64_t seed;
+    sim_path path;
+    center_options center;
+    ph_client_options client; // account, service and callbacks are filled in
+    uint32_t actor_count;
+    uint32_t rogue_count;
+    phi_dur late_max; // MANNER_LATE waits up to so long
+    FILE *trace;
+} domain_options;
+
+// A request as it was promised, and how it ended.
+typedef struct call_record {
+    domain *domain;
+    uint32_t serial; // its index in the ledger
+    uint32_t caller;
+    uint32_t target;    // an actor, or NOBODY
+    char target_id[48]; // whose reply it may be: "c07@sim"
+    phi_time begun;     // world time
+    phi_time deadline;  // same; PHI_TIME_NEVER once its caller was frozen
+    ph_call_id id;
+    size_t body_size;
+    unsigned ends; // must become 1
+    phi_time ended;
+    ph_err status;
+    uint16_t code;
+} call_record;
+
+// A request that an actor keeps.
+typedef struct held_request {
+    bool is_used;
+    actor *owner;
+    ph_request_id id;
+    size_t body_size;
+    uint8_t body[24]; // the beginning: enough to answer by
+} held_request;
+
+// One that an actor believes to be online.
+typedef struct known_peer {
+    char id[48];
+    char service[24];
+    uint64_t session;
+    uint64_t revision;
+} known_peer;
+
+// The last change that an actor was told of.
+typedef struct told_change {
+    ph_change change;
+    ph_reason reason;
+    char id[48];
+    uint64_t session;
+    uint64_t revision;
+    phi_time at; // world time
+} told_change;
+
+struct actor {
+    domain *domain;
+    uint32_t index;
+    sim_node node;
+    ph_client *client; // NULL while its process is dead
+    bool is_closing;   // ph_client_close was called
+    char account[16];
+    char id[48];
+    char service[16];
+    manner manner;
+
+    ph_link_state link;
+    unsigned ups;
+    unsigned downs;
+    ph_link_change how; // the last change; its views are cut off
+    char how_text[160];
+    char how_bye[32];
+    phi_time changed; // world time
+
+    bool is_watching;
+    char watched[16]; // only this service; "" all
+    known_peer known[KNOWN_MAX];
+    size_t known_count;
+    bool is_ready; // on_presence_ready since it came up
+    uint64_t ready_revision;
+    uint64_t changes_since_ready;
+    unsigned onlines;
+    unsigned offlines;
+    unsigned readies;
+    told_change told;
+
+    held_request held[HELD_MAX]; // a ring
+    uint32_t held_next;
+    unsigned requests;
+    unsigned cancels;
+    unsigned events;
+    unsigned writables;
+    unsigned calls_open;
+};
+
+struct domain {
+    sim *s;
+    domain_options options;
+    sim_node center_node;
+    center *center;        // NULL while its process is dead
+    bool center_is_ending; // it was told to stop
+    unsigned center_lives;
+    actor actors[ACTORS_MAX];
+    uint32_t actor_count;
+    rogue *rogues[ROGUES_MAX];
+    uint32_t rogue_count;
+    call_record *calls; // owned; CALLS_MAX of them
+    uint32_t call_count;
+    uint32_t calls_open;
+    char fault[400]; // what a check found first; "" none
+};
+
+// Nodes for everybody; nobody runs yet.
+domain *domain_new(const domain_options *options);
+
+// Kills who runs, and checks that all memory came back: what was wrong with it is written to
+// `fault`, with room for sizeof domain.fault (may be NULL).
+void domain_free(domain **d, char *fault);
+
+// Center, and all actors.
+void domain_start(domain *d);
+
+// False when there was no memory for it, which only happens under faults.
+bool domain_center_start(domain *d);
+// The process dies; nobody is told by it.
+void domain_center_kill(domain *d);
+// Says bye to everybody, then ends.
+void domain_center_stop(domain *d);
+
+bool actor_start(actor *a);
+void actor_kill(actor *a);
+void actor_close(actor *a); // ends in an orderly way
+static inline bool actor_is_up(const actor *a)
+{
+    return a->client != NULL && a->link == PH_LINK_UP;
+}
+
+// Sends a request whose body says which call of whom it is. NULL: it was not accepted; *why says
+// it (may be NULL).
+call_record *actor_call(actor *a, const char *to, uint32_t target, size_t body_size,
+                        uint32_t timeout_ms, ph_err *why);
+// To another actor.
+call_record *actor_call_actor(actor *a, const actor *to, uint32_t timeout_ms);
+
+// Answers a request that is held.
+ph_err actor_reply(actor *a, held_request *held);
+held_request *actor_held(actor *a); // the oldest; NULL none
+
+ph_err actor_event(actor *a, const char *to, size_t body_size);
+void actor_watch(actor *a, const char *service); // "": everybody
+void actor_unwatch(actor *a);
+const known_peer *actor_knows(const actor *a, const char *id);
+
+// Notes the first thing that is wrong.
+PHI_PRINTF(2, 3) void domain_fail(domain *d, const char *format, ...);
+static inline bool domain_has_fault(const domain *d)
+{
+    return d->fault[0] != '\0';
+}
+
+// ---- conditions, for sim_run_until
+
+bool domain_all_up(sim *s, void *d);     // everybody who runs
+bool domain_is_settled(sim *s, void *d); // and nothing is open, and all see the same
+
+#endif // SIM_DOMAIN_H

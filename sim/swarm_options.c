@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sim/swarm_options.c - the options of a run, from its seed alone.
+//
+// Worlds are small and limits low, so that a few seconds of virtual time reach them.
+
+#include "sim/swarm.h"
+
+#include <inttypes.h>
+
+#define LARGE_PERCENT 15u // of the runs have up to ACTORS_MAX clients
+#define SMALL_ACTORS_MAX 8u
+#define SPARE_CONNECTIONS 8u // for half-open ghosts of clients that are back already
+#define BODY_LIMIT_MIN 64u
+#define SETTLE_SLACK phi_seconds(20)
+
+const char *const chaos_names[CHAOS_KIND_COUNT] = {
+    [CHAOS_CUT] = "cut",
+    [CHAOS_MUTE] = "mute",
+    [CHAOS_PART] = "part",
+    [CHAOS_HOLD] = "hold",
+    [CHAOS_FREEZE] = "freeze",
+    [CHAOS_STALL] = "stall",
+    [CHAOS_KILL] = "kill",
+    [CHAOS_CLOSE] = "close",
+    [CHAOS_ALLOC] = "alloc",
+    [CHAOS_ALLOC_AT] = "alloc-at",
+    [CHAOS_SHED] = "shed",
+    [CHAOS_CENTER_ALLOC] = "center-alloc",
+    [CHAOS_CENTER_FREEZE] = "center-freeze",
+    [CHAOS_CENTER_KILL] = "center-kill",
+    [CHAOS_CENTER_STOP] = "center-stop",
+};
+
+static uint64_t pick(phi_random *r, uint64_t low, uint64_t high)
+{
+    return phi_random_between(r, low, high);
+}
+
+// One of the extremes in half of the cases: limits break at their ends.
+static uint64_t pick_edgy(phi_random *r, uint64_t low, uint64_t high)
+{
+    switch (phi_random_below(r, 4)) {
+    case 0:
+        return low;
+    case 1:
+        return high;
+    default:
+        return pick(r, low, high);
+    }
+}
+
+static sim_path random_path(phi_random *r)
+{
+    sim_path path = {
+        .delay = phi_us(pick_edgy(r, 50, 40000)),
+        .buffer_bytes = (uint32_t)pick_edgy(r, 1500, 65536),
+        .is_ragged = phi_random_chance(r, 40),
+    };
+    if (phi_random_chance(r, 50)) {
+        path.jitter = phi_us(pick(r, 1, 30000));
+    }
+    if (phi_random_chance(r, 25)) {
+        path.read_max = (uint32_t)pick(r, 16, 2000);
+    }
+    if (phi_random_chance(r, 25)) {
+        path.write_max = (uint32_t)pick(r, 16, 2000);
+    }
+    return path;
+}
+
+static center_options random_center(phi_random *r, uint32_t clients)
+{
+    center_options o = center_options_default();
+    o.suite = (phi_suite)phi_random_below(r, PHI_SUITE_COUNT);
+    o.connections_max = clients + SPARE_CONNECTIONS;
+    o.connections_joining_max = pick_edgy(r, 2, clients + 2);
+    o.calls_max = pick_edgy(r, 2, 200);
+    o.calls_per_client_max = pick_edgy(r, 1, 40);
+    o.send_buffer_max = 131072;
+    o.packet_max = pick_edgy(r, 8192, 65536);
+    o.presence_log_max = phi_random_chance(r, 50) ? 16384 : 1048576;
+    o.join_timeout = pick(r, 300, 3000);
+    o.heartbeat_idle = pick(r, 200, 3000);
+    o.heartbeat_grace = pick(r, 200, 2000);
+    o.full_timeout = pick(r, 200, 3000);
+    o.call_time_default = pick(r, 100, 2000);
+    o.call_time_max = pick(r, 500, 4000);
+    o.stop_spread = pick(r, 0, 1000);
+    return o;
+}
+
+static ph_client_options random_client(phi_random *r)
+{
+    ph_client_options client = PH_CLIENT_OPTIONS_INIT;
+    client.connect_timeout_ms = (uint32_t)pick(r, 500, 3000);
+    client.backoff_min_ms = (uint32_t)pick(r, 10, 300);
+    client.backoff_max_ms = client.backoff_min_ms + (uint32_t)pick(r, 0, 2000);
+    client.calls_max = (uint32_t)pick_edgy(r, 1, 64);
+    client.send_bytes_max = 131072;
+    if (phi_random_chance(r, 30)) {
+        client.heartbeat_idle_ms = (uint32_t)pick(r, 200, 3000);
+        client.heartbeat_grace_ms = (uint32_t)pick(r, 200, 2000);
+    }
+    return client;
+}
+
+// A packet is a sign of life once it is complete (P-40). So none may take longer on its way than a
+// silence may last: a path carries one buffer in each round trip.
+static uint32_t body_limit(const swarm_options *o)
+{
+    const sim_path *path = &o->domain.path;
+    uint64_t round_trip_us = 2 * phi_dur_us(path->delay) + 2 * phi_dur_us(path->jitter) + 1;
+    uint64_t silence_us =
+        (o->domain.center.heartbeat_idle + o->domain.center.heartbeat_grace) * 250;
+    uint64_t bytes = path->buffer_bytes * (silence_us / round_trip_us);
+    return bytes < BODY_LIMIT_MIN ? BODY_LIMIT_MIN
+           : bytes > UINT32_MAX   ? UINT32_MAX
+                                  : (uint32_t)bytes;
+}
+
+// So long a half-open connection can look like a good one.
+static phi_dur notice_time(const swarm_options *o)
+{
+    const center_options *c = &o->domain.center;
+    const ph_client_options *client = &o->domain.client;
+    return phi_ms(c->heartbeat_idle + c->heartbeat_grace + client->heartbeat_idle_ms +
+                  client->heartbeat_grace_ms + client->connect_timeout_ms);
+}
+
+// Then a few rounds of coming back, each held up as long as it can be; and the calls that were open
+// run out.
+static phi_dur settle_time(const swarm_options *o)
+{
+    const center_options *c = &o->domain.center;
+    const ph_client_options *client = &o->domain.client;
+    uint64_t round = client->connect_timeout_ms + client->backoff_max_ms + 2 * c->heartbeat_grace +
+                     c->join_timeout;
+    uint64_t ms = phi_dur_ms(o->settle_min) + c->full_timeout + 5 * round + o->load_timeout_max_ms +
+                  phi_dur_ms(SETTLE_SLACK);
+    return phi_ms(ms);
+}
+
+swarm_options swarm_options_random(uint64_t seed)
+{
+    phi_random random = phi_random_seeded(seed ^ UINT64_C(0x706f7374686f7573));
+    phi_random *r = &random;
+    swarm_options o = { .domain = { .seed = seed } };
+    bool is_large = phi_random_chance(r, LARGE_PERCENT);
+    o.domain.actor_count = (uint32_t)pick(r, 2, is_large ? 30 : SMALL_ACTORS_MAX);
+    o.domain.rogue_count = (uint32_t)phi_random_below(r, ROGUES_MAX + 1);
+    o.domain.path = random_path(r);
+    o.domain.center = random_center(r, o.domain.actor_count + o.domain.rogue_count);
+    o.domain.client = random_client(r);
+    o.domain.late_max = phi_ms(pick(r, 1, 3000));
+
+    o.duration = phi_ms(pick(r, 1000, is_large ? 4000 : 10000));
+    o.load_every = phi_ms(pick_edgy(r, 20, 500));
+    o.load_body_max = (uint32_t)pick_edgy(r, 16, phi_random_chance(r, 20) ? 66000 : 2000);
+    uint32_t limit = body_limit(&o);
+    o.load_body_max = o.load_body_max < limit ? o.load_body_max : limit;
+    o.load_timeout_max_ms = (uint32_t)pick(r, 10, 4000);
+    o.watcher_percent = (uint32_t)pick_edgy(r, 0, 100);
+
+    o.chaos_every = phi_ms(pick(r, 50, 1000));
+    o.chaos_lasts = phi_ms(pick(r, 10, 4000));
+    o.chaos_kinds = (uint32_t)phi_random_next(r) & ((1u << CHAOS_KIND_COUNT) - 1u);
+    if (phi_random_chance(r, 10)) {
+        o.chaos_kinds = 0; // without any faults, nothing at all may go wrong
+    }
+    o.alloc_per_million = (uint32_t)pick_edgy(r, 1000, 300000);
+    o.rogue_every = phi_ms(pick(r, 5, 200));
+    o.settle_min = notice_time(&o);
+    o.settle_max = settle_time(&o);
+    return o;
+}
+
+void swarm_options_print(FILE *to, const swarm_options *o)
+{
+    const domain_options *d = &o->domain;
+    const center_options *c = &d->center;
+    fprintf(to, "seed %" PRIu64 ": suite %s, %u clients (%u%% watch), %u rogues, ", d->seed,
+            phi_suite_name(c->suite), d->actor_count, o->watcher_percent, d->rogue_count);
+    fprintf(to, "delay %" PRIu64 "+%" PRIu64 " us, buffers %u, read %u, write %u%s; ",
+            phi_dur_us(d->path.delay), phi_dur_us(d->path.jitter), d->path.buffer_bytes,
+            d->path.read_max, d->path.write_max, d->path.is_ragged ? ", ragged" : "");
+    fprintf(to,
+            "calls %" PRIu64 "/%" PRIu64 "/%u, joining %" PRIu64 ", packet %" PRIu64
+            ", log %" PRIu64 ", beat %" PRIu64 "+%" PRIu64 " ms; ",
+            c->calls_max, c->calls_per_client_max, d->client.calls_max, c->connections_joining_max,
+            c->packet_max, c->presence_log_max, c->heartbeat_idle, c->heartbeat_grace);
+    fprintf(to,
+            "load every %" PRIu64 " ms up to %u bytes and %u ms for %" PRIu64
+            " ms; faults every %" PRIu64 " ms:",
+            phi_dur_ms(o->load_every), o->load_body_max, o->load_timeout_max_ms,
+            phi_dur_ms(o->duration), phi_dur_ms(o->chaos_every));
+    for (uint32_t kind = 0; kind < CHAOS_KIND_COUNT; kind++) {
+        if ((o->chaos_kinds & (1u << kind)) != 0) {
+            fprintf(to, " %s", chaos_names[kind]);
+        }
+    }
+    fprintf(to, "%s\n", o->chaos_kinds == 0 ? " none" : "");
+}
