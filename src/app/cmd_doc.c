@@ -11,6 +11,7 @@
 #include "app/term.h"
 #include "app/value.h"
 #include "base/assert.h"
+#include "link/transport.h"
 #include "obs/log.h"
 #include "wire/bye.h"
 #include "wire/handshake.h"
@@ -105,6 +106,13 @@ static void write_fixed(draft *t)
     LIMIT("name of an account, service or domain, bytes", PHI_NAME_BYTES_MAX,
           "Bye `name_invalid` [P-38].");
     LIMIT("text of a bye, bytes", PHI_BYE_TEXT_BYTES_MAX, "What is longer is malformed [P-60].");
+    LIMIT("retry-after of a bye, ms", PHI_LINK_RETRY_AFTER_MS_MAX,
+          "A longer one counts as this [P-60].");
+    LIMIT(
+        "beyond `send_buffer_max`, bytes", PHI_LINK_HEADROOM_BYTES,
+        "Kept free for the bye and for answers to heartbeats; further answers are left out [P-39].");
+    LIMIT("bye that is not taken, ms", PHI_TRANSPORT_LINGER_MS,
+          "So long a connection stays for its bye; then it is closed all the same.");
     LIMIT("one log event a second, lines", PHI_LOG_BURST,
           "Further ones are held back; the next line carries their number in `held_back`.");
     LIMIT("configuration file, bytes", CONFIG_FILE_BYTES_MAX, "It is refused.");
