@@ -28,6 +28,10 @@ enum {
     // All watchers together in one turn: lists for thousands that come back at once must not keep
     // the calls of others waiting.
     TURN_BYTES_MAX = 4 * 1024 * 1024,
+    // Looking at somebody, or at a change, whom a filter does not pass costs as much of a turn as so
+    // many bytes: else thousands of filters that nobody passes would each walk the whole table in
+    // the same turn.
+    PASSED_OVER_BYTES = 64,
     // Revisions that a filter may swallow before its client is told that they passed.
     SILENT_MAX = 256,
 };
@@ -59,7 +63,7 @@ typedef enum outcome {
 static outcome tell(center *c, watch *w, size_t *bytes);
 static outcome tell_page(center *c, watch *w, size_t *bytes);
 static outcome tell_status(center *c, watch *w, size_t *bytes);
-static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last);
+static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, size_t *bytes);
 static bool write_online(const session *s, phi_writer *out);
 static uint16_t write_changes(center *c, watch *w, phi_writer *out);
 static void skip_filtered(center *c, watch *w);
@@ -220,7 +224,7 @@ static void list_all_current(presence *p)
     }
 }
 
-// Queues at most one packet; adds its size to *bytes.
+// Queues at most one packet; adds to *bytes its size, and what was passed over for it.
 static outcome tell(center *c, watch *w, size_t *bytes)
 {
     phi_transport *t = &w->owner->transport;
@@ -256,7 +260,7 @@ static outcome tell_page(center *c, watch *w, size_t *bytes)
     phi_writer entries =
         phi_writer_of((phi_span){ room + PHI_PAGE_HEAD_BYTES, size - PHI_PAGE_HEAD_BYTES });
     bool is_last = false;
-    page.count = write_list(c, w, &entries, &is_last);
+    page.count = write_list(c, w, &entries, &is_last, bytes);
     page.entries = phi_writer_view(&entries);
     page.revision = w->place.revision;
     if (is_last) {
@@ -277,8 +281,10 @@ static outcome tell_page(center *c, watch *w, size_t *bytes)
 static outcome tell_status(center *c, watch *w, size_t *bytes)
 {
     presence *p = &c->presence;
+    uint64_t before = w->place.revision;
     skip_filtered(c, w);
     presence_place end = p->log.last;
+    *bytes += (size_t)(w->place.revision - before) * PASSED_OVER_BYTES;
     if (w->place.at == end.at && w->has_begun && end.revision - w->told < SILENT_MAX) {
         return TOLD_ALL;
     }
@@ -292,7 +298,9 @@ static outcome tell_status(center *c, watch *w, size_t *bytes)
     phi_writer entries =
         phi_writer_of((phi_span){ room + PHI_STATUS_HEAD_BYTES, size - PHI_STATUS_HEAD_BYTES });
     phi_status status = { .epoch = p->epoch, .previous = w->told };
+    before = w->place.revision;
     status.count = write_changes(c, w, &entries);
+    *bytes += (size_t)(w->place.revision - before - status.count) * PASSED_OVER_BYTES;
     status.entries = phi_writer_view(&entries);
     status.revision = w->place.revision;
     w->told = w->place.revision;
@@ -307,8 +315,8 @@ static outcome tell_status(center *c, watch *w, size_t *bytes)
     return w->place.at == end.at ? TOLD_ALL : TOLD_SOME;
 }
 
-// Fills a page with those online from w->list_index on.
-static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last)
+// Fills a page with those online from w->list_index on; adds to *bytes for those passed over.
+static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, size_t *bytes)
 {
     uint16_t count = 0;
     uint64_t handle;
@@ -320,6 +328,8 @@ static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last)
                 return count;
             }
             count++;
+        } else {
+            *bytes += PASSED_OVER_BYTES;
         }
         w->list_index++;
     }

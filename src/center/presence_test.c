@@ -464,6 +464,45 @@ TEST(presence, many_lists_are_spread_over_turns)
     world_free(w);
 }
 
+// A filter that passes nobody costs no bytes, but the walk: that, too, is spread over turns, or the
+// watchers of a center that came back would keep the calls of all others waiting [P-42].
+TEST(presence, what_filters_pass_over_is_spread_over_turns)
+{
+    world *w = world_new(NULL);
+    peer *watchers[120];
+    for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+        watchers[i] = world_connect(w, "");
+    }
+    world_settle(w);
+    uint64_t revision = world_count(w).presence_changes_total;
+    for (int i = 0; i < 300; i++) { // two revisions each
+        peer *p = world_join(w, "passer-by");
+        peer_cut(p);
+        world_settle(w);
+        world_forget(w, p);
+    }
+    for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+        watchers[i]->revision = revision;
+        peer_ask(watchers[i], &(phi_presence_ask){ .wants = true,
+                                                   .service = phi_bytes_text("orders"),
+                                                   .last_epoch = watchers[i]->epoch,
+                                                   .last_revision = revision });
+    }
+    world_turn(w);
+    size_t told = 0;
+    for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+        told += watchers[i]->statuses;
+    }
+    EXPECT(told > 0);
+    EXPECT(told < PHI_COUNT_OF(watchers));
+    world_settle(w);
+    for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+        EXPECT_EQ(watchers[i]->statuses, 1);
+        EXPECT_EQ(watchers[i]->revision, revision + 600);
+    }
+    world_free(w);
+}
+
 // The round trip of a client that was asked for a sign of life stands in later lists [P-46].
 TEST(presence, list_tells_round_trips)
 {
