@@ -319,6 +319,15 @@ uint8_t *phi_link_begin_own(phi_link *link, size_t payload_max)
     return phi_outbound_begin(&link->out, payload_max);
 }
 
+void phi_link_note_full(phi_link *link, phi_time now)
+{
+    PH_ASSERT(phi_link_is(link, PHI_LINK_OPEN));
+    if (phi_time_is_never(link->full_since)) {
+        link->full_since = now;
+        phi_link_rearm(link);
+    }
+}
+
 uint8_t *phi_link_begin(phi_link *link, size_t payload_max, phi_time now)
 {
     PH_ASSERT(payload_max <= phi_link_payload_max(link));
@@ -327,10 +336,7 @@ uint8_t *phi_link_begin(phi_link *link, size_t payload_max, phi_time now)
     }
     size_t size = phi_suite_head(link->out.suite) + payload_max;
     if (PHI_UNLIKELY(size > phi_link_room(link))) {
-        if (phi_time_is_never(link->full_since)) {
-            link->full_since = now;
-            phi_link_rearm(link);
-        }
+        phi_link_note_full(link, now);
         return NULL;
     }
     return phi_outbound_begin(&link->out, payload_max);

@@ -25,11 +25,14 @@ phi_time phi_link_heartbeat_due(const phi_link *link)
 }
 
 // Without room it is not sent: who let so much wait is not reading, and gains nothing from one
-// more.
-static void link_send_heartbeat(phi_link *link, phi_heartbeat heartbeat)
+// more. A buffer full of answers is as full as any: P-59.
+static void link_send_heartbeat(phi_link *link, phi_heartbeat heartbeat, phi_time now)
 {
     uint8_t *room = phi_link_begin_own(link, PHI_HEARTBEAT_BYTES);
     if (room == NULL) {
+        if (phi_link_room(link) == 0) { // else it was memory
+            phi_link_note_full(link, now);
+        }
         return;
     }
     phi_writer w = phi_writer_of((phi_span){ room, PHI_HEARTBEAT_BYTES });
@@ -43,7 +46,7 @@ static void link_send_heartbeat(phi_link *link, phi_heartbeat heartbeat)
 static void link_ask(phi_link *link, phi_time now)
 {
     link->asked = now;
-    link_send_heartbeat(link, (phi_heartbeat){ .kind = PHI_HEARTBEAT_ASK, .stamp = now.ns });
+    link_send_heartbeat(link, (phi_heartbeat){ .kind = PHI_HEARTBEAT_ASK, .stamp = now.ns }, now);
 }
 
 void phi_link_heartbeat_tick(phi_link *link, phi_time now)
@@ -90,14 +93,14 @@ void phi_link_on_heartbeat(phi_link *link, const phi_packet *packet, phi_link_ev
     switch (heartbeat.kind) {
     case PHI_HEARTBEAT_ASK:
         heartbeat.kind = PHI_HEARTBEAT_ANSWER;
-        link_send_heartbeat(link, heartbeat);
+        link_send_heartbeat(link, heartbeat, now);
         break;
     case PHI_HEARTBEAT_ANSWER:
         link_on_answer(link, heartbeat.stamp, now);
         break;
     case PHI_HEARTBEAT_EMPTY:
         // This end never asks with an empty one, so it cannot be the answer to ours.
-        link_send_heartbeat(link, heartbeat);
+        link_send_heartbeat(link, heartbeat, now);
         break;
     default:
         PH_UNREACHABLE("the decoder knows three kinds");

@@ -40,6 +40,9 @@ void phi_link_rearm(phi_link *link);
 // but never the bye's part of it. NULL when there is none.
 uint8_t *phi_link_begin_own(phi_link *link, size_t payload_max);
 
+// Something found no room in an open link: full_timeout runs from here, unless it runs already.
+void phi_link_note_full(phi_link *link, phi_time now);
+
 // ---- link_handshake.c
 
 phi_link_packet_fn phi_link_on_hello_or_welcome;

@@ -479,6 +479,28 @@ TEST(link, flood_of_asks_is_bounded)
     link_pair_fini(&pair);
 }
 
+// A link that is full of answers is full: who only asks and never reads must not keep it for ever.
+// [P-39] [P-59]
+TEST(link, flood_of_asks_is_ended_as_slow)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PLAIN);
+    phi_link *center = &pair.links[CENTER];
+    uint64_t stamp = 0;
+    while (phi_time_is_never(center->full_since)) {
+        EXPECT(stamp < 30000);
+        forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ASK, stamp++);
+    }
+    EXPECT_EQ(center->full_since.ns, pair.now.ns);
+    for (int i = 0; i < 10; i++) { // each is a sign of life
+        EXPECT_EQ(pair.seen[CENTER].closes, 0);
+        link_pair_pass_cut(&pair, phi_seconds(1));
+        forge_heartbeat(&pair, CENTER, PHI_HEARTBEAT_ASK, stamp++);
+    }
+    expect_end(&pair, CENTER, PHI_BYE_SLOW_CONSUMER, PH_ETIMEDOUT);
+    link_pair_fini(&pair);
+}
+
 // Memory that is short for a moment must not close a link as a slow one. [P-59]
 TEST(link, begin_without_memory_is_not_full)
 {
