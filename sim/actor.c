@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "client/client.h"
+#include "sim/census.h"
 #include "sim/check.h"
 #include "sim/domain.h"
 
@@ -76,6 +77,9 @@ bool actor_start(actor *a)
 void actor_kill(actor *a)
 {
     PH_ASSERT(a->client != NULL);
+    if (a->domain->options.census != NULL) {
+        census_add_client(a->domain->options.census, a->client);
+    }
     sim_node_kill(a->domain->s, a->node);
     ph_client_free(&a->client);
     a->link = PH_LINK_CLOSED;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sim/census.h"
 #include "sim/check.h"
 #include "sim/rogue.h"
 
@@ -72,6 +73,9 @@ void domain_free(domain **d_in, char *fault)
         rogue_free(&d->rogues[i]);
     }
     check_calls_all_ended(d);
+    if (d->options.census != NULL) {
+        census_add_domain(d->options.census, d);
+    }
     if (fault != NULL) {
         memcpy(fault, d->fault, sizeof d->fault);
     }
@@ -143,6 +147,10 @@ void domain_center_kill(domain *d)
 {
     PH_ASSERT(d->center != NULL);
     check_counters(d);
+    if (d->options.census != NULL) {
+        center_counters counters = center_count(d->center);
+        census_add_center(d->options.census, &counters);
+    }
     sim_node_kill(d->s, d->center_node);
     center_free(&d->center);
 }
@@ -180,8 +188,9 @@ bool domain_is_settled(sim *s, void *arg)
     if (d->center == NULL || d->calls_open > 0 || !domain_all_up(s, arg)) {
         return false;
     }
-    if (center_count(d->center).calls > 0 || !check_links_are_idle(d)) {
-        return false;
+    center_counters counters = center_count(d->center);
+    if (counters.sessions != d->actor_count || counters.calls > 0 || !check_links_are_idle(d)) {
+        return false; // one that is thrown out may not know it yet
     }
     for (uint32_t i = 0; i < d->actor_count; i++) {
         const actor *a = &d->actors[i];

@@ -55,6 +55,7 @@ typedef struct domain_options {
     uint32_t rogue_count;
     phi_dur late_max; // MANNER_LATE waits up to so long
     FILE *trace;
+    struct census *census; // everything is counted into it; may be NULL
 } domain_options;
 
 // A request as it was promised, and how it ended.

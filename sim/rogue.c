@@ -172,10 +172,29 @@ static void send_garbage(rogue *r, phi_random *random)
         for (size_t i = 0; i < size; i++) {
             room[i] = (uint8_t)phi_random_next(random);
         }
-        bool is_message = phi_random_chance(random, 70);
-        phi_transport_commit(&r->transport,
-                             is_message ? PHI_COMMAND_MESSAGE : PHI_COMMAND_ONLINE_LIST, size);
+        // A message, an ask, something only a center may say, something nobody says.
+        static const uint16_t commands[] = { PHI_COMMAND_MESSAGE, PHI_COMMAND_MESSAGE,
+                                             PHI_COMMAND_ONLINE_LIST, PHI_COMMAND_ONLINE_STATUS,
+                                             0x7777 };
+        uint64_t which = phi_random_below(random, PHI_COUNT_OF(commands));
+        // Past the link, which says only what is legal; the next message takes it along.
+        phi_outbound_commit(&r->transport.link.out, commands[which], size);
+        say(r, &(phi_message){ .kind = PHI_KIND_EVENT, .to = phi_bytes_text("all:") });
     }
+}
+
+// The end of this connection, mostly.
+static void break_a_rule(rogue *r, phi_random *random, const char *victim)
+{
+    if (phi_random_chance(random, 80)) {
+        send_garbage(r, random);
+        return;
+    }
+    char id[sizeof r->id];
+    memcpy(id, r->id, sizeof id);
+    snprintf(r->id, sizeof r->id, "%s@" DOMAIN_NAME, victim); // in the name of another
+    say(r, &(phi_message){ .kind = PHI_KIND_EVENT, .to = phi_bytes_text("all:") });
+    memcpy(r->id, id, sizeof id);
 }
 
 static void misbehave(sim *s, void *arg)
@@ -230,7 +249,7 @@ static void misbehave(sim *s, void *arg)
         break;
     default:
         if (phi_random_chance(random, 20)) {
-            send_garbage(r, random); // usually the end of this connection
+            break_a_rule(r, random, victim);
         }
         break;
     }

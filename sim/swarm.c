@@ -9,6 +9,7 @@
 //     swarm --seeds 1000           seeds 1 to 1000
 //     swarm --seeds 50 --first 7   from another one
 //     swarm --twice                each seed two times; the traces must be the same
+//     swarm --census               what happened in all of them; fails when something never did
 //     swarm --seed 17 --trace      one seed, told line by line
 
 #include <inttypes.h>
@@ -18,6 +19,7 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "sim/census.h"
 #include "sim/check.h"
 #include "sim/rogue.h"
 #include "sim/swarm.h"
@@ -33,6 +35,7 @@ typedef struct arguments {
     bool is_twice;
     bool is_tracing;
     bool is_verbose;
+    bool is_census;
 } arguments;
 
 typedef struct outcome {
@@ -139,10 +142,11 @@ static void last_calls(domain *d)
     }
 }
 
-static outcome run(uint64_t seed, FILE *trace)
+static outcome run(uint64_t seed, FILE *trace, census *sum)
 {
     swarm_options options = swarm_options_random(seed);
     options.domain.trace = trace;
+    options.domain.census = sum;
     domain *d = domain_new(&options.domain);
     load *l = load_new(d, &options);
     chaos *c = chaos_new(d, l, &options);
@@ -167,7 +171,7 @@ static outcome run(uint64_t seed, FILE *trace)
 
 static void usage(void)
 {
-    fputs("usage: swarm [--seeds N] [--first SEED] [--twice] [--verbose]\n"
+    fputs("usage: swarm [--seeds N] [--first SEED] [--twice] [--verbose] [--census]\n"
           "       swarm --seed SEED [--trace]\n",
           stderr);
     exit(2);
@@ -202,6 +206,8 @@ static arguments parse(int argc, char **argv)
             a.is_twice = true;
         } else if (strcmp(argv[i], "--trace") == 0) {
             a.is_tracing = true;
+        } else if (strcmp(argv[i], "--census") == 0) {
+            a.is_census = true;
         } else if (strcmp(argv[i], "--verbose") == 0) {
             a.is_verbose = true;
         } else {
@@ -227,7 +233,7 @@ static int report(const char *program, uint64_t seed, const char *fault)
     return 1;
 }
 
-static int run_seed(const arguments *a, const char *program, uint64_t seed)
+static int run_seed(const arguments *a, const char *program, uint64_t seed, census *sum)
 {
     char note[128];
     snprintf(note, sizeof note, "repeat: %s --seed %" PRIu64 " --trace", program, seed);
@@ -237,9 +243,9 @@ static int run_seed(const arguments *a, const char *program, uint64_t seed)
         swarm_options_print(stdout, &options);
         fflush(stdout);
     }
-    outcome first = run(seed, a->is_tracing ? stdout : NULL);
+    outcome first = run(seed, a->is_tracing ? stdout : NULL, sum);
     if (first.fault[0] == '\0' && a->is_twice) {
-        outcome second = run(seed, NULL);
+        outcome second = run(seed, NULL, NULL);
         if (second.hash != first.hash) {
             snprintf(first.fault, sizeof first.fault,
                      "the same seed gives another trace: %016" PRIx64 ", then %016" PRIx64,
@@ -265,8 +271,9 @@ int main(int argc, char **argv)
     }
     double begun = seconds();
     double told = begun;
+    census sum = { 0 };
     for (uint64_t i = 0; i < a.seeds; i++) {
-        int rc = run_seed(&a, argv[0], a.first + i);
+        int rc = run_seed(&a, argv[0], a.first + i, &sum);
         if (rc != 0) {
             return rc;
         }
@@ -277,5 +284,5 @@ int main(int argc, char **argv)
         }
     }
     printf("%" PRIu64 " seeds, no fault, %.1f s\n", a.seeds, seconds() - begun);
-    return 0;
+    return a.is_census && census_print(stdout, &sum) > 0 ? 1 : 0;
 }

@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-#define LARGE_PERCENT 15u // of the runs have up to ACTORS_MAX clients
+#define LARGE_PERCENT 25u // of the runs have up to ACTORS_MAX clients
 #define SMALL_ACTORS_MAX 8u
 #define SPARE_CONNECTIONS 8u // for half-open ghosts of clients that are back already
 #define BODY_LIMIT_MIN 64u
@@ -75,7 +75,7 @@ static center_options random_center(phi_random *r, uint32_t clients)
     o.suite = (phi_suite)phi_random_below(r, PHI_SUITE_COUNT);
     o.connections_max = clients + SPARE_CONNECTIONS;
     o.connections_joining_max = pick_edgy(r, 2, clients + 2);
-    o.calls_max = pick_edgy(r, 2, 200);
+    o.calls_max = pick_edgy(r, 6, 400);
     o.calls_per_client_max = pick_edgy(r, 1, 40);
     o.send_buffer_max = 131072;
     o.packet_max = pick_edgy(r, 8192, 65536);
@@ -154,7 +154,7 @@ swarm_options swarm_options_random(uint64_t seed)
     o.domain.client = random_client(r);
     o.domain.late_max = phi_ms(pick(r, 1, 3000));
 
-    o.duration = phi_ms(pick(r, 1000, is_large ? 4000 : 10000));
+    o.duration = phi_ms(pick(r, 1000, is_large ? 8000 : 25000));
     o.load_every = phi_ms(pick_edgy(r, 20, 500));
     o.load_body_max = (uint32_t)pick_edgy(r, 16, phi_random_chance(r, 20) ? 66000 : 2000);
     uint32_t limit = body_limit(&o);
