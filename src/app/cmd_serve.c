@@ -268,11 +268,11 @@ static void say_ready(server *s)
 {
     const phi_log_field fields[] = {
         PHI_LOG_TEXT("version", phi_bytes_text(PH_VERSION_TEXT)),
-        PHI_LOG_NUMBER("protocol", PHI_PROTOCOL_VERSION),
-        PHI_LOG_NUMBER("pid", (uint64_t)getpid()),
-        PHI_LOG_TEXT("config", phi_bytes_text(s->config.file)),
+        PHI_LOG_NUMBER("protocol", PHI_PROTOCOL_VERSION), PHI_LOG_NUMBER("pid", (uint64_t)getpid()),
+        PHI_LOG_TEXT("config", phi_bytes_text(s->config.file)), // the last: left out without one
     };
-    log_event(s, EVENT_STARTED, fields, PHI_COUNT_OF(fields));
+    size_t count = PHI_COUNT_OF(fields) - (s->config.file[0] == '\0' ? 1 : 0);
+    log_event(s, EVENT_STARTED, fields, count);
     if (s->sink.is_json || !term_is_terminal(STDERR_FILENO) || args_flag(s->args, "quiet")) {
         return;
     }
@@ -337,7 +337,7 @@ static void on_reload(void *arg, int signum)
     s->config.values[CONFIG_log_format] = fresh.values[CONFIG_log_format];
     apply_log(s);
     const phi_log_field fields[] = { PHI_LOG_TEXT("file", phi_bytes_text(fresh.file)) };
-    log_event(s, EVENT_RELOADED, fields, PHI_COUNT_OF(fields));
+    log_event(s, EVENT_RELOADED, fields, fresh.file[0] == '\0' ? 0 : PHI_COUNT_OF(fields));
 }
 
 static void on_count(void *arg, int signum)

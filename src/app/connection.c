@@ -17,6 +17,7 @@
 
 #include "app/term.h"
 #include "base/assert.h"
+#include "wire/name.h"
 
 #define BYE_WAIT_MS 500 // a center that does not take our bye is left without
 
@@ -54,9 +55,15 @@ exit_status connection_open(connection *s, const args *a, ph_client_options *opt
     options->arg = s;
     rc = ph_client_new(&s->client, options);
     if (rc == PH_EINVAL) {
-        term_error("--center '%s' or --account '%s' is not valid", options->centers,
-                   options->account == NULL ? "" : options->account);
-        term_hint("centers: HOST:PORT or unix:PATH; accounts: 1 to 64 of a-z 0-9 . _ -");
+        bool is_named =
+            options->account == NULL || phi_name_is_valid(phi_bytes_text(options->account));
+        if (is_named) {
+            term_error("--center '%s' is no address", options->centers);
+            term_hint("write HOST:PORT or unix:PATH; several with commas");
+        } else {
+            term_error("--account '%s' is no name", options->account);
+            term_hint("names are 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit");
+        }
         return STATUS_USAGE;
     }
     if (rc == PH_OK) {

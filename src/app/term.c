@@ -16,7 +16,7 @@
 static int level = 1;
 static int print_error; // errno of the first write that failed
 
-static void say(const char *label, const char *colour, const char *format, va_list args);
+static void say(const char *label, bool is_error, const char *format, va_list args);
 
 bool term_is_terminal(int fd)
 {
@@ -45,7 +45,7 @@ void term_error(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    say("posthouse: ", term_style_of(2).red, format, args);
+    say("posthouse: ", /* is_error= */ true, format, args);
     va_end(args);
 }
 
@@ -56,7 +56,7 @@ void term_hint(const char *format, ...)
     }
     va_list args;
     va_start(args, format);
-    say("  ", "", format, args);
+    say("  ", /* is_error= */ false, format, args);
     va_end(args);
 }
 
@@ -67,7 +67,7 @@ void term_note(const char *format, ...)
     }
     va_list args;
     va_start(args, format);
-    say("", term_style_of(2).dim, format, args);
+    say("", /* is_error= */ false, format, args);
     va_end(args);
 }
 
@@ -78,7 +78,7 @@ void term_detail(const char *format, ...)
     }
     va_list args;
     va_start(args, format);
-    say("", term_style_of(2).dim, format, args);
+    say("", /* is_error= */ false, format, args);
     va_end(args);
 }
 
@@ -112,7 +112,7 @@ int term_finish(int status)
 
 // One write per message, so that messages of several processes do not mix within a line. Arguments
 // may hold what peers or files said: only harmless characters get through.
-static void say(const char *label, const char *colour, const char *format, va_list args)
+static void say(const char *label, bool is_error, const char *format, va_list args)
 {
     char line[LINE_BYTES];
     int size = vsnprintf(line, sizeof line, format, args);
@@ -120,12 +120,17 @@ static void say(const char *label, const char *colour, const char *format, va_li
         return;
     }
     size_t used = (size_t)size < sizeof line ? (size_t)size : sizeof line - 1;
+    term_style style = term_style_of(STDERR_FILENO);
+    bool is_dim = *label == '\0'; // what happens, beside what the user asked for
+    const char *colour = is_dim ? style.dim : is_error ? style.red : "";
     draft t;
     draft_init(&t);
     draft_add(&t, colour);
     draft_add(&t, label);
+    draft_add(&t, is_dim ? "" : style.reset);
     draft_printable(&t, phi_bytes_of(line, used));
-    draft_add(&t, *colour == '\0' ? "\n" : "\033[0m\n");
+    draft_add(&t, is_dim ? style.reset : "");
+    draft_add(&t, "\n");
     phi_bytes out = draft_view(&t);
     ssize_t ignored = write(STDERR_FILENO, out.data, out.size);
     (void)ignored; // there is nowhere left to complain

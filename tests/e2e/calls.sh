@@ -42,6 +42,9 @@ expect 3 'no center: 3' posthouse call echo say x --center "unix:$work/nobody.so
 expect 4 'an account that is taken: 4' posthouse call echo say x --account echo
 holds err 'and said so' 'already online'
 expect 2 'an account that is no name: 2' posthouse call echo say x --account 'Not A Name'
+holds err 'and said so' "'Not A Name' is no name"
+expect 2 'a center that is no address: 2' posthouse call echo say x --center nowhere
+holds err 'and said so' "'nowhere' is no address"
 
 # ---- usage
 
@@ -86,6 +89,9 @@ start posthouse reply --account broken --command 'echo one >&2; echo the reason 
 expect 1 'a command that fails is a failure' posthouse call broken say x
 holds err 'responder_failed' 'responder_failed'
 holds err 'with its last line' 'the reason'
+start posthouse reply --account hostile --command 'printf "\033[2Jgone" >&2; exit 1'
+expect 1 'what a peer says' posthouse call hostile say x
+holds err 'reaches a terminal harmless' '\x1b[2Jgone'
 start posthouse reply --account silent --command 'exit 7'
 expect 1 'one that fails silently too' posthouse call silent say x
 holds err 'with its status' 'status 7'

@@ -78,10 +78,6 @@ wait "$watch" || status=$?
 printf '%s\n' "$status" >status
 is status 'watch ends with 0 on a signal' 0
 
-# What a peer calls itself must not reach a terminal as it is.
-expect 0 'a list with a hostile line is shown' posthouse ls
-if LC_ALL=C grep -q "$(printf '\033')" out; then fail 'no escape sequences in the list' out; else pass 'no escape sequences in the list'; fi
-
 # ---- a center that goes away and comes back
 
 mkfifo said-by-watch2
