@@ -113,7 +113,8 @@ typedef void ph_request_fn(ph_client *client, ph_request_id request, const ph_in
 // gone). Answering it is harmless.
 typedef void ph_cancel_fn(ph_client *client, ph_request_id request, void *arg);
 
-// There is room again after PH_EBUSY: at least half of the send buffer.
+// There is room again after PH_EBUSY: at least half of the send buffer. Follows also when the full
+// buffer went with its connection: once the next one is up.
 typedef void ph_writable_fn(ph_client *client, void *arg);
 
 // How a call ended: exactly once for each accepted one.

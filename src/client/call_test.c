@@ -343,6 +343,29 @@ TEST(call, full_buffer_is_busy_then_writable)
     stage_fini(&s);
 }
 
+// Who waits for room must not wait for ever because the connection broke meanwhile: the next one
+// has room.
+TEST(call, writable_follows_after_a_new_connection)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    stage_up(&s);
+    stage_fill(&s, 4096);
+    stage_settle(&s);
+    stage_cut(&s);
+    EXPECT_TEXT(stage_heard(&s), "down PH_ERESET\n");
+    s.write_max = SIZE_MAX;
+    stage_pass(&s, phi_seconds(1));
+    EXPECT_TEXT(stage_heard(&s), "up me@home\nwritable\n");
+    ph_outgoing out = PH_OUTGOING_INIT;
+    out.to = "echo";
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    stage_cut(&s);
+    stage_pass(&s, phi_seconds(1));
+    EXPECT_TEXT(stage_heard(&s), "down PH_ERESET\nup me@home\n"); // told once
+    stage_fini(&s);
+}
+
 // A cancel for which there is no room ends the call all the same; and whoever waits for room
 // because of an event of his own still hears of it.
 TEST(call, cancel_without_room)

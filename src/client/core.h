@@ -161,6 +161,9 @@ void phi_client_breach(ph_client *client, const char *what);
 
 extern const phi_transport_events phi_client_transport_events;
 
+// on_writable, when the application waits for it: now, or as soon as there is room.
+void phi_client_tell_writable(ph_client *client);
+
 ph_incoming phi_client_incoming(const phi_message *message);
 
 // ---- send.c

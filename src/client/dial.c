@@ -182,6 +182,7 @@ void phi_client_on_open(ph_client *client, const phi_welcome *welcome)
     if (client->owes_ask) {
         phi_client_ask(client); // what is wanted has changed since JOIN
     }
+    phi_client_tell_writable(client); // the buffer that was full is gone with its connection
 }
 
 void phi_client_on_end(ph_client *client, const phi_link_end *end)

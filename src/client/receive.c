@@ -53,13 +53,23 @@ static void on_room(phi_transport *transport)
     if (client->owes_ask) {
         phi_client_ask(client);
     }
-    if (client->owes_writable) {
-        client->owes_writable = false;
-        if (client->options.on_writable != NULL && phi_client_is(client, PHI_CLIENT_UP)) {
-            phi_client_enter(client);
-            client->options.on_writable(client, client->options.arg);
-            phi_client_leave(client);
-        }
+    phi_client_tell_writable(client);
+}
+
+void phi_client_tell_writable(ph_client *client)
+{
+    if (!client->owes_writable || !phi_client_is(client, PHI_CLIENT_UP)) {
+        return; // of a connection that ended: the next one tells
+    }
+    if (!phi_link_is_roomy(&client->transport.link)) {
+        phi_transport_want_room(&client->transport);
+        return;
+    }
+    client->owes_writable = false;
+    if (client->options.on_writable != NULL) {
+        phi_client_enter(client);
+        client->options.on_writable(client, client->options.arg);
+        phi_client_leave(client);
     }
 }
 
