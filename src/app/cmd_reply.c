@@ -84,7 +84,7 @@ const command command_reply = {
         "The command finds PH_METHOD, PH_FROM and PH_TIMEOUT_MS in its environment; quote them:\n"
         "callers choose what is in them. What it prints is the reply. When it exits with another\n"
         "status than 0, the caller gets failure responder_failed with the last line of its\n"
-        "standard error. When the caller gives up, it is killed.\n",
+        "standard error. When the caller gives up, or the connection is lost, it is killed.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .run = run,
@@ -151,6 +151,9 @@ static exit_status serve(responder *r)
     connection *s = &r->connection;
     term_note("answering as %s; Ctrl-C ends", s->id);
     while (connection_turn(s, r->jobs == NULL ? -1 : 0)) {
+        if (r->jobs != NULL && !s->is_up) {
+            jobs_cancel_all(r->jobs); // their calls ended with the connection
+        }
         if (r->jobs != NULL) {
             turn_with_jobs(r);
         }

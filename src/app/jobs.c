@@ -34,6 +34,7 @@ static void close_both(int pair[2]);
 static void close_fd(int *fd);
 static ph_err spawn(const jobs *js, int pipes[3][2], const ph_incoming *incoming, pid_t *pid,
                     phi_diag *diag);
+static void cancel(job *j);
 static void feed(job *j);
 static void read_output(job *j);
 static void read_error(job *j);
@@ -118,12 +119,16 @@ void jobs_cancel(jobs *js, ph_request_id request)
 {
     for (size_t i = 0; i < JOBS_MAX; i++) {
         job *j = &js->list[i];
-        bool is_it = j->pid != 0 && j->request.call == request.call &&
-                     j->request.connection == request.connection;
-        if (is_it && !j->is_over) {
-            j->is_cancelled = true;
-            kill(-j->pid, SIGKILL);
+        if (j->request.call == request.call && j->request.connection == request.connection) {
+            cancel(j);
         }
+    }
+}
+
+void jobs_cancel_all(jobs *js)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        cancel(&js->list[i]);
     }
 }
 
@@ -256,6 +261,15 @@ static ph_err spawn(const jobs *js, int pipes[3][2], const ph_incoming *incoming
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return rc == 0 ? PH_OK : phi_diag_add(diag, PH_ESYSTEM, "cannot start: %s", strerror(rc));
+}
+
+// Nothing for a free place, or one whose command is over.
+static void cancel(job *j)
+{
+    if (j->pid != 0 && !j->is_over && !j->is_cancelled) {
+        j->is_cancelled = true;
+        kill(-j->pid, SIGKILL);
+    }
 }
 
 // Hands over input while the command takes it.

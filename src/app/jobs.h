@@ -70,6 +70,9 @@ PHI_MUST_CHECK ph_err jobs_start(jobs *js, ph_request_id request, const ph_incom
 // Kills the command for that request, if there is one.
 void jobs_cancel(jobs *js, ph_request_id request);
 
+// Kills them all: nobody waits for their answers any more.
+void jobs_cancel_all(jobs *js);
+
 // What poll is to wait for; returns how many of fds were filled.
 size_t jobs_poll_fill(const jobs *js, struct pollfd fds[JOBS_POLL_MAX]);
 

@@ -151,4 +151,20 @@ expect 1 'bench of nobody fails' posthouse bench rr --to nobody --count 10 --unt
 json out 'and stops at the first failure' 'x[0]["failed"] == [dict(x[0]["failed"][0], reason="no_such_account", count=1)]'
 expect 2 'bench wants to know whom' posthouse bench rr
 
+# When the center dies, nobody waits any more for what the commands print: they are killed, or the
+# responder would come back with all its places taken.
+rm -f slow.pid never && mkfifo slow.pid never
+start posthouse reply --account stuck --jobs 1 --command "echo \$\$ >'$work/slow.pid'; cat '$work/never'; true"
+posthouse call stuck say x --timeout 60s >/dev/null 2>&1 &
+caller=$!
+IFS= read -r slow <slow.pid
+kill -KILL "$center_pid"
+if timeout 10 tail -s 0.01 --pid="$slow" -f /dev/null; then
+    pass 'the command of a call that died with the center is killed'
+else
+    fail 'the command of a call that died with the center is killed'
+fi
+wait "$caller" || true
+kill "$started"
+
 finish
