@@ -21,7 +21,7 @@ domain *domain_new(const domain_options *options)
     PH_ASSERT(d != NULL);
     d->options = *options;
     d->options.center.domain = DOMAIN_NAME;
-    d->calls = phi_take_zeroed(&phi_alloc_heap, CALLS_MAX, sizeof d->calls[0]);
+    d->calls = phi_take(&phi_alloc_heap, CALLS_MAX * sizeof d->calls[0]); // each is filled in first
     PH_ASSERT(d->calls != NULL);
     d->s = sim_new(&(sim_options){
         .seed = options->seed,

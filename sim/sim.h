@@ -130,6 +130,7 @@ void sim_fault_alloc(sim *s, sim_node node, uint32_t per_million);
 
 // The `count`-th allocation from now fails (1: the next one), once. 0 takes it back.
 void sim_fault_alloc_at(sim *s, sim_node node, uint32_t count);
+bool sim_fault_alloc_is_due(const sim *s, sim_node node); // it has not failed yet
 
 // Each connection that comes in is shed with this probability; 0 ends it.
 void sim_fault_shed(sim *s, sim_node node, uint32_t percent);

@@ -67,6 +67,11 @@ void sim_fault_alloc_at(sim *s, sim_node node, uint32_t count)
     sim_host_get(s, node)->fault.countdown = count;
 }
 
+bool sim_fault_alloc_is_due(const sim *s, sim_node node)
+{
+    return sim_host_get(s, node)->fault.countdown > 0;
+}
+
 void sim_fault_shed(sim *s, sim_node node, uint32_t percent)
 {
     PH_ASSERT(percent <= 100);

@@ -8,7 +8,7 @@
 #ifndef SIM_SWARM_H
 #define SIM_SWARM_H
 
-#include "sim/domain.h"
+#include "sim/census.h"
 
 typedef enum chaos_kind {
     CHAOS_CUT,           // a connection is reset
@@ -51,6 +51,24 @@ typedef struct swarm_options {
 
 swarm_options swarm_options_random(uint64_t seed);
 void swarm_options_print(FILE *to, const swarm_options *options);
+
+// ---- swarm_run.c
+
+typedef struct swarm_outcome {
+    uint64_t hash; // of the trace
+    uint64_t turns;
+    uint32_t calls;
+    phi_time settled;                       // world time
+    char fault[sizeof((domain *)0)->fault]; // "" none
+} swarm_outcome;
+
+// A run has three parts. For a while there is load, and faults. Then both stop, and within a bound
+// everybody must be up, see the same, and have no call open. Then each client makes one more call,
+// which must succeed. Checks watch all the time.
+//
+//   trace   readable trace; NULL: none
+//   sum     what happened is added to it; may be NULL
+swarm_outcome swarm_run(uint64_t seed, FILE *trace, census *sum);
 
 // ---- load.c
 

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sim/swarm_run.c - one random run: load and faults, then quiet, then one more call each.
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "sim/check.h"
+#include "sim/rogue.h"
+#include "sim/swarm.h"
+
+#define CHECK_EVERY phi_ms(100)
+#define SETTLE_STEP phi_ms(50)
+#define LAST_CALL_MS 60000u
+
+static void check_all(domain *d)
+{
+    check_links(d);
+    check_counters(d);
+}
+
+static void start(domain *d, load *l, const swarm_options *o)
+{
+    bool has_center = domain_center_start(d);
+    PH_ASSERT(has_center);
+    for (uint32_t i = 0; i < d->actor_count; i++) {
+        actor *a = &d->actors[i];
+        a->manner = (manner)phi_random_below(sim_random(d->s), MANNER_COUNT);
+        a->is_watching = phi_random_chance(sim_random(d->s), o->watcher_percent);
+        bool has_started = actor_start(a);
+        PH_ASSERT(has_started);
+        load_begin(l, a);
+    }
+    for (uint32_t i = 0; i < d->rogue_count; i++) {
+        rogue_start(d->rogues[i], o->rogue_every);
+    }
+}
+
+static void run_faults(domain *d, const swarm_options *o)
+{
+    for (uint64_t past = 0; past < o->duration.ns && !domain_has_fault(d); past += CHECK_EVERY.ns) {
+        sim_run_for(d->s, CHECK_EVERY);
+        check_all(d);
+    }
+}
+
+static void describe_unsettled(domain *d, const swarm_options *o)
+{
+    const char *why = NULL;
+    uint64_t ms = phi_dur_ms(o->settle_max);
+    for (uint32_t i = 0; i < d->actor_count; i++) {
+        const actor *a = &d->actors[i];
+        if (!actor_is_up(a)) {
+            domain_fail(d, "%" PRIu64 " ms after the last fault %s is not up: %s", ms, a->account,
+                        a->how_text);
+        } else if (a->calls_open > 0) {
+            domain_fail(d, "%" PRIu64 " ms after the last fault %s has calls open", ms, a->account);
+        } else if (!check_presence_agrees(a, &why)) {
+            domain_fail(d, "%" PRIu64 " ms after the last fault %s %s", ms, a->account, why);
+        }
+    }
+    domain_fail(d, "%" PRIu64 " ms after the last fault the center has calls open", ms);
+}
+
+static void settle(domain *d, const swarm_options *o)
+{
+    for (uint32_t i = 0; i < d->rogue_count; i++) {
+        rogue_kill(d->rogues[i]);
+    }
+    for (uint64_t past = 0; !domain_has_fault(d); past += SETTLE_STEP.ns) {
+        sim_run_for(d->s, SETTLE_STEP);
+        check_all(d);
+        if (past >= o->settle_min.ns && domain_is_settled(d->s, d)) {
+            check_presence_converged(d);
+            return;
+        }
+        if (past > o->settle_max.ns) {
+            describe_unsettled(d, o);
+        }
+    }
+}
+
+static bool has_ended(sim *s, void *arg)
+{
+    (void)s;
+    return ((const call_record *)arg)->ends > 0;
+}
+
+// Nothing is wrong any more, so nothing may go wrong.
+static void last_calls(domain *d)
+{
+    for (uint32_t i = 0; i < d->actor_count; i++) {
+        d->actors[i].manner = MANNER_ECHO;
+    }
+    for (uint32_t i = 0; i < d->actor_count && !domain_has_fault(d); i++) {
+        actor *to = &d->actors[(i + 1) % d->actor_count];
+        call_record *call = actor_call_actor(&d->actors[i], to, LAST_CALL_MS);
+        if (call == NULL) {
+            domain_fail(d, "%s cannot call, though nothing is wrong", d->actors[i].account);
+            return;
+        }
+        (void)sim_run_until(d->s, has_ended, call, phi_ms(LAST_CALL_MS));
+        if (call->ends == 1 && call->status != PH_OK) {
+            domain_fail(d, "call %u ended with %s %s, though nothing is wrong", call->serial,
+                        ph_err_name(call->status), ph_failure_name(call->code));
+        }
+    }
+}
+
+swarm_outcome swarm_run(uint64_t seed, FILE *trace, census *sum)
+{
+    swarm_options options = swarm_options_random(seed);
+    options.domain.trace = trace;
+    options.domain.census = sum;
+    domain *d = domain_new(&options.domain);
+    load *l = load_new(d, &options);
+    chaos *c = chaos_new(d, l, &options);
+    start(d, l, &options);
+    chaos_begin(c);
+    run_faults(d, &options);
+    load_stop(l);
+    chaos_stop(c);
+    settle(d, &options);
+    swarm_outcome out = { .settled = sim_now(d->s) };
+    last_calls(d);
+    out.hash = sim_trace_hash(d->s);
+    out.turns = sim_turns(d->s);
+    out.calls = d->call_count;
+    domain_free(&d, out.fault);
+    chaos_free(&c);
+    load_free(&l);
+    return out;
+}
