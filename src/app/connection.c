@@ -222,9 +222,7 @@ static void on_link(ph_client *client, const ph_link_change *change, void *arg)
     if (!s->was_up || s->is_leaving) {
         return; // connection_open tells, or there is nothing to tell
     }
-    if (s->on_link != NULL) {
-        s->on_link(s);
-    } else if (s->is_up) {
+    if (s->is_up) {
         term_note("connected again as %s", s->id);
     } else if (change->err != PH_OK) {
         term_note("%s", s->reason);
