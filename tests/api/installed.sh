@@ -70,7 +70,7 @@ add_executable(consumer $name)
 set_target_properties(consumer PROPERTIES $1_STANDARD $2 $1_EXTENSIONS OFF)
 target_link_libraries(consumer PRIVATE $3)
 EOF
-    cmake -S "$work/project" -B "$work/project/build" -DCMAKE_PREFIX_PATH="$prefix" &&
+    cmake -G Ninja -S "$work/project" -B "$work/project/build" -DCMAKE_PREFIX_PATH="$prefix" &&
         cmake --build "$work/project/build" && "$work/project/build/consumer"
 }
 

@@ -205,7 +205,8 @@ static ph_outgoing to(const char *address, const char *body)
 
 // ---- tests
 
-// The first thing anybody does with the library, in every suite. [P-36] [P-50]
+// The first thing anybody does with the library, over a Unix socket, in every suite.
+// [P-1] [P-36] [P-50]
 TEST(live, call_is_answered_in_every_suite)
 {
     static const phi_suite suites[] = { PHI_SUITE_PLAIN, PHI_SUITE_PAPER, PHI_SUITE_CHECK };

@@ -23,7 +23,7 @@ result() { # number name; what is wrong in $work/wrong
 library=$(find "$PH_BUILD" -name libposthouse.so | head -n 1)
 archive=$(find "$PH_BUILD" -name libposthouse.a | head -n 1)
 
-{ sh tests/tidy/exports.sh "$library" include/posthouse || true; } >"$work/wrong" 2>&1
+{ sh tests/tidy/exports "$library" include/posthouse || true; } >"$work/wrong" 2>&1
 result 1 "exports are the declarations"
 
 nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//' | while IFS= read -r name; do

@@ -4,7 +4,7 @@
 // link_hello_twice_is_protocol_error"), which script/test counts.
 //
 // A test opens with a sentence on what would be broken if it failed, and names the clause of
-// docs/protocol.md it holds: // [P-17]. Arguments of the program: parts of names; only tests that
+// docs/protocol.md it holds: // [P-20]. Arguments of the program: parts of names; only tests that
 // contain one run.
 
 #ifndef TESTS_HARNESS_TEST_H

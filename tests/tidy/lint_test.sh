@@ -452,7 +452,7 @@ library() { # source
     printf '%s\n' "$1" | cc -shared -fPIC -fvisibility=hidden -I"$work/tree/include" -include a.h -x c - \
         -o "$work/tree/liba.so"
 }
-exports() { sh "$here/exports.sh" "$work/tree/liba.so" "$work/tree/include" >"$work/said" 2>&1; }
+exports() { sh "$here/exports" "$work/tree/liba.so" "$work/tree/include" >"$work/said" 2>&1; }
 one='int ph_one(void) { return 1; }'
 two='const char *ph_two(int a, int b) { return a < b ? "" : 0; }'
 library "$one $two int ph_hidden(void) { return 1; }"
@@ -473,14 +473,14 @@ cp "$here/../../.clang-format" "$work/tree/"
 printf 'int a;\nint  b;\nint  c;\n' | put 'src/base/a.c'
 printf 'int a;\n' | put 'src/base/b.c'
 good=1
-if ! sh "$here/format.sh" "$work/tree" >"$work/said" 2>&1 &&
+if ! sh "$here/format" "$work/tree" >"$work/said" 2>&1 &&
     [ "$(cat "$work/said")" = 'src/base/a.c:2: format: run clang-format -i' ]; then
     good=0
 fi
 result "$good" 'format finds the first place of a file that looks different'
 printf 'int a;\n' | put 'src/base/a.c'
 code=0
-sh "$here/format.sh" "$work/tree" >"$work/said" 2>&1 || code=$?
+sh "$here/format" "$work/tree" >"$work/said" 2>&1 || code=$?
 result "$code" 'format lets pass what clang-format writes'
 
 # ---- completeness
