@@ -26,9 +26,7 @@ typedef struct connection {
     char bye[64];     // the name of the center's bye; "" without one
     char reason[512]; // the same for people
     char id[132];     // ours; kept after the link went down
-    void (*on_link)(
-        struct connection *s); // after a later change; NULL: it is told on standard error
-    void *arg;                 // the command's own
+    void *arg;        // the command's own
 } connection;
 
 // Connects, once: a command line must not hang where a service would dial again.
