@@ -19,7 +19,7 @@
 #define CONFIG_FILE_BYTES_MAX (256u * 1024u)
 #define CONFIG_DEPTH_MAX 8u
 #define CONFIG_ERRORS_MAX 10u
-#define CONFIG_LISTEN_MAX 16u
+#define CONFIG_LISTEN_MAX CENTER_LISTENERS_MAX // what is accepted can be listened on
 #define CONFIG_TEXT_BYTES PHI_ADDRESS_TEXT_MAX
 
 typedef enum config_key {

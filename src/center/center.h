@@ -16,6 +16,8 @@
 #include "wire/codes.h"
 #include "wire/packet.h"
 
+#define CENTER_LISTENERS_MAX 16u // addresses one center listens on
+
 typedef struct center center;
 
 // Fields come from limits.def, so that configuration, --help and docs/limits.md cannot disagree
@@ -50,6 +52,7 @@ PHI_MUST_CHECK ph_err center_new(center **out, phi_io *io, const center_options 
 void center_free(center **c);
 
 // PH_EACCESS   the address is not local and insecure_allow_remote is not set
+// PH_ELIMIT    CENTER_LISTENERS_MAX are listening
 // and those of phi_io_listen. `bound` (may be NULL) receives the address with its real port.
 PHI_MUST_CHECK ph_err center_listen(center *c, const char *address,
                                     char bound[PHI_ADDRESS_TEXT_MAX], phi_diag *diag);

@@ -11,8 +11,6 @@
 #include "center/center.h"
 #include "center/presence.h"
 
-#define CENTER_LISTENERS_MAX 8u
-
 // Connections over the limit that may wait for their bye to be written. More are closed without.
 #define CENTER_TURNED_AWAY_MAX 256u
 

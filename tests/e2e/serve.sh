@@ -28,6 +28,16 @@ expect 3 'nobody answers when the center has stopped' posthouse ls
 holds err 'the address that did not answer is named' "$POSTHOUSE_CENTER"
 holds err 'no center has advice' 'posthouse serve starts one'
 
+# As many addresses as a configuration may name can be listened on.
+set --
+while [ $# -lt 30 ]; do # and the one of start_center
+    set -- "$@" --listen 127.0.0.1:0
+done
+start_center "$@"
+expect 0 'a center of 16 addresses' posthouse ls
+json center.log 'listens on each' 'sum(line["msg"] == "listening" for line in x) == 16'
+stop_center
+
 # Clients must be told, not cut off.
 start_center
 start posthouse reply --account echo --echo
