@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     phi_diag diag = { { 0 } };
     int used = 0;
     if (args_parse(&a, argc - 1, argv + 1, /* stops_at_word= */ true, &used, &diag) != PH_OK) {
-        return usage("", diag.text);
+        return (int)usage("", diag.text);
     }
     int at = 1 + used;
     draft out;
@@ -133,7 +133,7 @@ int main(int argc, char **argv)
         }
     }
     draft_fini(&out);
-    return term_finish(status);
+    return term_finish((int)status);
 }
 
 exit_status command_usage(const command *c, const char *format, ...)
