@@ -5,6 +5,9 @@
 // Design notes
 //   - Opening and ending a call takes and gives a slot, links and unlinks two list nodes and a
 //     timer: no memory, no search.
+//   - Only a cancel finds a call by its caller's number. A caller's first makes an index of its open
+//     calls, hashed under a secret; who never cancels pays nothing for it. Without one each cancel
+//     would walk over all calls of its sender, and a flood of them keep everybody waiting.
 //   - A caller whose buffer is full must still learn how its call ended. So the slot stays, owed,
 //     until there is room. Owed calls count against the caller's limit, which bounds them. A caller
 //     that is over that limit too, and does not read, is ended (slow_consumer).
@@ -17,11 +20,15 @@
 #include "center/call.h"
 
 #include "base/assert.h"
+#include "base/siphash.h"
 #include "center/router.h"
 #include "center/state.h"
 
 static void on_deadline(phi_timer *timer, phi_time now);
 static call *take(center *c, session *caller, uint64_t number);
+static void make_index(center *c, session *caller);
+static phi_list *bucket_of(const center *c, const session *caller, uint64_t number);
+static call *find_open(const phi_list *list, size_t node_offset, uint64_t number);
 static void detach(center *c, call *k);
 static void owe(call *k, call_end end, ph_failure_code code);
 static uint64_t *counter_of(center *c, call_end end);
@@ -33,6 +40,9 @@ call *call_open(center *c, session *caller, session *responder, uint64_t number)
     if (k != NULL) {
         k->responder = responder;
         phi_list_append(&responder->calls_taken, &k->of_responder);
+        if (caller->calls_by_number != NULL) {
+            phi_list_append(bucket_of(c, caller, number), &k->of_number);
+        }
     }
     return k;
 }
@@ -50,16 +60,15 @@ call *call_find(const center *c, uint64_t handle)
     return k == NULL || k->responder == NULL ? NULL : k;
 }
 
-// Bounded by calls_per_client_max. Newest first: what is cancelled is rarely old.
-call *call_of_number(const session *caller, uint64_t number)
+call *call_of_number(center *c, session *caller, uint64_t number)
 {
-    for (phi_list *n = caller->calls_made.prev; n != &caller->calls_made; n = n->prev) {
-        call *k = PHI_CONTAINER_OF(n, call, of_caller);
-        if (k->number == number && k->responder != NULL) {
-            return k;
-        }
+    if (caller->calls_by_number == NULL) {
+        make_index(c, caller);
     }
-    return NULL;
+    if (caller->calls_by_number == NULL) { // no memory: the long way, bounded by the caller's limit
+        return find_open(&caller->calls_made, offsetof(call, of_caller), number);
+    }
+    return find_open(bucket_of(c, caller, number), offsetof(call, of_number), number);
 }
 
 void call_finish(center *c, call *k, call_end end)
@@ -128,6 +137,13 @@ void call_leave(center *c, session *s)
         PH_ASSERT(k->responder == s);
         call_fail(c, k, CALL_LOST, PH_FAILURE_RESPONDER_LOST);
     }
+    call_drop_index(c, s);
+}
+
+void call_drop_index(center *c, session *s)
+{
+    phi_give(c->io->alloc, s->calls_by_number, sizeof(phi_list) << c->call_bucket_bits);
+    s->calls_by_number = NULL;
 }
 
 // [P-57]
@@ -160,11 +176,53 @@ static call *take(center *c, session *caller, uint64_t number)
     return k;
 }
 
+// Of all that are open; nothing when there is no memory.
+static void make_index(center *c, session *caller)
+{
+    size_t count = (size_t)1 << c->call_bucket_bits;
+    phi_list *buckets = phi_take(c->io->alloc, count * sizeof *buckets);
+    if (buckets == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        phi_list_init(&buckets[i]);
+    }
+    caller->calls_by_number = buckets;
+    for (phi_list *n = caller->calls_made.next; n != &caller->calls_made; n = n->next) {
+        call *k = PHI_CONTAINER_OF(n, call, of_caller);
+        if (k->responder != NULL) {
+            phi_list_append(bucket_of(c, caller, k->number), &k->of_number);
+        }
+    }
+}
+
+// Numbers are the caller's choice: what it cannot know decides where they fall.
+static phi_list *bucket_of(const center *c, const session *caller, uint64_t number)
+{
+    PH_ASSERT(caller->calls_by_number != NULL);
+    PH_ASSERT(c->call_bucket_bits > 0);
+    uint64_t hash = phi_siphash(c->hash, phi_bytes_of(&number, sizeof number));
+    return &caller->calls_by_number[hash >> (64 - c->call_bucket_bits)];
+}
+
+// Newest first.
+static call *find_open(const phi_list *list, size_t node_offset, uint64_t number)
+{
+    for (phi_list *n = list->prev; n != list; n = n->prev) {
+        call *k = (call *)((uint8_t *)n - node_offset);
+        if (k->number == number && k->responder != NULL) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
 // From its responder, or from the list of those owed.
 static void detach(center *c, call *k)
 {
     phi_timer_clear(&c->io->timers, &k->timer);
     phi_list_remove(&k->of_responder);
+    phi_list_remove(&k->of_number);
     k->responder = NULL;
 }
 

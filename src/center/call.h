@@ -41,6 +41,7 @@ typedef struct call {
     session *caller;       // never NULL; a session ends its calls before it goes
     session *responder;    // NULL once owed
     phi_list of_caller;    // on caller->calls_made
+    phi_list of_number;    // open, and its caller cancels: in caller->calls_by_number
     phi_list of_responder; // on responder->calls_taken; owed: on caller->calls_owed
     uint16_t owed_code;    // ph_failure_code
     uint8_t owed_end;      // call_end
@@ -55,8 +56,9 @@ void call_time(center *c, call *k, uint32_t ttl_ms);
 // NULL for a number that is no open call's.
 call *call_find(const center *c, uint64_t handle);
 
-// The caller's open call of that number, or NULL.
-call *call_of_number(const session *caller, uint64_t number);
+// The caller's open call of that number, or NULL; of several, which a caller should not have, the
+// newest.
+call *call_of_number(center *c, session *caller, uint64_t number);
 
 // Over, and the caller knows, or is gone.
 void call_finish(center *c, call *k, call_end end);
@@ -72,5 +74,8 @@ void call_pay(center *c, session *caller);
 
 // Ends all calls of a session that leaves, both ways.
 void call_leave(center *c, session *s);
+
+// Frees the session's calls_by_number.
+void call_drop_index(center *c, session *s);
 
 #endif // CENTER_CALL_H

@@ -35,6 +35,7 @@ static const struct {
 };
 
 static ph_err check_options(const center_options *options, phi_diag *diag);
+static uint8_t bucket_bits(uint64_t calls_per_client_max);
 static void set_link_options(center *c);
 static void on_accept(void *owner, phi_stream *stream);
 static void on_shed(void *owner, ph_err reason);
@@ -90,7 +91,9 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     phi_slots_init(&c->sessions, io->alloc, sizeof(session),
                    connections_max + CENTER_TURNED_AWAY_MAX);
     phi_slots_init(&c->calls, io->alloc, sizeof(call), (uint32_t)options->calls_max);
-    phi_map_init(&c->accounts, io->alloc, (phi_hash_key){ secret[2], secret[3] }, connections_max);
+    c->hash = (phi_hash_key){ secret[2], secret[3] };
+    phi_map_init(&c->accounts, io->alloc, c->hash, connections_max);
+    c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
     set_link_options(c);
     c->hook.on_turn = on_turn;
     phi_io_hook(io, &c->hook);
@@ -245,6 +248,16 @@ static ph_err check_options(const center_options *options, phi_diag *diag)
         }
     }
     return PH_OK;
+}
+
+// So that a client with all its calls open has at most 32 in a bucket.
+static uint8_t bucket_bits(uint64_t calls_per_client_max)
+{
+    uint8_t bits = 4;
+    while ((UINT64_C(32) << bits) < calls_per_client_max) {
+        bits++;
+    }
+    return bits;
 }
 
 static void set_link_options(center *c)

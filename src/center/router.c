@@ -248,7 +248,7 @@ static void on_answer(center *c, session *s, const phi_message *m, phi_bytes pay
 
 static void on_cancel(center *c, session *s, const phi_message *m)
 {
-    call *k = call_of_number(s, m->call);
+    call *k = call_of_number(c, s, m->call);
     if (k == NULL) { // it ended while the cancel was on its way
         c->counters.messages_dropped_total++;
         return;

@@ -471,6 +471,44 @@ TEST(router, cancel_ends_the_call)
     world_free(w);
 }
 
+// Which call a cancel means is found among many: whether they were opened before the first cancel or
+// after, in any order, once each; and also when there is no memory to find it fast [P-57].
+TEST(router, cancel_finds_its_call_among_many)
+{
+    for (int has_memory = 0; has_memory <= 1; has_memory++) {
+        world *w = world_new(NULL);
+        peer *a = world_join(w, "a");
+        world_join(w, "r");
+        enum { HALF = 500 };
+        for (uint64_t i = 1; i <= 2 * HALF; i++) {
+            peer_request(a, "r", i * 0x100000000, 60000);
+            if (i == HALF) {
+                world_settle(w);
+                w->alloc.fail_at = has_memory != 0 ? 0 : w->alloc.takes + 1;
+                peer_cancel(a, 0x100000000 * HALF);
+                world_settle(w);
+                peer_expect_failure(a, 0x100000000 * HALF, PH_FAILURE_CANCELLED);
+            }
+        }
+        world_settle(w);
+        for (uint64_t i = 1; i <= 2 * HALF; i++) {
+            uint64_t number = (i * 5 % (2 * HALF + 1)) * 0x100000000; // each once
+            peer_cancel(a, number);
+            peer_cancel(a, number);
+            if (number == 0x100000000 * HALF) {
+                continue;
+            }
+            world_settle(w);
+            peer_expect_failure(a, number, PH_FAILURE_CANCELLED);
+        }
+        EXPECT(peer_next(a) == NULL);
+        EXPECT_EQ(world_count(w).calls, 0);
+        EXPECT_EQ(world_count(w).calls_cancelled_total, 2 * HALF);
+        expect_balance(w);
+        world_free(w);
+    }
+}
+
 // Nobody but the chosen responder may answer: not a third client, not the caller, not with a number
 // that never was; and the call still waits for the right one [P-56].
 TEST(router, foreign_reply_is_dropped)

@@ -151,6 +151,7 @@ void session_drop_all(center *c)
     session *s;
     while ((s = phi_slots_next(&c->sessions, &index, &handle)) != NULL) {
         presence_unwatch(c, s);
+        call_drop_index(c, s);
         free_entry(c, s);
         phi_transport_drop(&s->transport);
         phi_slots_give(&c->sessions, handle);
@@ -351,6 +352,7 @@ void session_check(const session *s)
         PH_ASSERT(phi_list_is_empty(&s->calls_made));
         PH_ASSERT(phi_list_is_empty(&s->calls_taken));
         PH_ASSERT(s->calls_made_count == 0);
+        PH_ASSERT(s->calls_by_number == NULL);
     }
     if (phi_list_is_empty(&s->calls_made)) {
         PH_ASSERT(s->calls_made_count == 0);

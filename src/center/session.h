@@ -50,6 +50,7 @@ typedef struct session {
     phi_list calls_taken; // call.of_responder, open ones
     phi_list calls_owed;  // call.of_responder: ended ones whose failure waits for room
     uint32_t calls_made_count;
+    phi_list *calls_by_number; // owned; NULL until its first cancel; see call.c
 } session;
 
 static inline session *session_of(phi_transport *t)

@@ -33,12 +33,14 @@ struct center {
     phi_listener *listeners[CENTER_LISTENERS_MAX];
     size_t listener_count;
 
-    phi_slots sessions;     // session
-    phi_map accounts;       // account -> session.handle; names are views into session.entry
-    uint64_t session_last;  // the number given last
-    uint32_t joining_count; // sessions in SESSION_JOINING
-    uint32_t joined_count;  // sessions in SESSION_JOINED
-    phi_slots calls;        // call
+    phi_slots sessions;       // session
+    phi_hash_key hash;        // secret, of what peers choose: names and numbers
+    phi_map accounts;         // account -> session.handle; names are views into session.entry
+    uint64_t session_last;    // the number given last
+    uint32_t joining_count;   // sessions in SESSION_JOINING
+    uint32_t joined_count;    // sessions in SESSION_JOINED
+    phi_slots calls;          // call
+    uint8_t call_bucket_bits; // each session.calls_by_number has so many, as a power of two
     presence presence;
     phi_random random; // for made-up accounts and spread retry-afters; nothing secret
 
