@@ -5,7 +5,7 @@
 // What may happen is data: the state table says where a link may go, the packet table which packet
 // is legal in which state at which end. Whatever neither allows ends the link with a bye.
 //
-// Time costs nothing per packet: a packet writes `heard` and leaves the deadline, which is then
+// Time costs nothing per packet: what comes writes `heard` and leaves the deadline, which is then
 // earlier than need be. The tick that comes of it finds nothing to do and sets the deadline anew.
 //
 // Invariants   deadline is NEVER exactly when closed
@@ -223,9 +223,9 @@ void phi_link_fini(phi_link *link)
 
 void phi_link_receive(phi_link *link, phi_span bytes, phi_time now)
 {
-    (void)now;
     PH_ASSERT(!phi_link_is(link, PHI_LINK_ADMITTING));
     if (!phi_link_is(link, PHI_LINK_CLOSED)) {
+        link->heard = now; // the beginning of a packet, too: P-40
         phi_inbound_receive(&link->in, bytes);
     }
 }
@@ -269,7 +269,6 @@ void phi_link_next(phi_link *link, phi_link_event *event, phi_time now)
             link_on_unreadable(link, result);
             break;
         }
-        link->heard = now;
         link_dispatch(link, &packet, event, now);
         if (event->type != PHI_LINK_EVENT_NONE) {
             return;
@@ -354,6 +353,7 @@ void phi_link_sent(phi_link *link, size_t count)
 {
     PH_ASSERT(count <= phi_link_waiting(link));
     phi_outbound_sent(&link->out, count);
+    phi_link_heartbeat_sent(link, count);
     if (!phi_time_is_never(link->full_since) && phi_link_is_roomy(link)) {
         link->full_since = PHI_TIME_NEVER;
     }

@@ -135,7 +135,11 @@ typedef struct phi_link {
     phi_outbound out;
     phi_time deadline;       // tick has nothing to do before it; may be earlier than need be
     phi_time state_deadline; // end of greeting and joining
-    phi_time heard;          // when the last packet came
+    phi_time heard;          // when the last byte came
+    phi_time grace_from;     // while an ask is out: since when an answer is waited for
+    size_t ask_behind;       // bytes that have to leave until that ask is out
+    bool is_ask_stuck;       // it did not leave at once
+    bool has_ask_moved;      // what it is stuck behind did, since grace_from
     phi_time asked;          // when the ask that waits for its answer was sent; also its stamp;
                              // NEVER: none does
     phi_time full_since;     // when begin first failed for want of room; NEVER: not full

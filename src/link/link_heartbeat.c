@@ -6,7 +6,11 @@
 // counts when it brings back the stamp of the one ask that is out. A stamp that was forged, or
 // answers an ask that another has replaced, is ignored.
 //
-// Any packet shows life, so an ask is unanswered only while nothing at all was heard after it.
+// An ask may wait behind a long queue that a slow path takes bit by bit. Then it is not the other
+// end's fault that no answer comes, and what it takes shows that it lives: the grace begins anew as
+// long as the queue in front of the ask moves.
+//
+// Whatever comes shows life, so an ask is unanswered only while nothing at all was heard after it.
 
 #include "base/assert.h"
 #include "link/link_internal.h"
@@ -20,7 +24,7 @@ static bool link_is_unanswered(const phi_link *link)
 
 phi_time phi_link_heartbeat_due(const phi_link *link)
 {
-    return link_is_unanswered(link) ? phi_time_add(link->asked, link->heartbeat_grace)
+    return link_is_unanswered(link) ? phi_time_add(link->grace_from, link->heartbeat_grace)
                                     : phi_time_add(link->heard, link->heartbeat_idle);
 }
 
@@ -47,6 +51,20 @@ static void link_ask(phi_link *link, phi_time now)
 {
     link->asked = now;
     link_send_heartbeat(link, (phi_heartbeat){ .kind = PHI_HEARTBEAT_ASK, .stamp = now.ns }, now);
+    link->grace_from = now;
+    link->ask_behind = phi_link_waiting(link);
+    link->is_ask_stuck = false;
+    link->has_ask_moved = false;
+}
+
+void phi_link_heartbeat_sent(phi_link *link, size_t count)
+{
+    if (count == 0 || link->ask_behind == 0) {
+        return;
+    }
+    link->is_ask_stuck = link->is_ask_stuck || count < link->ask_behind;
+    link->has_ask_moved = link->is_ask_stuck;
+    link->ask_behind -= count < link->ask_behind ? count : link->ask_behind;
 }
 
 void phi_link_heartbeat_tick(phi_link *link, phi_time now)
@@ -55,10 +73,13 @@ void phi_link_heartbeat_tick(phi_link *link, phi_time now)
     if (phi_time_before(now, phi_link_heartbeat_due(link))) {
         return;
     }
-    if (link_is_unanswered(link)) {
-        phi_link_fail(link, PHI_BYE_HEARTBEAT_TIMEOUT, NULL);
-    } else {
+    if (!link_is_unanswered(link)) {
         link_ask(link, now);
+    } else if (link->has_ask_moved) {
+        link->has_ask_moved = false;
+        link->grace_from = now;
+    } else {
+        phi_link_fail(link, PHI_BYE_HEARTBEAT_TIMEOUT, NULL);
     }
 }
 

@@ -256,6 +256,49 @@ TEST(link, forged_and_stale_answers_are_ignored)
     link_pair_fini(&pair);
 }
 
+// A client that reads what it is sent, but slowly, must not be ended because our ask waits behind
+// all that; one that takes nothing any more must. [P-40]
+TEST(link, ask_behind_a_queue_that_moves_is_waited_for)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_CHECK);
+    phi_link *center = &pair.links[CENTER];
+    EXPECT(link_pair_say(&pair, CENTER, 60000, 1));
+    pair.now = phi_time_add(pair.now, phi_ms(1));
+    phi_link_probe(center, pair.now);
+    while (phi_link_waiting(center) > 10000) {
+        (void)phi_link_seal(center);
+        phi_link_sent(center, 10000);
+        pair.now = phi_link_deadline(center);
+        phi_link_tick(center, pair.now);
+        EXPECT(phi_link_is(center, PHI_LINK_OPEN));
+    }
+    phi_time since = pair.now;
+    pair.now = phi_link_deadline(center);
+    EXPECT_EQ(pair.now.ns, phi_time_add(since, center->heartbeat_grace).ns);
+    phi_link_tick(center, pair.now);
+    link_pair_drain(&pair, CENTER);
+    EXPECT_EQ(pair.seen[CENTER].end.code, PHI_BYE_HEARTBEAT_TIMEOUT);
+    link_pair_fini(&pair);
+}
+
+// The beginning of a long packet shows life as well as its end. [P-40]
+TEST(link, part_of_a_packet_is_a_sign_of_life)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PLAIN);
+    phi_link *center = &pair.links[CENTER];
+    static const uint8_t head[] = { 0, 0, 0x10, 0, 0, PHI_COMMAND_MESSAGE };
+    for (size_t i = 0; i < sizeof head; i++) {
+        pair.now = phi_time_add(pair.now, center->heartbeat_idle);
+        link_pair_inject(&pair, CENTER, head + i, 1);
+        phi_link_tick(center, pair.now);
+        EXPECT_EQ(phi_link_waiting(center), 0); // not even asked
+    }
+    EXPECT_EQ(pair.seen[CENTER].closes, 0);
+    link_pair_fini(&pair);
+}
+
 // An ask must come back with its own stamp, an empty one empty, from both ends. [P-39]
 TEST(link, asks_are_answered_in_kind)
 {
