@@ -64,7 +64,8 @@ typedef struct swarm_outcome {
 
 // A run has three parts. For a while there is load, and faults. Then both stop, and within a bound
 // everybody must be up, see the same, and have no call open. Then each client makes one more call,
-// which must succeed. Checks watch all the time.
+// which must succeed, and one client dies in the middle of calls, which must fail at once. Checks
+// watch all the time.
 //
 //   trace   readable trace; NULL: none
 //   sum     what happened is added to it; may be NULL

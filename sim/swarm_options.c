@@ -7,11 +7,13 @@
 #include "sim/swarm.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define LARGE_PERCENT 25u // of the runs have up to ACTORS_MAX clients
 #define SMALL_ACTORS_MAX 8u
 #define SPARE_CONNECTIONS 8u // for half-open ghosts of clients that are back already
-#define BODY_LIMIT_MIN 64u
+#define PRESENCE_LOG_SMALL 16384u
+#define METADATA_BYTES 1000u
 #define SETTLE_SLACK phi_seconds(20)
 
 const char *const chaos_names[CHAOS_KIND_COUNT] = {
@@ -79,7 +81,7 @@ static center_options random_center(phi_random *r, uint32_t clients)
     o.calls_per_client_max = pick_edgy(r, 1, 40);
     o.send_buffer_max = 131072;
     o.packet_max = pick_edgy(r, 8192, 65536);
-    o.presence_log_max = phi_random_chance(r, 50) ? 16384 : 1048576;
+    o.presence_log_max = phi_random_chance(r, 50) ? PRESENCE_LOG_SMALL : 1048576;
     o.join_timeout = pick(r, 300, 3000);
     o.heartbeat_idle = pick(r, 200, 3000);
     o.heartbeat_grace = pick(r, 200, 2000);
@@ -88,6 +90,16 @@ static center_options random_center(phi_random *r, uint32_t clients)
     o.call_time_max = pick(r, 500, 4000);
     o.stop_spread = pick(r, 0, 1000);
     return o;
+}
+
+// Large entries, so that lists have many pages and a small log forgets.
+static void add_metadata(phi_random *r, ph_client_options *client)
+{
+    static char value[METADATA_BYTES + 1];
+    static const ph_metadata metadata[] = { { "a", value }, { "b", value }, { "c", value } };
+    memset(value, 'v', METADATA_BYTES);
+    client->metadata = metadata;
+    client->metadata_count = (size_t)pick(r, 1, PHI_COUNT_OF(metadata));
 }
 
 static ph_client_options random_client(phi_random *r)
@@ -105,27 +117,22 @@ static ph_client_options random_client(phi_random *r)
     return client;
 }
 
-// A packet is a sign of life once it is complete (P-40). So none may take longer on its way than a
-// silence may last: a path carries one buffer in each round trip.
-static uint32_t body_limit(const swarm_options *o)
+// So long a full send buffer takes to leave: a path carries one of its buffers in each round trip.
+static phi_dur drain_time(const swarm_options *o)
 {
     const sim_path *path = &o->domain.path;
     uint64_t round_trip_us = 2 * phi_dur_us(path->delay) + 2 * phi_dur_us(path->jitter) + 1;
-    uint64_t silence_us =
-        (o->domain.center.heartbeat_idle + o->domain.center.heartbeat_grace) * 250;
-    uint64_t bytes = path->buffer_bytes * (silence_us / round_trip_us);
-    return bytes < BODY_LIMIT_MIN ? BODY_LIMIT_MIN
-           : bytes > UINT32_MAX   ? UINT32_MAX
-                                  : (uint32_t)bytes;
+    return phi_us(round_trip_us * (1 + o->domain.center.send_buffer_max / path->buffer_bytes));
 }
 
-// So long a half-open connection can look like a good one.
+// So long a half-open connection can look like a good one, and an actor take to answer.
 static phi_dur notice_time(const swarm_options *o)
 {
     const center_options *c = &o->domain.center;
     const ph_client_options *client = &o->domain.client;
     return phi_ms(c->heartbeat_idle + c->heartbeat_grace + client->heartbeat_idle_ms +
-                  client->heartbeat_grace_ms + client->connect_timeout_ms);
+                  client->heartbeat_grace_ms + client->connect_timeout_ms +
+                  phi_dur_ms(o->domain.late_max));
 }
 
 // Then a few rounds of coming back, each held up as long as it can be; and the calls that were open
@@ -136,8 +143,8 @@ static phi_dur settle_time(const swarm_options *o)
     const ph_client_options *client = &o->domain.client;
     uint64_t round = client->connect_timeout_ms + client->backoff_max_ms + 2 * c->heartbeat_grace +
                      c->join_timeout;
-    uint64_t ms = phi_dur_ms(o->settle_min) + c->full_timeout + 5 * round + o->load_timeout_max_ms +
-                  phi_dur_ms(SETTLE_SLACK);
+    uint64_t ms = phi_dur_ms(o->settle_min) + 2 * phi_dur_ms(drain_time(o)) + c->full_timeout +
+                  5 * round + o->load_timeout_max_ms + phi_dur_ms(SETTLE_SLACK);
     return phi_ms(ms);
 }
 
@@ -152,13 +159,14 @@ swarm_options swarm_options_random(uint64_t seed)
     o.domain.path = random_path(r);
     o.domain.center = random_center(r, o.domain.actor_count + o.domain.rogue_count);
     o.domain.client = random_client(r);
+    if (o.domain.center.presence_log_max == PRESENCE_LOG_SMALL && phi_random_chance(r, 50)) {
+        add_metadata(r, &o.domain.client);
+    }
     o.domain.late_max = phi_ms(pick(r, 1, 3000));
 
     o.duration = phi_ms(pick(r, 1000, is_large ? 8000 : 25000));
     o.load_every = phi_ms(pick_edgy(r, 20, 500));
     o.load_body_max = (uint32_t)pick_edgy(r, 16, phi_random_chance(r, 20) ? 66000 : 2000);
-    uint32_t limit = body_limit(&o);
-    o.load_body_max = o.load_body_max < limit ? o.load_body_max : limit;
     o.load_timeout_max_ms = (uint32_t)pick(r, 10, 4000);
     o.watcher_percent = (uint32_t)pick_edgy(r, 0, 100);
 
@@ -181,6 +189,7 @@ void swarm_options_print(FILE *to, const swarm_options *o)
     const center_options *c = &d->center;
     fprintf(to, "seed %" PRIu64 ": suite %s, %u clients (%u%% watch), %u rogues, ", d->seed,
             phi_suite_name(c->suite), d->actor_count, o->watcher_percent, d->rogue_count);
+    fprintf(to, "metadata %zu, ", d->client.metadata_count * METADATA_BYTES);
     fprintf(to, "delay %" PRIu64 "+%" PRIu64 " us, buffers %u, read %u, write %u%s; ",
             phi_dur_us(d->path.delay), phi_dur_us(d->path.jitter), d->path.buffer_bytes,
             d->path.read_max, d->path.write_max, d->path.is_ragged ? ", ragged" : "");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sim/swarm_run.c - one random run: load and faults, then quiet, then one more call each.
+// sim/swarm_run.c - one random run: load and faults, then quiet, then one more call each, and a
+// death.
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #define CHECK_EVERY phi_ms(100)
 #define SETTLE_STEP phi_ms(50)
 #define LAST_CALL_MS 60000u
+#define LAST_CALLS_MAX 5u // fewer than any center's calls_max
 
 static void check_all(domain *d)
 {
@@ -68,10 +70,14 @@ static void settle(domain *d, const swarm_options *o)
     for (uint32_t i = 0; i < d->rogue_count; i++) {
         rogue_kill(d->rogues[i]);
     }
+    // What is on its way may still cause something: calm has to last.
+    uint64_t calm = 0;
+    uint64_t calm_min = 4 * (o->domain.path.delay.ns + o->domain.path.jitter.ns);
     for (uint64_t past = 0; !domain_has_fault(d); past += SETTLE_STEP.ns) {
         sim_run_for(d->s, SETTLE_STEP);
         check_all(d);
-        if (past >= o->settle_min.ns && domain_is_settled(d->s, d)) {
+        calm = domain_is_settled(d->s, d) ? calm + SETTLE_STEP.ns : 0;
+        if (past >= o->settle_min.ns && calm > calm_min) {
             check_presence_converged(d);
             return;
         }
@@ -108,6 +114,33 @@ static void last_calls(domain *d)
     }
 }
 
+// A process that dies in the middle of calls must fail them at once: no deadline may be what ends
+// them. [P-57]
+static void last_death(domain *d)
+{
+    actor *dies = &d->actors[0];
+    call_record *calls[LAST_CALLS_MAX];
+    uint32_t count = 0;
+    dies->manner = MANNER_HOLD;
+    unsigned requests = dies->requests;
+    for (uint32_t i = 1; i < d->actor_count && count < LAST_CALLS_MAX; i++) {
+        calls[count] = actor_call_actor(&d->actors[i], dies, LAST_CALL_MS);
+        count += calls[count] != NULL;
+    }
+    for (int i = 0; i < 1000 && dies->requests < requests + count; i++) {
+        sim_run_for(d->s, phi_ms(1));
+    }
+    actor_kill(dies);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)sim_run_until(d->s, has_ended, calls[i], phi_ms(LAST_CALL_MS));
+        if (calls[i]->status != PH_EFAILURE || calls[i]->code != PH_FAILURE_RESPONDER_LOST) {
+            domain_fail(d, "call %u ended with %s %s after its responder had died",
+                        calls[i]->serial, ph_err_name(calls[i]->status),
+                        ph_failure_name(calls[i]->code));
+        }
+    }
+}
+
 swarm_outcome swarm_run(uint64_t seed, FILE *trace, census *sum)
 {
     swarm_options options = swarm_options_random(seed);
@@ -124,6 +157,9 @@ swarm_outcome swarm_run(uint64_t seed, FILE *trace, census *sum)
     settle(d, &options);
     swarm_outcome out = { .settled = sim_now(d->s) };
     last_calls(d);
+    if (!domain_has_fault(d)) {
+        last_death(d);
+    }
     out.hash = sim_trace_hash(d->s);
     out.turns = sim_turns(d->s);
     out.calls = d->call_count;

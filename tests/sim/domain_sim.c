@@ -457,8 +457,8 @@ SIM_TEST(domain, broadcast_reaches_everybody_else_after_two_ways)
     story_end(d);
 }
 
-// However the bytes are cut and delayed, what one client sends another arrives in order: here calls,
-// which are answered in the order in which they arrive. [P-55]
+// However the bytes are cut and delayed, what one client sends another arrives in order: here
+// calls, which are answered in the order in which they arrive. [P-55]
 SIM_TEST(domain, calls_arrive_in_the_order_in_which_they_were_sent)
 {
     domain *d = story_begin(2, "");
