@@ -6,11 +6,16 @@
 // - Fields hold what peers sent: JSON escapes it, text makes it printable, both cut it.
 // - Texts are quoted in the readable form when they hold spaces or quotes, so that a line can still
 //   be taken apart.
+// - Standard error is shared with others, so it is not ours to make it nonblocking. A pipe that
+//   poll finds writable takes PIPE_BUF bytes at once: a line is written only then, and only if it is
+//   no longer. Lines are far shorter; so are the counters, the longest.
 
 #include "app/log_sink.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -20,6 +25,7 @@
 
 static void sink_event(void *arg, const phi_log_event *event, const phi_log_field *fields,
                        size_t count);
+static bool can_write(const log_sink *sink, size_t size);
 static const char *level_name(phi_log_level level);
 static void add_field(draft *t, const phi_log_field *field);
 
@@ -43,7 +49,7 @@ void log_sink_write(log_sink *sink, const phi_log_event *event, const phi_log_fi
     }
     phi_bytes line = draft_view(&t);
     ssize_t written = -1;
-    if (!t.is_cut) {
+    if (!t.is_cut && can_write(sink, line.size)) {
         do {
             written = write(sink->fd, line.data, line.size);
         } while (written < 0 && errno == EINTR);
@@ -123,6 +129,17 @@ static void sink_event(void *arg, const phi_log_event *event, const phi_log_fiel
                        size_t count)
 {
     log_sink_write(arg, event, fields, count);
+}
+
+// Without waiting for whoever reads.
+static bool can_write(const log_sink *sink, size_t size)
+{
+    struct pollfd fd = { .fd = sink->fd, .events = POLLOUT };
+    int found;
+    do {
+        found = poll(&fd, 1, 0);
+    } while (found < 0 && errno == EINTR);
+    return found == 1 && (fd.revents & POLLOUT) != 0 && size <= PIPE_BUF;
 }
 
 static const char *level_name(phi_log_level level)

@@ -4,7 +4,8 @@
 // people. One write a line; a line that cannot be written is counted, never waited for.
 //
 // Life     log_sink_init -> its log is used -> nothing to free
-// Limits   a text field is cut at LOG_FIELD_BYTES_MAX
+// Limits   a text field is cut at LOG_FIELD_BYTES_MAX; a line longer than PIPE_BUF (4,096) bytes is
+//          counted as one that cannot be written
 // Threads  none
 
 #ifndef APP_LOG_SINK_H

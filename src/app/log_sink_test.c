@@ -67,11 +67,12 @@ TEST(log_sink, long_fields_are_cut)
     draft_fini(&t);
 }
 
-// Each event is one write of one line; a line that could not be written is counted, not waited for.
+// Each event is one write of one line; a line that could not be written is counted, not waited for:
+// a collector that stopped reading must not stop the center.
 TEST(log_sink, lines_arrive_whole_or_are_counted)
 {
     int pipe_fds[2];
-    EXPECT_EQ(pipe2(pipe_fds, O_NONBLOCK | O_CLOEXEC), 0);
+    EXPECT_EQ(pipe2(pipe_fds, O_CLOEXEC), 0); // it blocks, as standard error does
     log_sink sink;
     log_sink_init(&sink, pipe_fds[1], true, PHI_LOG_INFO);
     const phi_log_field fields[] = { PHI_LOG_NUMBER("n", 1) };
@@ -85,6 +86,10 @@ TEST(log_sink, lines_arrive_whole_or_are_counted)
     while (sink.lines_lost == 0) { // fills the pipe, which nobody reads
         log_sink_write(&sink, &event, fields, 1);
     }
+    EXPECT_EQ(sink.lines_lost, 1);
+    size = read(pipe_fds[0], line, sizeof line);
+    EXPECT_EQ(size, sizeof line);
+    log_sink_write(&sink, &event, fields, 1); // there is room again
     EXPECT_EQ(sink.lines_lost, 1);
     close(pipe_fds[0]);
     close(pipe_fds[1]);

@@ -5,9 +5,9 @@
 // Design notes
 //   - Opening and ending a call takes and gives a slot, links and unlinks two list nodes and a
 //     timer: no memory, no search.
-//   - Only a cancel finds a call by its caller's number. A caller's first makes an index of its open
-//     calls, hashed under a secret; who never cancels pays nothing for it. Without one each cancel
-//     would walk over all calls of its sender, and a flood of them keep everybody waiting.
+//   - Only a cancel finds a call by its caller's number. A caller's first makes an index of its
+//     open calls, hashed under a secret; who never cancels pays nothing for it. Without one each
+//     cancel would walk over all calls of its sender, and a flood of them keep everybody waiting.
 //   - A caller whose buffer is full must still learn how its call ended. So the slot stays, owed,
 //     until there is room. Owed calls count against the caller's limit, which bounds them. A caller
 //     that is over that limit too, and does not read, is ended (slow_consumer).

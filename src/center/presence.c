@@ -28,9 +28,9 @@ enum {
     // All watchers together in one turn: lists for thousands that come back at once must not keep
     // the calls of others waiting.
     TURN_BYTES_MAX = 4 * 1024 * 1024,
-    // Looking at somebody, or at a change, whom a filter does not pass costs as much of a turn as so
-    // many bytes: else thousands of filters that nobody passes would each walk the whole table in
-    // the same turn.
+    // Looking at somebody, or at a change, that a filter does not pass costs as much of a turn as
+    // so many bytes: else thousands of filters that nobody passes would each walk the whole table
+    // in the same turn.
     PASSED_OVER_BYTES = 64,
     // Revisions that a filter may swallow before its client is told that they passed.
     SILENT_MAX = 256,

@@ -471,8 +471,8 @@ TEST(router, cancel_ends_the_call)
     world_free(w);
 }
 
-// Which call a cancel means is found among many: whether they were opened before the first cancel or
-// after, in any order, once each; and also when there is no memory to find it fast [P-57].
+// Which call a cancel means is found among many: whether they were opened before the first cancel
+// or after, in any order, once each; and also when there is no memory to find it fast [P-57].
 TEST(router, cancel_finds_its_call_among_many)
 {
     for (int has_memory = 0; has_memory <= 1; has_memory++) {
