@@ -7,8 +7,8 @@
 // - Texts are quoted in the readable form when they hold spaces or quotes, so that a line can still
 //   be taken apart.
 // - Standard error is shared with others, so it is not ours to make it nonblocking. A pipe that
-//   poll finds writable takes PIPE_BUF bytes at once: a line is written only then, and only if it is
-//   no longer. Lines are far shorter; so are the counters, the longest.
+//   poll finds writable takes PIPE_BUF bytes at once: a line is written only then, and only if it
+//   is no longer. Lines are far shorter; so are the counters, the longest.
 
 #include "app/log_sink.h"
 
