@@ -108,9 +108,8 @@ static void write_fixed(draft *t)
     LIMIT("text of a bye, bytes", PHI_BYE_TEXT_BYTES_MAX, "What is longer is malformed [P-60].");
     LIMIT("retry-after of a bye, ms", PHI_LINK_RETRY_AFTER_MS_MAX,
           "A longer one counts as this [P-60].");
-    LIMIT(
-        "beyond `send_buffer_max`, bytes", PHI_LINK_HEADROOM_BYTES,
-        "Kept free for the bye and for answers to heartbeats; further answers are left out [P-39].");
+    LIMIT("beyond `send_buffer_max`, bytes", PHI_LINK_HEADROOM_BYTES,
+          "Kept free for the bye and for heartbeat answers; further answers are left out [P-39].");
     LIMIT("bye that is not taken, ms", PHI_TRANSPORT_LINGER_MS,
           "So long a connection stays for its bye; then it is closed all the same.");
     LIMIT("one log event a second, lines", PHI_LOG_BURST,

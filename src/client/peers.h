@@ -81,7 +81,8 @@ void phi_peers_unwant(phi_peers *peers);
 // phi_peers_status has said so. The views point into `peers`.
 phi_presence_ask phi_peers_ask(phi_peers *peers);
 
-// That ask has been sent, in JOIN or by itself: lists that answer older ones are passed over [P-44].
+// That ask has been sent, in JOIN or by itself: lists that answer older ones are passed over.
+// [P-44]
 void phi_peers_asked(phi_peers *peers, bool in_join);
 
 // A new connection is up; WELCOME said this about the center's table.
