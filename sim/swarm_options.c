@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define LARGE_PERCENT 25u // of the runs have up to ACTORS_MAX clients
+#define WIDE_PERCENT 30u  // of these
 #define SMALL_ACTORS_MAX 8u
 #define SPARE_CONNECTIONS 8u // for half-open ghosts of clients that are back already
 #define PRESENCE_LOG_SMALL 16384u
@@ -102,6 +103,17 @@ static void add_metadata(phi_random *r, ph_client_options *client)
     client->metadata_count = (size_t)pick(r, 1, PHI_COUNT_OF(metadata));
 }
 
+// More to be told than a path carries: lists take long, watchers lag, the log forgets what they
+// have not been told.
+static void make_wide(phi_random *r, swarm_options *o)
+{
+    o->domain.center.presence_log_max = PRESENCE_LOG_SMALL;
+    add_metadata(r, &o->domain.client);
+    o->domain.path.buffer_bytes = (uint32_t)pick(r, 1500, 10000);
+    o->domain.path.delay = phi_us(pick(r, 5000, 40000));
+    o->watcher_percent = 100;
+}
+
 static ph_client_options random_client(phi_random *r)
 {
     ph_client_options client = PH_CLIENT_OPTIONS_INIT;
@@ -125,13 +137,14 @@ static phi_dur drain_time(const swarm_options *o)
     return phi_us(round_trip_us * (1 + o->domain.center.send_buffer_max / path->buffer_bytes));
 }
 
-// So long a half-open connection can look like a good one, and an actor take to answer.
+// So long a half-open connection can look like a good one, and an actor take to answer. The buffers
+// below a half-open link may still take something that stands before an ask: then grace begins anew.
 static phi_dur notice_time(const swarm_options *o)
 {
     const center_options *c = &o->domain.center;
     const ph_client_options *client = &o->domain.client;
-    return phi_ms(c->heartbeat_idle + c->heartbeat_grace + client->heartbeat_idle_ms +
-                  client->heartbeat_grace_ms + client->connect_timeout_ms +
+    return phi_ms(c->heartbeat_idle + 2 * c->heartbeat_grace + client->heartbeat_idle_ms +
+                  2 * client->heartbeat_grace_ms + client->connect_timeout_ms +
                   phi_dur_ms(o->domain.late_max));
 }
 
@@ -154,6 +167,7 @@ swarm_options swarm_options_random(uint64_t seed)
     phi_random *r = &random;
     swarm_options o = { .domain = { .seed = seed } };
     bool is_large = phi_random_chance(r, LARGE_PERCENT);
+    bool is_wide = is_large && phi_random_chance(r, WIDE_PERCENT);
     o.domain.actor_count = (uint32_t)pick(r, 2, is_large ? 30 : SMALL_ACTORS_MAX);
     o.domain.rogue_count = (uint32_t)phi_random_below(r, ROGUES_MAX + 1);
     o.domain.path = random_path(r);
@@ -178,6 +192,10 @@ swarm_options swarm_options_random(uint64_t seed)
     }
     o.alloc_per_million = (uint32_t)pick_edgy(r, 1000, 300000);
     o.rogue_every = phi_ms(pick(r, 5, 200));
+    if (is_wide) {
+        make_wide(r, &o);
+        o.chaos_kinds |= 1u << CHAOS_KILL | 1u << CHAOS_CUT;
+    }
     o.settle_min = notice_time(&o);
     o.settle_max = settle_time(&o);
     return o;

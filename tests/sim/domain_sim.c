@@ -224,6 +224,59 @@ SIM_TEST(domain, list_of_many_pages_is_whole)
     story_end(d);
 }
 
+// On a path that is slow for what it has to carry, a list takes longer than any silence may last.
+// That must not end the connection: it would be asked for again, and again. Found by the swarm.
+// [P-40]
+SIM_TEST(domain, list_over_a_slow_path_arrives)
+{
+    static char value[1001];
+    memset(value, 'v', 1000);
+    const ph_metadata metadata[] = { { "a", value }, { "b", value }, { "c", value } };
+    domain_options options = story_options(20);
+    options.client.metadata = metadata;
+    options.client.metadata_count = PHI_COUNT_OF(metadata);
+    options.center.heartbeat_idle = 300;
+    options.center.heartbeat_grace = 300;
+    domain *d = story_begin_with(&options, "");
+    actor *alice = &d->actors[ALICE];
+    const sim_path slow = { .delay = MS(40), .buffer_bytes = 1500 };
+    sim_path_set(d->s, alice->node, d->center_node, &slow);
+    sim_cut(d->s, alice->node, d->center_node);
+    EXPECT(sim_run_until(d->s, is_down, alice, SECONDS(1)));
+    EXPECT(sim_run_until(d->s, is_up, alice, SECONDS(60)));
+    actor_watch(alice, "");
+    phi_time begin = sim_now(d->s);
+    sim_run_for(d->s, SECONDS(2));
+    EXPECT_EQ(alice->readies, 0);
+    sim_run_for(d->s, SECONDS(8));
+    EXPECT_EQ(alice->readies, 1);
+    EXPECT_EQ(alice->known_count, 20);
+    EXPECT_EQ(alice->downs, 1); // the cut
+    EXPECT(since(d, begin) == 10000);
+    story_end(d);
+}
+
+// What is asked for while JOIN is on its way must be told all the same. Found by the swarm. [P-42]
+SIM_TEST(domain, watch_while_joining_is_told)
+{
+    domain *d = story_begin(2, "");
+    actor *bob = &d->actors[BOB];
+    actor_kill(bob);
+    sim_run_for(d->s, SECONDS(1));
+    for (uint64_t ways = 0; ways <= 6; ways++) {
+        EXPECT(actor_start(bob));
+        sim_run_for(d->s, (phi_dur){ WAY.ns * ways });
+        actor_watch(bob, "");
+        sim_run_for(d->s, SECONDS(1));
+        EXPECT_EQ(bob->known_count, 2);
+        EXPECT(bob->is_ready);
+        actor_kill(bob);
+        sim_run_for(d->s, SECONDS(1));
+        bob->is_watching = false;
+    }
+    story_end(d);
+}
+
 // ---- accounts
 
 // An account is one client's at a time; who comes second is told so, and when to try again. [P-37]
