@@ -138,7 +138,8 @@ static phi_dur drain_time(const swarm_options *o)
 }
 
 // So long a half-open connection can look like a good one, and an actor take to answer. The buffers
-// below a half-open link may still take something that stands before an ask: then grace begins anew.
+// below a half-open link may still take something that stands before an ask: then grace begins
+// anew.
 static phi_dur notice_time(const swarm_options *o)
 {
     const center_options *c = &o->domain.center;
