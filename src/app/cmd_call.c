@@ -40,15 +40,16 @@ static const option options[] = {
 const command command_call = {
     .name = "call",
     .words = "TO METHOD [BODY | - | @FILE]",
-    .summary = "call a service and print its reply",
+    .summary = "call an account and print its reply",
     .example = "posthouse call echo greet 'hello'\n"
                "posthouse call countries by_code FR | python3 -m json.tool\n"
                "posthouse call orders@home create @order.json --timeout 500ms\n"
                "date | posthouse call echo greet -          the body from standard input\n",
     .about =
-        "TO is an account, or account@domain. The reply's body goes to standard output as it is.\n"
-        "A failure goes to standard error with its name and what to do; the exit status says\n"
-        "which kind: 6 nobody of that name, 5 no reply in time, 4 refused, 1 responder failed.\n",
+        "TO is an account, or account@domain; a service's name is no address. The reply's body\n"
+        "goes to standard output as it is. A failure goes to standard error with its name and\n"
+        "what to do; the exit status says which kind: 6 nobody of that name, 5 no reply in time,\n"
+        "4 refused, 1 any other.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .words_min = 2,

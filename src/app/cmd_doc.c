@@ -37,15 +37,14 @@ static const char limits_head[] =
 
 const command command_doc = {
     .name = "doc",
-    .words = "limits|sample",
-    .summary = "print docs/limits.md, or a sample configuration",
+    .words = "sample|limits",
+    .summary = "print a sample configuration, or docs/limits.md",
     .example = "posthouse doc sample >posthouse.yaml\n",
     .about = "Both are made from the schema of the configuration.\n",
     .words_min = 1,
     .words_max = 1,
     .run = run,
     .is_local = true,
-    .is_hidden = true,
 };
 
 static exit_status run(const args *a)

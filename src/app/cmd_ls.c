@@ -60,10 +60,9 @@ static exit_status run(const args *a)
 static exit_status list(connection *s)
 {
     listing *state = s->arg;
-    ph_err rc = peer_watch(s);
-    if (rc != PH_OK) {
-        term_error("cannot ask for the list: %s", ph_err_text(rc));
-        return rc == PH_EINVAL ? STATUS_USAGE : STATUS_FAILED;
+    exit_status status = peer_watch(s);
+    if (status != STATUS_OK) {
+        return status;
     }
     uint64_t give_up = connection_now_ns() + args_number(s->args, "timeout") * UINT64_C(1000000);
     while (!state->is_complete) {

@@ -92,8 +92,10 @@ const command command_reply = {
 
 static exit_status run(const args *a)
 {
-    if (args_flag(a, "echo") == (args_text(a, "command") != NULL)) {
-        return command_usage(&command_reply, "one of --echo and --command CMD is needed");
+    bool is_echo = args_flag(a, "echo");
+    if (is_echo == (args_text(a, "command") != NULL)) {
+        return command_usage(&command_reply, is_echo ? "--echo and --command exclude each other"
+                                                     : "--echo or --command CMD is needed");
     }
     responder *r = calloc(1, sizeof *r);
     if (r == NULL) {

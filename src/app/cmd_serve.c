@@ -175,9 +175,7 @@ static exit_status listen_all(server *s)
         if (rc != PH_OK) {
             exit_status status = fail(&diag, rc);
             if (rc == PH_EADDRINUSE) {
-                term_hint(
-                    "is another center running? choose another address with --listen, or port "
-                    "0 for any free one");
+                term_hint("--listen takes another address, or port 0 for any free one");
             }
             return status;
         }

@@ -97,10 +97,9 @@ static exit_status run(const args *a)
 static exit_status watch(watcher *w)
 {
     w->start_ns = connection_now_ns();
-    ph_err rc = peer_watch(&w->connection);
-    if (rc != PH_OK) {
-        term_error("cannot ask for the list: %s", ph_err_text(rc));
-        return rc == PH_EINVAL ? STATUS_USAGE : STATUS_FAILED;
+    exit_status status = peer_watch(&w->connection);
+    if (status != STATUS_OK) {
+        return status;
     }
     const arg_value *limit = args_get(w->connection.args, "for");
     uint64_t end = limit->count == 0 ? UINT64_MAX : w->start_ns + limit->number * 1000000;

@@ -33,8 +33,7 @@ typedef struct command {
     size_t words_min;
     size_t words_max;
     exit_status (*run)(const args *a);
-    bool is_local;  // talks to no center: the options for that are not accepted
-    bool is_hidden; // for the build
+    bool is_local; // talks to no center: the options for that are not accepted
 } command;
 
 extern const command command_serve;

@@ -30,7 +30,9 @@ static void on_link(ph_client *client, const ph_link_change *change, void *arg);
 static exit_status wait_until_up(connection *s);
 static exit_status refused(const connection *s);
 static size_t address_count(const char *centers);
+static bool is_name(const char *text);
 static void copy_view(char *out, size_t size, ph_view view);
+static const char *advice_about(ph_err status, uint16_t code);
 static const char *advice_of(uint16_t code);
 
 exit_status connection_open(connection *s, const args *a, ph_client_options *options)
@@ -55,14 +57,13 @@ exit_status connection_open(connection *s, const args *a, ph_client_options *opt
     options->arg = s;
     rc = ph_client_new(&s->client, options);
     if (rc == PH_EINVAL) {
-        bool is_named =
-            options->account == NULL || phi_name_is_valid(phi_bytes_text(options->account));
-        if (is_named) {
+        if (!is_name(options->account)) {
+            connection_name_refused("--account", options->account);
+        } else if (!is_name(options->service)) {
+            connection_name_refused("--service", options->service);
+        } else {
             term_error("--center '%s' is no address", options->centers);
             term_hint("write HOST:PORT or unix:PATH; several with commas");
-        } else {
-            term_error("--account '%s' is no name", options->account);
-            term_hint("names are 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit");
         }
         return STATUS_USAGE;
     }
@@ -124,6 +125,12 @@ bool connection_is_json(const args *a)
     return strcmp(args_text(a, "output"), "json") == 0;
 }
 
+void connection_name_refused(const char *option_name, const char *value)
+{
+    term_error("%s '%s' is no name", option_name, value);
+    term_hint("names are 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit");
+}
+
 exit_status connection_explain(const char *what, ph_err status, uint16_t code, ph_view from,
                                ph_view body)
 {
@@ -142,8 +149,8 @@ exit_status connection_explain(const char *what, ph_err status, uint16_t code, p
     } else {
         term_error("%s: %s", what, ph_err_text(status));
     }
-    const char *advice = advice_of(status == PH_ETIMEDOUT ? PH_FAILURE_DEADLINE : code);
-    if ((status == PH_EFAILURE || status == PH_ETIMEDOUT) && *advice != '\0') {
+    const char *advice = advice_about(status, code);
+    if (*advice != '\0') {
         term_hint("%s", advice);
     }
     switch ((int)status) {
@@ -265,7 +272,10 @@ static exit_status refused(const connection *s)
     if (is_refusal) {
         term_error("%s", *s->reason == '\0' ? ph_err_text(s->err) : s->reason);
         if (strcmp(s->bye, "account_taken") == 0) {
-            term_hint("each account is online once; posthouse ls shows who is");
+            term_hint("'%s' joins once at a time; posthouse ls shows who is online",
+                      args_text(s->args, "account"));
+        } else if (s->err == PH_ESUITE) {
+            term_hint("serve --suite there, or --suite-floor here, has to change");
         }
         return STATUS_REFUSED;
     }
@@ -287,6 +297,12 @@ static size_t address_count(const char *centers)
     return count;
 }
 
+// None is as good as one.
+static bool is_name(const char *text)
+{
+    return text == NULL || phi_name_is_valid(phi_bytes_text(text));
+}
+
 static void copy_view(char *out, size_t size, ph_view view)
 {
     size_t used = view.size < size ? view.size : size - 1;
@@ -296,12 +312,28 @@ static void copy_view(char *out, size_t size, ph_view view)
     out[used] = '\0';
 }
 
+static const char *advice_about(ph_err status, uint16_t code)
+{
+    switch ((int)status) {
+    case PH_EFAILURE:
+        return advice_of(code);
+    case PH_ETIMEDOUT:
+        return advice_of(PH_FAILURE_DEADLINE);
+    case PH_ETOOLARGE:
+        return advice_of(PH_FAILURE_TOO_LARGE);
+    case PH_EINVAL:
+        return "TO is 1 to 255 bytes, METHOD at most 255";
+    default:
+        return "";
+    }
+}
+
 // What to do about a failure: docs/protocol.md P-58, for people at a terminal.
 static const char *advice_of(uint16_t code)
 {
     switch (code) {
     case PH_FAILURE_NO_SUCH_ACCOUNT:
-        return "is it started, is the name right? posthouse ls shows who is online";
+        return "is it started, is the name right? posthouse ls shows who is online (column ID)";
     case PH_FAILURE_DOMAIN_UNKNOWN:
         return "leave @domain out for the center's own domain";
     case PH_FAILURE_TOO_LARGE:
@@ -316,6 +348,10 @@ static const char *advice_of(uint16_t code)
         return "it may or may not have been done; posthouse watch shows when it is back";
     case PH_FAILURE_ADDRESS_UNKNOWN:
         return "write account or account@domain; all: is for events (posthouse send)";
+    case PH_FAILURE_MALFORMED:
+        return "TO is account or account@domain, of a-z 0-9 . _ - only";
+    case PH_FAILURE_UNSUPPORTED:
+        return "a call goes to one account; all: is for events (posthouse send)";
     case PH_FAILURE_NO_HANDLER:
         return "it is online, but does not answer this method";
     default:

@@ -53,6 +53,9 @@ uint64_t connection_wall_ns(void);
 
 bool connection_is_json(const args *a);
 
+// Says that the value of an option is no name, and what is one.
+void connection_name_refused(const char *option_name, const char *value);
+
 // Says why a call ended without a reply, with what to do, and gives the status for it.
 //
 //   what   "call to 'orders'"

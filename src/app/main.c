@@ -74,7 +74,7 @@ static const option options_client[] = {
 
 // Only before a command.
 static const option options_program[] = {
-    { .name = "version", .kind = OPTION_FLAG, .help = "same as the command" },
+    { .name = "version", .letter = 'V', .kind = OPTION_FLAG, .help = "same as the command" },
 };
 
 static const command *find_command(const char *name);
@@ -220,9 +220,7 @@ static exit_status unknown_command(const char *name)
 {
     suggestion s = suggestion_for(name);
     for (size_t i = 0; i < PHI_COUNT_OF(commands); i++) {
-        if (!commands[i]->is_hidden) {
-            suggestion_try(&s, commands[i]->name);
-        }
+        suggestion_try(&s, commands[i]->name);
     }
     char line[256];
     if (s.best != NULL) {
@@ -246,16 +244,14 @@ static void program_help(draft *t)
     term_style style = term_style_of(1);
     draft_add(
         t, "posthouse connects services through a message center: who is there, events, calls.\n");
-    print_lines(t, "First steps, in three terminals",
+    print_lines(t, "First steps, each in a terminal of its own",
                 "posthouse serve                         a center on 127.0.0.1:7678\n"
                 "posthouse reply --account echo --echo   a service that answers\n"
                 "posthouse call echo greet 'hello'       call it\n"
                 "posthouse watch                         see who comes and goes, as it happens\n");
     draft_format(t, "\n%sCommands%s\n", style.bold, style.reset);
     for (size_t i = 0; i < PHI_COUNT_OF(commands); i++) {
-        if (!commands[i]->is_hidden) {
-            draft_format(t, "  %-14s%s\n", commands[i]->name, commands[i]->summary);
-        }
+        draft_format(t, "  %-14s%s\n", commands[i]->name, commands[i]->summary);
     }
     draft_add(t, "\n  posthouse COMMAND --help explains one, by example.\n");
     draft_format(t, "\n%sOptions of every command%s\n", style.bold, style.reset);

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "app/term.h"
 #include "base/assert.h"
 
 const option peer_options[2] = {
@@ -21,7 +22,7 @@ const option peer_options[2] = {
       .help = "only clients of this type" },
 };
 
-ph_err peer_watch(connection *s)
+exit_status peer_watch(connection *s)
 {
     ph_watch watch = PH_WATCH_INIT;
     watch.service = args_text(s->args, "service");
@@ -30,7 +31,16 @@ ph_err peer_watch(connection *s)
         watch.type = (ph_type)(type->number + PH_TYPE_CLIENT); // choices stand in this order
         PH_ASSERT(watch.type <= PH_TYPE_CENTER);
     }
-    return ph_client_watch(s->client, &watch);
+    ph_err rc = ph_client_watch(s->client, &watch);
+    if (rc == PH_EINVAL) {
+        connection_name_refused("--service", watch.service);
+        return STATUS_USAGE;
+    }
+    if (rc != PH_OK) {
+        term_error("cannot ask for the list: %s", ph_err_text(rc));
+        return STATUS_FAILED;
+    }
+    return STATUS_OK;
 }
 
 void peer_json(phi_json *j, const ph_peer *peer)

@@ -11,8 +11,8 @@
 
 extern const option peer_options[2]; // --service, --type
 
-// Asks for the part of the list that the options name. PH_EINVAL: a name breaks the rules.
-PHI_MUST_CHECK ph_err peer_watch(connection *s);
+// Asks for the part of the list that the options name, or says why not.
+exit_status peer_watch(connection *s);
 
 // Keys of a peer into an object that is open.
 void peer_json(phi_json *j, const ph_peer *peer);

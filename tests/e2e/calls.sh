@@ -125,6 +125,9 @@ is status 'a call whose responder died ends at once, with 1' 1
 : >never # its command outlived it and ends now
 expect 2 'reply wants a way to answer' posthouse reply --account x
 expect 2 'and only one' posthouse reply --echo --command cat
+holds err 'and said so' 'exclude each other'
+expect 2 'a service that is no name: 2' posthouse reply --echo --service 'No Name'
+holds err 'and not blamed on the center' "--service 'No Name' is no name"
 
 # ---- send, ping, bench
 

@@ -26,6 +26,7 @@ holds err 'is said' 'nobody is online who passes the filter'
 expect 0 'quiet says nothing' posthouse ls --service nothing --quiet
 is err 'on standard error' ''
 expect 2 'a service that is no name: 2' posthouse ls --service 'No Name'
+holds err 'and said so' "--service 'No Name' is no name"
 
 # ---- watch
 
