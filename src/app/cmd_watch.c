@@ -70,7 +70,8 @@ const command command_watch = {
     .about =
         "First everybody who is online, then every change, each with the time since the start\n"
         "and, for who went, the reason. Ends with Ctrl-C. After a lost connection it goes on\n"
-        "where it was: no change is missed or told twice.\n",
+        "where it was: no change is missed or told twice. Of who went meanwhile the reason may\n"
+        "be unknown.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .more = more,

@@ -224,6 +224,7 @@ static void on_link(ph_client *client, const ph_link_change *change, void *arg)
         *outlook = '\0'; // this command does not try again
     }
     if (s->is_up) {
+        memcpy(s->ids[s->id_count++ % CONNECTION_IDS_MAX], s->id, sizeof s->id);
         copy_view(s->id, sizeof s->id, change->id);
     }
     if (!s->was_up || s->is_leaving) {

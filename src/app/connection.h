@@ -14,6 +14,8 @@
 
 #include "app/command.h"
 
+#define CONNECTION_IDS_MAX 8
+
 typedef struct connection {
     const args *args; // borrowed
     ph_loop *loop;
@@ -26,7 +28,11 @@ typedef struct connection {
     char bye[64];     // the name of the center's bye; "" without one
     char reason[512]; // the same for people
     char id[132];     // ours; kept after the link went down
-    void *arg;        // the command's own
+    // The ids this had before, the latest CONNECTION_IDS_MAX of them: without --account each
+    // connection gets another, and of the old one the center may still speak.
+    char ids[CONNECTION_IDS_MAX][132];
+    size_t id_count; // all there were
+    void *arg;       // the command's own
 } connection;
 
 // Connects, once: a command line must not hang where a service would dial again.

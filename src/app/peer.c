@@ -90,7 +90,16 @@ void peer_metadata(draft *t, const ph_peer *peer)
     }
 }
 
+static bool is_id(const ph_peer *peer, const char *id)
+{
+    return peer->id.size == strlen(id) && memcmp(peer->id.data, id, peer->id.size) == 0;
+}
+
 bool peer_is_self(const connection *s, const ph_peer *peer)
 {
-    return peer->id.size == strlen(s->id) && memcmp(peer->id.data, s->id, peer->id.size) == 0;
+    bool is_self = is_id(peer, s->id);
+    for (size_t i = 0; i < CONNECTION_IDS_MAX; i++) {
+        is_self = is_self || is_id(peer, s->ids[i]); // "" is nobody's
+    }
+    return is_self;
 }

@@ -20,6 +20,7 @@ void peer_json(phi_json *j, const ph_peer *peer);
 // "key=value key=value".
 void peer_metadata(draft *t, const ph_peer *peer);
 
+// This program, now or as it was called before a reconnect.
 bool peer_is_self(const connection *s, const ph_peer *peer);
 
 #endif // APP_PEER_H

@@ -94,4 +94,34 @@ holds first 'watch says that the center is gone' 'the center is stopping'
 kill "$watch"
 exec 8<&-
 
+# A watcher without an account has another id after each reconnect; of its old one it says nothing.
+here="unix:$work/center"
+restart_center() {
+    rm -f port
+    mkfifo port
+    posthouse serve --listen "$here" --port-file port 2>/dev/null &
+    center_pid=$!
+    pids="$pids $center_pid"
+    IFS= read -r line <port
+}
+restart_center
+mkfifo said-by-watch3
+posthouse watch --center "$here" --count 1 >changes 2>said-by-watch3 &
+watch=$!
+pids="$pids $watch"
+exec 8<said-by-watch3
+IFS= read -r line <&8
+kill -KILL "$center_pid"
+restart_center
+while IFS= read -r line <&8; do
+    case $line in 'connected again as '*) break ;; esac
+done
+start posthouse reply --center "$here" --account six --echo
+status=0
+wait "$watch" || status=$?
+exec 8<&-
+printf '%s\n' "$status" >status
+is status 'watch goes on at a new center' 0
+holds changes 'and its first news is of others' 'online     six@local'
+
 finish
