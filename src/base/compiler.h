@@ -10,7 +10,15 @@
 #define PHI_NORETURN __attribute__((noreturn))
 #define PHI_COLD __attribute__((cold, noinline))
 #define PHI_PRINTF(fmt_index, args_index) __attribute__((format(printf, fmt_index, args_index)))
+#define PHI_ALWAYS_INLINE inline __attribute__((always_inline))
 #define PHI_MUST_CHECK __attribute__((warn_unused_result))
+
+// Before a short loop of constant length whose variables are to stay in registers.
+#ifdef __clang__
+#define PHI_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define PHI_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 // The object that holds `member` at `ptr`.
 #define PHI_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
