@@ -111,6 +111,10 @@ static void write_fixed(draft *t)
           "Kept free for the bye and for heartbeat answers; further answers are left out [P-39].");
     LIMIT("bye that is not taken, ms", PHI_TRANSPORT_LINGER_MS,
           "So long a connection stays for its bye; then it is closed all the same.");
+    LIMIT("key stream made ahead for a direction, bytes", PHI_CIPHER_WINDOW_BYTES_MAX,
+          "Suite paper. What one turn needs beyond it is made when it is needed, which is slower.");
+    LIMIT("key stream made ahead for all directions, bytes", PHI_CIPHER_GROUP_BYTES_MAX,
+          "Suite paper. Further directions make theirs 1 KiB at a time, which is slower.");
     LIMIT("one log event a second, lines", PHI_LOG_BURST,
           "Further ones are held back; the next line carries their number in `held_back`.");
     LIMIT("configuration file, bytes", CONFIG_FILE_BYTES_MAX, "It is refused.");

@@ -272,6 +272,7 @@ static void set_link_options(center *c)
         .heartbeat_idle = phi_ms(o->heartbeat_idle),
         .heartbeat_grace = phi_ms(o->heartbeat_grace),
         .full_timeout = phi_ms(o->full_timeout),
+        .ciphers = &c->transports.ciphers,
         .suite = o->suite,
         .domain = center_domain(c),
         .calls_max = (uint32_t)o->calls_per_client_max,

@@ -363,6 +363,10 @@ void phi_link_trim(phi_link *link)
 {
     phi_buf_release(&link->out.buf);
     phi_buf_release(&link->in.partial);
+    if (link->out.suite == PHI_SUITE_PAPER) {
+        phi_cipher_rest(&link->out.cipher);
+        phi_cipher_rest(&link->in.cipher);
+    }
 }
 
 void phi_link_ahead(phi_link *link)

@@ -70,6 +70,8 @@ typedef struct phi_link_options {
     phi_dur heartbeat_grace; // and close so long after
     phi_dur full_timeout;    // P-59: a link that stays full so long is closed
 
+    phi_cipher_group *ciphers; // of the loop, in suite paper; NULL: each works alone
+
     // center
     phi_suite suite;
     phi_bytes domain;
@@ -234,7 +236,7 @@ static inline size_t phi_link_waiting(const phi_link *link)
     return phi_outbound_size(&link->out);
 }
 
-// Gives back the memory of buffers that are empty.
+// Gives back the memory of buffers that are empty, and of key stream made ahead.
 void phi_link_trim(phi_link *link);
 
 // Makes key stream ahead in suite paper, for a moment in which nobody waits.

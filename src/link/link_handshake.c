@@ -44,6 +44,10 @@ static ph_err link_enter_suite(phi_link *link, phi_suite suite, const phi_keys *
     if (err == PH_OK) {
         err = phi_inbound_suite(&link->in, suite, key[peer], iv[peer]);
     }
+    if (err == PH_OK && suite == PHI_SUITE_PAPER) {
+        phi_cipher_join(&link->out.cipher, link->options->ciphers);
+        phi_cipher_join(&link->in.cipher, link->options->ciphers);
+    }
     return err;
 }
 

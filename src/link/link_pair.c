@@ -35,6 +35,7 @@ void link_pair_init(link_pair *pair, phi_suite suite)
         .random = phi_random_seeded(1),
     };
     phi_alloc_counter_init(&pair->memory, &phi_alloc_heap);
+    phi_cipher_group_init(&pair->ciphers);
     pair->options[PHI_LINK_CENTER] = (phi_link_options){
         .alloc = &pair->memory.alloc,
         .side = PHI_LINK_CENTER,
@@ -44,6 +45,7 @@ void link_pair_init(link_pair *pair, phi_suite suite)
         .heartbeat_idle = phi_seconds(10),
         .heartbeat_grace = phi_seconds(5),
         .full_timeout = phi_seconds(10),
+        .ciphers = &pair->ciphers,
         .suite = suite,
         .domain = phi_bytes_text("example"),
         .calls_max = 99,
@@ -57,6 +59,7 @@ void link_pair_init(link_pair *pair, phi_suite suite)
         .heartbeat_idle = phi_seconds(3600), // silent, so that tests see the center's alone
         .heartbeat_grace = phi_seconds(5),
         .full_timeout = phi_seconds(10),
+        .ciphers = &pair->ciphers,
         .suite_floor = PHI_SUITE_PLAIN,
         .join = &pair->join,
     };
@@ -88,6 +91,7 @@ void link_pair_fini(link_pair *pair)
 {
     phi_link_fini(&pair->links[PHI_LINK_CENTER]);
     phi_link_fini(&pair->links[PHI_LINK_CLIENT]);
+    phi_cipher_group_fini(&pair->ciphers);
     PH_ASSERT(pair->memory.bytes == 0);
     PH_ASSERT(pair->memory.blocks == 0);
 }

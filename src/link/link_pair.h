@@ -33,6 +33,7 @@ typedef struct link_pair {
     phi_link_options options[PHI_LINK_SIDE_COUNT];
     phi_join join;
     phi_link links[PHI_LINK_SIDE_COUNT];
+    phi_cipher_group ciphers; // of both ends
     link_pair_seen seen[PHI_LINK_SIDE_COUNT];
     phi_time now;
     phi_bye_code refuse_join; // what the center answers to JOIN; NORMAL: WELCOME

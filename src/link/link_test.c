@@ -800,4 +800,39 @@ TEST(link, idle_link_holds_no_buffers)
     link_pair_settle(&pair);
     EXPECT_EQ(pair.seen[CLIENT].packets, 2);
     link_pair_fini(&pair);
+
+    link_pair_open(&pair, PHI_SUITE_PAPER);
+    EXPECT(link_pair_say(&pair, CENTER, 5000, 1));
+    EXPECT(link_pair_say(&pair, CLIENT, 5000, 1));
+    link_pair_settle(&pair);
+    phi_link_trim(&pair.links[CENTER]);
+    phi_link_trim(&pair.links[CLIENT]);
+    EXPECT(pair.memory.bytes <= 4 * 640); // the keys of each direction at each end
+    EXPECT_EQ(pair.memory.blocks, 4);
+    EXPECT(link_pair_say(&pair, CENTER, 5000, 2));
+    link_pair_settle(&pair);
+    EXPECT_EQ(pair.seen[CLIENT].packets, 2);
+    link_pair_fini(&pair);
+}
+
+// With one call in flight nobody may wait for the cipher: what a packet needs was made when the one
+// before it had left. [P-25]
+TEST(link, ahead_makes_the_key_stream_of_the_next_packet)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PAPER);
+    static const size_t sizes[] = { 10, 128, 250, 400, 480, 1000, 5000, 20000, 60000, 1000, 10 };
+    for (size_t s = 0; s < PHI_COUNT_OF(sizes); s++) {
+        uint64_t waited = 0;
+        for (int i = 0; i < 20; i++) {
+            uint64_t blocks = pair.ciphers.blocks;
+            EXPECT(link_pair_say(&pair, i % 2 == 0 ? CLIENT : CENTER, sizes[s], 1));
+            link_pair_settle(&pair);
+            waited += i < 2 ? 0 : pair.ciphers.blocks - blocks; // the windows may grow first
+            phi_link_ahead(&pair.links[CENTER]);
+            phi_link_ahead(&pair.links[CLIENT]);
+        }
+        EXPECT_EQ(waited, 0);
+    }
+    link_pair_fini(&pair);
 }

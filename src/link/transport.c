@@ -256,6 +256,7 @@ void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_
     *group =
         (phi_transports){ .io = io, .events = events, .hook = { .on_turn = transports_on_turn } };
     phi_list_init(&group->dirty);
+    phi_cipher_group_init(&group->ciphers);
     phi_io_hook(io, &group->hook);
 }
 
@@ -267,6 +268,7 @@ void phi_transports_fini(phi_transports *group)
     PH_ASSERT(group->count == 0);
     PH_ASSERT(phi_list_is_empty(&group->dirty));
     phi_io_unhook(&group->hook);
+    phi_cipher_group_fini(&group->ciphers);
     group->io = NULL;
 }
 

@@ -145,11 +145,13 @@ static void world_init(world *w, phi_suite suite)
         .heartbeat_idle = phi_seconds(10),
         .heartbeat_grace = phi_seconds(5),
         .full_timeout = phi_seconds(10),
+        .ciphers = &w->groups[CENTER].ciphers,
         .suite = suite,
         .domain = phi_bytes_text("b"),
     };
     w->options[CLIENT] = w->options[CENTER];
     w->options[CLIENT].side = CLIENT;
+    w->options[CLIENT].ciphers = &w->groups[CLIENT].ciphers;
     w->options[CLIENT].heartbeat_idle = phi_seconds(3600);
     w->options[CLIENT].join = &w->join;
     phi_transports_init(&w->groups[CENTER], &w->fake.io, &events);
