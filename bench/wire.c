@@ -3,7 +3,8 @@
 // bench/wire.c - what the wire layer costs: check, cipher, cutting, the message header.
 //
 // All benchmarks take turns within a round, so that a busy machine spoils them alike; the median
-// over the rounds is printed. The cipher stands beside OpenSSL's own OFB on the same input.
+// over the rounds is printed. The cipher stands beside OpenSSL's own OFB on the same input: alone,
+// in the way a processor without AES instructions has, and in groups (megabytes of all together).
 //
 //     bench_wire [--rounds N] [--output json]
 
@@ -27,12 +28,18 @@
 #define MEMORY_BYTES (64u * 1024 * 1024) // more than any cache here
 #define MESSAGES 64
 #define CHUNK_BYTES 65536
+#define GROUPS 3 // of 2, 4 and 8 ciphers
+#define GROUP_MAX 8
 
 // What the benchmarks work on. Results go into `sink`, so that no work can be left out.
 typedef struct bench_data {
     uint8_t *memory;
     phi_check check;
     phi_cipher cipher;
+    phi_cipher fallback;
+    phi_cipher_group groups[GROUPS];
+    phi_cipher_group link; // of the two directions in `out` and `in`
+    phi_cipher members[GROUPS][GROUP_MAX];
     EVP_CIPHER_CTX *openssl;
     uint8_t messages[MESSAGES][PACKET_BYTES];
     phi_outbound out[PHI_SUITE_COUNT];
@@ -103,6 +110,38 @@ static size_t cipher_packet(bench_data *d)
         phi_cipher_apply(&d->cipher, (phi_span){ d->memory + at, PACKET_BYTES });
     }
     return (LONG_BYTES + PACKET_BYTES - 1) / PACKET_BYTES * PACKET_BYTES;
+}
+
+static size_t fallback_long(bench_data *d)
+{
+    phi_cipher_apply(&d->fallback, (phi_span){ d->memory, LONG_BYTES });
+    return LONG_BYTES;
+}
+
+// As many directions as a loop serves, one after the other.
+static size_t group_long(bench_data *d, size_t group)
+{
+    size_t count = (size_t)2 << group;
+    for (size_t i = 0; i < count; i++) {
+        phi_cipher_apply(&d->members[group][i],
+                         (phi_span){ d->memory + i * LONG_BYTES, LONG_BYTES });
+    }
+    return count * LONG_BYTES;
+}
+
+static size_t group2_long(bench_data *d)
+{
+    return group_long(d, 0);
+}
+
+static size_t group4_long(bench_data *d)
+{
+    return group_long(d, 1);
+}
+
+static size_t group8_long(bench_data *d)
+{
+    return group_long(d, 2);
 }
 
 static void openssl_apply(bench_data *d, uint8_t *data, int size)
@@ -205,6 +244,10 @@ static bench benches[] = {
     { "check of 64 KiB in cache", "GB/s", check_long, { 0 } },
     { "check of 64 MiB in memory", "GB/s", check_memory, { 0 } },
     { "cipher, 64 KiB at a time", "MB/s", cipher_long, { 0 } },
+    { "cipher, 64 KiB, two of a group", "MB/s", group2_long, { 0 } },
+    { "cipher, 64 KiB, four of a group", "MB/s", group4_long, { 0 } },
+    { "cipher, 64 KiB, eight of a group", "MB/s", group8_long, { 0 } },
+    { "cipher, 64 KiB, by libcrypto", "MB/s", fallback_long, { 0 } },
     { "OpenSSL OFB, 64 KiB at a time", "MB/s", openssl_long, { 0 } },
     { "cipher, 200 bytes at a time", "MB/s", cipher_packet, { 0 } },
     { "OpenSSL OFB, 200 bytes at a time", "MB/s", openssl_packet, { 0 } },
@@ -230,6 +273,17 @@ static void data_fill(bench_data *d)
     const uint8_t *key = d->memory;
     const uint8_t *iv = d->memory + PHI_CIPHER_KEY_BYTES;
     must(phi_cipher_init(&d->cipher, &phi_alloc_heap, key, iv) == PH_OK, "cipher");
+    must(phi_cipher_init_way(&d->fallback, &phi_alloc_heap, PHI_KEY_STREAM_LIBRARY, key, iv) ==
+             PH_OK,
+         "cipher");
+    for (size_t g = 0; g < GROUPS; g++) {
+        phi_cipher_group_init(&d->groups[g]);
+        for (size_t i = 0; i < (size_t)2 << g; i++) {
+            phi_cipher *member = &d->members[g][i];
+            must(phi_cipher_init(member, &phi_alloc_heap, key + i, iv + i) == PH_OK, "cipher");
+            phi_cipher_join(member, &d->groups[g]);
+        }
+    }
     d->openssl = EVP_CIPHER_CTX_new();
     must(d->openssl != NULL, "OpenSSL");
     must(EVP_EncryptInit_ex2(d->openssl, EVP_aes_256_ofb(), key, iv, NULL) == 1, "OpenSSL");
@@ -255,6 +309,11 @@ static void data_fill(bench_data *d)
         phi_inbound_init(&d->in[i], &phi_alloc_heap, PHI_PACKET_BYTES_MAX);
         must(phi_outbound_suite(&d->out[i], suite, suite_key, suite_iv) == PH_OK, "suite");
         must(phi_inbound_suite(&d->in[i], suite, suite_key, suite_iv) == PH_OK, "suite");
+        if (suite == PHI_SUITE_PAPER) {
+            phi_cipher_group_init(&d->link);
+            phi_cipher_join(&d->out[i].cipher, &d->link);
+            phi_cipher_join(&d->in[i].cipher, &d->link);
+        }
     }
 }
 
@@ -264,8 +323,16 @@ static void data_free(bench_data *d)
         phi_outbound_fini(&d->out[i]);
         phi_inbound_fini(&d->in[i]);
     }
+    phi_cipher_group_fini(&d->link);
     EVP_CIPHER_CTX_free(d->openssl);
     phi_cipher_fini(&d->cipher);
+    phi_cipher_fini(&d->fallback);
+    for (size_t g = 0; g < GROUPS; g++) {
+        for (size_t i = 0; i < GROUP_MAX; i++) {
+            phi_cipher_fini(&d->members[g][i]);
+        }
+        phi_cipher_group_fini(&d->groups[g]);
+    }
     free(d->memory);
 }
 
