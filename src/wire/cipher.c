@@ -31,8 +31,8 @@
 // a busy center makes its key stream for two directions at a time instead of four.
 //
 // Invariants: BLOCK <= at < capacity; at + left is a multiple of BLOCK; what is made leaves the
-// block before `at` alone; a chain is put on the list of its group when it is thirsty, and taken off
-// when it is full, or makes for itself. What was used is wiped when the window is given back.
+// block before `at` alone; a chain is put on the list of its group when it is thirsty, and taken
+// off when it is full, or makes for itself. What was used is wiped when the window is given back.
 //
 // Clauses: P-25.
 
