@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// app/cmd_reply.c - posthouse reply: a ready responder, that echoes or runs a command per request.
+// app/cmd_reply.c - posthouse reply: a ready responder, that echoes or runs a command per request,
+// and prints the events that come in.
 //
 // Design notes
 // - Commands run beside the connection: a slow one holds up neither heartbeats nor other requests.
 //   The program waits for both in one poll, as a program with a loop of its own embeds a client.
 // - A reply that finds the send buffer full waits for room; while it does, it keeps its place, and
 //   so the places bound what waits.
+// - Without --echo and --command the library answers requests, with failure no_handler.
 
 #include "app/command.h"
 
@@ -19,8 +21,13 @@
 #include "app/jobs.h"
 #include "app/term.h"
 #include "base/assert.h"
+#include "text/json.h"
 
 #define OWED_MAX 4096u // echoes that wait for room
+
+// How wide sender and method of an event are made, so that lines can be read as columns.
+#define FROM_COLUMNS 24
+#define METHOD_COLUMNS 16
 
 // An echo that waits for room in the send buffer.
 typedef struct owed {
@@ -31,15 +38,20 @@ typedef struct owed {
 
 typedef struct responder {
     connection connection;
-    jobs *jobs;          // NULL: echo; owned
+    jobs *jobs;          // NULL: without --command; owned
     owed list[OWED_MAX]; // a ring
     size_t first;
     size_t count;
     uint64_t answered;
     uint64_t failed;
+    uint64_t events;
+    draft line;     // of an event
+    bool is_json;   // the same
+    bool is_unread; // nobody reads the events any more
 } responder;
 
 static exit_status run(const args *a);
+static exit_status check_ways(const args *a);
 static exit_status serve(responder *r);
 static exit_status make_jobs(responder *r, const args *a);
 static void turn_with_jobs(responder *r);
@@ -47,6 +59,10 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
                        void *arg);
 static void on_cancel(ph_client *client, ph_request_id request, void *arg);
 static void on_writable(ph_client *client, void *arg);
+static void on_event(ph_client *client, const ph_incoming *event, void *arg);
+static void print_json(draft *line, const ph_incoming *event);
+static void print_line(draft *line, const ph_incoming *event);
+static void print_column(draft *line, ph_view text, size_t columns);
 static void echo(responder *r, ph_request_id request, ph_view body);
 static void fail_request(responder *r, ph_request_id request, const char *why);
 static bool on_finished(void *arg, const job *j);
@@ -58,6 +74,9 @@ static const option options[] = {
       .kind = OPTION_TEXT,
       .argument = "CMD",
       .help = "answer with what this shell command prints; it gets the body on standard input" },
+    { .name = "events",
+      .kind = OPTION_FLAG,
+      .help = "print each event that comes in on standard output, one a line" },
     { .name = "jobs",
       .letter = 'j',
       .kind = OPTION_COUNT,
@@ -76,15 +95,19 @@ static const option options[] = {
 const command command_reply = {
     .name = "reply",
     .words = "",
-    .summary = "answer requests: with an echo, or with a command's output",
+    .summary = "answer requests with an echo or a command's output; print events",
     .example = "posthouse reply --account echo --echo\n"
                "posthouse reply --account shouter --command 'tr a-z A-Z'\n"
-               "posthouse reply --account disk --command 'df -h \"/$PH_METHOD\"'\n",
+               "posthouse reply --account disk --command 'df -h \"/$PH_METHOD\"'\n"
+               "posthouse reply --account listener --events     shows what others send\n",
     .about =
         "The command finds PH_METHOD, PH_FROM and PH_TIMEOUT_MS in its environment; quote them:\n"
         "callers choose what is in them. What it prints is the reply. When it exits with another\n"
         "status than 0, the caller gets failure responder_failed with the last line of its\n"
-        "standard error. When the caller gives up, or the connection is lost, it is killed.\n",
+        "standard error. When the caller gives up, or the connection is lost, it is killed.\n"
+        "An event is printed as FROM METHOD BODY, with what could harm a terminal as \\xHH; for\n"
+        "programs (--output json) as an object a line. With --events alone, requests get failure\n"
+        "no_handler.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .run = run,
@@ -92,21 +115,23 @@ const command command_reply = {
 
 static exit_status run(const args *a)
 {
-    bool is_echo = args_flag(a, "echo");
-    if (is_echo == (args_text(a, "command") != NULL)) {
-        return command_usage(&command_reply, is_echo ? "--echo and --command exclude each other"
-                                                     : "--echo or --command CMD is needed");
+    exit_status status = check_ways(a);
+    if (status != STATUS_OK) {
+        return status;
     }
     responder *r = calloc(1, sizeof *r);
     if (r == NULL) {
         term_error("%s", ph_err_text(PH_ENOMEM));
         return STATUS_FAILED;
     }
-    exit_status status = make_jobs(r, a);
+    r->is_json = connection_is_json(a);
+    draft_init(&r->line);
+    status = make_jobs(r, a);
     if (status == STATUS_OK) {
         ph_client_options options_client = PH_CLIENT_OPTIONS_INIT;
         options_client.service = args_text(a, "service");
-        options_client.on_request = on_request;
+        options_client.on_request = args_flag(a, "echo") || r->jobs != NULL ? on_request : NULL;
+        options_client.on_event = args_flag(a, "events") ? on_event : NULL;
         options_client.on_cancel = on_cancel;
         options_client.on_writable = on_writable;
         status = connection_open(&r->connection, a, &options_client);
@@ -123,8 +148,22 @@ static exit_status run(const args *a)
         free(r->list[r->first].body);
         r->first = (r->first + 1) % OWED_MAX;
     }
+    draft_fini(&r->line);
     free(r);
     return status;
+}
+
+static exit_status check_ways(const args *a)
+{
+    bool is_echo = args_flag(a, "echo");
+    bool is_command = args_text(a, "command") != NULL;
+    if (is_echo && is_command) {
+        return command_usage(&command_reply, "--echo and --command exclude each other");
+    }
+    if (!is_echo && !is_command && !args_flag(a, "events")) {
+        return command_usage(&command_reply, "--echo, --command CMD or --events is needed");
+    }
+    return STATUS_OK;
 }
 
 static exit_status make_jobs(responder *r, const args *a)
@@ -151,8 +190,9 @@ static exit_status make_jobs(responder *r, const args *a)
 static exit_status serve(responder *r)
 {
     connection *s = &r->connection;
-    term_note("answering as %s; Ctrl-C ends", s->id);
-    while (connection_turn(s, r->jobs == NULL ? -1 : 0)) {
+    bool is_answering = args_flag(s->args, "echo") || r->jobs != NULL;
+    term_note("%s as %s; Ctrl-C ends", is_answering ? "answering" : "listening", s->id);
+    while (!r->is_unread && connection_turn(s, r->jobs == NULL ? -1 : 0)) {
         if (r->jobs != NULL && !s->is_up) {
             jobs_cancel_all(r->jobs); // their calls ended with the connection
         }
@@ -160,8 +200,8 @@ static exit_status serve(responder *r)
             turn_with_jobs(r);
         }
     }
-    term_detail("%llu answered, %llu failed", (unsigned long long)r->answered,
-                (unsigned long long)r->failed);
+    term_detail("%llu answered, %llu failed, %llu events", (unsigned long long)r->answered,
+                (unsigned long long)r->failed, (unsigned long long)r->events);
     if (s->is_closed) {
         term_error("the center ended it: %s", s->reason);
         return STATUS_REFUSED;
@@ -228,6 +268,56 @@ static void on_writable(ph_client *client, void *arg)
     if (r->jobs != NULL) {
         jobs_retry(r->jobs);
     }
+}
+
+static void on_event(ph_client *client, const ph_incoming *event, void *arg)
+{
+    (void)client;
+    responder *r = PHI_CONTAINER_OF(arg, responder, connection);
+    if (r->is_unread) {
+        return;
+    }
+    r->events++;
+    if (r->is_json) {
+        print_json(&r->line, event);
+    } else {
+        print_line(&r->line, event);
+    }
+    r->is_unread = !term_print(&r->line);
+}
+
+static void print_json(draft *line, const ph_incoming *event)
+{
+    phi_json j;
+    phi_json_init_buf(&j, &line->buf);
+    phi_json_object_begin(&j);
+    phi_json_key(&j, "from");
+    phi_json_string(&j, draft_of_view(event->from));
+    phi_json_key(&j, "method");
+    phi_json_string(&j, draft_of_view(event->method));
+    phi_json_key(&j, "body");
+    phi_json_string(&j, draft_of_view(event->body));
+    phi_json_object_end(&j);
+    draft_json_end(line, &j);
+}
+
+static void print_line(draft *line, const ph_incoming *event)
+{
+    print_column(line, event->from, FROM_COLUMNS);
+    print_column(line, event->method, METHOD_COLUMNS);
+    draft_printable(line, draft_of_view(event->body));
+    draft_add(line, "\n");
+}
+
+static void print_column(draft *line, ph_view text, size_t columns)
+{
+    draft cell;
+    draft_init(&cell);
+    draft_printable(&cell, draft_of_view(text));
+    size_t width = draft_columns(draft_view(&cell));
+    draft_bytes(line, draft_view(&cell));
+    draft_spaces(line, (width < columns ? columns - width : 0) + 2);
+    draft_fini(&cell);
 }
 
 // In order: while some wait, all wait.

@@ -20,7 +20,9 @@ const command command_send = {
     .summary = "send an event to one account, or to everybody",
     .example = "posthouse send orders refresh\n"
                "posthouse send all: notice 'maintenance at nine'\n"
-               "posthouse send log line - <message.txt\n",
+               "posthouse send log line - <message.txt\n"
+               "posthouse reply --account listener --events     in another terminal: a receiver\n"
+               "posthouse send listener notice 'hello'          which prints this\n",
     .about =
         "An event has no answer: when nobody of that name is online, the center drops and counts\n"
         "it, and this command does not learn of it. Use call to know.\n",

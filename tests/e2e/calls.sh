@@ -136,6 +136,29 @@ expect 0 'an event to all' posthouse send all: notice hello
 expect 0 'an event to nobody cannot be known' posthouse send nobody notice hello
 expect 2 'an event too large: 2' posthouse send echo notice @/dev/zero
 kill -USR2 "$center_pid"
+
+# A receiver that can be watched. A call comes behind the events that were sent before it, so its end
+# tells that they were printed.
+printf 'two\nlines \033[2J' >lines
+start posthouse reply --account listener --events
+printf '%s\n' "$first_line" >first
+holds first 'reply --events says who it is' 'listening as listener@home'
+posthouse send listener notice 'hello there' --account sender
+posthouse send all: notice - --account sender <lines
+expect 1 'with --events alone a request is answered' posthouse call listener say x
+holds err 'with no_handler' 'no_handler'
+is started.out 'each event is one line, harmless on a terminal' \
+    "$(printf '%-24s  %-16s  %s\n' sender@home notice 'hello there' sender@home notice 'two\x0alines \x1b[2J')"
+start posthouse reply --account listener2 --events --echo --output json
+posthouse send listener2 notice - --account sender <lines
+expect 0 'with --echo requests are answered beside it' posthouse call listener2 say x
+json started.out 'events for programs' \
+    'x == [{"from": "sender@home", "method": "notice", "body": "two\nlines \x1b[2J"}]'
+start sh -c 'posthouse reply --account listener3 --events >/dev/full; echo $? >status'
+posthouse send listener3 notice hello
+wait "$started"
+is status 'who cannot print events any more ends' 1
+
 expect 0 'ping of the center' posthouse ping --count 5 --output json
 json out 'has its figures' 'x[0]["count"] == 5 and 0 < x[0]["min_us"] <= x[0]["p50_us"] <= x[0]["max_us"]'
 json center.log 'the events went to one, then to all but the sender' \
