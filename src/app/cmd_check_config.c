@@ -45,9 +45,14 @@ const command command_check_config = {
 
 static exit_status run(const args *a)
 {
-    args with_file = *a;
+    const arg_value *named = args_get(a, "config");
+    if (a->word_count == 1 && named->is_given) {
+        return command_usage(&command_check_config, "one file at a time: '%s', or --config '%s'",
+                             a->words[0], named->texts[0]);
+    }
+    args with_file = *a; // the argument goes before POSTHOUSE_CONFIG
     if (a->word_count == 1) {
-        arg_value *v = &with_file.values[args_get(a, "config") - a->values];
+        arg_value *v = &with_file.values[named - a->values];
         v->texts[0] = a->words[0];
         v->count = 1;
     }

@@ -85,6 +85,7 @@ ph_err args_complete(args *a, phi_diag *diag)
             if (rc != PH_OK) {
                 return phi_diag_add(diag, rc, "environment %s", o->env);
             }
+            a->values[i].is_given = false;
         } else if (o->fallback != NULL && o->kind != OPTION_FLAG) {
             ph_err rc = take(a, i, o->fallback, diag);
             PH_ASSERT(rc == PH_OK); // a row of ours

@@ -48,7 +48,7 @@ typedef struct arg_value {
     const char *texts[ARGS_REPEAT_MAX];
     size_t count;    // 0: not given, and no fallback
     uint64_t number; // COUNT, BYTES, TIME: value; FLAG: 1; CHOICE: index
-    bool is_given;   // on the command line or in the environment
+    bool is_given;   // on the command line
 } arg_value;
 
 typedef struct args {

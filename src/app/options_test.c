@@ -92,8 +92,10 @@ TEST(options, command_line_goes_before_environment)
     setenv("POSTHOUSE_TEST_COUNT", "7", 1);
     EXPECT_ERR(PARSE("x"), PH_OK);
     EXPECT_EQ(args_number(&a, "count"), 7);
+    EXPECT(!args_get(&a, "count")->is_given);
     EXPECT_ERR(PARSE("--count", "8"), PH_OK);
     EXPECT_EQ(args_number(&a, "count"), 8);
+    EXPECT(args_get(&a, "count")->is_given);
     setenv("POSTHOUSE_TEST_COUNT", "none", 1);
     EXPECT_ERR(PARSE("x"), PH_EINVAL);
     EXPECT(strstr(diag.text, "POSTHOUSE_TEST_COUNT") != NULL);

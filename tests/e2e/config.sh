@@ -83,6 +83,11 @@ expect 2 'a wrong flag is refused' posthouse check-config --calls-max none
 holds err 'and named' '--calls-max'
 expect 0 'the table for people' posthouse check-config c.yaml
 holds out 'says where a value comes from' 'c.yaml:3'
+printf 'domain: other\n' >other.yaml
+expect 2 'two files are refused' posthouse check-config c.yaml --config other.yaml
+holds err 'and both named' "one file at a time: 'c.yaml', or --config 'other.yaml'"
+POSTHOUSE_CONFIG=other.yaml expect 0 'a file as an argument goes before POSTHOUSE_CONFIG' posthouse check-config c.yaml
+holds out 'and is the one that is read' 'c.yaml:3'
 
 # ---- what is made from the schema
 
