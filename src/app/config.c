@@ -51,6 +51,17 @@ static config_row rows[CONFIG_KEY_COUNT] = {
 #include "center/limits.def"
 #undef CENTER_LIMIT
 };
+
+// Of each, `part` above `whole` could never be reached, or would break what `whole` promises.
+static const struct {
+    config_key part;
+    config_key whole;
+} pairs[] = {
+    { CONFIG_connections_joining_max, CONFIG_connections_max },
+    { CONFIG_calls_per_client_max, CONFIG_calls_max },
+    { CONFIG_call_time_default, CONFIG_call_time_max },
+};
+
 static char flags[CONFIG_KEY_COUNT][NAME_BYTES];
 static char variables[CONFIG_KEY_COUNT][NAME_BYTES];
 static char fallbacks[CONFIG_KEY_COUNT][VALUE_TEXT_BYTES];
@@ -62,6 +73,7 @@ static bool is_number(config_kind kind);
 static value_kind value_kind_of(config_kind kind);
 static ph_err set_choice(config_value *v, const config_row *row, const char *chars, phi_diag *diag);
 static ph_err check_address(const char *address, phi_diag *diag);
+static void settle_pair(config *c, config_key part, config_key whole, config_errors *errors);
 
 // ---- schema
 
@@ -210,7 +222,7 @@ void config_load_args(config *c, const args *a, config_errors *errors)
     }
 }
 
-void config_check(const config *c, config_errors *errors)
+void config_settle(config *c, config_errors *errors)
 {
     bool may_be_remote = c->values[CONFIG_insecure_allow_remote].number != 0;
     for (size_t i = 0; i < c->listen_count && !may_be_remote; i++) {
@@ -222,12 +234,38 @@ void config_check(const config *c, config_errors *errors)
                             c->listen[i]);
         }
     }
-    if (c->values[CONFIG_connections_joining_max].number >
-            c->values[CONFIG_connections_max].number &&
-        c->values[CONFIG_connections_joining_max].origin != CONFIG_FROM_DEFAULT) {
-        config_complain(errors, c->values[CONFIG_connections_joining_max].line, 1,
-                        "connections_joining_max: more than connections_max");
+    for (size_t i = 0; i < PHI_COUNT_OF(pairs); i++) {
+        settle_pair(c, pairs[i].part, pairs[i].whole, errors);
     }
+}
+
+static void settle_pair(config *c, config_key part, config_key whole, config_errors *errors)
+{
+    config_value *v = &c->values[part];
+    const config_value *limit = &c->values[whole];
+    if (v->number <= limit->number) {
+        return;
+    }
+    if (v->origin == CONFIG_FROM_DEFAULT) {
+        *v = *limit;
+        return;
+    }
+    draft text;
+    draft_init(&text);
+    if (v->origin == CONFIG_FROM_FILE) { // the place is told beside it
+        draft_add(&text, config_get_row(part)->path);
+    } else {
+        config_show_origin(c, part, &text);
+    }
+    draft_add(&text, ": ");
+    config_show(c, part, &text);
+    draft_format(&text, " is more than %s, ", config_get_row(whole)->path);
+    config_show(c, whole, &text);
+    draft_add(&text, " (");
+    config_show_origin(c, whole, &text);
+    draft_add(&text, ")");
+    config_complain(errors, v->line, 1, "%s", draft_chars(&text));
+    draft_fini(&text);
 }
 
 ph_err config_load(config *c, const args *a, config_errors *errors)
@@ -241,7 +279,7 @@ ph_err config_load(config *c, const args *a, config_errors *errors)
         config_load_args(c, a, errors);
     }
     if (errors->count == 0) {
-        config_check(c, errors);
+        config_settle(c, errors);
     }
     return errors->count == 0 ? PH_OK : PH_ECONFIG;
 }
@@ -276,10 +314,6 @@ center_options config_center(const config *c)
     o.name = c->values[CONFIG_##name].number;
 #include "center/limits.def"
 #undef CENTER_LIMIT
-    // Lowering one limit must not need a second line: the stricter one counts.
-    if (o.connections_joining_max > o.connections_max) {
-        o.connections_joining_max = o.connections_max;
-    }
     return o;
 }
 

@@ -4,7 +4,7 @@
 // order of precedence; and where each value came from.
 //
 // Life     config_init -> config_load_file, config_load_environment, config_load_args ->
-//          config_check
+//          config_settle
 // Limits   CONFIG_FILE_BYTES_MAX, CONFIG_DEPTH_MAX levels, CONFIG_ERRORS_MAX errors are collected
 // Threads  none
 
@@ -111,7 +111,10 @@ void config_load_environment(config *c, config_errors *errors);
 void config_load_args(config *c, const args *a, config_errors *errors);
 
 // Rules between keys. Call last, when there are no errors.
-void config_check(const config *c, config_errors *errors);
+//
+// Lowering one limit must not need a second line: a default that would exceed a limit somebody set
+// is lowered to it, and then comes from where that comes from. Somebody's own value never changes.
+void config_settle(config *c, config_errors *errors);
 
 // Sets one value from its text, as from everywhere but a file.
 //

@@ -51,7 +51,7 @@ TEST(config, defaults_are_the_centers_own)
     EXPECT_EQ(from_table.suite, own.suite);
     EXPECT_EQ(from_table.insecure_allow_remote, own.insecure_allow_remote);
     errors.count = 0;
-    config_check(&c, &errors);
+    config_settle(&c, &errors);
     EXPECT_EQ(errors.count, 0);
 }
 
@@ -79,8 +79,49 @@ TEST(config, each_kind_of_value_is_read)
     EXPECT_EQ(config_log_level(&c), PHI_LOG_WARN);
     EXPECT_EQ(c.values[CONFIG_join_timeout].line, 10);
     EXPECT_EQ(c.values[CONFIG_join_timeout].origin, CONFIG_FROM_FILE);
-    // Fewer connections must not need a second line for those that still join.
+}
+
+// Lowering one limit must not need a second line, and what is then in force must be what is shown.
+TEST(config, defaults_yield_to_a_limit_that_was_set)
+{
+    parse("connections_max: 10\n\ncalls_max: 100\ncall_time_max: 7s\n");
+    config_settle(&c, &errors);
+    EXPECT_EQ(errors.count, 0);
+    center_options o = config_center(&c);
     EXPECT_EQ(o.connections_joining_max, 10);
+    EXPECT_EQ(o.calls_per_client_max, 100);
+    EXPECT_EQ(o.call_time_default, 7000);
+    EXPECT_EQ(c.values[CONFIG_calls_per_client_max].line, 3);
+    EXPECT_EQ(c.values[CONFIG_calls_per_client_max].origin, CONFIG_FROM_FILE);
+}
+
+// Two values of somebody's own that contradict each other are a mistake: which one is meant cannot
+// be known. Equal ones are not.
+TEST(config, limits_that_contradict_each_other_are_told)
+{
+    parse("connections_joining_max: 11\nconnections_max: 10\n"
+          "calls_max: 100\ncalls_per_client_max: 101\n"
+          "call_time_default: 8s\ncall_time_max: 7s\n");
+    config_settle(&c, &errors);
+    EXPECT_EQ(errors.count, 3);
+    EXPECT_EQ(errors.list[0].line, 1);
+    EXPECT_TEXT(errors.list[0].text,
+                "connections_joining_max: 11 is more than connections_max, 10 (c.yaml:2)");
+    EXPECT_EQ(errors.list[1].line, 4);
+    EXPECT_EQ(errors.list[2].line, 5);
+    EXPECT_EQ(c.values[CONFIG_call_time_default].number, 8000);
+
+    parse("call_time_default: 7s\ncall_time_max: 7s\n");
+    config_settle(&c, &errors);
+    EXPECT_EQ(errors.count, 0);
+
+    parse("calls_max: 100\n");
+    EXPECT_ERR(config_set(&c, CONFIG_calls_per_client_max, "101", CONFIG_FROM_FLAG, NULL), PH_OK);
+    config_settle(&c, &errors);
+    EXPECT_EQ(errors.count, 1);
+    EXPECT_EQ(errors.list[0].line, 0);
+    EXPECT_TEXT(errors.list[0].text,
+                "--calls-per-client-max: 101 is more than calls_max, 100 (c.yaml:1)");
 }
 
 // A list of a later source takes the place of an earlier one; two centers on one port would be the

@@ -40,6 +40,14 @@ refuses 'remote address' 'listen: [0.0.0.0:7678]\n' 'c.yaml:1:1: listen: other m
 refuses 'address twice' 'listen: [127.0.0.1:1, 127.0.0.1:1]\n' "'127.0.0.1:1' stands there twice"
 refuses 'no address' 'listen: []\n' 'at least one address'
 refuses 'address that does not parse' 'listen: [here]\n' 'c.yaml:1:10: listen:'
+refuses 'default above its limit' 'call_time_max: 10s\ncall_time_default: 20s\n' \
+    'c.yaml:2:1: call_time_default: 20s is more than call_time_max, 10s (c.yaml:1)'
+printf 'call_time_max: 10s\n' >c.yaml
+POSTHOUSE_CALL_TIME_DEFAULT=20s expect 2 'also when one is from elsewhere' posthouse serve --config c.yaml
+holds err 'and said where from' 'POSTHOUSE_CALL_TIME_DEFAULT: 20s is more than call_time_max, 10s (c.yaml:1)'
+expect 0 'a default yields to a limit that was set' posthouse check-config c.yaml --output json
+json out 'and shows it' \
+    '[(v["value"], v["line"]) for v in x[0] if v["key"] == "call_time_default"] == [(10000, 1)]'
 
 # All mistakes of a file in one run, and no more than ten.
 refuses 'several mistakes' 'a: 1\nsuite: x\ncalls_max: 0\n' 'c.yaml:3:12'
