@@ -86,7 +86,7 @@ static bool list_agrees(const actor *a, const char **why)
 {
     size_t cursor = 0;
     size_t count = 0;
-    ph_peer peer;
+    ph_peer peer = PH_PEER_INIT;
     while (ph_client_peer_next(a->client, &cursor, &peer)) {
         char id[48];
         snprintf(id, sizeof id, "%.*s", (int)peer.id.size, peer.id.data);

@@ -22,7 +22,8 @@
 // Limits     Every one is a field of ph_client_options with its default.
 // Versions   Structs whose first member is struct_size may grow. A program that was compiled with
 //            an older header is understood; one with a newer header as long as it leaves what this
-//            library does not know at zero.
+//            library does not know at zero. What callbacks are given (ph_link_change, ph_incoming)
+//            is the library's and may grow at its end: it is read, not made or copied into arrays.
 
 #ifndef PH_CLIENT_H
 #define PH_CLIENT_H
@@ -267,10 +268,13 @@ PH_API size_t ph_client_peer_count(const ph_client *client);
 
 // Walks over them: start with *cursor 0; false at the end. Order is stable while nothing changes.
 // Views in *out are valid until the next turn, or the next ph_client_watch or _unwatch.
+//
+//   out   its struct_size set by the caller (PH_PEER_INIT); only so much is written
 PH_API bool ph_client_peer_next(const ph_client *client, size_t *cursor, ph_peer *out);
 
-// The peer of that full id ("account@domain"). Views as in ph_client_peer_next.
+// The peer of that full id ("account@domain"). Views and `out` as in ph_client_peer_next.
 //
+// PH_EINVAL      also for an `out` without its struct_size
 // PH_ENOTFOUND   not online, or not watched
 PH_API PH_MUST_CHECK ph_err ph_client_peer_find(const ph_client *client, const char *id,
                                                 ph_peer *out);

@@ -27,6 +27,11 @@ typedef struct ph_view {
     size_t size;
 } ph_view;
 
+#define PH_VIEW_INIT                                                                               \
+    {                                                                                              \
+        NULL, 0                                                                                    \
+    }
+
 // One header. Names are case-sensitive, at most 255 bytes; values at most 65,535.
 typedef struct ph_header {
     const char *name;
@@ -43,8 +48,8 @@ typedef struct ph_outgoing {
     size_t body_size;
     const ph_header *headers; // NULL: none
     size_t header_count;
-    // requests: from now until the end of the call, 0 means 30000. events: dropped when older, 0
-    // means never
+    // requests: from now until the end of the call, 0 means 30000. events: for how long it is of
+    // use, which the receiver is told (a center of this version drops none for its age); 0: for ever
     uint32_t timeout_ms;
 } ph_outgoing;
 
@@ -60,7 +65,7 @@ typedef struct ph_incoming {
     ph_view method;
     ph_view headers; // read with ph_incoming_header
     ph_view body;
-    uint32_t timeout_ms; // requests: what is left of the deadline
+    uint32_t timeout_ms; // requests: what is left of the deadline; events: as it was sent
 } ph_incoming;
 
 // The value of the first header of that name. [any thread]

@@ -11,6 +11,7 @@
 #define PH_PRESENCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <posthouse/message.h>
@@ -54,18 +55,25 @@ typedef enum ph_reason {
     PH_REASON_UNKNOWN = 255, // it left while this client was away itself
 } ph_reason;
 
-// One of those online.
+// One of those online. What a callback is given has the struct_size of this library.
 typedef struct ph_peer {
-    ph_view id;       // "account@domain"
-    ph_view service;  // may be empty
-    ph_view software; // may be empty
-    ph_type type;     // may be a number that this version does not know
-    ph_state state;   // same
+    size_t struct_size; // set by PH_PEER_INIT; lets later versions add fields
+    ph_view id;         // "account@domain"
+    ph_view service;    // may be empty
+    ph_view software;   // may be empty
+    ph_type type;       // may be a number that this version does not know
+    ph_state state;     // same
     uint64_t session;
     uint64_t revision;      // of the center's table when this line last changed
     uint32_t round_trip_us; // 0 unknown
     ph_view metadata;       // read with ph_peer_metadata
 } ph_peer;
+
+#define PH_PEER_INIT                                                                               \
+    {                                                                                              \
+        sizeof(ph_peer), PH_VIEW_INIT, PH_VIEW_INIT, PH_VIEW_INIT, (ph_type)0, (ph_state)0, 0, 0,  \
+            0, PH_VIEW_INIT                                                                        \
+    }
 
 // The value of the first pair of that key.
 //

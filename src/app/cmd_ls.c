@@ -117,8 +117,11 @@ static ph_peer *collect(const connection *s, size_t *count)
     ph_peer *peers = calloc(most + 1, sizeof *peers);
     size_t used = 0;
     size_t cursor = 0;
-    while (peers != NULL && used < most && ph_client_peer_next(s->client, &cursor, &peers[used])) {
-        used += peer_is_self(s, &peers[used]) ? 0 : 1;
+    ph_peer next = PH_PEER_INIT;
+    while (peers != NULL && used < most && ph_client_peer_next(s->client, &cursor, &next)) {
+        if (!peer_is_self(s, &next)) {
+            peers[used++] = next;
+        }
     }
     if (used != 0) {
         qsort(peers, used, sizeof *peers, compare);

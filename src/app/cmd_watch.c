@@ -145,7 +145,7 @@ static void on_ready(ph_client *client, uint64_t revision, void *arg)
 {
     watcher *w = PHI_CONTAINER_OF(arg, watcher, connection);
     size_t self = 1;
-    ph_peer ignored;
+    ph_peer ignored = PH_PEER_INIT;
     if (ph_client_peer_find(client, w->connection.id, &ignored) != PH_OK) {
         self = 0; // the filter leaves this command out by itself
     }

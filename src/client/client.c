@@ -170,13 +170,8 @@ bool ph_client_is_probing(const ph_client *client)
 void ph_client_count(const ph_client *client, ph_client_counters *out)
 {
     ph_client_counters now = client->counters;
-    now.struct_size = out->struct_size;
     now.peers_dropped = client->peers.dropped;
     now.bytes_sent = client->transports.bytes_sent;
     now.bytes_received = client->transports.bytes_received;
-    size_t size = out->struct_size;
-    memcpy(out, &now, size < sizeof now ? size : sizeof now);
-    if (size > sizeof now) { // a later version's, of which nothing is known here
-        memset((uint8_t *)out + sizeof now, 0, size - sizeof now);
-    }
+    (void)phi_struct_give(out, &now, sizeof now, sizeof(size_t)); // too short a one gets nothing
 }

@@ -140,6 +140,11 @@ void phi_client_options_give(ph_client *client);
 // `size_min` long.
 bool phi_struct_copy(void *to, size_t size, const void *from, size_t size_min);
 
+// The other way: fills in as much of the caller's struct as it says it has. What of it is unknown
+// here becomes zero. `from` has `size` bytes. False, and nothing written: the size is less than
+// `size_min`, or none that anybody could have set.
+bool phi_struct_give(void *to, const void *from, size_t size, size_t size_min);
+
 // ---- dial.c
 
 extern const phi_sm_state phi_client_states[PHI_CLIENT_STATE_COUNT];

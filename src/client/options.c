@@ -28,6 +28,8 @@
 #define SEND_BYTES_MIN (2u * PHI_PACKET_BYTES_MAX) // room for any packet, with others around it
 #define SEND_BYTES_MAX_MAX (1u << 30)
 #define PEERS_MAX 1000000u
+// No struct of ours will be longer: a size above it was never set, and must not be written to.
+#define STRUCT_BYTES_MAX 4096u
 #define FULL_TIMEOUT_S 10u // as the center does with us [P-59]
 
 // Measures when `room` is NULL, copies when not; so that both passes cannot disagree.
@@ -58,6 +60,21 @@ bool phi_struct_copy(void *to, size_t size, const void *from, size_t size_min)
     }
     memcpy(to, from, from_size < size ? from_size : size);
     memcpy(to, &size, sizeof size);
+    return true;
+}
+
+bool phi_struct_give(void *to, const void *from, size_t size, size_t size_min)
+{
+    size_t to_size;
+    memcpy(&to_size, to, sizeof to_size);
+    if (to_size < size_min || to_size > STRUCT_BYTES_MAX) {
+        return false;
+    }
+    memcpy(to, from, to_size < size ? to_size : size);
+    if (to_size > size) {
+        memset((uint8_t *)to + size, 0, to_size - size);
+    }
+    memcpy(to, &to_size, sizeof to_size);
     return true;
 }
 

@@ -292,6 +292,7 @@ static ph_peer view_parts(phi_bytes id, phi_bytes service, phi_bytes fields)
     ph_err rc = phi_entry_detail_decode(fields, &detail);
     PH_ASSERT(rc == PH_OK); // judged when it came
     return (ph_peer){
+        .struct_size = sizeof(ph_peer),
         .id = view(id),
         .service = view(service),
         .software = view(detail.software),

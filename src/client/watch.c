@@ -185,10 +185,16 @@ size_t ph_client_peer_count(const ph_client *client)
     return client == NULL ? 0 : phi_peers_count(&client->peers);
 }
 
+static bool peer_give(ph_peer *out, const ph_peer *peer)
+{
+    return phi_struct_give(out, peer, sizeof *peer, offsetof(ph_peer, session));
+}
+
 bool ph_client_peer_next(const ph_client *client, size_t *cursor, ph_peer *out)
 {
+    ph_peer peer;
     return client != NULL && cursor != NULL && out != NULL &&
-           phi_peers_next(&client->peers, cursor, out);
+           phi_peers_next(&client->peers, cursor, &peer) && peer_give(out, &peer);
 }
 
 ph_err ph_client_peer_find(const ph_client *client, const char *id, ph_peer *out)
@@ -196,5 +202,9 @@ ph_err ph_client_peer_find(const ph_client *client, const char *id, ph_peer *out
     if (client == NULL || id == NULL || out == NULL) {
         return PH_EINVAL;
     }
-    return phi_peers_find(&client->peers, phi_bytes_text(id), out) ? PH_OK : PH_ENOTFOUND;
+    ph_peer peer;
+    if (!phi_peers_find(&client->peers, phi_bytes_text(id), &peer)) {
+        return PH_ENOTFOUND;
+    }
+    return peer_give(out, &peer) ? PH_OK : PH_EINVAL;
 }

@@ -320,7 +320,7 @@ TEST(watch, peers_can_be_found_and_read)
     stage_settle(&s);
     say_detailed(&s, 77, true);
 
-    ph_peer peer;
+    ph_peer peer = PH_PEER_INIT;
     EXPECT_ERR(ph_client_peer_find(s.client, "a@home", &peer), PH_OK);
     EXPECT(peer.service.size == 7 && memcmp(peer.service.data, "letters", 7) == 0);
     EXPECT(peer.software.size == 3 && memcmp(peer.software.data, "1.2", 3) == 0);
@@ -347,6 +347,43 @@ TEST(watch, peers_can_be_found_and_read)
     stage_fini(&s);
 }
 
+// A program that was compiled before ph_peer grew gets as much as it knows of and not a byte more;
+// one that forgot to set the size gets an error, not a smashed stack.
+TEST(watch, peer_of_another_size_gets_what_fits)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    stage_up(&s);
+    EXPECT_ERR(ph_client_watch(s.client, NULL), PH_OK);
+    stage_settle(&s);
+    say_detailed(&s, 77, true);
+
+    ph_peer older;
+    memset(&older, 0x5a, sizeof older);
+    older.struct_size = offsetof(ph_peer, round_trip_us);
+    EXPECT_ERR(ph_client_peer_find(s.client, "a@home", &older), PH_OK);
+    EXPECT_EQ(older.struct_size, offsetof(ph_peer, round_trip_us));
+    EXPECT_EQ(older.session, 1);
+    EXPECT_EQ(older.round_trip_us, 0x5a5a5a5a);
+
+    struct {
+        ph_peer known;
+        uint64_t later;
+    } newer = { PH_PEER_INIT, 5 };
+    newer.known.struct_size = sizeof newer;
+    size_t cursor = 0;
+    EXPECT(ph_client_peer_next(s.client, &cursor, &newer.known));
+    EXPECT_EQ(newer.known.round_trip_us, 77);
+    EXPECT_EQ(newer.later, 0);
+
+    older.struct_size = 0;
+    EXPECT_ERR(ph_client_peer_find(s.client, "a@home", &older), PH_EINVAL);
+    older.struct_size = SIZE_MAX;
+    EXPECT_ERR(ph_client_peer_find(s.client, "a@home", &older), PH_EINVAL);
+    EXPECT_EQ(older.round_trip_us, 0x5a5a5a5a);
+    stage_fini(&s);
+}
+
 // Round trips change all the time: a list with another figure is no change, but shows it. [P-48]
 TEST(watch, another_round_trip_is_no_change)
 {
@@ -359,7 +396,7 @@ TEST(watch, another_round_trip_is_no_change)
     EXPECT_TEXT(stage_heard(&s), "online a@home 1 ready\nready 10\n");
     say_detailed(&s, 99, false);
     EXPECT_TEXT(stage_heard(&s), "");
-    ph_peer peer;
+    ph_peer peer = PH_PEER_INIT;
     EXPECT_ERR(ph_client_peer_find(s.client, "a@home", &peer), PH_OK);
     EXPECT_EQ(peer.round_trip_us, 99);
     stage_fini(&s);

@@ -31,8 +31,9 @@ int use(void)
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     ph_outgoing outgoing = PH_OUTGOING_INIT;
     ph_watch watch = PH_WATCH_INIT;
+    ph_peer peer = PH_PEER_INIT;
     return options.struct_size == sizeof options && outgoing.struct_size == sizeof outgoing &&
-           watch.struct_size == sizeof watch;
+           watch.struct_size == sizeof watch && peer.struct_size == sizeof peer;
 }'
 
 for header in include/posthouse/*.h; do

@@ -294,7 +294,7 @@ TEST(live, presence_is_told)
     guest_up(&peer, &h, "peer");
     wait_for(&h, &watcher.onlines, onlines + 1);
     EXPECT_TEXT(watcher.seen, "peer@home");
-    ph_peer found;
+    ph_peer found = PH_PEER_INIT;
     EXPECT_ERR(ph_client_peer_find(watcher.client, "peer@home", &found), PH_OK);
     EXPECT_EQ(found.state, PH_STATE_READY);
     EXPECT_EQ(found.type, PH_TYPE_CLIENT);
