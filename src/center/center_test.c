@@ -546,3 +546,51 @@ TEST(center, nth_allocation_failing_is_survived)
     print_message("# %zu allocations in the story\n", n - 1);
     EXPECT(n > 20);
 }
+
+// As if that client had said that it takes no longer packets.
+static void takes_less(world *w, const char *account)
+{
+    session *s = session_find(w->c, phi_bytes_text(account));
+    s->transport.link.peer_packet_bytes_max = PHI_PACKET_BYTES_JOINING_MAX;
+}
+
+// A packet that is longer than its receiver's link takes must cost its sender a failure, not the
+// center an assertion: links of one center need not all have the same suite for ever [P-58].
+TEST(center, longer_than_the_receiver_takes_is_too_large)
+{
+    static const char body[9000];
+    world *w = world_new(NULL);
+    peer *a = world_join(w, "a");
+    peer *r = world_join(w, "r");
+    phi_message m = {
+        .kind = PHI_KIND_REQUEST,
+        .call = 1,
+        .to = phi_bytes_text("r"),
+        .from = phi_bytes_text(a->id),
+        .body = phi_bytes_of(body, sizeof body),
+    };
+    takes_less(w, "r");
+    peer_say(a, &m);
+    m.kind = PHI_KIND_EVENT;
+    m.call = 0;
+    peer_say(a, &m);
+    world_settle(w);
+    peer_expect_failure(a, 1, PH_FAILURE_TOO_LARGE);
+    EXPECT_EQ(world_count(w).events_dropped_total, 1);
+
+    takes_less(w, "a");
+    m.kind = PHI_KIND_REPLY;
+    peer_request(a, "r", 2, 0);
+    world_settle(w);
+    const phi_message *request = peer_next(r);
+    assert_non_null(request);
+    m.call = request->call;
+    m.to = (phi_bytes){ NULL, 0 };
+    m.from = phi_bytes_text(r->id);
+    peer_say(r, &m);
+    world_settle(w);
+    peer_expect_failure(a, 2, PH_FAILURE_TOO_LARGE);
+    EXPECT_EQ(world_count(w).calls_overrun_total, 1);
+    EXPECT_EQ(world_count(w).calls, 0);
+    world_free(w);
+}

@@ -38,6 +38,7 @@ typedef enum result {
     DELIVERED,
     REFUSED,
     FULL,
+    TOO_LARGE,
 } result;
 
 // Where an address leads.
@@ -208,6 +209,9 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
     case FULL: // [P-59]
         call_fail(c, k, CALL_REFUSED, PH_FAILURE_SLOW_CONSUMER);
         break;
+    case TOO_LARGE:
+        call_fail(c, k, CALL_REFUSED, PH_FAILURE_TOO_LARGE);
+        break;
     }
 }
 
@@ -243,6 +247,9 @@ static void on_answer(center *c, session *s, const phi_message *m, phi_bytes pay
     case FULL: // [P-59]
         call_fail(c, k, CALL_OVERRUN, PH_FAILURE_SLOW_CONSUMER);
         break;
+    case TOO_LARGE:
+        call_fail(c, k, CALL_OVERRUN, PH_FAILURE_TOO_LARGE);
+        break;
     }
 }
 
@@ -274,7 +281,11 @@ static result deliver(center *c, const delivery *d)
     if (!is_authorised(d)) {
         return REFUSED;
     }
-    // What came in as one packet goes out as one: all links of a center have the same suite.
+    // What came in as one packet goes out as one, unless the receiver's suite has longer heads or it
+    // takes less.
+    if (PHI_UNLIKELY(d->payload.size > phi_link_payload_max(&d->receiver->transport.link))) {
+        return TOO_LARGE;
+    }
     uint8_t *room = phi_transport_begin(&d->receiver->transport, d->payload.size);
     if (PHI_UNLIKELY(room == NULL)) {
         return FULL;
