@@ -49,7 +49,7 @@ typedef struct ph_outgoing {
     const ph_header *headers; // NULL: none
     size_t header_count;
     // requests: from now until the end of the call, 0 means 30000. events: for how long it is of
-    // use, which the receiver is told (a center of this version drops none for its age); 0: for ever
+    // use, 0 for ever; the receiver is told, but this version drops none for its age
     uint32_t timeout_ms;
 } ph_outgoing;
 

@@ -281,8 +281,8 @@ static result deliver(center *c, const delivery *d)
     if (!is_authorised(d)) {
         return REFUSED;
     }
-    // What came in as one packet goes out as one, unless the receiver's suite has longer heads or it
-    // takes less.
+    // What came in as one packet goes out as one, unless the receiver's suite has longer heads, or
+    // it takes less.
     if (PHI_UNLIKELY(d->payload.size > phi_link_payload_max(&d->receiver->transport.link))) {
         return TOO_LARGE;
     }
