@@ -38,6 +38,7 @@ typedef struct server {
     center *center;
     char bound[CONFIG_LISTEN_MAX][PHI_ADDRESS_TEXT_MAX];
     size_t bound_count;
+    rlim_t descriptors; // fewer than connections_max needs; 0: enough
     bool is_stopping;
 } server;
 
@@ -58,6 +59,7 @@ static exit_status start(server *s);
 static exit_status listen_all(server *s);
 static exit_status fail(const phi_diag *diag, ph_err err);
 static void raise_descriptors(server *s);
+static void say_descriptors(server *s);
 static bool tell_ready(server *s);
 static bool write_addresses(server *s, int fd);
 static void say_ready(server *s);
@@ -146,6 +148,7 @@ static exit_status start(server *s)
     if (status != STATUS_OK) {
         return status;
     }
+    say_descriptors(s); // behind what may end it: an address in use is the news then
     static const struct {
         int signum;
         void (*fire)(void *arg, int signum);
@@ -208,12 +211,24 @@ static void raise_descriptors(server *s)
     limit.rlim_max = hard;
     int raised = setrlimit(RLIMIT_NOFILE, &limit);
     if (raised != 0 || limit.rlim_cur < wanted) {
-        const phi_log_field fields[] = {
-            PHI_LOG_NUMBER("descriptors", limit.rlim_cur),
-            PHI_LOG_NUMBER("connections_max", wanted - DESCRIPTORS_SPARE),
-        };
-        log_event(s, EVENT_DESCRIPTORS_FEW, fields, PHI_COUNT_OF(fields));
+        s->descriptors = limit.rlim_cur;
     }
+}
+
+// A warning is for who asked for more than the system gives; the default is nobody's wish.
+static void say_descriptors(server *s)
+{
+    if (s->descriptors == 0) {
+        return;
+    }
+    const config_value *v = &s->config.values[CONFIG_connections_max];
+    const phi_log_field fields[] = {
+        PHI_LOG_NUMBER("descriptors", s->descriptors),
+        PHI_LOG_NUMBER("connections_max", v->number),
+    };
+    bool is_wish = v->origin != CONFIG_FROM_DEFAULT;
+    log_event(s, is_wish ? EVENT_DESCRIPTORS_FEW : EVENT_DESCRIPTORS_BOUND, fields,
+              PHI_COUNT_OF(fields));
 }
 
 // ---- saying where it listens

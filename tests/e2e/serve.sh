@@ -143,6 +143,39 @@ wait "$pid"
 holds log 'the readable format has no JSON and no colours in a file' 'info  ready'
 if grep -q "$(printf '\033')" log; then fail 'no colours in a file' log; else pass 'no colours in a file'; fi
 
+# Fewer descriptors than connections_max needs are worth a warning to who set it, and to nobody else.
+# Root may raise its limit, unless it gives that right away.
+cat >few <<'END'
+#!/bin/sh
+[ "$(id -u)" != 0 ] || set -- setpriv --bounding-set -sys_resource "$@"
+ulimit -n 200 && exec "$@"
+END
+chmod +x few
+serve_with_few() { # option...
+    rm -f port
+    mkfifo port
+    ./few posthouse serve --listen 127.0.0.1:0 --port-file port --log-format json "$@" 2>log &
+    pid=$!
+    pids="$pids $pid"
+    IFS= read -r address <port
+    kill "$pid"
+    wait "$pid"
+}
+few='line["descriptors"] for line in x if line["event"]'
+serve_with_few
+json log 'few descriptors and the default of connections_max: no warning' \
+    "[$few == 'PA0009' and line['level'] == 'info'] == [200] and not [$few == 'PA0005']"
+serve_with_few --connections-max 500
+json log 'few descriptors and a connections_max of somebody: a warning' \
+    "[$few == 'PA0005' and line['level'] == 'warn'] == [200] and not [$few == 'PA0009']"
+serve_with_few --connections-max 100
+json log 'enough descriptors: neither' "not [$few in ('PA0005', 'PA0009')]"
+start_center
+expect 1 'with few descriptors a port in use' ./few posthouse serve --listen "$POSTHOUSE_CENTER" --connections-max 500
+holds err 'is told' 'is another center running?'
+if grep -q descriptors err; then fail 'and nothing else' err; else pass 'and nothing else'; fi
+stop_center
+
 # A second signal must not wait for anybody.
 start_center
 kill -STOP "$center_pid"
