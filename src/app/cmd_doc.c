@@ -11,6 +11,8 @@
 #include "app/term.h"
 #include "app/value.h"
 #include "base/assert.h"
+#include "center/center.h"
+#include "io/uv.h"
 #include "link/transport.h"
 #include "obs/log.h"
 #include "wire/bye.h"
@@ -104,6 +106,9 @@ static void write_fixed(draft *t)
           "Bye `length_invalid` [P-12].");
     LIMIT("name of an account, service or domain, bytes", PHI_NAME_BYTES_MAX,
           "Bye `name_invalid` [P-38].");
+    LIMIT("token in JOIN, bytes", PHI_JOIN_TOKEN_BYTES_MAX, "Bye `malformed` [P-35].");
+    LIMIT("metadata of a client, pairs", PHI_METADATA_COUNT_MAX,
+          "Bye `malformed` [P-35]; keys have at most 64 bytes, values 1,024.");
     LIMIT("text of a bye, bytes", PHI_BYE_TEXT_BYTES_MAX, "What is longer is malformed [P-60].");
     LIMIT("retry-after of a bye, ms", PHI_LINK_RETRY_AFTER_MS_MAX,
           "A longer one counts as this [P-60].");
@@ -111,6 +116,16 @@ static void write_fixed(draft *t)
           "Kept free for the bye and for heartbeat answers; further answers are left out [P-39].");
     LIMIT("bye that is not taken, ms", PHI_TRANSPORT_LINGER_MS,
           "So long a connection stays for its bye; then it is closed all the same.");
+    LIMIT("bye `limit_reached` that waits to be written, connections", CENTER_TURNED_AWAY_MAX,
+          "Further connections over a limit are closed without one.");
+    LIMIT("connections accepted on one address in a turn", PHI_UV_ACCEPTS_PER_TURN,
+          "The rest waits in the kernel for the next turn.");
+    LIMIT("bytes read from one connection in a turn", PHI_UV_INPUT_BYTES,
+          "The rest waits in the kernel, so that the others have their turn.");
+    LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX,
+          "Further watchers are told in the next turn.");
+    LIMIT("closed connections that wait for the other end", PHI_UV_LINGERING_MAX,
+          "The oldest is given up; each is after 2 s.");
     LIMIT("key stream made ahead for a direction, bytes", PHI_CIPHER_WINDOW_BYTES_MAX,
           "Suite paper. What one turn needs beyond it is made when it is needed, which is slower.");
     LIMIT("key stream made ahead for all directions, bytes", PHI_CIPHER_GROUP_BYTES_MAX,

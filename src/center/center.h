@@ -4,8 +4,8 @@
 // whom.
 //
 // Life     new -> listen* -> (its io turns) -> stop -> on_stopped -> free
-// Limits   every one is a field of center_options, from limits.def, with its default;
-//          docs/limits.md lists them
+// Limits   fields of center_options, from limits.def, with their defaults, and the constants below;
+//          docs/limits.md lists them all
 // Threads  none: a center belongs to its io
 
 #ifndef CENTER_CENTER_H
@@ -16,7 +16,13 @@
 #include "wire/codes.h"
 #include "wire/packet.h"
 
+// Fixed limits; the others are in limits.def.
 #define CENTER_LISTENERS_MAX 16u // addresses one center listens on
+// Connections over the limit that may wait for their bye to be written. More are closed without.
+#define CENTER_TURNED_AWAY_MAX 256u
+// All watchers together in one turn: lists for thousands that come back at once must not keep the
+// calls of others waiting.
+#define CENTER_PRESENCE_TURN_BYTES_MAX (4u * 1024u * 1024u)
 
 typedef struct center center;
 

@@ -25,9 +25,6 @@
 enum {
     // Packets of presence are not longer, so that messages get in between.
     PACKET_BYTES_MAX = 32768,
-    // All watchers together in one turn: lists for thousands that come back at once must not keep
-    // the calls of others waiting.
-    TURN_BYTES_MAX = 4 * 1024 * 1024,
     // Looking at somebody, or at a change, that a filter does not pass costs as much of a turn as
     // so many bytes: else thousands of filters that nobody passes would each walk the whole table
     // in the same turn.
@@ -192,7 +189,7 @@ void presence_turn(center *c)
     presence *p = &c->presence;
     list_all_current(p);
     size_t bytes = 0;
-    while (!phi_list_is_empty(&p->behind) && bytes < TURN_BYTES_MAX) {
+    while (!phi_list_is_empty(&p->behind) && bytes < CENTER_PRESENCE_TURN_BYTES_MAX) {
         watch *w = PHI_CONTAINER_OF(phi_list_take(&p->behind), watch, node);
         switch (tell(c, w, &bytes)) {
         case TOLD_ALL:

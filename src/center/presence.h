@@ -16,7 +16,7 @@
 //    why bounded    a watcher costs its place and its filter, whatever it missed
 //
 // Life     presence_init -> (changes, watches, presence_turn)* -> presence_fini
-// Limits   presence_log_max; half of a client's send buffer; TURN_BYTES_MAX (presence.c) per turn
+// Limits   presence_log_max; half of a client's send buffer; CENTER_PRESENCE_TURN_BYTES_MAX
 // Threads  none
 
 #ifndef CENTER_PRESENCE_H

@@ -11,9 +11,6 @@
 #include "center/center.h"
 #include "center/presence.h"
 
-// Connections over the limit that may wait for their bye to be written. More are closed without.
-#define CENTER_TURNED_AWAY_MAX 256u
-
 typedef enum center_log_id {
 #define CENTER_LOG(name, id, level, text, advice) CENTER_LOG_##name,
 #include "center/log_events.def"

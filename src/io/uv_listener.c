@@ -167,7 +167,7 @@ static void on_ready(uv_poll_t *handle, int status, int events)
         return;
     }
     // The owner may close the listener from any of its events.
-    for (int i = 0; i < PHI_UV_ACCEPTS_PER_TURN && l->fd >= 0; i++) {
+    for (unsigned i = 0; i < PHI_UV_ACCEPTS_PER_TURN && l->fd >= 0; i++) {
         if (!accept_one(l)) {
             break;
         }

@@ -25,11 +25,6 @@
 #include "io/address.h"
 #include "io/uv.h"
 
-// One receive buffer per loop. What one stream may bring in one turn is one filling of it: then the
-// others have theirs, and the rest waits in the kernel, which tells again (level-triggered).
-#define PHI_UV_INPUT_BYTES (256u * 1024u)
-
-#define PHI_UV_ACCEPTS_PER_TURN 64
 #define PHI_UV_SIGNALS_MAX 8
 #define PHI_UV_ENDS_MAX 8 // addresses of one name that are tried
 

@@ -25,9 +25,8 @@
 #include "base/assert.h"
 #include "io/uv_private.h"
 
-#define LINGER_TIME (phi_seconds(2))
+#define LINGER_TIME (phi_ms(PHI_UV_LINGER_MS))
 #define LINGER_BYTES_MAX (1024u * 1024u)
-#define LINGERING_MAX 1024u // per loop; descriptors are worth more than a stranger's last bytes
 
 // 300 bytes for an idle connection, of which libuv takes 160.
 PH_STATIC_ASSERT(sizeof(struct phi_stream) <= 304);
@@ -452,7 +451,7 @@ static void say_goodbye(phi_stream *s)
 static void linger(phi_stream *s)
 {
     phi_uv *uv = s->uv;
-    if (uv->lingering_count == LINGERING_MAX) {
+    if (uv->lingering_count == PHI_UV_LINGERING_MAX) {
         linger_end(PHI_CONTAINER_OF(uv->lingering.next, phi_stream, due));
     }
     phi_stream_move(s, STREAM_LINGERING);
