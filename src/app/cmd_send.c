@@ -33,6 +33,9 @@ const command command_send = {
 
 static exit_status run(const args *a)
 {
+    if (!connection_is_address(a->words[0])) {
+        return STATUS_USAGE;
+    }
     draft body;
     draft_init(&body);
     phi_diag diag = { { 0 } };

@@ -131,6 +131,18 @@ void connection_name_refused(const char *option_name, const char *value)
     term_hint("names are 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit");
 }
 
+bool connection_is_address(const char *to)
+{
+    phi_address_form form = phi_address_parse(phi_bytes_text(to)).form;
+    if (form != PHI_ADDRESS_NONE && form != PHI_ADDRESS_MALFORMED) {
+        return true; // an unknown scheme may be one of a later center's
+    }
+    term_error("'%s' is no address", to);
+    term_hint("write account or account@domain; names are 1 to 64 of a-z 0-9 . _ -, beginning "
+              "with a letter or digit");
+    return false;
+}
+
 exit_status connection_explain(const char *what, ph_err status, uint16_t code, ph_view from,
                                ph_view body)
 {

@@ -62,6 +62,10 @@ bool connection_is_json(const args *a);
 // Says that the value of an option is no name, and what is one.
 void connection_name_refused(const char *option_name, const char *value);
 
+// Whether `to` can be an address; says so when it cannot be. To be asked before connecting: this
+// mistake needs no center to be found.
+bool connection_is_address(const char *to);
+
 // Says why a call ended without a reply, with what to do, and gives the status for it.
 //
 //   what   "call to 'orders'"

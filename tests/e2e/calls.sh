@@ -34,6 +34,12 @@ holds err 'and advice' 'posthouse ls shows who is online'
 is out 'and nothing on standard output' ''
 expect 6 'another domain: 6' posthouse call echo@elsewhere say x
 expect 2 'an address of no known form: 2' posthouse call queue:jobs say x
+for command in call send; do
+    expect 2 "$command: an address that is none: 2" posthouse "$command" 'Bad Name' say --center "unix:$work/nobody.sock"
+    holds err "$command: found before connecting" "'Bad Name' is no address"
+    holds err "$command: with the rule" '1 to 64 of a-z 0-9 . _ -'
+done
+expect 2 'an empty address: 2' posthouse call '' say
 expect 1 'a call to everybody: 1' posthouse call all: say x
 holds err 'is not supported' 'unsupported'
 expect 2 'a file that is not there: 2' posthouse call echo say @nowhere
