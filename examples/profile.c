@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <jansson.h>
 #include <posthouse/posthouse.h>
@@ -23,8 +24,8 @@ static ph_loop *loop;
 // A request on its way through both services.
 typedef struct profile {
     ph_request_id request;
-    uint32_t timeout_ms; // what the caller left us
-    json_t *country;     // NULL until countries answered
+    uint64_t deadline_ms; // the caller's, on our clock
+    json_t *country;      // NULL until countries answered
 } profile;
 
 static void on_signal(int signum)
@@ -37,6 +38,20 @@ static void on_country(ph_client *client, ph_call_id call, ph_err status, uint16
                        const ph_incoming *reply, void *arg);
 static void on_currency(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
                         const ph_incoming *reply, void *arg);
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// What the caller left us, less what we have used; at least 1, because 0 would mean the default.
+static uint32_t time_left_ms(const profile *p)
+{
+    uint64_t now = now_ms();
+    return now < p->deadline_ms ? (uint32_t)(p->deadline_ms - now) : 1;
+}
 
 static void forget(profile *p)
 {
@@ -77,13 +92,13 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
         return; // the caller has its deadline
     }
     p->request = request;
-    p->timeout_ms = incoming->timeout_ms;
+    p->deadline_ms = now_ms() + incoming->timeout_ms;
     ph_outgoing ask = PH_OUTGOING_INIT;
     ask.to = "countries";
     ask.method = "by_code";
     ask.body = incoming->body.data; // copied by ph_client_request
     ask.body_size = incoming->body.size;
-    ask.timeout_ms = p->timeout_ms;
+    ask.timeout_ms = time_left_ms(p);
     ph_err rc = ph_client_request(client, &ask, NULL, on_country, p);
     if (rc != PH_OK) { // then on_country will not run
         fail_as(client, p, "countries", rc, 0, NULL);
@@ -105,7 +120,7 @@ static void on_country(ph_client *client, ph_call_id call, ph_err status, uint16
     ask.method = "for_country";
     ask.body = reply->body.data;
     ask.body_size = reply->body.size;
-    ask.timeout_ms = p->timeout_ms;
+    ask.timeout_ms = time_left_ms(p);
     ph_err rc = ph_client_request(client, &ask, NULL, on_currency, p);
     if (rc != PH_OK) {
         fail_as(client, p, "currencies", rc, 0, NULL);
