@@ -64,7 +64,7 @@ static exit_status run(const args *a)
     }
     draft out;
     draft_init(&out);
-    if (strcmp(args_text(a, "output"), "json") == 0) {
+    if (choice_index("json", args_text(a, "output")) == 0) {
         print_json(&c, &out);
     } else {
         print_table(&c, &out);

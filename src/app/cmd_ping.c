@@ -64,6 +64,9 @@ const command command_ping = {
 
 static exit_status run(const args *a)
 {
+    if (a->word_count != 0 && !connection_is_address(a->words[0])) {
+        return STATUS_USAGE;
+    }
     static histogram times;
     ping p = { .times = &times };
     ph_client_options options_client = PH_CLIENT_OPTIONS_INIT;

@@ -32,7 +32,7 @@ static exit_status run(const args *a)
 {
     draft out;
     draft_init(&out);
-    if (strcmp(args_text(a, "output"), "json") == 0) {
+    if (choice_index("json", args_text(a, "output")) == 0) {
         phi_json j;
         phi_json_init_buf(&j, &out.buf);
         phi_json_object_begin(&j);

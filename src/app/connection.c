@@ -122,7 +122,7 @@ uint64_t connection_wall_ns(void)
 
 bool connection_is_json(const args *a)
 {
-    return strcmp(args_text(a, "output"), "json") == 0;
+    return choice_index("json", args_text(a, "output")) == 0;
 }
 
 void connection_name_refused(const char *option_name, const char *value)

@@ -123,7 +123,9 @@ int main(int argc, char **argv)
         bool is_asking = strcmp(argv[at], "help") == 0;
         const char *name = argv[at + (is_asking ? 1 : 0)];
         const command *c = find_command(name);
-        if (c == NULL) {
+        if (is_asking && *name == '-') {
+            status = usage("", "help takes the name of a command: posthouse help call");
+        } else if (c == NULL) {
             status = unknown_command(name);
         } else if (is_asking) {
             command_help(&out, c);

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "app/suggest.h"
 #include "app/value.h"
@@ -124,7 +125,7 @@ int choice_index(const char *choices, const char *word)
     const char *at = choices;
     for (int index = 0;; index++) {
         size_t length = strcspn(at, "|");
-        if (length == size && memcmp(at, word, size) == 0) {
+        if (length == size && strncasecmp(at, word, size) == 0) {
             return index;
         }
         if (at[length] == '\0') {

@@ -79,7 +79,7 @@ bool args_flag(const args *a, const char *name);
 const char *args_text(const args *a, const char *name); // NULL: not given
 uint64_t args_number(const args *a, const char *name);
 
-// The index of `word` in "a|b|c"; -1 when it is not there.
+// The index of `word`, whatever its letters' case, in "a|b|c"; -1 when it is not there.
 int choice_index(const char *choices, const char *word);
 
 // What --help shows of a table.

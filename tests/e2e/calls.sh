@@ -34,8 +34,9 @@ holds err 'and advice' 'posthouse ls shows who is online'
 is out 'and nothing on standard output' ''
 expect 6 'another domain: 6' posthouse call echo@elsewhere say x
 expect 2 'an address of no known form: 2' posthouse call queue:jobs say x
-for command in call send; do
-    expect 2 "$command: an address that is none: 2" posthouse "$command" 'Bad Name' say --center "unix:$work/nobody.sock"
+for command in call send ping; do
+    [ "$command" = ping ] && set -- || set -- say
+    expect 2 "$command: an address that is none: 2" posthouse "$command" 'Bad Name' "$@" --center "unix:$work/nobody.sock"
     holds err "$command: found before connecting" "'Bad Name' is no address"
     holds err "$command: with the rule" '1 to 64 of a-z 0-9 . _ -'
 done
@@ -69,6 +70,8 @@ for command in serve ls watch call send reply ping bench check-config version; d
     holds out "$command --help has examples" Examples
 done
 expect 0 'help of a command' posthouse help call
+expect 2 'help of an option: 2' posthouse help -o json
+holds err 'says what it takes' 'help takes the name of a command'
 expect 0 'help of the program' posthouse --help
 holds out 'lists the exit statuses' '6 nobody of that name'
 expect 0 'version' posthouse version --output json

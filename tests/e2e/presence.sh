@@ -21,6 +21,8 @@ expect 0 'ls of a service' posthouse ls --service echo --output json
 json out 'has only its instances' '[p["id"] for p in x[0]] == ["one@home", "two@home"]'
 expect 0 'ls of a type that nobody is' posthouse ls --type gateway --output json
 is out 'is empty' '[]'
+expect 0 'a type in any case' posthouse ls --type GateWay --output JSON
+is out 'is the same type' '[]'
 expect 0 'nobody passes the filter' posthouse ls --service nothing
 holds err 'is said' 'nobody is online who passes the filter'
 expect 0 'quiet says nothing' posthouse ls --service nothing --quiet
