@@ -7,8 +7,9 @@
 //     written into the copy: the call and what is left of its time. Nothing is allocated, nothing
 //     is searched but the account, and that only when the sender changes whom it writes to.
 //   - Order (P-55) holds by construction: one receive order, one send buffer, no queue between.
-//   - The time a message spends here is less than a turn, far below the millisecond in which ttl_ms
-//     is counted; what the center lowers is what exceeds its maximum.
+//   - From being read to being queued a message spends less than a turn, far below the millisecond
+//     in which ttl_ms is counted; so what the center lowers is what exceeds its maximum. What it
+//     then waits for a slow receiver is not counted (P-57): the call's own deadline runs here.
 
 #include "center/router.h"
 
