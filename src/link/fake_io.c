@@ -159,10 +159,16 @@ static void stream_finish(phi_stream *s)
     }
 }
 
+// An orderly end stands behind what was sent before it, which a paused stream does not read.
+static bool stream_is_over(const phi_stream *s)
+{
+    return s->is_broken && !(s->is_paused && s->break_reason == PH_ECLOSED);
+}
+
 static bool stream_has_news(const phi_stream *s)
 {
     return s->in_use &&
-           (s->is_closed || s->is_new || s->is_broken ||
+           (s->is_closed || s->is_new || stream_is_over(s) ||
             (phi_buf_size(&s->inbox) != 0 && !s->is_paused) || (s->owes_writable && s->takes != 0));
 }
 
@@ -175,9 +181,9 @@ static void stream_step(phi_stream *s)
         stream_start(s);
     } else if (phi_buf_size(&s->inbox) != 0 && !s->is_paused) {
         stream_deliver(s);
-    } else if (s->is_broken) {
+    } else if (stream_is_over(s)) {
         stream_finish(s);
-    } else {
+    } else if (s->owes_writable) {
         s->owes_writable = false;
         s->events->on_writable(s->owner);
     }

@@ -183,6 +183,7 @@ ph_err phi_link_init(phi_link *link, const phi_link_options *options, const phi_
         .options = options,
         .state_deadline = phi_time_add(now, options->join_timeout),
         .heard = now,
+        .shown = now,
         .asked = PHI_TIME_NEVER,
         .full_since = PHI_TIME_NEVER,
         .heartbeat_idle = options->heartbeat_idle,
@@ -193,6 +194,9 @@ ph_err phi_link_init(phi_link *link, const phi_link_options *options, const phi_
     phi_inbound_init(&link->in, options->alloc, PHI_PACKET_BYTES_JOINING_MAX);
     phi_outbound_init(&link->out, options->alloc,
                       options->send_bytes_max + PHI_LINK_HEADROOM_BYTES);
+    if (options->quota != NULL) {
+        phi_outbound_bytes_from(&link->out, &options->quota->limited);
+    }
     phi_link_rearm(link);
     if (options->side == PHI_LINK_CENTER) {
         ph_err err = phi_link_greet(link, keys);
@@ -223,6 +227,7 @@ void phi_link_fini(phi_link *link)
 
 void phi_link_receive(phi_link *link, phi_span bytes, phi_time now)
 {
+    PH_ASSERT(!link->is_held || phi_link_is(link, PHI_LINK_CLOSED));
     PH_ASSERT(!phi_link_is(link, PHI_LINK_ADMITTING));
     if (!phi_link_is(link, PHI_LINK_CLOSED)) {
         link->heard = now; // the beginning of a packet, too: P-40
@@ -254,6 +259,7 @@ void phi_link_next(phi_link *link, phi_link_event *event, phi_time now)
 {
     // A JOIN event is answered before anything behind it is looked at.
     PH_ASSERT(!phi_link_is(link, PHI_LINK_ADMITTING));
+    PH_ASSERT_SLOW(!link->is_held || phi_link_is(link, PHI_LINK_CLOSED));
     if (PHI_UNLIKELY(link->join != NULL)) {
         phi_give(link->options->alloc, link->join, sizeof *link->join);
         link->join = NULL;
@@ -281,7 +287,45 @@ void phi_link_next(phi_link *link, phi_link_event *event, phi_time now)
     }
 }
 
+void phi_link_hold(phi_link *link)
+{
+    PH_ASSERT(!link->is_held);
+    if (phi_link_is(link, PHI_LINK_CLOSED)) {
+        return;
+    }
+    // Counted, not limited: whether there is memory for it the owner asks before it decides to
+    // hold.
+    const phi_link_options *o = link->options;
+    if (!phi_inbound_keep(&link->in, o->quota != NULL ? &o->quota->counted : o->alloc)) {
+        phi_link_fail(link, PHI_BYE_INTERNAL, "out of memory");
+        return;
+    }
+    link->is_held = true;
+    phi_link_rearm(link);
+}
+
+void phi_link_go_on(phi_link *link, phi_time now)
+{
+    PH_ASSERT(link->is_held || phi_link_is(link, PHI_LINK_CLOSED));
+    link->is_held = false;
+    if (!phi_link_is(link, PHI_LINK_CLOSED)) {
+        link->heard = now; // what came meanwhile was not looked at
+        phi_link_rearm(link);
+    }
+}
+
 // ---- time
+
+// While memory is short, who keeps more than a share of it waiting must at least read on: otherwise
+// those who fill their buffers and then neither read nor are sent anything would keep it for ever.
+static void link_judge_hog(phi_link *link, phi_time now)
+{
+    const phi_quota *quota = link->options->quota;
+    if (quota != NULL && phi_quota_is_short(quota) &&
+        phi_link_waiting(link) > phi_quota_share(quota)) {
+        phi_link_note_full(link, now);
+    }
+}
 
 void phi_link_tick(phi_link *link, phi_time now)
 {
@@ -299,6 +343,9 @@ void phi_link_tick(phi_link *link, phi_time now)
         return;
     }
     phi_link_heartbeat_tick(link, now);
+    if (phi_link_is(link, PHI_LINK_OPEN)) {
+        link_judge_hog(link, now);
+    }
     phi_link_rearm(link);
     phi_link_trim(link);
     link_check(link);
@@ -315,7 +362,7 @@ uint8_t *phi_link_begin_own(phi_link *link, size_t payload_max)
     if (phi_link_waiting(link) + head + payload_max + bye > limit) {
         return NULL;
     }
-    return phi_outbound_begin(&link->out, payload_max);
+    return phi_outbound_begin_before(&link->out, payload_max, bye);
 }
 
 void phi_link_note_full(phi_link *link, phi_time now)
@@ -338,7 +385,9 @@ uint8_t *phi_link_begin(phi_link *link, size_t payload_max, phi_time now)
         phi_link_note_full(link, now);
         return NULL;
     }
-    return phi_outbound_begin(&link->out, payload_max);
+    // The headroom is there in memory, too: what the link says itself does not depend on any being
+    // left when it says it.
+    return phi_outbound_begin_before(&link->out, payload_max, PHI_LINK_HEADROOM_BYTES);
 }
 
 void phi_link_commit(phi_link *link, phi_command command, size_t payload_size)
@@ -363,18 +412,15 @@ void phi_link_trim(phi_link *link)
 {
     phi_buf_release(&link->out.buf);
     phi_buf_release(&link->in.partial);
-    // One of them alone is in the suite when there was no memory for the other.
     if (link->out.suite == PHI_SUITE_PAPER) {
         phi_cipher_rest(&link->out.cipher);
-    }
-    if (link->in.suite == PHI_SUITE_PAPER) {
         phi_cipher_rest(&link->in.cipher);
     }
 }
 
 void phi_link_ahead(phi_link *link)
 {
-    // One of them alone, as in phi_link_trim.
+    // One of them alone is in the suite when there was no memory for the other.
     if (link->out.suite == PHI_SUITE_PAPER) {
         phi_cipher_ahead(&link->out.cipher);
     }

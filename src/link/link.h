@@ -6,6 +6,10 @@
 // reads no clock, so the same object runs under libuv, in the simulator and in the fuzzer. It does
 // handshake, heartbeat, limits and bye by itself and hands the rest up.
 //
+// Held     An owner that wants no more packets for now calls phi_link_hold. What was received is
+//          kept, nothing more may be, and silence is no sign of death until phi_link_go_on;
+//          meanwhile the link shows by itself that this end lives.
+//
 // Story    A center makes a link for each connection; its HELLO waits to be sent at once, and all
 //          that follows it, in both directions, is in the suite it names. A client makes one when
 //          it begins to connect, and says nothing before HELLO came. Then it sends JOIN; the
@@ -26,6 +30,7 @@
 #ifndef PHI_LINK_LINK_H
 #define PHI_LINK_LINK_H
 
+#include "base/quota.h"
 #include "base/sm.h"
 #include "base/time.h"
 #include "wire/bye.h"
@@ -60,6 +65,9 @@ typedef enum phi_link_state {
 // Shared by all links of a center or client, borrowed for their life.
 typedef struct phi_link_options {
     const phi_alloc *alloc;
+    // A ceiling over what waits in all links that have it; NULL: none. Beyond it begin gives no
+    // room; what the link says itself still has some.
+    phi_quota *quota;
     phi_link_side side;
     size_t send_bytes_max;     // when so many wait, it is full; at least PHI_LINK_SEND_BYTES_MIN
     uint32_t packet_bytes_max; // largest packet taken once open; PHI_PACKET_BYTES_JOINING_MAX to
@@ -144,6 +152,8 @@ typedef struct phi_link {
     bool has_ask_moved;      // what it is stuck behind did, since grace_from
     phi_time asked;          // when the ask that waits for its answer was sent; also its stamp;
                              // NEVER: none does
+    phi_time shown;          // while held: when it last showed that this end lives
+    bool is_held;            // phi_link_hold was called
     phi_time full_since;     // when begin first failed for want of room; NEVER: not full
     phi_dur heartbeat_idle;  // in force
     phi_dur heartbeat_grace;
@@ -177,6 +187,17 @@ void phi_link_receive(phi_link *link, phi_span bytes, phi_time now);
 // The next event; type NONE when there is none. Call until then. Bytes behind the end of the link
 // are not looked at.
 void phi_link_next(phi_link *link, phi_link_event *event, phi_time now);
+
+// The owner takes no more packets before phi_link_go_on; the packet of the last event is invalid.
+// Without memory for what was received the link ends instead. Nothing once it is closed.
+void phi_link_hold(phi_link *link);
+void phi_link_go_on(phi_link *link, phi_time now);
+
+// Bytes of what was received that are kept because of it.
+static inline size_t phi_link_kept(const phi_link *link)
+{
+    return phi_inbound_kept(&link->in);
+}
 
 // Time has come. Events it causes (CLOSED) are found by phi_link_next. Nothing before the deadline.
 void phi_link_tick(phi_link *link, phi_time now);

@@ -10,6 +10,11 @@
 // end's fault that no answer comes, and what it takes shows that it lives: the grace begins anew as
 // long as the queue in front of the ask moves.
 //
+// An owner that holds the link does not read, so there is nothing to judge; but the other end
+// judges: its asks stand among what is not read. So it is shown life unasked, by an answer to
+// nothing, often enough to fall into the grace of an ask that it may have made just when the hold
+// began.
+//
 // Whatever comes shows life, so an ask is unanswered only while nothing at all was heard after it.
 
 #include "base/assert.h"
@@ -24,6 +29,9 @@ static bool link_is_unanswered(const phi_link *link)
 
 phi_time phi_link_heartbeat_due(const phi_link *link)
 {
+    if (link->is_held) {
+        return phi_time_add(link->shown, phi_ns(link->heartbeat_grace.ns / 2));
+    }
     return link_is_unanswered(link) ? phi_time_add(link->grace_from, link->heartbeat_grace)
                                     : phi_time_add(link->heard, link->heartbeat_idle);
 }
@@ -73,7 +81,10 @@ void phi_link_heartbeat_tick(phi_link *link, phi_time now)
     if (phi_time_before(now, phi_link_heartbeat_due(link))) {
         return;
     }
-    if (!link_is_unanswered(link)) {
+    if (link->is_held) {
+        link->shown = now;
+        link_send_heartbeat(link, (phi_heartbeat){ .kind = PHI_HEARTBEAT_ANSWER }, now);
+    } else if (!link_is_unanswered(link)) {
         link_ask(link, now);
     } else if (link->has_ask_moved) {
         link->has_ask_moved = false;

@@ -13,6 +13,7 @@
 //
 // Invariants   stream is NULL exactly when gone
 //              a blocked transport writes nothing before on_writable
+//              a held transport reads nothing and hands up no packet; one that ended is not held
 //              CLOSED is reported on the way from live, on_gone on the way to gone
 
 #include "link/transport.h"
@@ -72,20 +73,49 @@ static void transport_mark(phi_transport *t)
     }
 }
 
+static void transport_pause_as_needed(phi_transport *t)
+{
+    if (t->stream != NULL) {
+        phi_stream_pause(t->group->io, t->stream, t->is_paused || t->is_held);
+    }
+}
+
+// The owner held it inside on_event. False when that, or something else in there, ended the link.
+static bool transport_rest(phi_transport *t)
+{
+    if (!t->link.has_end) {
+        phi_link_hold(&t->link);
+    }
+    return !t->link.has_end;
+}
+
+static void transport_end(phi_transport *t)
+{
+    transport_unwake(t);
+    transport_move(t, PHI_TRANSPORT_ENDING);
+    if (t->is_held) {
+        t->is_held = false;
+        transport_pause_as_needed(t);
+    }
+}
+
 // Hands up what the link has to say.
 static void transport_pump(phi_transport *t, phi_time now)
 {
-    for (;;) {
+    bool is_silent = t->is_held && !t->link.has_end;
+    while (!is_silent) {
         phi_link_event event;
         phi_link_next(&t->link, &event, now);
         if (event.type == PHI_LINK_EVENT_NONE) {
             break;
         }
         if (event.type == PHI_LINK_EVENT_CLOSED) {
-            transport_unwake(t);
-            transport_move(t, PHI_TRANSPORT_ENDING);
+            transport_end(t);
         }
         t->group->events->on_event(t, &event);
+        if (PHI_UNLIKELY(t->is_held)) {
+            is_silent = transport_rest(t);
+        }
     }
     if (transport_is(t, PHI_TRANSPORT_LIVE)) {
         transport_wake(t, phi_link_deadline(&t->link));
@@ -114,7 +144,9 @@ static void transport_flush(phi_transport *t, phi_time now)
     group->bytes_sent += count;
     phi_link_sent(&t->link, count);
 
-    if (phi_link_waiting(&t->link) == 0 && phi_time_diff(now, t->flushed).ns >= TRANSPORT_BUSY.ns) {
+    bool is_short = group->quota != NULL && phi_quota_is_short(group->quota);
+    if (phi_link_waiting(&t->link) == 0 &&
+        (is_short || phi_time_diff(now, t->flushed).ns >= TRANSPORT_BUSY.ns)) {
         phi_link_trim(&t->link);
     }
     t->flushed = now;
@@ -181,6 +213,16 @@ static void transports_on_turn(phi_turn_hook *hook)
     }
 }
 
+// The quota is shared by those that have a stream.
+static void transports_count(phi_transports *group, size_t count)
+{
+    PH_ASSERT(count != SIZE_MAX);
+    group->count = count;
+    if (group->quota != NULL) {
+        group->quota->holders = count;
+    }
+}
+
 // ---- what the stream and the timer say
 
 static void transport_on_open(void *owner)
@@ -214,8 +256,7 @@ static void transport_on_closed(void *owner, ph_err reason, const char *why)
     phi_link_lost(&t->link, reason, why);
     transport_pump(t, group->io->now); // CLOSED, if it was not reported before
 
-    PH_ASSERT(group->count > 0);
-    group->count--;
+    transports_count(group, group->count - 1);
     t->stream = NULL;
     transport_unwake(t);
     phi_list_remove(&t->dirty);
@@ -293,7 +334,7 @@ static ph_err transport_init(phi_transport *t, phi_transports *group,
 static void transport_start(phi_transport *t)
 {
     PH_ASSERT(t->stream != NULL);
-    t->group->count++;
+    transports_count(t->group, t->group->count + 1);
     transport_wake(t, phi_link_deadline(&t->link));
 }
 
@@ -329,6 +370,13 @@ ph_err phi_transport_connect(phi_transport *t, phi_transports *group, const char
     return PH_OK;
 }
 
+static phi_dur transport_retry(const phi_transport *t)
+{
+    const phi_quota *quota = t->group->quota;
+    bool is_short = quota != NULL && phi_quota_is_short(quota);
+    return phi_ms(is_short ? PHI_TRANSPORT_SHORT_RETRY_MS : PHI_TRANSPORT_RETRY_MS);
+}
+
 uint8_t *phi_transport_begin(phi_transport *t, size_t payload_max)
 {
     phi_time now = phi_io_now(t->group->io);
@@ -337,7 +385,7 @@ uint8_t *phi_transport_begin(phi_transport *t, size_t payload_max)
         t->wants_room = true;
         // With room it was memory, and no flush would lead to on_room.
         bool is_roomy = phi_link_is_roomy(&t->link);
-        transport_wake(t, is_roomy ? phi_time_add(now, phi_ms(PHI_TRANSPORT_RETRY_MS))
+        transport_wake(t, is_roomy ? phi_time_add(now, transport_retry(t))
                                    : phi_link_deadline(&t->link));
     }
     return room;
@@ -375,8 +423,30 @@ void phi_transport_probe(phi_transport *t)
 
 void phi_transport_pause(phi_transport *t, bool is_paused)
 {
-    if (t->stream != NULL) {
-        phi_stream_pause(t->group->io, t->stream, is_paused);
+    t->is_paused = is_paused;
+    transport_pause_as_needed(t);
+}
+
+void phi_transport_hold(phi_transport *t)
+{
+    PH_ASSERT(!t->is_held);
+    if (transport_is(t, PHI_TRANSPORT_LIVE) && !phi_link_is(&t->link, PHI_LINK_CLOSED)) {
+        t->is_held = true;
+        transport_pause_as_needed(t);
+    }
+}
+
+void phi_transport_go_on(phi_transport *t)
+{
+    if (!t->is_held) {
+        return;
+    }
+    phi_time now = t->group->io->now;
+    t->is_held = false;
+    phi_link_go_on(&t->link, now);
+    transport_turned(t, now);
+    if (!t->is_held) {
+        transport_pause_as_needed(t);
     }
 }
 
@@ -424,8 +494,7 @@ void phi_transport_drop(phi_transport *t)
     }
     phi_stream_attach(group->io, t->stream, &stray_stream_events, /* owner= */ NULL);
     phi_stream_close(group->io, t->stream);
-    PH_ASSERT(group->count > 0);
-    group->count--;
+    transports_count(group, group->count - 1);
     transport_unwake(t);
     phi_list_remove(&t->dirty);
     phi_link_fini(&t->link);

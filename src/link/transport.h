@@ -10,6 +10,9 @@
 // Calls    Inside a callback any function may be called for any transport, also for the one that
 //          called, but for phi_transport_drop. No callback runs from inside a call of the owner:
 //          what a call causes is reported later in the turn, or in the next one.
+// Shares   An owner for which a packet caused much work calls phi_transport_hold from inside
+//          on_event, and phi_transport_go_on in a later turn: so what one peer asks for is cut into
+//          turns, and others come between.
 // Limits   A stream that does not take the bye is closed after PHI_TRANSPORT_LINGER_MS.
 // Threads  none: belongs to its io
 
@@ -33,6 +36,8 @@ typedef struct phi_transport_events {
 #define PHI_TRANSPORT_LINGER_MS 1000u
 // After begin failed although there was room (no memory), the owner is told to try again.
 #define PHI_TRANSPORT_RETRY_MS 10u
+// The same when the quota refused it: many may wait then.
+#define PHI_TRANSPORT_SHORT_RETRY_MS 100u
 
 // All transports of one owner (a center, a client).
 typedef struct phi_transports {
@@ -43,6 +48,7 @@ typedef struct phi_transports {
     phi_cipher_group ciphers; // for phi_link_options.ciphers
     size_t count;             // that have a stream
     uint32_t turn;            // counts the runs of the hook
+    phi_quota *quota; // borrowed, that of the links' options; NULL none. It shares among `count`
     uint64_t bytes_received;
     uint64_t bytes_sent;
 } phi_transports;
@@ -68,6 +74,8 @@ struct phi_transport {
     uint32_t room_turn;    // phi_transports.turn in which on_room was last called
     bool is_blocked;       // the stream took less than all; on_writable will come
     bool wants_room;       // begin failed; on_room is owed
+    bool is_held;          // phi_transport_hold was called
+    bool is_paused;        // phi_transport_pause was called
 };
 
 void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_events *events);
@@ -114,5 +122,16 @@ void phi_transport_drop(phi_transport *t);
 // Reads nothing while paused; what was read already is still reported. The other end is not heard
 // either, so a pause must be shorter than heartbeat_idle and heartbeat_grace together.
 void phi_transport_pause(phi_transport *t, bool is_paused);
+
+// From inside on_event: hands up no more packets before phi_transport_go_on. The rest of what was
+// received is kept (as much as one read of the io brought, at most), and nothing more is read.
+// Ends, deadlines and room go on being told, and the peer is shown that this end lives. `event`
+// stays valid until on_event returns.
+void phi_transport_hold(phi_transport *t);
+
+// Not from inside a callback of any transport; a turn hook of the owner is the place. Packets that
+// were kept are handed up before it returns, until the transport is held again; then they go on
+// being read from the stream. Nothing unless held.
+void phi_transport_go_on(phi_transport *t);
 
 #endif // PHI_LINK_TRANSPORT_H

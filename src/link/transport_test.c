@@ -787,6 +787,215 @@ TEST(transport, pause_holds_what_is_not_read)
     world_fini(&w);
 }
 
+// ---- holding
+
+static void hold(node *n)
+{
+    phi_transport_hold(&n->transport);
+}
+
+static void hold_and_end(node *n)
+{
+    phi_transport_hold(&n->transport);
+    phi_transport_bye(&n->transport, PHI_BYE_GOING_AWAY, 0, NULL);
+}
+
+static void go_on(node *n)
+{
+    phi_transport_go_on(&n->transport); // the one call from inside which callbacks come
+    (void)fake_io_settle(&n->world->fake);
+}
+
+// An owner must be able to cut what one peer asks for into turns: one packet at a time, none lost,
+// nothing read meanwhile, and all memory back. [P-55]
+TEST(transport, held_hands_up_one_packet_at_a_time)
+{
+    for (int suite = 0; suite < PHI_SUITE_COUNT; suite++) {
+        world w;
+        world_open(&w, (phi_suite)suite, 1);
+        node *n = &w.center[0];
+        n->in_packet = hold;
+        for (int i = 0; i < 5; i++) {
+            EXPECT(say(&w.client[0], 1000));
+        }
+        (void)fake_io_settle(&w.fake);
+        EXPECT_EQ(n->packets, 1);
+        EXPECT(phi_link_kept(&n->transport.link) >= 4000);
+        EXPECT(say(&w.client[0], 1000));
+        fake_io_pass(&w.fake, phi_seconds(60));
+        EXPECT_EQ(n->packets, 1);
+        for (unsigned i = 2; i <= 6; i++) {
+            go_on(n);
+            EXPECT_EQ(n->packets, i);
+        }
+        EXPECT_EQ(phi_link_kept(&n->transport.link), 0);
+        go_on(n);
+        n->in_packet = NULL;
+        EXPECT(say(&w.client[0], 1000));
+        (void)fake_io_settle(&w.fake);
+        EXPECT_EQ(n->packets, 7);
+        EXPECT_EQ(n->closes, 0);
+        world_fini(&w);
+    }
+}
+
+// A client whose asks stand behind what is not read would take the center for dead, and the center
+// must not take a client for dead that it does not read. [P-39] [P-40]
+TEST(transport, held_lives_on_both_sides)
+{
+    world w;
+    world_init(&w, PHI_SUITE_CHECK);
+    w.options[CLIENT].heartbeat_idle = phi_seconds(10);
+    EXPECT_ERR(world_connect(&w, 0), PH_OK);
+    (void)fake_io_settle(&w.fake);
+    node *n = &w.center[0];
+    fake_io_pass(&w.fake, phi_ms(9900)); // the client is about to ask
+    n->in_packet = hold;
+    EXPECT(say(&w.client[0], 10));
+    fake_io_pass(&w.fake, phi_seconds(120));
+    EXPECT_EQ(n->packets, 1);
+    EXPECT_EQ(n->closes, 0);
+    EXPECT_EQ(w.client[0].closes, 0);
+    // Once it goes on, silence counts again.
+    n->in_packet = NULL;
+    w.client[0].transport.stream->takes = 0;
+    go_on(n);
+    fake_io_pass(&w.fake, phi_ms(14999));
+    EXPECT_EQ(n->closes, 0);
+    fake_io_pass(&w.fake, phi_ms(1));
+    expect_over(n, PHI_BYE_HEARTBEAT_TIMEOUT, PH_ETIMEDOUT);
+    world_fini(&w);
+}
+
+// However a held transport ends, its end is told once and what it kept comes back.
+TEST(transport, held_ends_once)
+{
+    for (int how = 0; how < 5; how++) {
+        world w;
+        world_open(&w, PHI_SUITE_PAPER, 1);
+        node *n = &w.center[0];
+        n->in_packet = how == 4 ? hold_and_end : hold;
+        EXPECT(say(&w.client[0], 1000));
+        EXPECT(say(&w.client[0], 1000));
+        (void)fake_io_settle(&w.fake);
+        EXPECT_EQ(n->packets, 1);
+        switch (how) {
+        case 0:
+            bye(n, PHI_BYE_GOING_AWAY);
+            break;
+        case 1:
+            fake_stream_break(n->transport.stream, PH_ERESET);
+            break;
+        case 2: // the bye stands behind what is held
+            bye(&w.client[0], PHI_BYE_NORMAL);
+            n->in_packet = NULL;
+            (void)fake_io_settle(&w.fake);
+            EXPECT_EQ(n->closes, 0);
+            go_on(n);
+            EXPECT_EQ(n->packets, 2);
+            EXPECT(n->end.by_peer);
+            break;
+        case 3:
+            drop(n);
+            break;
+        default:
+            break;
+        }
+        (void)fake_io_settle(&w.fake);
+        EXPECT_EQ(n->closes, how != 3);
+        EXPECT_EQ(n->gones, how != 3);
+        world_fini(&w);
+    }
+}
+
+// Without memory for what is to be kept the link ends, as without memory for half a packet.
+TEST(transport, hold_without_memory_ends_the_link)
+{
+    world w;
+    world_open(&w, PHI_SUITE_CHECK, 1);
+    w.center[0].in_packet = hold;
+    EXPECT(say(&w.client[0], 1000));
+    EXPECT(say(&w.client[0], 1000));
+    fake_io_turn(&w.fake); // the client's write
+    w.memory.bytes_max = w.memory.bytes;
+    (void)fake_io_settle(&w.fake);
+    w.memory.bytes_max = 0;
+    (void)fake_io_settle(&w.fake);
+    expect_over(&w.center[0], PHI_BYE_INTERNAL, PH_ENOMEM);
+    world_fini(&w);
+}
+
+// ---- a ceiling over all
+
+// When all buffers together hold as much as they may, who holds most is refused, others are not,
+// heartbeats and byes pass, room is told, and the memory comes back. [P-59]
+TEST(transport, quota_refuses_who_hogs)
+{
+    world w;
+    phi_quota quota;
+    world_init(&w, PHI_SUITE_CHECK);
+    phi_quota_init(&quota, &w.memory.alloc, 300u * 1024u);
+    w.groups[CENTER].quota = &quota;
+    w.options[CENTER].quota = &quota;
+    for (size_t i = 0; i < 4; i++) {
+        EXPECT_ERR(world_connect(&w, i), PH_OK);
+        (void)fake_io_settle(&w.fake);
+    }
+    node *hog = &w.center[0];
+    node *modest = &w.center[1];
+    hog->transport.stream->takes = 0;
+    unsigned count = fill(hog, 1000);
+    EXPECT(count > 100); // half of it, as long as nobody else wants any
+    EXPECT(count < 140);
+    EXPECT_EQ(quota.refusals, 1);
+    modest->transport.stream->takes = 0;
+    EXPECT(fill(modest, 1000) >= 30); // a fourth of the other half
+    EXPECT(phi_quota_is_short(&quota));
+    EXPECT(quota.bytes <= quota.bytes_max);
+
+    phi_transport_probe(&hog->transport); // there is room for that
+    hog->transport.stream->takes = SIZE_MAX;
+    modest->transport.stream->takes = SIZE_MAX;
+    fake_io_pass(&w.fake, phi_ms(PHI_TRANSPORT_SHORT_RETRY_MS));
+    EXPECT_EQ(w.client[0].packets, count);
+    EXPECT(hog->rooms >= 1);
+    EXPECT(hog->transport.link.round_trip_us != 0);
+    fake_io_pass(&w.fake, phi_seconds(30));
+    EXPECT_EQ(quota.bytes, 0);
+    world_fini(&w);
+    phi_quota_fini(&quota);
+}
+
+// Who takes a large part of a short memory and does not read must not keep it for ever, though
+// nobody sends to it any more and it shows life. [P-59]
+TEST(transport, hog_that_does_not_read_is_ended)
+{
+    world w;
+    phi_quota quota;
+    world_init(&w, PHI_SUITE_CHECK);
+    phi_quota_init(&quota, &w.memory.alloc, 600000);
+    w.groups[CENTER].quota = &quota;
+    w.options[CENTER].quota = &quota;
+    for (size_t i = 0; i < 2; i++) {
+        EXPECT_ERR(world_connect(&w, i), PH_OK);
+        (void)fake_io_settle(&w.fake);
+        w.center[i].transport.stream->takes = 0;
+    }
+    for (int i = 0; i < 200; i++) { // its own buffer is not full
+        EXPECT(say(&w.center[0], 1000));
+    }
+    (void)fill(&w.center[1], 1000);
+    EXPECT(phi_quota_is_short(&quota));
+    for (int i = 0; i < 21; i++) {
+        EXPECT(say(&w.client[0], 1));
+        fake_io_pass(&w.fake, phi_seconds(1));
+    }
+    EXPECT_EQ(w.center[0].closes, 1);
+    EXPECT_EQ(w.center[0].end.code, PHI_BYE_SLOW_CONSUMER);
+    world_fini(&w);
+    phi_quota_fini(&quota);
+}
+
 // ---- dropping
 
 // An owner that frees itself must be rid of its transports at once, in any state, and hear nothing

@@ -14,11 +14,14 @@
 // ahead of the packets, which is harmless because no later packet can change the suite again
 // (P-21); bytes that complete `partial` are deciphered by themselves.
 //
+// A chunk may be kept: then `chunk` is a view into a copy of its rest, and everything else, also
+// how far it is deciphered, stays as it was.
+//
 // Whatever the cutting, a decision about a packet is made from the same bytes in the same order:
 // its length as soon as four of its bytes are there, and so on (P-2).
 //
 // Invariants: deciphered <= chunk.size, and 0 outside suite paper; partial_used is 0 or the size of
-// `partial`; `partial` never holds more than one packet.
+// `partial`; `partial` never holds more than one packet; `chunk` lies in `kept` when there is one.
 //
 // Clauses: P-2, P-3, P-11 to P-13, P-21, P-24.
 
@@ -33,6 +36,7 @@ static phi_inbound_result inbound_deliver(phi_inbound *in, phi_bytes raw, phi_pa
 static phi_inbound_result inbound_keep_rest(phi_inbound *in);
 static bool inbound_move(phi_inbound *in, size_t count);
 static void inbound_decipher(phi_inbound *in, size_t count);
+static void inbound_unkeep(phi_inbound *in);
 
 void phi_inbound_init(phi_inbound *in, const phi_alloc *alloc, uint32_t bytes_max)
 {
@@ -48,6 +52,7 @@ void phi_inbound_fini(phi_inbound *in)
 {
     phi_cipher_fini(&in->cipher);
     phi_buf_fini(&in->partial);
+    inbound_unkeep(in);
     in->chunk = (phi_span){ NULL, 0 };
     in->deciphered = 0;
     in->partial_used = 0;
@@ -78,7 +83,26 @@ void phi_inbound_receive(phi_inbound *in, phi_span chunk)
     PH_ASSERT(in->chunk.size == 0);
     PH_ASSERT(in->deciphered == 0);
     PH_ASSERT(chunk.data != NULL || chunk.size == 0);
+    PH_ASSERT(in->kept == NULL);
     in->chunk = chunk;
+}
+
+bool phi_inbound_keep(phi_inbound *in, const phi_alloc *alloc)
+{
+    PH_ASSERT(alloc != NULL);
+    if (in->kept != NULL || in->chunk.size == 0) {
+        return true;
+    }
+    uint8_t *copy = phi_take(alloc, in->chunk.size);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, in->chunk.data, in->chunk.size);
+    in->kept = copy;
+    in->kept_size = in->chunk.size;
+    in->kept_alloc = alloc;
+    in->chunk.data = copy;
+    return true;
 }
 
 phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet)
@@ -137,6 +161,7 @@ static phi_inbound_result inbound_complete(phi_inbound *in, phi_packet *packet)
             want = phi_get_u32(raw.data);
         }
         if (in->chunk.size == 0) {
+            inbound_unkeep(in);
             return PHI_INBOUND_MORE;
         }
         PH_ASSERT(want > have);
@@ -170,10 +195,15 @@ static phi_inbound_result inbound_keep_rest(phi_inbound *in)
     PH_ASSERT(phi_buf_size(&in->partial) == 0);
     if (in->chunk.size == 0) {
         phi_buf_release(&in->partial);
+        inbound_unkeep(in);
         in->chunk = (phi_span){ NULL, 0 };
         return PHI_INBOUND_MORE;
     }
-    return inbound_move(in, in->chunk.size) ? PHI_INBOUND_MORE : PHI_INBOUND_MEMORY;
+    if (!inbound_move(in, in->chunk.size)) {
+        return PHI_INBOUND_MEMORY;
+    }
+    inbound_unkeep(in);
+    return PHI_INBOUND_MORE;
 }
 
 // `count` bytes from the front of the chunk to the end of `partial`, deciphered.
@@ -200,5 +230,16 @@ static void inbound_decipher(phi_inbound *in, size_t count)
         phi_cipher_apply(&in->cipher,
                          (phi_span){ in->chunk.data + in->deciphered, count - in->deciphered });
         in->deciphered = count;
+    }
+}
+
+// The copy of the rest of a chunk is used up.
+static void inbound_unkeep(phi_inbound *in)
+{
+    if (PHI_UNLIKELY(in->kept != NULL)) {
+        phi_give(in->kept_alloc, in->kept, in->kept_size);
+        in->kept = NULL;
+        in->kept_size = 0;
+        in->kept_alloc = NULL;
     }
 }

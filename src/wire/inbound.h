@@ -9,7 +9,10 @@
 // before that packet was returned and the next is asked for, so the suite may change in the middle
 // of a chunk, as it does behind HELLO. It changes once: suite paper is never left (P-21).
 //
-// Life     init -> (receive -> next*)* -> fini
+// A receiver that wants no more for now, but will, calls phi_inbound_keep: what is left of the
+// chunk is copied, and phi_inbound_next goes on with the copy, whenever that is.
+//
+// Life     init -> (receive -> (next | keep)*)* -> fini
 // Limits   bytes_max for one packet; memory is held only for bytes that came (P-13)
 // Threads  none
 
@@ -39,6 +42,9 @@ typedef struct phi_inbound {
     size_t partial_used;
     phi_span chunk;    // borrowed from receive until next says MORE; what is left of it
     size_t deciphered; // bytes at the front of `chunk` that are deciphered
+    uint8_t *kept;     // owned; NULL, or what `chunk` is the rest of
+    size_t kept_size;
+    const phi_alloc *kept_alloc; // borrowed while there is such a thing
 } phi_inbound;
 
 // Starts in suite plain.
@@ -53,6 +59,17 @@ PHI_MUST_CHECK ph_err phi_inbound_suite(phi_inbound *in, phi_suite suite, const 
 // `chunk` is borrowed, and changed, until phi_inbound_next says MORE. Asserts that the chunk before
 // it was used up.
 void phi_inbound_receive(phi_inbound *in, phi_span chunk);
+
+// What is left of the chunk becomes the object's own, and the packet returned last is invalid. It
+// is given back when phi_inbound_next says MORE. False without memory: then it must not be called
+// again. `alloc` is borrowed until then.
+PHI_MUST_CHECK bool phi_inbound_keep(phi_inbound *in, const phi_alloc *alloc);
+
+// Bytes that keep holds; 0 none.
+static inline size_t phi_inbound_kept(const phi_inbound *in)
+{
+    return in->kept_size;
+}
 
 // After LENGTH, CHECK or MEMORY it must not be called again.
 phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet);

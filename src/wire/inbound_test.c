@@ -356,6 +356,82 @@ TEST(inbound, nth_allocation_failing_is_said)
     }
 }
 
+// ---- keeping
+
+// A stream of packets of different sizes in `suite`, cut into chunks of `chunk` bytes, of each of
+// which the rest is kept after every packet. Returns how many came out, as they went in.
+static uint32_t count_kept(phi_suite suite, size_t chunk)
+{
+    const uint8_t *k = suite == PHI_SUITE_PAPER ? key : NULL;
+    const uint8_t *v = suite == PHI_SUITE_PAPER ? iv : NULL;
+    static uint8_t filling[40];
+    phi_alloc_counter counter;
+    phi_alloc_counter_init(&counter, &phi_alloc_heap);
+    phi_outbound out;
+    phi_inbound in;
+    phi_outbound_init(&out, &phi_alloc_heap, 4096);
+    phi_inbound_init(&in, &counter.alloc, 8192);
+    EXPECT_ERR(phi_outbound_suite(&out, suite, k, v), PH_OK);
+    EXPECT_ERR(phi_inbound_suite(&in, suite, k, v), PH_OK);
+    for (uint16_t i = 0; i < 20; i++) {
+        send_packet(&out, i, phi_bytes_of(filling, i * 2u));
+    }
+    phi_bytes all = phi_outbound_seal(&out);
+    uint16_t count = 0;
+    for (size_t at = 0; at < all.size; at += chunk) {
+        uint8_t bytes[1024];
+        size_t size = all.size - at < chunk ? all.size - at : chunk;
+        memcpy(bytes, all.data + at, size);
+        phi_inbound_receive(&in, (phi_span){ bytes, size });
+        phi_packet packet;
+        while (phi_inbound_next(&in, &packet) == PHI_INBOUND_PACKET) {
+            EXPECT_EQ(packet.command, count);
+            EXPECT(phi_bytes_equal(packet.payload, phi_bytes_of(filling, count * 2u)));
+            count++;
+            EXPECT(phi_inbound_keep(&in, &counter.alloc));
+            memset(bytes, 0xdd, size); // it was the loop's, and others have read into it since
+        }
+        EXPECT_EQ(phi_inbound_kept(&in), 0); // used up
+    }
+    phi_outbound_fini(&out);
+    phi_inbound_fini(&in);
+    EXPECT_EQ(counter.blocks, 0);
+    return count;
+}
+
+// A receiver that wants a pause in the middle of a chunk must get the rest later as it was, however
+// far it was deciphered and wherever the stream was cut. [P-2]
+TEST(inbound, rest_of_a_chunk_can_be_kept)
+{
+    for (int suite = 0; suite < PHI_SUITE_COUNT; suite++) {
+        for (size_t chunk = 1; chunk <= 700; chunk += chunk < 60 ? 1 : 37) {
+            EXPECT_EQ(count_kept((phi_suite)suite, chunk), 20);
+        }
+    }
+}
+
+// A link that ends while something is kept, or for which there is no memory to keep it, must leave
+// nothing behind.
+TEST(inbound, what_is_kept_is_given_back)
+{
+    static const uint8_t bytes[] = { 0, 0, 0, 6, 0, 1, 0, 0, 0, 6, 0, 1 };
+    phi_alloc_counter counter;
+    phi_alloc_counter_init(&counter, &phi_alloc_heap);
+    phi_inbound in;
+    phi_inbound_init(&in, &counter.alloc, PHI_PACKET_BYTES_MAX);
+    receive(&in, bytes, sizeof bytes);
+    expect_packet(&in, PHI_COMMAND_HEARTBEAT, NOTHING);
+    counter.fail_at = counter.takes + 1;
+    EXPECT(!phi_inbound_keep(&in, &counter.alloc));
+    EXPECT(phi_inbound_keep(&in, &counter.alloc));
+    EXPECT_EQ(phi_inbound_kept(&in), 6);
+    EXPECT_EQ(counter.bytes, 6); // no more than what is left
+    EXPECT(phi_inbound_keep(&in, &counter.alloc));
+    EXPECT_EQ(counter.blocks, 1);
+    phi_inbound_fini(&in);
+    EXPECT_EQ(counter.blocks, 0);
+}
+
 // ---- names of suites
 
 // [P-20] [P-22]

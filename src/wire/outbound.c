@@ -21,8 +21,15 @@ void phi_outbound_init(phi_outbound *out, const phi_alloc *alloc, size_t bytes_m
     PH_ASSERT(alloc != NULL);
     PH_ASSERT(bytes_max >= PHI_PACKET_HEAD_CHECKED);
 
-    *out = (phi_outbound){ .suite = PHI_SUITE_PLAIN };
+    *out = (phi_outbound){ .alloc = alloc, .suite = PHI_SUITE_PLAIN };
     phi_buf_init(&out->buf, alloc, bytes_max);
+}
+
+void phi_outbound_bytes_from(phi_outbound *out, const phi_alloc *alloc)
+{
+    PH_ASSERT(alloc != NULL);
+    PH_ASSERT(out->buf.data == NULL);
+    phi_buf_init(&out->buf, alloc, out->buf.bytes_max);
 }
 
 void phi_outbound_fini(phi_outbound *out)
@@ -41,7 +48,7 @@ ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key
     PH_ASSERT((iv != NULL) == (suite == PHI_SUITE_PAPER));
 
     if (suite == PHI_SUITE_PAPER) {
-        ph_err rc = phi_cipher_init(&out->cipher, out->buf.alloc, key, iv);
+        ph_err rc = phi_cipher_init(&out->cipher, out->alloc, key, iv);
         if (rc != PH_OK) {
             return rc;
         }
@@ -53,12 +60,12 @@ ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key
     return PH_OK;
 }
 
-uint8_t *phi_outbound_begin(phi_outbound *out, size_t payload_max)
+uint8_t *phi_outbound_begin_before(phi_outbound *out, size_t payload_max, size_t spare)
 {
     size_t head = phi_suite_head(out->suite);
     PH_ASSERT(payload_max <= PHI_PACKET_BYTES_MAX - head);
 
-    uint8_t *room = phi_buf_reserve(&out->buf, head + payload_max);
+    uint8_t *room = phi_buf_reserve(&out->buf, head + payload_max + spare);
     if (room == NULL) {
         out->begun = 0;
         return NULL;

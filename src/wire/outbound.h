@@ -17,6 +17,7 @@
 #include "wire/packet.h"
 
 typedef struct phi_outbound {
+    const phi_alloc *alloc; // borrowed; of the cipher
     phi_suite suite;
     phi_check check;
     phi_cipher cipher;
@@ -27,6 +28,9 @@ typedef struct phi_outbound {
 
 // Starts in suite plain.
 void phi_outbound_init(phi_outbound *out, const phi_alloc *alloc, size_t bytes_max);
+
+// The bytes come from another allocator than the cipher. Nothing was begun yet: asserted.
+void phi_outbound_bytes_from(phi_outbound *out, const phi_alloc *alloc);
 void phi_outbound_fini(phi_outbound *out);
 
 // From the next packet on; what is already in the buffer stays as it is.
@@ -36,8 +40,13 @@ PHI_MUST_CHECK ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, con
 
 // Room for a payload of up to `payload_max` bytes; NULL when the buffer is full (or there is no
 // memory). The packet with its head must not be longer than PHI_PACKET_BYTES_MAX: asserted. Nothing
-// is sent before commit; a second begin forgets the first.
-uint8_t *phi_outbound_begin(phi_outbound *out, size_t payload_max);
+// is sent before commit; a second begin forgets the first. It leaves `spare` bytes of memory behind
+// the packet: what needs no more than that finds room even when there is no memory left.
+uint8_t *phi_outbound_begin_before(phi_outbound *out, size_t payload_max, size_t spare);
+static inline uint8_t *phi_outbound_begin(phi_outbound *out, size_t payload_max)
+{
+    return phi_outbound_begin_before(out, payload_max, 0);
+}
 
 // The packet whose payload now stands where begin said; `payload_size` is at most what begin was
 // told.
