@@ -3,7 +3,8 @@
 // sim/actor.c - one client of a domain and what it is told. Replies repeat the request's identity,
 // so that a reply that went astray is recognised by its body alone.
 //
-// Bodies  request: caller u32 | serial u32 | filling; reply: responder u32, then the request's body
+// Bodies  event: sender u32 | number u32 | filling
+//         request: caller u32 | serial u32 | filling; reply: responder u32, then the request's body
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "sim/domain.h"
 
 #define REQUEST_BYTES_MIN 8u
+#define EVENT_BYTES_MIN 8u
 #define BODY_BYTES_MAX 70000u
 
 static void on_link(ph_client *client, const ph_link_change *change, void *arg);
@@ -139,11 +141,29 @@ static void on_writable(ph_client *client, void *arg)
     ((actor *)arg)->writables++;
 }
 
+// P-55, and nobody hears anything twice.
+static void check_event_order(actor *a, const ph_incoming *event)
+{
+    ph_view body = event->body;
+    if (event->from.data[0] != 'c' || body.size < EVENT_BYTES_MIN) {
+        return; // not by an actor, or shorter than that
+    }
+    uint32_t sender = phi_get_u32((const uint8_t *)body.data);
+    uint32_t number = phi_get_u32((const uint8_t *)body.data + 4);
+    if (sender >= a->domain->actor_count || number <= a->heard_last[sender]) {
+        domain_fail(a->domain, "%s heard event %u of c%02u behind %u", a->account, number, sender,
+                    sender < ACTORS_MAX ? a->heard_last[sender] : 0);
+        return;
+    }
+    a->heard_last[sender] = number;
+}
+
 static void on_event(ph_client *client, const ph_incoming *event, void *arg)
 {
     (void)client;
     actor *a = arg;
     a->events++;
+    check_event_order(a, event);
     sim_note(a->domain->s, a->node, "event of %zu bytes from %.*s", event->body.size,
              (int)event->from.size, event->from.data);
 }
@@ -327,8 +347,10 @@ static void on_done(ph_client *client, ph_call_id id, ph_err status, uint16_t co
 
 ph_err actor_event(actor *a, const char *to, size_t body_size)
 {
-    static const uint8_t body[BODY_BYTES_MAX];
+    static uint8_t body[BODY_BYTES_MAX];
     PH_ASSERT(body_size <= sizeof body);
+    phi_put_u32(body, a->index);
+    phi_put_u32(body + 4, ++a->events_said);
     ph_outgoing outgoing = PH_OUTGOING_INIT;
     outgoing.to = to;
     outgoing.body = body;

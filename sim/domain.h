@@ -138,6 +138,8 @@ struct actor {
     unsigned requests;
     unsigned cancels;
     unsigned events;
+    uint32_t events_said;
+    uint32_t heard_last[ACTORS_MAX]; // the number of the last event of each
     unsigned writables;
     unsigned calls_open;
 };

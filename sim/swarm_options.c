@@ -81,6 +81,12 @@ static center_options random_center(phi_random *r, uint32_t clients)
     o.calls_max = pick_edgy(r, 6, 400);
     o.calls_per_client_max = pick_edgy(r, 1, 40);
     o.send_buffer_max = 131072;
+    if (phi_random_chance(r, 30)) {
+        o.send_memory_max = pick_edgy(r, 1048576, 4194304);
+    }
+    if (phi_random_chance(r, 50)) {
+        o.deliveries_per_turn_max = pick_edgy(r, 1, 40);
+    }
     o.packet_max = pick_edgy(r, 8192, 65536);
     o.presence_log_max = phi_random_chance(r, 50) ? PRESENCE_LOG_SMALL : 1048576;
     o.join_timeout = pick(r, 300, 3000);
@@ -213,10 +219,12 @@ void swarm_options_print(FILE *to, const swarm_options *o)
             phi_dur_us(d->path.delay), phi_dur_us(d->path.jitter), d->path.buffer_bytes,
             d->path.read_max, d->path.write_max, d->path.is_ragged ? ", ragged" : "");
     fprintf(to,
-            "calls %" PRIu64 "/%" PRIu64 "/%u, joining %" PRIu64 ", packet %" PRIu64
-            ", log %" PRIu64 ", beat %" PRIu64 "+%" PRIu64 " ms; ",
-            c->calls_max, c->calls_per_client_max, d->client.calls_max, c->connections_joining_max,
-            c->packet_max, c->presence_log_max, c->heartbeat_idle, c->heartbeat_grace);
+            "memory %" PRIu64 ", deliveries %" PRIu64 ", calls %" PRIu64 "/%" PRIu64
+            "/%u, joining %" PRIu64 ", packet %" PRIu64 ", log %" PRIu64 ", beat %" PRIu64
+            "+%" PRIu64 " ms; ",
+            c->send_memory_max, c->deliveries_per_turn_max, c->calls_max, c->calls_per_client_max,
+            d->client.calls_max, c->connections_joining_max, c->packet_max, c->presence_log_max,
+            c->heartbeat_idle, c->heartbeat_grace);
     fprintf(to,
             "load every %" PRIu64 " ms up to %u bytes and %u ms for %" PRIu64
             " ms; faults every %" PRIu64 " ms:",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // center/center.c - see center.h: life, listening, stopping, and the end of a turn. What happens
-// between is in session.c, join.c, router.c, call.c and presence.c.
+// between is in session.c, join.c, router.c, broadcast.c, call.c and presence.c.
 //
 // Design notes
 //   - The center's turn hook stands before that of its transports: presence queued in it leaves in
@@ -12,6 +12,7 @@
 #include "center/center.h"
 
 #include "base/assert.h"
+#include "center/broadcast.h"
 #include "center/state.h"
 #include "io/address.h"
 
@@ -94,10 +95,14 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     c->hash = (phi_hash_key){ secret[2], secret[3] };
     phi_map_init(&c->accounts, io->alloc, c->hash, connections_max);
     c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
+    phi_list_init(&c->broadcasts);
+    c->deliveries_left = options->deliveries_per_turn_max;
+    phi_quota_init(&c->quota, io->alloc, options->send_memory_max);
     set_link_options(c);
     c->hook.on_turn = on_turn;
     phi_io_hook(io, &c->hook);
     phi_transports_init(&c->transports, io, &session_events);
+    c->transports.quota = &c->quota;
     *out = c;
     return PH_OK;
 }
@@ -115,6 +120,8 @@ void center_free(center **center_at)
     session_drop_all(c);
     phi_transports_fini(&c->transports);
     phi_io_unhook(&c->hook);
+    PH_ASSERT(phi_list_is_empty(&c->broadcasts));
+    phi_quota_fini(&c->quota);
     presence_fini(&c->presence);
     phi_map_fini(&c->accounts);
     phi_slots_fini(&c->calls);
@@ -187,6 +194,8 @@ center_counters center_count(const center *c)
     counters.sessions = c->joined_count;
     counters.calls = c->calls.count;
     counters.watchers = c->presence.watch_count;
+    counters.send_memory = c->quota.bytes;
+    counters.send_memory_refused_total = c->quota.refusals;
     counters.bytes_received_total = c->transports.bytes_received;
     counters.bytes_sent_total = c->transports.bytes_sent;
     return counters;
@@ -216,6 +225,7 @@ static void on_shed(void *owner, ph_err reason)
 static void on_turn(phi_turn_hook *hook)
 {
     center *c = PHI_CONTAINER_OF(hook, center, hook);
+    broadcast_turn(c);
     presence_turn(c);
     if (c->is_stopping && c->stopped != NULL && c->sessions.count == 0) {
         CENTER_LOG_WRITE(c, STOPPED, PHI_LOG_NUMBER("joins", c->counters.joins_total));
@@ -265,6 +275,7 @@ static void set_link_options(center *c)
     const center_options *o = &c->options;
     c->link_options = (phi_link_options){
         .alloc = c->io->alloc,
+        .quota = &c->quota,
         .side = PHI_LINK_CENTER,
         .send_bytes_max = o->send_buffer_max,
         .packet_bytes_max = (uint32_t)o->packet_max,

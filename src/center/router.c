@@ -6,15 +6,18 @@
 //   - A message is read as a view, copied once into its receiver's send buffer, and two numbers are
 //     written into the copy: the call and what is left of its time. Nothing is allocated, nothing
 //     is searched but the account, and that only when the sender changes whom it writes to.
-//   - Order (P-55) holds by construction: one receive order, one send buffer, no queue between.
-//   - From being read to being queued a message spends less than a turn, far below the millisecond
-//     in which ttl_ms is counted; so what the center lowers is what exceeds its maximum. What it
-//     then waits for a slow receiver is not counted (P-57): the call's own deadline runs here.
+//   - Order (P-55) holds by construction: one receive order, one send buffer, no queue between. (A
+//     broadcast that waits holds its sender: broadcast.h.)
+//   - From being looked at to being queued a message spends less than a turn, far below the
+//     millisecond in which ttl_ms is counted; so what the center lowers is what exceeds its
+//     maximum. What it then waits for a slow receiver is not counted (P-57): the call's own
+//     deadline runs here.
 
 #include "center/router.h"
 
 #include "base/assert.h"
 #include "base/canary.h"
+#include "center/broadcast.h"
 #include "center/state.h"
 #include "wire/message.h"
 
@@ -50,7 +53,6 @@ typedef struct destination {
 } destination;
 
 static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload);
-static void broadcast(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_request(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_cancel(center *c, session *s, const phi_message *m);
@@ -132,6 +134,19 @@ void router_cancel(center *c, const call *k)
                      });
 }
 
+void router_tell(center *c, const session *sender, session *receiver, phi_bytes payload,
+                 uint32_t ttl_ms)
+{
+    if (deliver(c, &(delivery){ .sender = sender,
+                                .receiver = receiver,
+                                .payload = payload,
+                                .ttl_ms = ttl_ms }) == DELIVERED) {
+        c->counters.events_delivered_total++;
+    } else {
+        c->counters.events_dropped_total++;
+    }
+}
+
 // ---- by kind
 
 static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload)
@@ -142,37 +157,14 @@ static void on_event(center *c, session *s, const phi_message *m, phi_bytes payl
     }
     destination to = resolve(c, s, m->to);
     if (to.is_everyone) {
-        broadcast(c, s, m, payload);
+        broadcast_start(c, s, payload, m->ttl_ms);
         return;
     }
-    if (to.code == 0 && deliver(c, &(delivery){ .sender = s,
-                                                .receiver = to.one,
-                                                .payload = payload,
-                                                .ttl_ms = m->ttl_ms }) == DELIVERED) {
-        c->counters.events_delivered_total++;
-    } else {
+    if (to.code != 0) {
         c->counters.events_dropped_total++;
+        return;
     }
-}
-
-static void broadcast(center *c, session *s, const phi_message *m, phi_bytes payload)
-{
-    uint32_t index = 0;
-    uint64_t handle;
-    session *other;
-    for (; (other = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
-        if (other == s || !session_is(other, SESSION_JOINED)) {
-            continue;
-        }
-        if (deliver(c, &(delivery){ .sender = s,
-                                    .receiver = other,
-                                    .payload = payload,
-                                    .ttl_ms = m->ttl_ms }) == DELIVERED) {
-            c->counters.events_delivered_total++;
-        } else {
-            c->counters.events_dropped_total++;
-        }
-    }
+    router_tell(c, s, to.one, payload, m->ttl_ms);
 }
 
 static void on_request(center *c, session *s, const phi_message *m, phi_bytes payload)

@@ -13,6 +13,10 @@
 // A message packet from a joined client. May end the session.
 void router_handle(center *c, session *s, phi_bytes payload);
 
+// An event for one receiver, delivered or dropped, and counted.
+void router_tell(center *c, const session *sender, session *receiver, phi_bytes payload,
+                 uint32_t ttl_ms);
+
 // Sends a failure that the center makes. False when the caller's buffer is full.
 PHI_MUST_CHECK bool router_fail(center *c, session *caller, uint64_t number, ph_failure_code code);
 

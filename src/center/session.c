@@ -14,6 +14,7 @@
 #include "center/session.h"
 
 #include "base/assert.h"
+#include "center/broadcast.h"
 #include "center/entry.h"
 #include "center/join.h"
 #include "center/router.h"
@@ -120,6 +121,7 @@ void session_leave(center *c, session *s, phi_why why)
     }
     PH_ASSERT(c->joined_count > 0);
     session_check(s);
+    broadcast_drop(c, s);
     c->joined_count--;
     phi_sm_move(&s->sm, SESSION_LEAVING); // nothing is delivered to it from here on
     CENTER_LOG_WRITE(c, LEFT, PHI_LOG_TEXT("id", session_id(s)),
@@ -150,6 +152,7 @@ void session_drop_all(center *c)
     uint64_t handle;
     session *s;
     while ((s = phi_slots_next(&c->sessions, &index, &handle)) != NULL) {
+        broadcast_drop(c, s);
         presence_unwatch(c, s);
         call_drop_index(c, s);
         free_entry(c, s);
@@ -349,6 +352,7 @@ void session_check(const session *s)
         PH_ASSERT(phi_get_u16(s->entry) == s->entry_size);
     } else {
         PH_ASSERT(s->watch == NULL);
+        PH_ASSERT(s->broadcast == NULL);
         PH_ASSERT(phi_list_is_empty(&s->calls_made));
         PH_ASSERT(phi_list_is_empty(&s->calls_taken));
         PH_ASSERT(s->calls_made_count == 0);

@@ -21,6 +21,7 @@
 
 typedef struct center center;
 typedef struct watch watch;
+typedef struct broadcast broadcast;
 
 typedef enum session_state {
     SESSION_JOINING,
@@ -44,6 +45,7 @@ typedef struct session {
     uint8_t type;         // phi_client_type
     uint64_t addressed;   // handle of the session it last wrote to: who writes to one writes again
     watch *watch;         // owned; NULL: it does not want presence
+    broadcast *broadcast; // owned; one that waits for its share; it is held then
     uint8_t ask_count;    // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
 
     phi_list calls_made;  // call.of_caller

@@ -27,6 +27,7 @@ struct center {
 
     phi_turn_hook hook; // before the transports': what it queues leaves in the same turn
     phi_transports transports;
+    phi_quota quota; // of all send buffers, and of what waits in held sessions
     phi_listener *listeners[CENTER_LISTENERS_MAX];
     size_t listener_count;
 
@@ -39,7 +40,9 @@ struct center {
     phi_slots calls;          // call
     uint8_t call_bucket_bits; // each session.calls_by_number has so many, as a power of two
     presence presence;
-    phi_random random; // for made-up accounts and spread retry-afters; nothing secret
+    phi_list broadcasts;      // broadcast.node, those that wait
+    uint64_t deliveries_left; // of broadcasts, in this turn
+    phi_random random;        // for made-up accounts and spread retry-afters; nothing secret
 
     bool is_stopping;
     void (*stopped)(void *arg); // NULL once told

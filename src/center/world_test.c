@@ -25,6 +25,7 @@ struct phi_stream {
     phi_buf to_peer;
     size_t window; // so much may wait for the peer
     bool is_new;
+    bool is_paused;
     bool is_closed; // by the center
     bool is_cut;    // by the peer
     bool wants_writable;
@@ -81,8 +82,7 @@ static size_t io_stream_write(phi_stream *stream, phi_bytes bytes)
 
 static void io_stream_pause(phi_stream *stream, bool is_paused)
 {
-    (void)stream;
-    (void)is_paused;
+    stream->is_paused = is_paused;
 }
 
 static void io_stream_close(phi_stream *stream)
@@ -415,7 +415,7 @@ static bool stream_turn(phi_stream *s)
         }
         return events != NULL;
     }
-    size_t size = phi_buf_size(&s->to_center);
+    size_t size = s->is_paused ? 0 : phi_buf_size(&s->to_center);
     if (size > 0) {
         uint8_t *bytes = malloc(size);
         assert_non_null(bytes);

@@ -573,3 +573,58 @@ SIM_TEST(domain, redialling_backs_off_up_to_its_bound)
     EXPECT(since(d, begin) <= 2000 + 10 + 30);
     story_end(d);
 }
+
+// ---- fairness
+
+// A flood of broadcasts, each more than a turn of the center holds, must cost nobody else anything:
+// a call made in the middle of it takes four ways as ever. The flood arrives whole and in order,
+// and the bye that stood behind it is heard as a bye. [P-55]
+SIM_TEST(domain, flood_of_broadcasts_is_cut_into_turns)
+{
+    domain_options options = story_options(8);
+    options.center.deliveries_per_turn_max = 3;
+    domain *d = story_begin_with(&options, "0");
+    actor *alice = &d->actors[ALICE];
+    actor *bob = &d->actors[BOB];
+    actor *carol = &d->actors[CAROL];
+    for (int i = 0; i < 200; i++) {
+        EXPECT_ERR(actor_event(bob, "all:", 100), PH_OK);
+    }
+    actor_close(bob);
+    phi_time begin = sim_now(d->s);
+    sim_run_for(d->s, MS(1));
+    call_record *call = actor_call_actor(carol, &d->actors[3], 1000);
+    EXPECT(sim_run_until(d->s, has_ended, call, SECONDS(1)));
+    EXPECT_ERR(call->status, PH_OK);
+    EXPECT_EQ(since(d, begin), 1 + 20);
+    sim_run_for(d->s, SECONDS(10));
+    for (uint32_t i = 0; i < d->actor_count; i++) {
+        EXPECT_EQ(d->actors[i].events, i == BOB ? 0 : 200);
+    }
+    EXPECT_TEXT(alice->told.id, "c01@sim");
+    EXPECT_EQ(alice->told.reason, PH_REASON_LEFT);
+    center_counters n = center_count(d->center);
+    EXPECT(n.broadcasts_held_total >= 200);
+    EXPECT_EQ(n.events_dropped_total, 0);
+    story_end(d);
+}
+
+// A sender that dies in the middle of its flood must be found dead in its time, and what it had
+// sent must not keep anything. [P-40]
+SIM_TEST(domain, flooder_that_dies_is_noticed)
+{
+    domain_options options = story_options(8);
+    options.center.deliveries_per_turn_max = 1;
+    domain *d = story_begin_with(&options, "0");
+    actor *bob = &d->actors[BOB];
+    for (int i = 0; i < 200; i++) {
+        EXPECT_ERR(actor_event(bob, "all:", 100), PH_OK);
+    }
+    sim_run_for(d->s, MS(1));
+    actor_kill(bob);
+    sim_run_for(d->s, SECONDS(20));
+    EXPECT_TEXT(d->actors[ALICE].told.id, "c01@sim");
+    EXPECT_EQ(d->actors[ALICE].told.change, PH_OFFLINE);
+    EXPECT_EQ(center_count(d->center).sessions, 7);
+    story_end(d);
+}

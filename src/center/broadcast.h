@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/broadcast.h - one event for everybody, and how much of that fits into a turn.
+//
+// One small packet may ask for as many deliveries as there are sessions. So a turn has an allowance
+// of them. A broadcast that finds it used up waits, with its payload and its place among the
+// sessions, and its sender is held: what it sent behind that waits, too, so that order (P-55) stays
+// what it was. In the next turn those that wait go on, a share each, in rounds.
+//
+// Life     start -> (turn)* -> done, or broadcast_drop when its sender leaves
+// Limits   deliveries_per_turn_max; one broadcast of a session waits, and its memory counts as
+//          send_memory_max: without any left, what is over the allowance is dropped and counted
+// Threads  none
+
+#ifndef CENTER_BROADCAST_H
+#define CENTER_BROADCAST_H
+
+#include "base/bytes.h"
+#include "center/session.h"
+
+typedef struct broadcast broadcast;
+
+// From inside the transport's on_event of `s`. `payload` is borrowed until the call returns.
+void broadcast_start(center *c, session *s, phi_bytes payload, uint32_t ttl_ms);
+
+// End of a turn: a new allowance, from which those that wait go on first.
+void broadcast_turn(center *c);
+
+// Its sender leaves: whoever it did not reach yet does not get it. Nothing when none waits.
+void broadcast_drop(center *c, session *s);
+
+#endif // CENTER_BROADCAST_H
