@@ -6,7 +6,8 @@
 // Control  1: the stream is clear, and its checks are put right first, so that more than the first
 //          packet of a checked suite is reached; otherwise it is what came over the wire
 //          6: the largest packet: 64, 8,192 or 65,536
-// Oracle   whole, byte by byte and in random cuttings (from the seed) give the same packets and the
+// Oracle   whole, byte by byte and in random cuttings (from the seed), with or without a receiver
+//          that now and then keeps the rest of a chunk for later, give the same packets and the
 //          same end [P-2]; what was put right is delivered, all of it
 
 #include "fuzz/fuzz.h"
@@ -47,8 +48,9 @@ static uint64_t hash_add(uint64_t hash, const phi_packet *packet)
 
 // In chunks of 1 to `most` bytes (0: in one). Each stands at the end of its block, so that
 // AddressSanitizer sees a byte read too far, and is spoilt afterwards, so that a view kept of it
-// shows.
-static result run(phi_bytes stream, uint32_t bytes_max, size_t most, uint64_t seed)
+// shows. `keep_percent` of the packets are followed by phi_inbound_keep.
+static result run(phi_bytes stream, uint32_t bytes_max, size_t most, uint32_t keep_percent,
+                  uint64_t seed)
 {
     phi_random random = phi_random_seeded(seed);
     phi_inbound in;
@@ -70,6 +72,10 @@ static result run(phi_bytes stream, uint32_t bytes_max, size_t most, uint64_t se
         while ((r.end = phi_inbound_next(&in, &packet)) == PHI_INBOUND_PACKET) {
             r.packets++;
             r.hash = hash_add(r.hash, &packet);
+            if (phi_random_chance(&random, keep_percent)) {
+                fuzz_expect(phi_inbound_keep(&in, &phi_alloc_heap), "no memory");
+                memset(chunk, 0xaa, n);
+            }
         }
         memset(chunk, 0xaa, n);
     }
@@ -127,10 +133,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t expected = (control & REPAIR) != 0 ? repair(stream, bytes_max) : 0;
 
     phi_bytes view = phi_span_view(stream);
-    result whole = run(view, bytes_max, 0, seed);
-    expect_same(whole, run(view, bytes_max, 1, seed));
-    expect_same(whole, run(view, bytes_max, 2 + seed % 100, seed));
-    expect_same(whole, run(view, bytes_max, 2 + stream.size, seed));
+    result whole = run(view, bytes_max, 0, 0, seed);
+    expect_same(whole, run(view, bytes_max, 0, 30, seed));
+    expect_same(whole, run(view, bytes_max, 1, 0, seed));
+    expect_same(whole, run(view, bytes_max, 2 + seed % 100, 10, seed));
+    expect_same(whole, run(view, bytes_max, 2 + stream.size, 10, seed));
     if ((control & REPAIR) != 0) {
         fuzz_expect(whole.packets == expected, "a good packet was not delivered");
         fuzz_expect(whole.end != PHI_INBOUND_CHECK, "a good check was refused");
