@@ -412,15 +412,18 @@ void phi_link_trim(phi_link *link)
 {
     phi_buf_release(&link->out.buf);
     phi_buf_release(&link->in.partial);
+    // One of them alone is in the suite when there was no memory for the other.
     if (link->out.suite == PHI_SUITE_PAPER) {
         phi_cipher_rest(&link->out.cipher);
+    }
+    if (link->in.suite == PHI_SUITE_PAPER) {
         phi_cipher_rest(&link->in.cipher);
     }
 }
 
 void phi_link_ahead(phi_link *link)
 {
-    // One of them alone is in the suite when there was no memory for the other.
+    // One of them alone, as in phi_link_trim.
     if (link->out.suite == PHI_SUITE_PAPER) {
         phi_cipher_ahead(&link->out.cipher);
     }

@@ -764,6 +764,8 @@ static bool run_with_failure(phi_suite suite, size_t nth)
     // Whatever state that left, these are always allowed.
     phi_link_ahead(&pair.links[CENTER]);
     phi_link_ahead(&pair.links[CLIENT]);
+    phi_link_trim(&pair.links[CENTER]);
+    phi_link_trim(&pair.links[CLIENT]);
     bool has_failed = pair.memory.takes >= nth;
     link_pair_fini(&pair); // asserts that all memory came back
     return has_failed;
