@@ -13,7 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #define FORMAT_BYTES 512 // most formatted pieces are shorter; longer ones are measured first
 

@@ -7,8 +7,8 @@
 // now, because an open link should not pay for it. Without memory the code's own text stands in.
 
 #include "base/assert.h"
+#include "base/utf8.h"
 #include "link/link_internal.h"
-#include "text/utf8.h"
 
 // What the bye means for the owner, by whether this end said it or heard it. The header's table.
 static const struct {

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #define DOUBLE_BYTES_MAX 320 // the longest double has 309 digits
 #define WHOLE_FROM 1e15      // from here on a double has no decimals worth writing

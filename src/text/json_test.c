@@ -9,9 +9,9 @@
 
 #include "base/compiler.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "tests/harness/death.h"
 #include "tests/harness/test.h"
-#include "text/utf8.h"
 
 static char room[4096];
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// text/utf8.h - what is UTF-8 and where its characters end (RFC 3629: no overlong forms, no
+// base/utf8.h - what is UTF-8 and where its characters end (RFC 3629: no overlong forms, no
 // surrogates, nothing above U+10FFFF).
 
-#ifndef PHI_TEXT_UTF8_H
-#define PHI_TEXT_UTF8_H
+#ifndef PHI_BASE_UTF8_H
+#define PHI_BASE_UTF8_H
 
 #include "base/bytes.h"
 
@@ -69,4 +69,4 @@ static inline phi_bytes phi_utf8_cut(phi_bytes b, size_t size_max)
     return phi_bytes_of(b.data, size_max);
 }
 
-#endif // PHI_TEXT_UTF8_H
+#endif // PHI_BASE_UTF8_H
