@@ -23,7 +23,7 @@ static void check_sessions(domain *d, const center_counters *n)
         watching += s->watch != NULL;
         made += s->calls_made_count;
     }
-    if (joined != n->sessions || joined != c->accounts.count || joining != c->joining_count ||
+    if (joined != n->sessions || joined != c->registry.by_name.count || joining != c->joining_count ||
         watching != n->watchers || made != n->calls) {
         domain_fail(d,
                     "gauges: %llu sessions are %llu, %llu watchers are %llu, %llu calls are %llu",

@@ -93,7 +93,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
                    connections_max + CENTER_TURNED_AWAY_MAX);
     phi_slots_init(&c->calls, io->alloc, sizeof(call), (uint32_t)options->calls_max);
     c->hash = (phi_hash_key){ secret[2], secret[3] };
-    phi_map_init(&c->accounts, io->alloc, c->hash, connections_max);
+    registry_init(&c->registry, io->alloc, c->hash, connections_max);
     c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
     phi_list_init(&c->broadcasts);
     c->deliveries_left = options->deliveries_per_turn_max;
@@ -123,7 +123,7 @@ void center_free(center **center_at)
     PH_ASSERT(phi_list_is_empty(&c->broadcasts));
     phi_quota_fini(&c->quota);
     presence_fini(&c->presence);
-    phi_map_fini(&c->accounts);
+    registry_fini(&c->registry);
     phi_slots_fini(&c->calls);
     phi_slots_fini(&c->sessions);
     phi_give(c->io->alloc, c, sizeof *c);

@@ -445,12 +445,12 @@ TEST(center, idle_connection_is_small)
         world_pass(w, 3000); // buffers of links that rest are given back
         EXPECT_EQ(world_count(w).sessions, 100);
         // Slots come by the chunk, so what one costs is its stride and what is allocated for it.
-        size_t fixed = w->c->sessions.stride * (size_t)PHI_SLOTS_CHUNK +
-                       w->options.presence_log_max + sizeof *w->c +
+        size_t slots = w->c->sessions.stride + w->c->registry.accounts.stride;
+        size_t fixed = slots * PHI_SLOTS_CHUNK + w->options.presence_log_max + sizeof *w->c +
                        w->c->presence.log.mark_count * sizeof(uint64_t);
-        size_t each = w->c->sessions.stride + (w->alloc.bytes - fixed) / 100;
-        print_message("# an idle connection takes %zu bytes, of them %zu in its slot\n", each,
-                      (size_t)w->c->sessions.stride);
+        size_t each = slots + (w->alloc.bytes - fixed) / 100;
+        print_message("# an idle connection takes %zu bytes, of them %zu in its slots\n", each,
+                      slots);
         EXPECT(each <= 2048);
         world_free(w);
     }
@@ -548,9 +548,9 @@ TEST(center, nth_allocation_failing_is_survived)
 }
 
 // As if that client had said that it takes no longer packets.
-static void takes_less(world *w, const char *account)
+static void takes_less(world *w, const char *name)
 {
-    session *s = session_find(w->c, phi_bytes_text(account));
+    session *s = session_find(w->c, phi_bytes_text(name));
     s->transport.link.peer_packet_bytes_max = PHI_PACKET_BYTES_JOINING_MAX;
 }
 

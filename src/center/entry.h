@@ -12,6 +12,8 @@
 enum {
     ENTRY_WHAT_AT = 2,
     ENTRY_TYPE_AT = 4,
+    ENTRY_STATE_AT = 5,
+    ENTRY_SESSION_AT = 6,
     ENTRY_REVISION_AT = 14,
     ENTRY_ROUND_TRIP_BYTES = 3 + 4, // as a field
     // What a session's own entry may take, so that its round trip still fits in a list.
@@ -19,6 +21,11 @@ enum {
     // The fixed part and two texts: "a@b" is the shortest id, a service may be empty.
     ENTRY_BYTES_MIN = PHI_ENTRY_FIXED_BYTES + 1 + 3 + 1,
 };
+
+static inline uint64_t entry_session(const uint8_t *entry)
+{
+    return phi_get_u64(entry + ENTRY_SESSION_AT);
+}
 
 static inline phi_bytes entry_id(const uint8_t *entry)
 {

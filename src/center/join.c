@@ -21,22 +21,22 @@ PH_STATIC_ASSERT(PHI_PACKET_BYTES_JOINING_MAX + PHI_ENTRY_FIXED_BYTES + 1 + PHI_
                  ENTRY_OWN_BYTES_MAX);
 
 // An account, chosen by the client or made up here.
-typedef struct account_name {
+typedef struct account_text {
     char text[PHI_NAME_BYTES_MAX];
     size_t size;
-} account_name;
+} account_text;
 
 static phi_bye_code judge(const phi_join *join);
 static bool is_name_or_empty(phi_bytes name);
-static bool make_up(center *c, phi_bytes service, account_name *out);
-static void append_digits(center *c, phi_bytes stem, size_t digits, account_name *out);
-static phi_bytes view_of(const account_name *name);
+static bool make_up(center *c, phi_bytes service, account_text *out);
+static void append_digits(center *c, phi_bytes stem, size_t digits, account_text *out);
+static phi_bytes view_of(const account_text *name);
 static void refuse(center *c, session *s, const phi_join *join, phi_bye_code code,
                    uint32_t retry_after_ms);
 static void refuse_taken(center *c, session *s, const phi_join *join, session *older);
-static ph_err make_entry(center *c, session *s, const phi_join *join, phi_bytes account);
+static ph_err make_account(center *c, const phi_join *join, phi_bytes name, account **out);
 static void write_fields(phi_writer *w, const phi_join *join);
-static void admit(center *c, session *s, const phi_join *join);
+static void admit(center *c, session *s, account *a, const phi_join *join);
 
 void join_handle(center *c, session *s, const phi_join *join)
 {
@@ -46,23 +46,24 @@ void join_handle(center *c, session *s, const phi_join *join)
         refuse(c, s, join, code, 0);
         return;
     }
-    account_name account = { .size = join->account.size };
-    if (account.size != 0) {
-        memcpy(account.text, join->account.data, account.size);
+    account_text name = { .size = join->account.size };
+    if (name.size != 0) {
+        memcpy(name.text, join->account.data, name.size);
         session *older = session_find(c, join->account);
         if (older != NULL) {
             refuse_taken(c, s, join, older);
             return;
         }
-    } else if (!make_up(c, join->service, &account)) {
+    } else if (!make_up(c, join->service, &name)) {
         refuse(c, s, join, PHI_BYE_INTERNAL, 0);
         return;
     }
-    if (make_entry(c, s, join, view_of(&account)) != PH_OK) {
+    account *a;
+    if (make_account(c, join, view_of(&name), &a) != PH_OK) {
         refuse(c, s, join, PHI_BYE_INTERNAL, 0);
         return;
     }
-    admit(c, s, join);
+    admit(c, s, a, join);
 }
 
 // NORMAL: nothing to complain about.
@@ -84,7 +85,7 @@ static bool is_name_or_empty(phi_bytes name)
 }
 
 // [P-35] False when chance was against it sixteen times.
-static bool make_up(center *c, phi_bytes service, account_name *out)
+static bool make_up(center *c, phi_bytes service, account_text *out)
 {
     phi_bytes stem = service.size == 0 ? phi_bytes_text("client") : service;
     for (int i = 0; i < 2 * TRIES; i++) {
@@ -97,7 +98,7 @@ static bool make_up(center *c, phi_bytes service, account_name *out)
     return false;
 }
 
-static void append_digits(center *c, phi_bytes stem, size_t digits, account_name *out)
+static void append_digits(center *c, phi_bytes stem, size_t digits, account_text *out)
 {
     size_t room = sizeof out->text - 1 - digits;
     size_t size = stem.size < room ? stem.size : room;
@@ -111,7 +112,7 @@ static void append_digits(center *c, phi_bytes stem, size_t digits, account_name
     out->size = size;
 }
 
-static phi_bytes view_of(const account_name *name)
+static phi_bytes view_of(const account_text *name)
 {
     return phi_bytes_of(name->text, name->size);
 }
@@ -138,12 +139,14 @@ static void refuse_taken(center *c, session *s, const phi_join *join, session *o
 }
 
 // PH_ENOMEM   no memory
-static ph_err make_entry(center *c, session *s, const phi_join *join, phi_bytes account)
+// PH_ELIMIT   as many accounts as there may be
+static ph_err make_account(center *c, const phi_join *join, phi_bytes name, account **out)
 {
+    phi_bytes domain = phi_bytes_text(c->self); // "@domain"
     uint8_t id[PHI_ID_BYTES_MAX];
     phi_writer id_writer = phi_writer_of((phi_span){ id, sizeof id });
-    phi_write_bytes(&id_writer, account);
-    phi_write_bytes(&id_writer, phi_bytes_text(c->self)); // "@domain"
+    phi_write_bytes(&id_writer, name);
+    phi_write_bytes(&id_writer, domain);
     PH_ASSERT(!id_writer.failed);
 
     uint8_t fields[ENTRY_OWN_BYTES_MAX];
@@ -163,24 +166,13 @@ static ph_err make_entry(center *c, session *s, const phi_join *join, phi_bytes 
                          });
     PH_ASSERT(!field_writer.failed);
     PH_ASSERT(!w.failed);
-    phi_bytes entry = phi_writer_view(&w);
-    uint8_t *owned = phi_take(c->io->alloc, entry.size);
-    if (owned == NULL) {
-        return PH_ENOMEM;
+    ph_err rc = registry_add(
+        &c->registry, out,
+        &(account_options){ .name = name, .domain = domain, .entry = phi_writer_view(&w) });
+    if (rc == PH_OK) {
+        c->session_last++;
     }
-    memcpy(owned, entry.data, entry.size);
-    ph_err rc =
-        phi_map_put(&c->accounts, phi_bytes_of(entry_id(owned).data, account.size), s->handle);
-    if (rc != PH_OK) {
-        phi_give(c->io->alloc, owned, entry.size);
-        return rc;
-    }
-    s->entry = owned;
-    s->entry_size = (uint16_t)entry.size;
-    s->account_size = (uint8_t)account.size;
-    s->type = (uint8_t)join->type;
-    s->number = ++c->session_last;
-    return PH_OK;
+    return rc;
 }
 
 static void write_fields(phi_writer *w, const phi_join *join)
@@ -195,14 +187,15 @@ static void write_fields(phi_writer *w, const phi_join *join)
 
 // The client is in. WELCOME comes before anything else it is sent, because what others send it, and
 // what it watches, is queued later.
-static void admit(center *c, session *s, const phi_join *join)
+static void admit(center *c, session *s, account *a, const phi_join *join)
 {
     PH_ASSERT(c->joining_count > 0);
     c->joining_count--;
     c->joined_count++;
     phi_sm_move(&s->sm, SESSION_JOINED);
+    account_bind(a, s);
     session_check(s);
-    presence_online(c, s);
+    presence_online(c, a);
     c->counters.joins_total++;
     char at[PHI_ADDRESS_TEXT_MAX];
     session_peer(s, at);

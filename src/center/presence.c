@@ -45,7 +45,7 @@ struct watch {
     bool has_begun;       // the first page, or the first status of one who came back, is queued
     bool is_elsewhere;    // wants another domain: nothing here passes
     uint8_t type;         // 0: any
-    uint32_t list_index;  // the slot from which the next page goes on
+    uint32_t list_index;  // the account's slot from which the next page goes on
     uint8_t service_size; // 0: any
     uint8_t service[];
 };
@@ -61,7 +61,7 @@ static outcome tell(center *c, watch *w, size_t *bytes);
 static outcome tell_page(center *c, watch *w, size_t *bytes);
 static outcome tell_status(center *c, watch *w, size_t *bytes);
 static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, size_t *bytes);
-static bool write_online(const session *s, phi_writer *out);
+static bool write_online(const account *a, phi_writer *out);
 static uint16_t write_changes(center *c, watch *w, phi_writer *out);
 static void skip_filtered(center *c, watch *w);
 static bool passes(const watch *w, const uint8_t *entry);
@@ -85,22 +85,23 @@ void presence_fini(presence *p)
     presence_log_fini(&p->log);
 }
 
-void presence_online(center *c, session *s)
+void presence_online(center *c, account *a)
 {
     presence *p = &c->presence;
-    PH_ASSERT(s->entry != NULL);
-    PH_ASSERT(s->entry[ENTRY_WHAT_AT] == PHI_WHAT_ONLINE);
-    phi_put_u64(s->entry + ENTRY_REVISION_AT, presence_revision(p) + 1);
-    presence_log_append(&p->log, phi_bytes_of(s->entry, s->entry_size));
-    p->table_bytes += (size_t)s->entry_size + ENTRY_ROUND_TRIP_BYTES;
+    PH_ASSERT(!a->is_listed);
+    PH_ASSERT(a->entry[ENTRY_WHAT_AT] == PHI_WHAT_ONLINE);
+    a->is_listed = true;
+    phi_put_u64(a->entry + ENTRY_REVISION_AT, presence_revision(p) + 1);
+    presence_log_append(&p->log, account_entry(a));
+    p->table_bytes += (size_t)a->entry_size + ENTRY_ROUND_TRIP_BYTES;
     c->counters.presence_changes_total++;
     phi_io_hurry(c->io);
 }
 
-void presence_offline(center *c, session *s, phi_why why)
+void presence_offline(center *c, account *a, phi_why why)
 {
     presence *p = &c->presence;
-    PH_ASSERT(s->entry != NULL);
+    PH_ASSERT(a->is_listed);
     PH_ASSERT(why != PHI_WHY_NONE);
     // Who it was is enough here: a watcher that was told of it knows the rest.
     uint8_t bytes[PHI_ENTRY_FIXED_BYTES + 1 + PHI_ID_BYTES_MAX + 1 + PHI_NAME_BYTES_MAX];
@@ -108,17 +109,18 @@ void presence_offline(center *c, session *s, phi_why why)
     phi_entry_encode(&w, &(phi_entry){
                              .what = PHI_WHAT_OFFLINE,
                              .reason = (uint8_t)why,
-                             .type = s->type,
+                             .type = a->entry[ENTRY_TYPE_AT],
                              .state = PHI_STATE_DOWN,
-                             .session = s->number,
+                             .session = entry_session(a->entry),
                              .revision = presence_revision(p) + 1,
-                             .id = session_id(s),
-                             .service = session_service(s),
+                             .id = account_id(a),
+                             .service = entry_service(a->entry),
                          });
     PH_ASSERT(!w.failed);
     presence_log_append(&p->log, phi_writer_view(&w));
-    PH_ASSERT(p->table_bytes >= (size_t)s->entry_size + ENTRY_ROUND_TRIP_BYTES);
-    p->table_bytes -= (size_t)s->entry_size + ENTRY_ROUND_TRIP_BYTES;
+    PH_ASSERT(p->table_bytes >= (size_t)a->entry_size + ENTRY_ROUND_TRIP_BYTES);
+    p->table_bytes -= (size_t)a->entry_size + ENTRY_ROUND_TRIP_BYTES;
+    a->is_listed = false;
     c->counters.presence_changes_total++;
     phi_io_hurry(c->io);
 }
@@ -317,10 +319,10 @@ static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, 
 {
     uint16_t count = 0;
     uint64_t handle;
-    const session *s;
-    while ((s = phi_slots_next(&c->sessions, &w->list_index, &handle)) != NULL) {
-        if (session_is(s, SESSION_JOINED) && passes(w, s->entry)) {
-            if (!write_online(s, out)) {
+    const account *a;
+    while ((a = phi_slots_next(&c->registry.accounts, &w->list_index, &handle)) != NULL) {
+        if (a->is_listed && passes(w, a->entry)) {
+            if (!write_online(a, out)) {
                 PH_ASSERT(count > 0); // or the page would be the same for ever
                 return count;
             }
@@ -335,15 +337,15 @@ static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, 
 }
 
 // False when it does not fit; then nothing is written.
-static bool write_online(const session *s, phi_writer *out)
+static bool write_online(const account *a, phi_writer *out)
 {
-    uint32_t round_trip_us = s->transport.link.round_trip_us;
-    size_t size = (size_t)s->entry_size + (round_trip_us == 0 ? 0 : ENTRY_ROUND_TRIP_BYTES);
+    uint32_t round_trip_us = a->session == NULL ? 0 : a->session->transport.link.round_trip_us;
+    size_t size = (size_t)a->entry_size + (round_trip_us == 0 ? 0 : ENTRY_ROUND_TRIP_BYTES);
     if ((size_t)(out->end - out->at) < size) {
         return false;
     }
     uint8_t *entry = out->at;
-    phi_write_bytes(out, phi_bytes_of(s->entry, s->entry_size));
+    phi_write_bytes(out, account_entry(a));
     if (round_trip_us != 0) {
         phi_write_field_u32(out, PHI_ENTRY_ROUND_TRIP, round_trip_us);
         phi_put_u16(entry, (uint16_t)size);

@@ -3,7 +3,7 @@
 // center/presence.h - the online list: who is told what changed, without a gap and without a double
 // (P-41 to P-48).
 //
-// There is one table (the joined sessions), one revision, and one log of changes. A watcher has a
+// There is one table (the listed accounts), one revision, and one log of changes. A watcher has a
 // place in the log: everything up to it is queued for that client. At the end of each turn those
 // who lag get a stretch of the log, the same bytes for all. A watcher whose buffer is half full
 // waits until there is room and goes on where it was. One whose place was forgotten, or who asks
@@ -46,11 +46,11 @@ static inline uint64_t presence_revision(const presence *p)
     return p->log.last.revision;
 }
 
-// The session, whose entry is made, has come; its entry gets the revision.
-void presence_online(center *c, session *s);
+// The account, whose entry is made, has come; its entry gets the revision.
+void presence_online(center *c, account *a);
 
 // It is about to go.
-void presence_offline(center *c, session *s, phi_why why);
+void presence_offline(center *c, account *a, phi_why why);
 
 // What the client wants to know from now on; replaces what it asked before.
 //

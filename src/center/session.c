@@ -70,7 +70,6 @@ static void turn_away(center *c, session *s);
 static phi_why why_of(const phi_link_end *end);
 static bool is_lost(const phi_link_end *end);
 static bool is_breach(const phi_link_end *end);
-static void free_entry(center *c, session *s);
 
 const phi_transport_events session_events = {
     .on_event = on_event,
@@ -129,10 +128,10 @@ void session_leave(center *c, session *s, phi_why why)
                      PHI_LOG_TEXT("why", phi_bytes_text(phi_why_name((uint8_t)why))));
     call_leave(c, s);
     presence_unwatch(c, s);
-    presence_offline(c, s, why);
-    bool was_known = phi_map_remove(&c->accounts, session_account(s));
-    PH_ASSERT(was_known);
-    free_entry(c, s);
+    account *a = s->account;
+    account_unbind(a);
+    presence_offline(c, a, why);
+    registry_remove(&c->registry, &a);
 }
 
 void session_end(center *c, session *s, phi_bye_code code, uint32_t retry_after_ms,
@@ -155,7 +154,6 @@ void session_drop_all(center *c)
         broadcast_drop(c, s);
         presence_unwatch(c, s);
         call_drop_index(c, s);
-        free_entry(c, s);
         phi_transport_drop(&s->transport);
         phi_slots_give(&c->sessions, handle);
     }
@@ -238,7 +236,7 @@ static void on_gone(phi_transport *t)
 {
     session *s = session_of(t);
     PH_ASSERT(session_is(s, SESSION_LEAVING));
-    PH_ASSERT(s->entry == NULL);
+    PH_ASSERT(s->account == NULL);
     center *c = center_of(s);
     phi_slots_give(&c->sessions, s->handle);
     phi_io_hurry(c->io); // it may have been the last one of a center that stops
@@ -248,19 +246,20 @@ static void on_gone(phi_transport *t)
 
 phi_bytes session_id(const session *s)
 {
-    PH_ASSERT(s->entry != NULL);
-    return entry_id(s->entry);
+    PH_ASSERT(s->id != NULL);
+    return phi_bytes_of(s->id, s->id_size);
 }
 
 phi_bytes session_account(const session *s)
 {
-    return phi_bytes_of(session_id(s).data, s->account_size);
+    PH_ASSERT(s->id != NULL);
+    return phi_bytes_of(s->id, s->name_size);
 }
 
 phi_bytes session_service(const session *s)
 {
-    PH_ASSERT(s->entry != NULL);
-    return entry_service(s->entry);
+    PH_ASSERT(s->account != NULL);
+    return entry_service(s->account->entry);
 }
 
 void session_peer(const session *s, char text[PHI_ADDRESS_TEXT_MAX])
@@ -271,16 +270,14 @@ void session_peer(const session *s, char text[PHI_ADDRESS_TEXT_MAX])
     }
 }
 
-session *session_find(const center *c, phi_bytes account)
+session *session_find(const center *c, phi_bytes name)
 {
-    uint64_t handle;
-    if (!phi_map_find(&c->accounts, account, &handle)) {
+    account *a = registry_find(&c->registry, name);
+    if (a == NULL || a->session == NULL) {
         return NULL;
     }
-    session *s = phi_slots_find(&c->sessions, handle);
-    PH_ASSERT(s != NULL);
-    PH_ASSERT(session_is(s, SESSION_JOINED));
-    return s;
+    PH_ASSERT(session_is(a->session, SESSION_JOINED));
+    return a->session;
 }
 
 // ---- helpers
@@ -334,22 +331,16 @@ static bool is_breach(const phi_link_end *end)
     return !end->by_peer && (end->err == PH_EPROTO || end->err == PH_ECHECK);
 }
 
-static void free_entry(center *c, session *s)
-{
-    phi_give(c->io->alloc, s->entry, s->entry_size);
-    s->entry = NULL;
-    s->entry_size = 0;
-}
-
 void session_check(const session *s)
 {
     bool is_joined = session_is(s, SESSION_JOINED);
-    PH_ASSERT(is_joined == (s->entry != NULL));
+    PH_ASSERT(is_joined == (s->account != NULL));
     if (is_joined) {
         PH_ASSERT(s->number != 0);
-        PH_ASSERT(s->account_size > 0);
-        PH_ASSERT(s->account_size < session_id(s).size);
-        PH_ASSERT(phi_get_u16(s->entry) == s->entry_size);
+        PH_ASSERT(s->account->session == s);
+        PH_ASSERT(s->id == s->account->id);
+        PH_ASSERT(s->id_size == s->account->id_size);
+        account_check(s->account);
     } else {
         PH_ASSERT(s->watch == NULL);
         PH_ASSERT(s->broadcast == NULL);

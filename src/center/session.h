@@ -8,16 +8,14 @@
 // Limits   connections_max; 2 KiB for an idle one, link included
 // Threads  none
 //
-// Everything that hangs on a client (its account, its line in the online list, its calls, its
-// watch) is taken down in session_leave, at the moment its link ends or the center decides that it
+// Everything that hangs on a client (its account, its calls, its watch) is taken down in session_leave, at the moment its link ends or the center decides that it
 // does. What remains until on_gone is a stream that flushes a bye.
 
 #ifndef CENTER_SESSION_H
 #define CENTER_SESSION_H
 
-#include "base/slots.h"
+#include "center/registry.h"
 #include "link/transport.h"
-#include "wire/name.h"
 
 typedef struct center center;
 typedef struct watch watch;
@@ -32,28 +30,28 @@ typedef enum session_state {
 
 extern const phi_sm_state session_states[SESSION_STATE_COUNT];
 
-typedef struct session {
+struct session {
     phi_transport transport;
     uint64_t handle; // in center.sessions
     phi_sm sm;       // session_state
 
     // Once joined.
-    uint64_t number; // the session in WELCOME
-    uint8_t *entry;  // owned, entry_size bytes; its line in the online list as on the wire (P-46)
-    uint16_t entry_size;
-    uint8_t account_size; // the id is account@domain
-    uint8_t type;         // phi_client_type
+    uint64_t number;      // the session in WELCOME
+    account *account;     // borrowed; NULL before, and after it left
+    const uint8_t *id;    // account->id, nearer: it is compared with each message's `from`
+    uint8_t id_size;      // account@domain
+    uint8_t name_size;    // account
+    uint8_t ask_count;    // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
     uint64_t addressed;   // handle of the session it last wrote to: who writes to one writes again
     watch *watch;         // owned; NULL: it does not want presence
     broadcast *broadcast; // owned; one that waits for its share; it is held then
-    uint8_t ask_count;    // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
 
     phi_list calls_made;  // call.of_caller
     phi_list calls_taken; // call.of_responder, open ones
     phi_list calls_owed;  // call.of_responder: ended ones whose failure waits for room
     uint32_t calls_made_count;
     phi_list *calls_by_number; // owned; NULL until its first cancel; see call.c
-} session;
+};
 
 static inline session *session_of(phi_transport *t)
 {
@@ -65,7 +63,7 @@ static inline bool session_is(const session *s, session_state state)
     return phi_sm_is(&s->sm, (uint8_t)state);
 }
 
-// Views into the entry, valid until session_leave. Only for one that has joined.
+// Views into its account, valid until session_leave. Only for one that has joined.
 phi_bytes session_id(const session *s);
 phi_bytes session_account(const session *s);
 phi_bytes session_service(const session *s);
@@ -74,7 +72,7 @@ phi_bytes session_service(const session *s);
 void session_peer(const session *s, char text[PHI_ADDRESS_TEXT_MAX]);
 
 // The joined session of that account, or NULL.
-session *session_find(const center *c, phi_bytes account);
+session *session_find(const center *c, phi_bytes name);
 
 // Takes a connection that a listener accepted, or turns it away with bye limit_reached.
 void session_accept(center *c, phi_stream *stream);

@@ -5,7 +5,6 @@
 #ifndef CENTER_STATE_H
 #define CENTER_STATE_H
 
-#include "base/map.h"
 #include "base/random.h"
 #include "center/call.h"
 #include "center/center.h"
@@ -33,7 +32,7 @@ struct center {
 
     phi_slots sessions;       // session
     phi_hash_key hash;        // secret, of what peers choose: names and numbers
-    phi_map accounts;         // account -> session.handle; names are views into session.entry
+    registry registry;        // accounts
     uint64_t session_last;    // the number given last
     uint32_t joining_count;   // sessions in SESSION_JOINING
     uint32_t joined_count;    // sessions in SESSION_JOINED

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/registry.h - the accounts of a domain: who is in the online list, and whose session it is.
+//
+// An account is apart from its session. It comes when a client joins, and is what others see of it:
+// its name, and its line of the list, encoded as it goes on the wire (P-46). The line can be
+// replaced while the client stays; the name cannot. And the account may outlive its session: then
+// it is a *ghost*, a line that is still shown although nobody is connected.
+//
+// Life     registry_add -> account_bind -> (account_set_entry, account_unbind)* -> registry_remove
+// Limits   accounts_max; the names and lines of those
+// Threads  none
+
+#ifndef CENTER_REGISTRY_H
+#define CENTER_REGISTRY_H
+
+#include "base/map.h"
+#include "base/slots.h"
+#include "wire/name.h"
+
+typedef struct session session;
+
+typedef struct account {
+    uint64_t handle;     // in registry.accounts
+    session *session;    // borrowed; NULL: a ghost
+    uint8_t *id;         // owned, id_size bytes: account@domain; its beginning is the map's key
+    uint8_t *entry;      // owned, entry_size bytes; its line as on the wire (P-46)
+    uint16_t entry_size; // as the entry says itself
+    uint8_t id_size;
+    uint8_t name_size; // of the account in the id
+    bool is_listed;    // watchers are told of it; set by presence
+} account;
+
+typedef struct registry {
+    const phi_alloc *alloc; // borrowed
+    phi_slots accounts;     // account
+    phi_map by_name;        // account -> account.handle; keys are views into account.id
+} registry;
+
+// What a new account is made of; views.
+typedef struct account_options {
+    phi_bytes name;
+    phi_bytes domain; // with its @
+    phi_bytes entry;  // encoded
+} account_options;
+
+void registry_init(registry *r, const phi_alloc *alloc, phi_hash_key key, uint32_t accounts_max);
+
+// Frees what is left.
+void registry_fini(registry *r);
+
+// The account of that name, or NULL.
+account *registry_find(const registry *r, phi_bytes name);
+
+// NULL for a handle that is no longer good.
+static inline account *registry_at(const registry *r, uint64_t handle)
+{
+    return phi_slots_find(&r->accounts, handle);
+}
+
+// A new account, a ghost as yet. Nobody has its name.
+//
+// PH_ENOMEM   no memory
+// PH_ELIMIT   accounts_max
+PHI_MUST_CHECK ph_err registry_add(registry *r, account **out, const account_options *options);
+
+// It has no session. Frees it and clears *a_at.
+void registry_remove(registry *r, account **a_at);
+
+// Replaces its line. The id in it is the same.
+//
+// PH_ENOMEM   no memory; the line stays
+PHI_MUST_CHECK ph_err account_set_entry(registry *r, account *a, phi_bytes entry);
+
+// The session that is this account from now on. See session_check for what holds then.
+void account_bind(account *a, session *s);
+void account_unbind(account *a);
+
+// Views, valid for the account's life.
+static inline phi_bytes account_id(const account *a)
+{
+    return phi_bytes_of(a->id, a->id_size);
+}
+static inline phi_bytes account_name(const account *a)
+{
+    return phi_bytes_of(a->id, a->name_size);
+}
+
+// Valid until the entry is replaced.
+static inline phi_bytes account_entry(const account *a)
+{
+    return phi_bytes_of(a->entry, a->entry_size);
+}
+
+// Asserts the invariants.
+void account_check(const account *a);
+
+#endif // CENTER_REGISTRY_H
