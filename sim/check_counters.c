@@ -6,6 +6,33 @@
 #include "center/state.h"
 #include "sim/check.h"
 
+// Returns how many accounts have a session.
+static uint64_t check_registry(domain *d, const registry *r)
+{
+    uint64_t bound = 0;
+    uint64_t serving = 0;
+    uint32_t index = 0;
+    uint64_t handle = 0;
+    const account *a;
+    for (; (a = phi_slots_next(&r->accounts, &index, &handle)) != NULL; index++) {
+        account_check(a);
+        bound += a->session != NULL;
+        serving += a->service != NULL;
+    }
+    uint64_t instances = 0;
+    const service *v;
+    for (index = 0; (v = phi_slots_next(&r->services.slots, &index, &handle)) != NULL; index++) {
+        service_check(v);
+        instances += v->instance_count;
+    }
+    if (instances != serving || r->by_name.count != r->accounts.count) {
+        domain_fail(d, "registry: %llu accounts, %llu names, %llu instances of %llu",
+                    (unsigned long long)r->accounts.count, (unsigned long long)r->by_name.count,
+                    (unsigned long long)instances, (unsigned long long)serving);
+    }
+    return bound;
+}
+
 static void check_sessions(domain *d, const center_counters *n)
 {
     const center *c = d->center;
@@ -23,7 +50,8 @@ static void check_sessions(domain *d, const center_counters *n)
         watching += s->watch != NULL;
         made += s->calls_made_count;
     }
-    if (joined != n->sessions || joined != c->registry.by_name.count || joining != c->joining_count ||
+    uint64_t bound = check_registry(d, &c->registry);
+    if (joined != n->sessions || joined != bound || joining != c->joining_count ||
         watching != n->watchers || made != n->calls) {
         domain_fail(d,
                     "gauges: %llu sessions are %llu, %llu watchers are %llu, %llu calls are %llu",

@@ -120,8 +120,8 @@ bool check_presence_agrees(const actor *a, const char **why)
         if (!session_is(s, SESSION_JOINED) || !a->is_watching) {
             continue;
         }
-        phi_bytes service = session_service(s);
-        if (a->watched[0] != '\0' && !phi_bytes_equal(service, phi_bytes_text(a->watched))) {
+        phi_bytes serves = session_service(s);
+        if (a->watched[0] != '\0' && !phi_bytes_equal(serves, phi_bytes_text(a->watched))) {
             continue;
         }
         char id[48];

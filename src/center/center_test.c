@@ -446,6 +446,7 @@ TEST(center, idle_connection_is_small)
         EXPECT_EQ(world_count(w).sessions, 100);
         // Slots come by the chunk, so what one costs is its stride and what is allocated for it.
         size_t slots = w->c->sessions.stride + w->c->registry.accounts.stride;
+        EXPECT_EQ(w->c->registry.services.slots.chunk_count, 0);
         size_t fixed = slots * PHI_SLOTS_CHUNK + w->options.presence_log_max + sizeof *w->c +
                        w->c->presence.log.mark_count * sizeof(uint64_t);
         size_t each = slots + (w->alloc.bytes - fixed) / 100;

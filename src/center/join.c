@@ -28,7 +28,7 @@ typedef struct account_text {
 
 static phi_bye_code judge(const phi_join *join);
 static bool is_name_or_empty(phi_bytes name);
-static bool make_up(center *c, phi_bytes service, account_text *out);
+static bool make_up(center *c, phi_bytes serves, account_text *out);
 static void append_digits(center *c, phi_bytes stem, size_t digits, account_text *out);
 static phi_bytes view_of(const account_text *name);
 static void refuse(center *c, session *s, const phi_join *join, phi_bye_code code,
@@ -85,9 +85,9 @@ static bool is_name_or_empty(phi_bytes name)
 }
 
 // [P-35] False when chance was against it sixteen times.
-static bool make_up(center *c, phi_bytes service, account_text *out)
+static bool make_up(center *c, phi_bytes serves, account_text *out)
 {
-    phi_bytes stem = service.size == 0 ? phi_bytes_text("client") : service;
+    phi_bytes stem = serves.size == 0 ? phi_bytes_text("client") : serves;
     for (int i = 0; i < 2 * TRIES; i++) {
         append_digits(c, stem, i < TRIES ? DIGITS_SHORT : DIGITS_LONG, out);
         PH_ASSERT(phi_name_is_valid(view_of(out)));
@@ -166,9 +166,11 @@ static ph_err make_account(center *c, const phi_join *join, phi_bytes name, acco
                          });
     PH_ASSERT(!field_writer.failed);
     PH_ASSERT(!w.failed);
-    ph_err rc = registry_add(
-        &c->registry, out,
-        &(account_options){ .name = name, .domain = domain, .entry = phi_writer_view(&w) });
+    ph_err rc = registry_add(&c->registry, out,
+                             &(account_options){ .name = name,
+                                                 .domain = domain,
+                                                 .service = join->service,
+                                                 .entry = phi_writer_view(&w) });
     if (rc == PH_OK) {
         c->session_last++;
     }

@@ -114,7 +114,7 @@ void presence_offline(center *c, account *a, phi_why why)
                              .session = entry_session(a->entry),
                              .revision = presence_revision(p) + 1,
                              .id = account_id(a),
-                             .service = entry_service(a->entry),
+                             .service = account_service(a),
                          });
     PH_ASSERT(!w.failed);
     presence_log_append(&p->log, phi_writer_view(&w));

@@ -3,8 +3,8 @@
 // center/registry.c - see registry.h.
 //
 // Design notes
-//   - The id is kept apart from the line, so that a line can be replaced while the map, sessions and
-//     logs hold views of the name.
+//   - The id is kept apart from the line, so that a line can be replaced while the map and sessions
+//     hold views of the name.
 //   - A session keeps a view of the id, too: the router compares it with each message's `from`.
 //
 // Invariants  see account_check
@@ -25,6 +25,7 @@ void registry_init(registry *r, const phi_alloc *alloc, phi_hash_key key, uint32
     *r = (registry){ .alloc = alloc };
     phi_slots_init(&r->accounts, alloc, sizeof(account), accounts_max);
     phi_map_init(&r->by_name, alloc, key, accounts_max);
+    services_init(&r->services, alloc, key, accounts_max);
 }
 
 void registry_fini(registry *r)
@@ -36,6 +37,7 @@ void registry_fini(registry *r)
         phi_give(r->alloc, a->entry, a->entry_size);
         phi_give(r->alloc, a->id, a->id_size);
     }
+    services_fini(&r->services);
     phi_map_fini(&r->by_name);
     phi_slots_fini(&r->accounts);
 }
@@ -50,8 +52,9 @@ ph_err registry_add(registry *r, account **out, const account_options *options)
     }
     uint64_t handle;
     account *a = phi_slots_take(&r->accounts, &handle);
+    ph_err rc = PH_ENOMEM;
     if (a == NULL) {
-        return PH_ENOMEM;
+        return rc;
     }
     a->handle = handle;
     a->name_size = (uint8_t)options->name.size;
@@ -67,7 +70,14 @@ ph_err registry_add(registry *r, account **out, const account_options *options)
         goto fail_entry;
     }
     a->entry_size = (uint16_t)options->entry.size;
-    if (phi_map_put(&r->by_name, account_name(a), handle) != PH_OK) {
+    if (options->service.size != 0) {
+        rc = services_join(&r->services, a, options->service);
+        if (rc != PH_OK) {
+            goto fail_service;
+        }
+    }
+    rc = phi_map_put(&r->by_name, account_name(a), handle);
+    if (rc != PH_OK) {
         goto fail_map;
     }
     account_check(a);
@@ -75,12 +85,14 @@ ph_err registry_add(registry *r, account **out, const account_options *options)
     return PH_OK;
 
 fail_map:
+    services_leave(&r->services, a);
+fail_service:
     phi_give(r->alloc, a->entry, a->entry_size);
 fail_entry:
     phi_give(r->alloc, a->id, a->id_size);
 fail_id:
     phi_slots_give(&r->accounts, handle);
-    return PH_ENOMEM;
+    return rc;
 }
 
 void registry_remove(registry *r, account **a_at)
@@ -91,6 +103,7 @@ void registry_remove(registry *r, account **a_at)
     PH_ASSERT(!a->is_listed); // or its watchers would never learn that it went
     bool was_known = phi_map_remove(&r->by_name, account_name(a));
     PH_ASSERT(was_known);
+    services_leave(&r->services, a);
     phi_give(r->alloc, a->entry, a->entry_size);
     phi_give(r->alloc, a->id, a->id_size);
     phi_slots_give(&r->accounts, a->handle);
@@ -115,6 +128,7 @@ ph_err account_set_entry(registry *r, account *a, phi_bytes entry)
     if (owned == NULL) {
         return PH_ENOMEM;
     }
+    PH_ASSERT(phi_bytes_equal(entry_service(entry.data), account_service(a)));
     phi_give(r->alloc, a->entry, a->entry_size);
     a->entry = owned;
     a->entry_size = (uint16_t)entry.size;
@@ -163,4 +177,5 @@ void account_check(const account *a)
     PH_ASSERT(phi_get_u16(a->entry) == a->entry_size);
     PH_ASSERT(phi_bytes_equal(entry_id(a->entry), account_id(a)));
     PH_ASSERT(a->session == NULL || a->session->account == a);
+    PH_ASSERT(phi_bytes_equal(entry_service(a->entry), account_service(a)));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/registry.h - the accounts of a domain: who is in the online list, and whose session it is.
+// center/registry.h - the accounts of a domain: who is in the online list, whose session it is, and
+// of what service it is an instance.
 //
 // An account is apart from its session. It comes when a client joins, and is what others see of it:
 // its name, and its line of the list, encoded as it goes on the wire (P-46). The line can be
@@ -14,34 +15,36 @@
 #ifndef CENTER_REGISTRY_H
 #define CENTER_REGISTRY_H
 
-#include "base/map.h"
-#include "base/slots.h"
-#include "wire/name.h"
+#include "center/service.h"
 
 typedef struct session session;
 
-typedef struct account {
+struct account {
     uint64_t handle;     // in registry.accounts
     session *session;    // borrowed; NULL: a ghost
     uint8_t *id;         // owned, id_size bytes: account@domain; its beginning is the map's key
     uint8_t *entry;      // owned, entry_size bytes; its line as on the wire (P-46)
     uint16_t entry_size; // as the entry says itself
     uint8_t id_size;
-    uint8_t name_size; // of the account in the id
-    bool is_listed;    // watchers are told of it; set by presence
-} account;
+    uint8_t name_size;   // of the account in the id
+    bool is_listed;      // watchers are told of it; set by presence
+    service *service;    // borrowed; NULL: an instance of none
+    phi_list of_service; // on service->instances
+};
 
 typedef struct registry {
     const phi_alloc *alloc; // borrowed
     phi_slots accounts;     // account
     phi_map by_name;        // account -> account.handle; keys are views into account.id
+    services services;      // those that they are instances of
 } registry;
 
 // What a new account is made of; views.
 typedef struct account_options {
     phi_bytes name;
-    phi_bytes domain; // with its @
-    phi_bytes entry;  // encoded
+    phi_bytes domain;  // with its @
+    phi_bytes service; // as in the entry; may be empty
+    phi_bytes entry;   // encoded
 } account_options;
 
 void registry_init(registry *r, const phi_alloc *alloc, phi_hash_key key, uint32_t accounts_max);
@@ -67,7 +70,7 @@ PHI_MUST_CHECK ph_err registry_add(registry *r, account **out, const account_opt
 // It has no session. Frees it and clears *a_at.
 void registry_remove(registry *r, account **a_at);
 
-// Replaces its line. The id in it is the same.
+// Replaces its line. Id and service in it are the same.
 //
 // PH_ENOMEM   no memory; the line stays
 PHI_MUST_CHECK ph_err account_set_entry(registry *r, account *a, phi_bytes entry);
@@ -84,6 +87,12 @@ static inline phi_bytes account_id(const account *a)
 static inline phi_bytes account_name(const account *a)
 {
     return phi_bytes_of(a->id, a->name_size);
+}
+
+// Empty: an instance of none.
+static inline phi_bytes account_service(const account *a)
+{
+    return a->service == NULL ? phi_bytes_of(NULL, 0) : service_name(a->service);
 }
 
 // Valid until the entry is replaced.

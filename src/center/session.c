@@ -15,7 +15,6 @@
 
 #include "base/assert.h"
 #include "center/broadcast.h"
-#include "center/entry.h"
 #include "center/join.h"
 #include "center/router.h"
 #include "center/state.h"
@@ -259,7 +258,7 @@ phi_bytes session_account(const session *s)
 phi_bytes session_service(const session *s)
 {
     PH_ASSERT(s->account != NULL);
-    return entry_service(s->account->entry);
+    return account_service(s->account);
 }
 
 void session_peer(const session *s, char text[PHI_ADDRESS_TEXT_MAX])

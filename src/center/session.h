@@ -8,8 +8,9 @@
 // Limits   connections_max; 2 KiB for an idle one, link included
 // Threads  none
 //
-// Everything that hangs on a client (its account, its calls, its watch) is taken down in session_leave, at the moment its link ends or the center decides that it
-// does. What remains until on_gone is a stream that flushes a bye.
+// Everything that hangs on a client (its account, its calls, its watch) is taken down in
+// session_leave, at the moment its link ends or the center decides that it does. What remains until
+// on_gone is a stream that flushes a bye.
 
 #ifndef CENTER_SESSION_H
 #define CENTER_SESSION_H
