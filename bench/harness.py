@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benchmarks of a center under load share: its process, the load's processes, what /proc says of them, and how figures are shown.
+
+A benchmark makes rows: what was measured, the figure, the target, and whether it holds. Everything it starts it ends, whatever happens.
+"""
+
+import argparse
+import json
+import os
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def progress(text):
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def descriptors():
+    """How many a child may have, after its soft limit was raised."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+class Child:
+    """A process that is ended with the benchmark, also by an exception."""
+
+    running = []
+
+    def __init__(self, argv, nice=0, files=None, **pipes):
+        def prepare():
+            os.nice(nice)
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            limit = hard if files is None else files
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit if files else hard))
+
+        # The only thread of this program, so that nothing can hold a lock when it forks.
+        self.process = subprocess.Popen(argv, text=True, preexec_fn=prepare, **pipes)
+        Child.running.append(self)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def end(self, wait=10):
+        if self in Child.running:
+            Child.running.remove(self)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(wait)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    @staticmethod
+    def end_all():
+        while Child.running:
+            Child.running[-1].end()
+
+    # ---- what the system says of it
+
+    def resident(self):
+        """Bytes of its own memory, and of mapped files, that are in RAM."""
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("Rss:"):
+                    return int(line.split()[1]) * 1024
+        raise SystemExit("no Rss in smaps_rollup")
+
+    def cpu(self):
+        """Seconds it ran, in user mode and in the kernel."""
+        with open(f"/proc/{self.pid}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[0]) / 1e9
+
+
+class Center(Child):
+    """posthouse serve on a free port."""
+
+    def __init__(self, build, options=(), files=None, log=subprocess.DEVNULL):
+        self.folder = tempfile.TemporaryDirectory()
+        path = f"{self.folder.name}/port"
+        os.mkfifo(path)
+        super().__init__([f"{build}/src/app/posthouse", "serve", "--listen", "127.0.0.1:0", "--port-file", path, *options],
+                         files=files, stderr=log)
+        with open(path, encoding="ascii") as file:
+            self.target = file.readline().strip()
+
+    def end(self, wait=10):
+        super().end(wait)
+        self.folder.cleanup()
+
+
+class NatsServer(Child):
+    def __init__(self, files=None):
+        self.folder = tempfile.TemporaryDirectory()
+        super().__init__(["nats-server", "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", self.folder.name], files=files,
+                         stderr=subprocess.DEVNULL)
+        path = f"{self.folder.name}/nats-server_{self.pid}.ports"
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with open(path, encoding="utf-8") as file:
+                    self.target = json.load(file)["nats"][0].removeprefix("nats://")
+                return
+            except (FileNotFoundError, json.JSONDecodeError):
+                if time.monotonic() > deadline:
+                    raise SystemExit("nats-server did not start") from None
+                time.sleep(0.02)
+
+    def end(self, wait=10):
+        super().end(wait)
+        self.folder.cleanup()
+
+
+class Load(Child):
+    """bench/load.c: answers each command with one line of JSON."""
+
+    def __init__(self, build, center, prefix="load", members=1000, sources=0, opening=256, nice=0):
+        super().__init__([f"{build}/bench/bench_load", "--target", center.target, "--prefix", prefix, "--members", str(members),
+                          "--sources", str(sources), "--opening", str(opening)],
+                         nice=nice, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def tell(self, *words):
+        self.process.stdin.write(" ".join(str(word) for word in words) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a load process ended: {self.process.args}")
+        return json.loads(line)
+
+    def ask(self, *words):
+        self.tell(*words)
+        return self.answer()
+
+    def end(self, wait=10):
+        self.process.stdin.close()
+        super().end(wait)
+
+
+# ---- figures
+
+
+def row(what, figure, unit, target=None, digits=1, note=""):
+    """`target` is what the figure may be at most; None: it is only told."""
+    return {"what": what, "figure": round(figure, digits), "unit": unit, "target": target,
+            "holds": None if target is None else figure <= target, "note": note}
+
+
+def holds(what, is_so, note=""):
+    return {"what": what, "figure": None, "unit": "", "target": None, "holds": is_so, "note": note}
+
+
+def number(value):
+    return f"{value:,}" if isinstance(value, int) or value != int(value) else f"{int(value):,}"
+
+
+def cells(r):
+    figure = "" if r["figure"] is None else f"{number(r['figure'])} {r['unit']}".rstrip()
+    target = "" if r["target"] is None else f"<= {number(r['target'])} {r['unit']}".rstrip()
+    verdict = {None: "", True: "holds", False: "DOES NOT HOLD"}[r["holds"]]
+    return [r["what"], figure, target, verdict, r["note"]]
+
+
+def show(title, rows, notes):
+    print(title)
+    print()
+    table = [["what", "figure", "target", "", ""]] + [cells(r) for r in rows]
+    widths = [max(len(line[i]) for line in table) for i in range(5)]
+    for line in table:
+        text = f"  {line[0]:<{widths[0]}}  {line[1]:>{widths[1]}}  {line[2]:>{widths[2]}}  {line[3]:<{widths[3]}}  {line[4]}"
+        print(text.rstrip())
+    for note in notes:
+        print()
+        print(note)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def options(name, doc):
+    parser = argparse.ArgumentParser(prog=f"script/bench {name}", description=doc.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--output", choices=["table", "json"], default="table")
+    return parser
+
+
+def run(args, name, title, measure):
+    """measure(args) makes (rows, notes). Ends with 1 when a target does not hold."""
+    try:
+        rows, notes = measure(args)
+    finally:
+        progress("")
+        Child.end_all()
+    if args.output == "json":
+        print(json.dumps({"benchmark": name, "title": title, "rows": rows, "notes": notes}, indent=2))
+    else:
+        show(title, rows, notes)
+    return 0 if all(r["holds"] is not False for r in rows) else 1

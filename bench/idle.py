@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""script/bench idle: what a connection costs that does nothing but live.
+
+Clients join, from several loopback addresses, and answer heartbeats. A process may have only so many descriptors: a load process or a
+center that would need more than its hard limit gives gets help from another, and the notes say so. Resident memory is compared before
+and after; the processor time is the center's, while nothing but heartbeats runs, at the default heartbeat times. Then the same number
+connects to nats-server: CONNECT, PING, and PONG when it asks; its own pings come every two minutes.
+"""
+
+import sys
+import time
+
+import harness
+
+SPARE = 100  # descriptors that are none of the connections
+SOURCES = 4
+KIB = 1024
+
+
+def split(count, most):
+    """count in parts of at most `most`, as equal as can be."""
+    parts = -(-count // most)
+    return [count // parts + (1 if i < count % parts else 0) for i in range(parts)]
+
+
+def hold(args, server, kind, count, wait):
+    """Load processes that hold so many connections to the server."""
+    loads = []
+    for number, part in enumerate(split(count, harness.descriptors() - SPARE)):
+        load = harness.Load(args.build, server, prefix=f"idle{number}", members=part, sources=SOURCES)
+        load.tell("open", kind, part, wait)
+        loads.append((load, load.answer()))
+    return loads
+
+
+def settle(server):
+    """Until the memory does not change any more."""
+    last, now = 0, server.resident()
+    deadline = time.monotonic() + 5
+    while now != last and time.monotonic() < deadline:
+        time.sleep(0.5)
+        last, now = now, server.resident()
+    return now
+
+
+def run_posthouse(args):
+    """Memory for a connection, share of a core, how many, centers."""
+    per_center = harness.descriptors() - SPARE
+    parts = split(args.connections, per_center)
+    centers = [harness.Center(args.build, ["--suite", args.suite, "--log-level", "error", "--connections-max", str(max(parts)),
+                                           "--connections-joining-max", str(max(parts))]) for _ in parts]
+    before = [settle(c) for c in centers]
+    held = 0
+    for number, (center, part) in enumerate(zip(centers, parts)):
+        harness.progress(f"center {number + 1} of {len(parts)}: {part:,} clients join")
+        held += sum(answer["joined"] for _, answer in hold(args, center, "joined", part, 60))
+    after = [settle(c) for c in centers]
+    harness.progress(f"heartbeats of {held:,} clients, for {args.seconds:g} s")
+    start, ran = time.monotonic(), sum(c.cpu() for c in centers)
+    time.sleep(args.seconds)
+    ran, took = sum(c.cpu() for c in centers) - ran, time.monotonic() - start
+    end = [c.resident() for c in centers]
+    harness.Child.end_all()
+    return {
+        "held": held,
+        "centers": len(centers),
+        "bytes": (sum(after) - sum(before)) / held,
+        "bytes_end": (sum(end) - sum(before)) / held,
+        "core": 100 * ran / took,
+    }
+
+
+def run_nats(args, count):
+    server = harness.NatsServer()
+    time.sleep(0.5)
+    before = settle(server)
+    harness.progress(f"{count:,} clients connect to nats-server")
+    loads = hold(args, server, "nats", count, 60)
+    held = sum(answer["raw"] for _, answer in loads)
+    time.sleep(2)
+    held = min(held, sum(load.ask("count")["raw"] for load, _ in loads))
+    after = settle(server)
+    start, ran = time.monotonic(), server.cpu()
+    time.sleep(min(args.seconds, 5))
+    ran, took = server.cpu() - ran, time.monotonic() - start
+    harness.Child.end_all()
+    return {"held": held, "bytes": (after - before) / max(held, 1), "core": 100 * ran / took}
+
+
+def measure(args):
+    ours = run_posthouse(args)
+    rows = [
+        harness.row("connections held", ours["held"], "", digits=0),
+        harness.row("resident memory per connection", ours["bytes"] / KIB, "KiB", 4, 2),
+        harness.row("the same after the heartbeats", ours["bytes_end"] / KIB, "KiB", 4, 2),
+        harness.row("heartbeats", ours["core"], "% of a core", 5, 2,
+                    f"{ours['core'] / ours['held'] * 1e5:.2f} % for 100,000" if ours["held"] < 100000 else ""),
+    ]
+    notes = []
+    if ours["held"] < args.connections:
+        rows.append(harness.holds("all connections were held", False))
+    if ours["centers"] > 1:
+        notes.append(f"This machine gives a process {harness.descriptors():,} descriptors and no right to raise that: {ours['centers']} centers "
+                     f"held the connections together. Memory and processor time are the sums of all of them.")
+    if not args.no_nats:
+        theirs = run_nats(args, min(args.connections, harness.descriptors() - SPARE))
+        rows.append(harness.row("nats-server: connections held", theirs["held"], "", digits=0))
+        rows.append(harness.row("nats-server: resident memory per connection", theirs["bytes"] / KIB, "KiB", digits=2))
+        rows.append(harness.row("nats-server: processor", theirs["core"], "% of a core", digits=2, note="it pings every 2 minutes"))
+    return rows, notes
+
+
+def main():
+    parser = harness.options("idle", __doc__)
+    parser.add_argument("--connections", type=int, default=100000, help="(default 100,000)")
+    parser.add_argument("--seconds", type=float, default=20, help="of heartbeats (default 20)")
+    parser.add_argument("--suite", choices=["plain", "check", "paper"], default="plain")
+    parser.add_argument("--no-nats", action="store_true", help="leave nats-server out")
+    args = parser.parse_args()
+    return harness.run(args, "idle", f"{args.connections:,} idle connections, suite {args.suite}", measure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
