@@ -21,7 +21,7 @@
 
 #include "base/assert.h"
 #include "base/siphash.h"
-#include "center/router.h"
+#include "center/deliver.h"
 #include "center/state.h"
 
 static void on_deadline(phi_timer *timer, phi_time now);
@@ -87,16 +87,23 @@ void call_fail(center *c, call *k, call_end end, ph_failure_code code)
 {
     PH_ASSERT(k->responder != NULL);
     detach(c, k);
-    if (router_fail(c, k->caller, k->number, code)) {
+    if (deliver_failure(c, k->caller, k->number, /* turn= */ 0, code)) {
         call_finish(c, k, end);
     } else {
         owe(k, end, code);
     }
 }
 
+void call_stop(center *c, call *k, ph_failure_code why)
+{
+    PH_ASSERT(k->responder != NULL);
+    // Dropped when its buffer is full: a cancel only saves work.
+    (void)!deliver_cancel(c, k->responder, k->handle, why);
+}
+
 void call_refuse(center *c, session *caller, uint64_t number, ph_failure_code code)
 {
-    if (router_fail(c, caller, number, code)) {
+    if (deliver_failure(c, caller, number, /* turn= */ 0, code)) {
         c->counters.calls_refused_total++;
         return;
     }
@@ -115,7 +122,7 @@ void call_pay(center *c, session *caller)
         call *k = PHI_CONTAINER_OF(caller->calls_owed.next, call, of_responder);
         PH_ASSERT(k->responder == NULL);
         PH_ASSERT(k->caller == caller);
-        if (!router_fail(c, caller, k->number, (ph_failure_code)k->owed_code)) {
+        if (!deliver_failure(c, caller, k->number, /* turn= */ 0, (ph_failure_code)k->owed_code)) {
             return;
         }
         call_finish(c, k, (call_end)k->owed_end);
@@ -128,7 +135,7 @@ void call_leave(center *c, session *s)
         call *k = PHI_CONTAINER_OF(s->calls_made.next, call, of_caller);
         PH_ASSERT(k->caller == s);
         if (k->responder != NULL && k->responder != s) {
-            router_cancel(c, k);
+            call_stop(c, k, PH_FAILURE_CALLER_LOST);
         }
         call_finish(c, k, CALL_ABANDONED);
     }
@@ -152,7 +159,7 @@ static void on_deadline(phi_timer *timer, phi_time now)
     (void)now;
     call *k = PHI_CONTAINER_OF(timer, call, timer);
     center *c = center_of(k->caller);
-    router_cancel(c, k);
+    call_stop(c, k, PH_FAILURE_DEADLINE);
     call_fail(c, k, CALL_EXPIRED, PH_FAILURE_DEADLINE);
 }
 

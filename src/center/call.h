@@ -66,6 +66,9 @@ void call_finish(center *c, call *k, call_end end);
 // Over, and the caller is told so: now, or as soon as it has room.
 void call_fail(center *c, call *k, call_end end, ph_failure_code code);
 
+// Tells the responder that nobody wants the call any more, and why. The call is still to be ended.
+void call_stop(center *c, call *k, ph_failure_code why);
+
 // A request that never became a call.
 void call_refuse(center *c, session *caller, uint64_t number, ph_failure_code code);
 

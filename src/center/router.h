@@ -2,8 +2,7 @@
 //
 // center/router.h - what is carried to whom: events, requests, replies, failures, cancels.
 //
-// All that reaches a client as a message goes through one function, router.c's deliver, and in it
-// stands the one authorisation check.
+// One function per kind decides; deliver.h carries.
 
 #ifndef CENTER_ROUTER_H
 #define CENTER_ROUTER_H
@@ -16,12 +15,5 @@ void router_handle(center *c, session *s, phi_bytes payload);
 // An event for one receiver, delivered or dropped, and counted.
 void router_tell(center *c, const session *sender, session *receiver, phi_bytes payload,
                  uint32_t ttl_ms);
-
-// Sends a failure that the center makes. False when the caller's buffer is full.
-PHI_MUST_CHECK bool router_fail(center *c, session *caller, uint64_t number, ph_failure_code code);
-
-// Tells a responder that nobody wants the call any more. Dropped when its buffer is full: a cancel
-// only saves work.
-void router_cancel(center *c, const call *k);
 
 #endif // CENTER_ROUTER_H

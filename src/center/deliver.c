@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/deliver.c - see deliver.h.
+//
+// Design notes
+//   - A message is copied once, from where it was received into its receiver's send buffer, and
+//     what the center has to say about it is written into the copy. Nothing is allocated.
+//   - Who may say what in a call is decided here and nowhere else, so that a new kind of message
+//     cannot forget to ask.
+//
+// Clauses: P-56, P-59, P-62.
+
+#include "center/deliver.h"
+
+#include "base/assert.h"
+#include "base/canary.h"
+#include "center/state.h"
+
+enum {
+    FAILURE_CODE_BYTES = 2,
+    FAILURE_TEXT_BYTES_MAX = 128,
+    // What the center says itself: a head, "@domain", and the body.
+    OWN_HEAD_BYTES_MAX = PHI_MESSAGE_HEAD_BYTES + 1 + PHI_NAME_BYTES_MAX,
+    OWN_BYTES_MAX = OWN_HEAD_BYTES_MAX + DELIVER_OWN_BODY_BYTES_MAX,
+};
+
+PH_STATIC_ASSERT(OWN_BYTES_MAX + PHI_PACKET_HEAD_CHECKED <= PHI_PACKET_BYTES_JOINING_MAX);
+PH_STATIC_ASSERT(FAILURE_CODE_BYTES + FAILURE_TEXT_BYTES_MAX <= DELIVER_OWN_BODY_BYTES_MAX);
+
+static bool is_authorised(const delivery *d);
+static delivered deliver_own(center *c, session *receiver, const phi_message *m);
+static const char *text_of(ph_failure_code code);
+
+delivered deliver(center *c, const delivery *d)
+{
+    PH_ASSERT(d->payload.size >= PHI_MESSAGE_HEAD_BYTES);
+    if (!is_authorised(d)) {
+        return DELIVER_REFUSED;
+    }
+    // What came in as one packet goes out as one, unless the receiver's suite has longer heads, or
+    // it takes less.
+    if (PHI_UNLIKELY(d->payload.size > phi_link_payload_max(&d->receiver->transport.link))) {
+        return DELIVER_TOO_LARGE;
+    }
+    uint8_t *room = phi_transport_begin(&d->receiver->transport, d->payload.size);
+    if (PHI_UNLIKELY(room == NULL)) {
+        return DELIVER_FULL;
+    }
+    memcpy(room, d->payload.data, d->payload.size);
+    phi_put_u64(room + PHI_MESSAGE_CALL_AT, d->number);
+    phi_put_u32(room + PHI_MESSAGE_TTL_AT, d->ttl_ms);
+    phi_transport_commit(&d->receiver->transport, PHI_COMMAND_MESSAGE, d->payload.size);
+    c->counters.messages_sent_total++;
+    return DELIVERED;
+}
+
+ph_failure_code deliver_code(delivered why)
+{
+    switch (why) {
+    case DELIVER_REFUSED:
+        return PH_FAILURE_REFUSED_BY_POLICY;
+    case DELIVER_FULL: // [P-59]
+        return PH_FAILURE_SLOW_CONSUMER;
+    case DELIVER_TOO_LARGE:
+        return PH_FAILURE_TOO_LARGE;
+    case DELIVERED:
+        break;
+    }
+    PH_UNREACHABLE("delivered");
+}
+
+bool deliver_failure(center *c, session *receiver, uint64_t number, uint16_t turn,
+                     ph_failure_code code)
+{
+    uint8_t body[FAILURE_CODE_BYTES + FAILURE_TEXT_BYTES_MAX];
+    phi_writer w = phi_writer_of((phi_span){ body, sizeof body });
+    phi_write_u16(&w, (uint16_t)code);
+    phi_write_bytes(&w, phi_bytes_text(text_of(code)));
+    PH_ASSERT(!w.failed);
+    const phi_message failure = {
+        .kind = PHI_KIND_FAILURE,
+        .turn = turn,
+        .call = number,
+        .body = phi_writer_view(&w),
+    };
+    return deliver_own(c, receiver, &failure) == DELIVERED;
+}
+
+bool deliver_cancel(center *c, session *responder, uint64_t number, ph_failure_code why)
+{
+    uint8_t body[FAILURE_CODE_BYTES];
+    phi_put_u16(body, (uint16_t)why);
+    const phi_message cancel = {
+        .kind = PHI_KIND_CANCEL,
+        .call = number,
+        .body = phi_bytes_of(body, sizeof body),
+    };
+    return deliver_own(c, responder, &cancel) == DELIVERED;
+}
+
+bool deliver_reply(center *c, session *caller, uint64_t number, phi_bytes body)
+{
+    PH_ASSERT(body.size <= DELIVER_OWN_BODY_BYTES_MAX);
+    const phi_message reply = { .kind = PHI_KIND_REPLY, .call = number, .body = body };
+    return deliver_own(c, caller, &reply) == DELIVERED;
+}
+
+// ---- helpers
+
+// The one authorisation check. In this version everybody in a domain may write to everybody; but in
+// a call only its responder may answer and ask back, and only its caller may answer that (P-56,
+// P-62).
+static bool is_authorised(const delivery *d)
+{
+    PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
+    if (d->sender == NULL) {
+        return true;
+    }
+    PH_ASSERT(session_is(d->sender, SESSION_JOINED));
+    switch (d->as) {
+    case DELIVER_AS_ANYBODY:
+        return true;
+    case DELIVER_AS_RESPONDER:
+        PH_ASSERT(d->receiver == d->within->caller);
+        return PHI_CANARY || d->within->responder == d->sender;
+    case DELIVER_AS_CALLER:
+        PH_ASSERT(d->receiver == d->within->responder);
+        return PHI_CANARY || d->within->caller == d->sender;
+    }
+    PH_UNREACHABLE("no capacity to speak in");
+}
+
+// A message of the center's own.
+static delivered deliver_own(center *c, session *receiver, const phi_message *m)
+{
+    uint8_t bytes[OWN_BYTES_MAX];
+    phi_message own = *m;
+    own.from = phi_bytes_text(c->self);
+    size_t size = phi_message_size(&own);
+    PH_ASSERT(size <= sizeof bytes);
+    phi_message_encode(bytes, &own);
+    return deliver(c, &(delivery){ .receiver = receiver,
+                                   .payload = phi_bytes_of(bytes, size),
+                                   .number = m->call });
+}
+
+static const char *text_of(ph_failure_code code)
+{
+    switch (code) {
+#define PH_FAILURE(name, number, label, text)                                                      \
+    case PH_FAILURE_##name:                                                                        \
+        return text;
+#include <posthouse/failure.def>
+#undef PH_FAILURE
+    case PH_FAILURE_APPLICATION:
+        break;
+    }
+    PH_UNREACHABLE("a failure that the center does not make");
+}
