@@ -236,6 +236,7 @@ static void misbehave(sim *s, void *arg)
         break;
     case 8:
         say(r, &(phi_message){ .kind = PHI_KIND_INQUIRY,
+                               .turn = 1,
                                .call = guess(r, random),
                                .to = phi_bytes_text(victim) });
         break;

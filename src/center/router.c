@@ -21,7 +21,7 @@
 #include "wire/message.h"
 
 enum {
-    FLAGS_RESERVED = PHI_FLAG_MORE | PHI_FLAG_DURABLE,
+    FLAGS_RESERVED = PHI_FLAG_MORE | PHI_FLAG_DURABLE | PHI_FLAG_RECEIPT | PHI_FLAG_PART,
 };
 
 // Where an address leads.
@@ -67,6 +67,7 @@ void router_handle(center *c, session *s, phi_bytes payload)
         on_inquiry(c, s, &m);
         break;
     case PHI_KIND_ANSWER:
+    case PHI_KIND_RECEIPT:
         c->counters.messages_dropped_total++;
         break;
     case PHI_KIND_CANCEL:

@@ -18,6 +18,9 @@
 #include "center/join.h"
 #include "center/router.h"
 #include "center/state.h"
+#include "wire/own_state.h"
+#include "wire/stream.h"
+#include "wire/subscription.h"
 
 enum {
     RETRY_MS = 1000, // and up to as much again, so that they do not all come back at once
@@ -53,6 +56,7 @@ static const uint8_t why_of_bye[PHI_BYE_COUNT] = {
     [PHI_BYE_KICKED] = PHI_WHY_KICKED,
     [PHI_BYE_INTERNAL] = PHI_WHY_CONNECTION_LOST,
     [PHI_BYE_TYPE_REFUSED] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_CREDIT_EXCEEDED] = PHI_WHY_PROTOCOL_ERROR,
 };
 
 static void on_event(phi_transport *t, const phi_link_event *event);
@@ -61,6 +65,9 @@ static void on_gone(phi_transport *t);
 
 static void handle_packet(center *c, session *s, const phi_packet *packet);
 static void handle_ask(center *c, session *s, phi_bytes payload);
+static void handle_own_state(center *c, session *s, phi_bytes payload);
+static void handle_subscription(center *c, session *s, phi_bytes payload);
+static void handle_stream(center *c, session *s, phi_bytes payload);
 static void handle_closed(center *c, session *s, const phi_link_end *end);
 
 static bool admits(const center *c);
@@ -182,12 +189,29 @@ static void on_event(phi_transport *t, const phi_link_event *event)
 
 static void handle_packet(center *c, session *s, const phi_packet *packet)
 {
-    if (packet->command == PHI_COMMAND_MESSAGE) {
+    switch ((phi_command)packet->command) {
+    case PHI_COMMAND_MESSAGE:
         router_handle(c, s, packet->payload);
         return;
+    case PHI_COMMAND_ONLINE_LIST:
+        handle_ask(c, s, packet->payload);
+        return;
+    case PHI_COMMAND_OWN_STATE:
+        handle_own_state(c, s, packet->payload);
+        return;
+    case PHI_COMMAND_SUBSCRIPTION:
+        handle_subscription(c, s, packet->payload);
+        return;
+    case PHI_COMMAND_STREAM:
+        handle_stream(c, s, packet->payload);
+        return;
+    case PHI_COMMAND_HEARTBEAT:
+    case PHI_COMMAND_HANDSHAKE:
+    case PHI_COMMAND_ONLINE_STATUS:
+    case PHI_COMMAND_BYE:
+        break;
     }
-    PH_ASSERT(packet->command == PHI_COMMAND_ONLINE_LIST); // the link lets nothing else through
-    handle_ask(c, s, packet->payload);
+    PH_UNREACHABLE("the link hands up nothing else to a center");
 }
 
 // [P-42]
@@ -202,6 +226,39 @@ static void handle_ask(center *c, session *s, phi_bytes payload)
     if (presence_watch(c, s, &ask) != PH_OK) {
         session_end(c, s, PHI_BYE_INTERNAL, RETRY_MS, "no memory");
     }
+}
+
+// [P-72]
+static void handle_own_state(center *c, session *s, phi_bytes payload)
+{
+    phi_own_state own;
+    if (phi_own_state_decode(payload, &own) != PH_OK) {
+        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
+        return;
+    }
+    session_end(c, s, PHI_BYE_ILLEGAL_IN_STATE, 0, "not spoken here yet");
+}
+
+// [P-73]
+static void handle_subscription(center *c, session *s, phi_bytes payload)
+{
+    phi_subscription subscription;
+    if (phi_subscription_decode(payload, &subscription) != PH_OK) {
+        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
+        return;
+    }
+    session_end(c, s, PHI_BYE_ILLEGAL_IN_STATE, 0, "not spoken here yet");
+}
+
+// [P-75]
+static void handle_stream(center *c, session *s, phi_bytes payload)
+{
+    phi_stream_control control;
+    if (phi_stream_control_decode(payload, &control) != PH_OK) {
+        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
+        return;
+    }
+    session_end(c, s, PHI_BYE_ILLEGAL_IN_STATE, 0, "not spoken here yet");
 }
 
 static void handle_closed(center *c, session *s, const phi_link_end *end)

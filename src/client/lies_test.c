@@ -36,7 +36,7 @@ static size_t lie(phi_random *random, phi_command *command, uint8_t *room, size_
         uint64_t next = revision + phi_random_below(random, 4);
         phi_status_encode(&w, &(phi_status){ epoch, revision, next, count, all });
     } else {
-        phi_message m = { .kind = (uint8_t)phi_random_between(random, 1, 7),
+        phi_message m = { .kind = (uint8_t)phi_random_between(random, 1, PHI_KIND_RECEIPT),
                           .from = phi_bytes_text("you@home"),
                           .method = phi_bytes_text("say"),
                           .body = phi_bytes_of(entries, phi_random_below(random, 8)) };
@@ -44,6 +44,8 @@ static size_t lie(phi_random *random, phi_command *command, uint8_t *room, size_
         m.call = m.kind == PHI_KIND_EVENT
                      ? 0
                      : phi_random_between(random, 1, 3) << 32 | phi_random_below(random, 4);
+        bool is_turned = m.kind == PHI_KIND_INQUIRY || m.kind == PHI_KIND_ANSWER;
+        m.turn = is_turned ? (uint16_t)phi_random_between(random, 1, 3) : 0;
         phi_message_encode(phi_write_room(&w, phi_message_size(&m)), &m);
     }
     size_t used = phi_writer_size(&w);

@@ -19,7 +19,8 @@ TEST(names, failures_are_named_as_in_the_document)
     EXPECT_TEXT(ph_failure_name(13), "responder_lost");
     EXPECT_TEXT(ph_failure_name(18), "no_handler");
     EXPECT_TEXT(ph_failure_name(0), "unknown");
-    EXPECT_TEXT(ph_failure_name(19), "unknown");
+    EXPECT_TEXT(ph_failure_name(20), "too_deep");
+    EXPECT_TEXT(ph_failure_name(21), "unknown");
     EXPECT_TEXT(ph_failure_name(999), "unknown");
     EXPECT_TEXT(ph_failure_name(1000), "application");
     EXPECT_TEXT(ph_failure_name(65535), "application");

@@ -95,12 +95,17 @@ static void on_packet(ph_client *client, const phi_packet *packet)
     case PHI_COMMAND_ONLINE_STATUS:
         phi_client_on_status(client, packet->payload);
         return;
+    case PHI_COMMAND_OWN_STATE:
+    case PHI_COMMAND_SUBSCRIPTION:
+    case PHI_COMMAND_STREAM:
+        client->counters.dropped++; // nothing that this client asked for
+        return;
     case PHI_COMMAND_HEARTBEAT:
     case PHI_COMMAND_HANDSHAKE:
     case PHI_COMMAND_BYE:
         break;
     }
-    PH_UNREACHABLE("the link hands up lists, statuses and messages only");
+    PH_UNREACHABLE("the link hands up nothing else to a client");
 }
 
 static void on_message(ph_client *client, phi_bytes payload)
@@ -126,6 +131,7 @@ static void on_message(ph_client *client, phi_bytes payload)
         return;
     case PHI_KIND_INQUIRY:
     case PHI_KIND_ANSWER:
+    case PHI_KIND_RECEIPT:
         break; // reserved [P-51]: who sent it has its deadline
     }
     client->counters.dropped++;

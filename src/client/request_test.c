@@ -167,8 +167,8 @@ TEST(request, events_and_cancels_arrive_and_reserved_kinds_are_counted)
                                           .method = phi_bytes_text("news"),
                                           .body = phi_bytes_text("snow") });
     stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_CANCEL, .call = 42 });
-    stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_INQUIRY, .call = 42 });
-    stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_ANSWER, .call = 42 });
+    stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_INQUIRY, .call = 42, .turn = 1 });
+    stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_ANSWER, .call = 42, .turn = 1 });
     EXPECT_TEXT(stage_heard(&s), "event news snow\ncancel 42\n");
     EXPECT(ph_client_state(s.client) == PH_LINK_UP);
     ph_client_counters count = { .struct_size = sizeof count };

@@ -92,7 +92,7 @@ static void link_on_pass(phi_link *link, const phi_packet *packet, phi_link_even
 
 // Which packets are legal in which states, by the end that receives them, and who handles them:
 // P-30. No state: never. Commands that are not here are unknown.
-static const phi_link_rule link_rules[PHI_COMMAND_BYE + 1][PHI_LINK_SIDE_COUNT] = {
+static const phi_link_rule link_rules[PHI_COMMAND_STREAM + 1][PHI_LINK_SIDE_COUNT] = {
     [PHI_COMMAND_HEARTBEAT] = {
         [PHI_LINK_CENTER] = { IN_OPEN, phi_link_on_heartbeat },
         [PHI_LINK_CLIENT] = { IN_OPEN, phi_link_on_heartbeat },
@@ -117,6 +117,18 @@ static const phi_link_rule link_rules[PHI_COMMAND_BYE + 1][PHI_LINK_SIDE_COUNT] 
     [PHI_COMMAND_BYE] = {
         [PHI_LINK_CENTER] = { IN_JOINING | IN_OPEN, phi_link_on_bye },
         [PHI_LINK_CLIENT] = { IN_JOINING | IN_OPEN, phi_link_on_bye },
+    },
+    [PHI_COMMAND_OWN_STATE] = {
+        [PHI_LINK_CENTER] = { IN_OPEN, link_on_pass },
+        [PHI_LINK_CLIENT] = { IN_OPEN, link_on_pass },
+    },
+    [PHI_COMMAND_SUBSCRIPTION] = {
+        [PHI_LINK_CENTER] = { IN_OPEN, link_on_pass },
+        [PHI_LINK_CLIENT] = { IN_OPEN, link_on_pass },
+    },
+    [PHI_COMMAND_STREAM] = {
+        [PHI_LINK_CENTER] = { IN_OPEN, link_on_pass },
+        [PHI_LINK_CLIENT] = { IN_OPEN, link_on_pass },
     },
 };
 

@@ -105,7 +105,8 @@ typedef enum phi_link_event_type {
 //   err              bye was...                                              said     heard
 //   PH_OK            normal, going_away                                       x        x
 //   PH_EPROTO        length_invalid, command_unknown, illegal_in_state,
-//                    malformed, from_mismatch: one end broke the protocol     x        x
+//                    malformed, from_mismatch, credit_exceeded: one end broke
+//                    the protocol                                             x        x
 //                    version_unsupported                                      x
 //   PH_ECHECK        check_wrong                                              x        x
 //   PH_ESUITE        suite_refused                                            x        x

@@ -53,6 +53,7 @@ TEST(link, every_bye_has_its_error_on_both_ends)
         { PHI_BYE_KICKED, PH_EREFUSED, PH_EREFUSED },
         { PHI_BYE_INTERNAL, PH_ENOMEM, PH_EREFUSED },
         { PHI_BYE_TYPE_REFUSED, PH_EREFUSED, PH_EREFUSED },
+        { PHI_BYE_CREDIT_EXCEEDED, PH_EPROTO, PH_EPROTO },
     };
     EXPECT_EQ(PHI_COUNT_OF(cases), PHI_BYE_COUNT);
     for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {

@@ -152,6 +152,9 @@ static outcome lawful(uint16_t command, phi_link_side side, phi_link_state state
         return is_open ? ILLEGAL : ALIVE;
     case PHI_COMMAND_ONLINE_LIST:
     case PHI_COMMAND_MESSAGE:
+    case PHI_COMMAND_OWN_STATE:
+    case PHI_COMMAND_SUBSCRIPTION:
+    case PHI_COMMAND_STREAM:
         return is_open ? PACKET : ILLEGAL;
     case PHI_COMMAND_ONLINE_STATUS:
         return is_open && side == CLIENT ? PACKET : ILLEGAL;

@@ -35,6 +35,9 @@ enum {
     HELLO_HEARTBEAT_GRACE = 9,
     HELLO_PACKET_LIMIT = 10,
     HELLO_CALLS_LIMIT = 11,
+    HELLO_MESSAGE_LIMIT = 12,
+    HELLO_STREAMS_LIMIT = 13,
+    HELLO_SUBSCRIPTIONS_LIMIT = 14,
 };
 
 enum {
@@ -48,6 +51,9 @@ enum {
     JOIN_PRESENCE = 8,
     JOIN_LAST_REVISION = 13,
     JOIN_SOFTWARE = 14,
+    JOIN_STATE = 15,
+    JOIN_WEIGHT = 16,
+    JOIN_MESSAGE_LIMIT = 17,
 };
 #define JOIN_ASK_BASE 7 // tags 8 to 13 are those of P-42 from 1 on
 
@@ -64,6 +70,7 @@ static bool join_field(phi_join *join, const phi_field *field);
 static bool welcome_field(phi_welcome *welcome, const phi_field *field);
 static bool secret_take(const phi_field *field, uint8_t *to, size_t size);
 static bool secrets_are_legal(phi_suite suite, uint64_t seen);
+static void write_if_said(phi_writer *w, uint8_t tag, uint32_t value);
 static bool wants_by_default(phi_client_type type);
 
 uint8_t phi_handshake_peek(phi_bytes payload)
@@ -116,7 +123,7 @@ ph_err phi_hello_decode(phi_bytes payload, phi_hello *out)
     phi_reader r = phi_reader_of(fields);
     phi_field field;
     while (phi_field_next(&r, &field)) {
-        if (field.tag < HELLO_VERSION || field.tag > HELLO_CALLS_LIMIT) {
+        if (field.tag < HELLO_VERSION || field.tag > HELLO_SUBSCRIPTIONS_LIMIT) {
             continue; // of a later version
         }
         if (!phi_field_once(&seen, field.tag) || !hello_field(&hello, &field)) {
@@ -167,6 +174,12 @@ static bool hello_field(phi_hello *hello, const phi_field *field)
                hello->packet_bytes_max <= PHI_PACKET_BYTES_MAX;
     case HELLO_CALLS_LIMIT:
         return phi_field_u32(field, &hello->calls_max);
+    case HELLO_MESSAGE_LIMIT:
+        return phi_field_u32(field, &hello->message_bytes_max);
+    case HELLO_STREAMS_LIMIT:
+        return phi_field_u32(field, &hello->streams_max);
+    case HELLO_SUBSCRIPTIONS_LIMIT:
+        return phi_field_u32(field, &hello->subscriptions_max);
     default:
         PH_UNREACHABLE("unknown tags were skipped");
     }
@@ -212,17 +225,20 @@ void phi_hello_encode(phi_writer *w, const phi_hello *hello)
         phi_write_field(w, HELLO_TO_CENTER_IV,
                         phi_bytes_of(keys->to_center_iv, sizeof keys->to_center_iv));
     }
-    if (hello->heartbeat_idle_ms != 0) {
-        phi_write_field_u32(w, HELLO_HEARTBEAT_IDLE, hello->heartbeat_idle_ms);
-    }
-    if (hello->heartbeat_grace_ms != 0) {
-        phi_write_field_u32(w, HELLO_HEARTBEAT_GRACE, hello->heartbeat_grace_ms);
-    }
-    if (hello->packet_bytes_max != 0) {
-        phi_write_field_u32(w, HELLO_PACKET_LIMIT, hello->packet_bytes_max);
-    }
-    if (hello->calls_max != 0) {
-        phi_write_field_u32(w, HELLO_CALLS_LIMIT, hello->calls_max);
+    write_if_said(w, HELLO_HEARTBEAT_IDLE, hello->heartbeat_idle_ms);
+    write_if_said(w, HELLO_HEARTBEAT_GRACE, hello->heartbeat_grace_ms);
+    write_if_said(w, HELLO_PACKET_LIMIT, hello->packet_bytes_max);
+    write_if_said(w, HELLO_CALLS_LIMIT, hello->calls_max);
+    write_if_said(w, HELLO_MESSAGE_LIMIT, hello->message_bytes_max);
+    write_if_said(w, HELLO_STREAMS_LIMIT, hello->streams_max);
+    write_if_said(w, HELLO_SUBSCRIPTIONS_LIMIT, hello->subscriptions_max);
+}
+
+// 0 and an absent field mean the same.
+static void write_if_said(phi_writer *w, uint8_t tag, uint32_t value)
+{
+    if (value != 0) {
+        phi_write_field_u32(w, tag, value);
     }
 }
 
@@ -240,12 +256,14 @@ ph_err phi_join_decode(phi_bytes payload, phi_join *out)
         return PH_OK;
     }
 
-    phi_join join = { .type = PHI_TYPE_CLIENT };
+    phi_join join = { .type = PHI_TYPE_CLIENT,
+                      .state = PHI_STATE_READY,
+                      .weight = PHI_WEIGHT_DEFAULT };
     uint64_t seen = 0;
     phi_reader r = phi_reader_of(fields);
     phi_field field;
     while (phi_field_next(&r, &field)) {
-        if (field.tag < JOIN_VERSION || field.tag > JOIN_SOFTWARE) {
+        if (field.tag < JOIN_VERSION || field.tag > JOIN_MESSAGE_LIMIT) {
             continue; // of a later version
         }
         if (!phi_field_once(&seen, field.tag) && field.tag != JOIN_METADATA) {
@@ -294,6 +312,13 @@ static bool join_field(phi_join *join, const phi_field *field)
     case JOIN_SOFTWARE:
         join->software = field->value;
         return field->value.size <= PHI_SOFTWARE_BYTES_MAX;
+    case JOIN_STATE:
+        return phi_field_own_state(field, &join->state);
+    case JOIN_WEIGHT:
+        join->has_weight = true;
+        return phi_field_weight(field, &join->weight);
+    case JOIN_MESSAGE_LIMIT:
+        return phi_field_u32(field, &join->message_bytes_max);
     default:
         PH_ASSERT(field->tag >= JOIN_PRESENCE);
         PH_ASSERT(field->tag <= JOIN_LAST_REVISION);
@@ -316,6 +341,8 @@ void phi_join_encode(phi_writer *w, const phi_join *join)
     PH_ASSERT(join->token.size <= PHI_JOIN_TOKEN_BYTES_MAX);
     PH_ASSERT(join->metadata_count <= PHI_METADATA_COUNT_MAX);
     PH_ASSERT(join->software.size <= PHI_SOFTWARE_BYTES_MAX);
+    PH_ASSERT(join->state <= PHI_STATE_DRAINING);
+    PH_ASSERT(!join->has_weight || join->weight <= PHI_WEIGHT_MAX);
 
     phi_write_u8(w, PHI_HANDSHAKE_JOIN);
     phi_write_field_u16(w, JOIN_VERSION, join->version);
@@ -332,13 +359,18 @@ void phi_join_encode(phi_writer *w, const phi_join *join)
     for (size_t i = 0; i < join->metadata_count; i++) {
         phi_write_metadata(w, JOIN_METADATA, &join->metadata[i]);
     }
-    if (join->capabilities != 0) {
-        phi_write_field_u32(w, JOIN_CAPABILITIES, join->capabilities);
-    }
+    write_if_said(w, JOIN_CAPABILITIES, join->capabilities);
     phi_presence_ask_write(w, &join->presence, JOIN_ASK_BASE);
     if (join->software.size != 0) {
         phi_write_field(w, JOIN_SOFTWARE, join->software);
     }
+    if (join->state != 0) {
+        phi_write_field_u8(w, JOIN_STATE, (uint8_t)join->state);
+    }
+    if (join->has_weight) {
+        phi_write_field_u16(w, JOIN_WEIGHT, join->weight);
+    }
+    write_if_said(w, JOIN_MESSAGE_LIMIT, join->message_bytes_max);
 }
 
 // ---- WELCOME

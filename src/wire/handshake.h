@@ -42,6 +42,9 @@ typedef struct phi_hello {
     uint32_t heartbeat_grace_ms;
     uint32_t packet_bytes_max;
     uint32_t calls_max;
+    uint32_t message_bytes_max;
+    uint32_t streams_max;
+    uint32_t subscriptions_max;
 } phi_hello;
 
 typedef struct phi_join {
@@ -56,6 +59,12 @@ typedef struct phi_join {
     // `wants` is resolved: the default of the type when the field was absent
     phi_presence_ask presence;
     phi_bytes software;
+    // When decoding, fields that were absent have their default: ready, PHI_WEIGHT_DEFAULT. An
+    // encoder leaves them out when `state` is 0, and when `has_weight` is false.
+    phi_state state; // starting, ready or draining
+    bool has_weight;
+    uint16_t weight;            // at most PHI_WEIGHT_MAX
+    uint32_t message_bytes_max; // 0: it takes none in fragments
 } phi_join;
 
 typedef struct phi_welcome {

@@ -6,15 +6,14 @@
 //
 // The decoder runs once per message and center, so it is written for the machine: one comparison
 // for the fixed part, one for the sum of all lengths (at most 3 * 255 + 65,535: it cannot wrap),
-// and the rules of form gathered into one number that is zero when all hold. No loop, no memory.
+// and the rules of form, a row of a table per kind, gathered into one number that is zero when all
+// hold. No loop, no memory.
 //
-// Clauses: P-50, P-51, P-54, P-58.
+// Clauses: P-50, P-51, P-54, P-58, P-63, P-65, P-68.
 
 #include "wire/message.h"
 
 #include "base/assert.h"
-
-#define FLAGS_KNOWN ((unsigned)PHI_FLAG_MORE | PHI_FLAG_IDEMPOTENT | PHI_FLAG_DURABLE)
 
 // Offsets in the fixed part.
 enum {
@@ -26,19 +25,73 @@ enum {
     AT_TO_LEN = 16,
     AT_FROM_LEN = 17,
     AT_METHOD_LEN = 18,
-    AT_ZERO = 19,
+    AT_DEPTH = PHI_MESSAGE_DEPTH_AT,
     AT_HEADERS_LEN = 20,
-    AT_ZERO_2 = 22,
+    AT_WANT = 22,
 };
 
-PH_STATIC_ASSERT(AT_ZERO_2 + 2 == PHI_MESSAGE_HEAD_BYTES);
+PH_STATIC_ASSERT(AT_WANT + 2 == PHI_MESSAGE_HEAD_BYTES);
 PH_STATIC_ASSERT(AT_CALL + 8 == AT_TTL);
 PH_STATIC_ASSERT(AT_TTL + 4 == AT_TO_LEN);
 
-// Has turns (reserved in this version, so their number is not judged).
-static inline bool kind_has_turn(uint8_t kind)
+// What a packet of each kind may have, and must: one row of P-51.
+typedef struct kind_form {
+    uint8_t flags;       // that it may have
+    bool is_known;       // there is such a kind
+    bool may_lack_call;  // `call` may be 0
+    bool may_have_turn;  // `turn` may be other than 0
+    bool must_have_turn; // and must be
+    bool may_have_depth; // in requests and inquiries (P-63)
+    bool may_have_want;  // in requests (P-65)
+} kind_form;
+
+#define FLAGS_ANY (PHI_FLAG_IDEMPOTENT | PHI_FLAG_DURABLE)
+
+static const kind_form kind_forms[] = {
+    [PHI_KIND_EVENT] = { .flags = FLAGS_ANY | PHI_FLAG_MORE | PHI_FLAG_RECEIPT,
+                         .is_known = true,
+                         .may_lack_call = true },
+    [PHI_KIND_REQUEST] = { .flags = FLAGS_ANY | PHI_FLAG_MORE,
+                           .is_known = true,
+                           .may_have_depth = true,
+                           .may_have_want = true },
+    [PHI_KIND_REPLY] = { .flags = FLAGS_ANY | PHI_FLAG_MORE | PHI_FLAG_PART,
+                         .is_known = true,
+                         .may_have_turn = true },
+    [PHI_KIND_FAILURE] = { .flags = FLAGS_ANY | PHI_FLAG_PART,
+                           .is_known = true,
+                           .may_have_turn = true },
+    [PHI_KIND_INQUIRY] = { .flags = FLAGS_ANY | PHI_FLAG_MORE,
+                           .is_known = true,
+                           .may_have_turn = true,
+                           .must_have_turn = true,
+                           .may_have_depth = true },
+    [PHI_KIND_ANSWER] = { .flags = FLAGS_ANY | PHI_FLAG_MORE,
+                          .is_known = true,
+                          .may_have_turn = true,
+                          .must_have_turn = true },
+    [PHI_KIND_CANCEL] = { .flags = FLAGS_ANY, .is_known = true },
+    [PHI_KIND_RECEIPT] = { .flags = FLAGS_ANY, .is_known = true },
+};
+
+// Zero when what the fixed part says goes together.
+static inline unsigned form_wrong(const phi_message *m)
 {
-    return kind == PHI_KIND_INQUIRY || kind == PHI_KIND_ANSWER;
+    if (PHI_UNLIKELY(m->kind >= PHI_COUNT_OF(kind_forms))) {
+        return 1;
+    }
+    const kind_form *form = &kind_forms[m->kind];
+    // A receipt and fragments are told apart by their number.
+    bool is_numbered = (m->flags & (PHI_FLAG_MORE | PHI_FLAG_RECEIPT)) != 0;
+    unsigned wrong = !form->is_known;
+    wrong |= (unsigned)(m->flags & ~(unsigned)form->flags);
+    wrong |= (unsigned)((m->call == 0) & (!form->may_lack_call | is_numbered));
+    wrong |= (unsigned)((m->turn != 0) & !form->may_have_turn);
+    wrong |= (unsigned)((m->turn == 0) & form->must_have_turn);
+    wrong |= (unsigned)((m->depth != 0) & !form->may_have_depth);
+    wrong |= (unsigned)(m->depth > PHI_DEPTH_MAX);
+    wrong |= (unsigned)((m->want != 0) & !form->may_have_want);
+    return wrong;
 }
 
 ph_err phi_message_decode(phi_bytes payload, phi_message *out)
@@ -56,23 +109,20 @@ ph_err phi_message_decode(phi_bytes payload, phi_message *out)
         return PH_EPROTO;
     }
 
-    uint8_t kind = p[AT_KIND];
-    uint8_t flags = p[AT_FLAGS];
-    uint16_t turn = phi_get_u16(p + AT_TURN);
-    uint64_t call = phi_get_u64(p + AT_CALL);
-    unsigned wrong = (unsigned)(flags & ~FLAGS_KNOWN) | p[AT_ZERO] | phi_get_u16(p + AT_ZERO_2);
-    wrong |= (unsigned)(kind < PHI_KIND_EVENT) | (unsigned)(kind > PHI_KIND_CANCEL);
-    wrong |= (unsigned)((call == 0) != (kind == PHI_KIND_EVENT));
-    wrong |= (unsigned)((turn != 0) & !kind_has_turn(kind));
-    if (PHI_UNLIKELY(wrong != 0)) {
+    phi_message head = {
+        .kind = p[AT_KIND],
+        .flags = p[AT_FLAGS],
+        .turn = phi_get_u16(p + AT_TURN),
+        .ttl_ms = phi_get_u32(p + AT_TTL),
+        .call = phi_get_u64(p + AT_CALL),
+        .depth = p[AT_DEPTH],
+        .want = phi_get_u16(p + AT_WANT),
+    };
+    if (PHI_UNLIKELY(form_wrong(&head) != 0)) {
         return PH_EPROTO;
     }
 
-    out->kind = kind;
-    out->flags = flags;
-    out->turn = turn;
-    out->ttl_ms = phi_get_u32(p + AT_TTL);
-    out->call = call;
+    *out = head;
     p += PHI_MESSAGE_HEAD_BYTES;
     out->to = phi_bytes_of(p, to_size);
     p += to_size;
@@ -105,11 +155,7 @@ void phi_message_encode(uint8_t *room, const phi_message *message)
 uint8_t *phi_message_encode_head(uint8_t *room, const phi_message *message)
 {
     PH_ASSERT(room != NULL);
-    PH_ASSERT(message->kind >= PHI_KIND_EVENT);
-    PH_ASSERT(message->kind <= PHI_KIND_CANCEL);
-    PH_ASSERT((message->flags & ~FLAGS_KNOWN) == 0);
-    PH_ASSERT((message->call == 0) == (message->kind == PHI_KIND_EVENT));
-    PH_ASSERT(message->turn == 0 || kind_has_turn(message->kind));
+    PH_ASSERT(form_wrong(message) == 0);
     PH_ASSERT(message->to.size <= UINT8_MAX);
     PH_ASSERT(message->from.size <= UINT8_MAX);
     PH_ASSERT(message->method.size <= UINT8_MAX);
@@ -123,9 +169,9 @@ uint8_t *phi_message_encode_head(uint8_t *room, const phi_message *message)
     room[AT_TO_LEN] = (uint8_t)message->to.size;
     room[AT_FROM_LEN] = (uint8_t)message->from.size;
     room[AT_METHOD_LEN] = (uint8_t)message->method.size;
-    room[AT_ZERO] = 0;
+    room[AT_DEPTH] = message->depth;
     phi_put_u16(room + AT_HEADERS_LEN, (uint16_t)message->headers.size);
-    phi_put_u16(room + AT_ZERO_2, 0);
+    phi_put_u16(room + AT_WANT, message->want);
 
     uint8_t *at = put_bytes(room + PHI_MESSAGE_HEAD_BYTES, message->to);
     at = put_bytes(at, message->from);
@@ -165,4 +211,78 @@ ph_err phi_failure_decode(phi_bytes body, phi_failure *out)
     }
     *out = (phi_failure){ phi_get_u16(body.data), phi_bytes_of(body.data + 2, body.size - 2) };
     return PH_OK;
+}
+
+ph_err phi_receipt_decode(phi_bytes body, phi_receipt *out)
+{
+    if (body.size != PHI_RECEIPT_BYTES) {
+        return PH_EPROTO;
+    }
+    *out = (phi_receipt){
+        .delivered = phi_get_u32(body.data),
+        .dropped = phi_get_u32(body.data + 4),
+        .code = phi_get_u16(body.data + 8),
+    };
+    return PH_OK;
+}
+
+void phi_receipt_encode(uint8_t body[PHI_RECEIPT_BYTES], const phi_receipt *receipt)
+{
+    phi_put_u32(body, receipt->delivered);
+    phi_put_u32(body + 4, receipt->dropped);
+    phi_put_u16(body + 8, receipt->code);
+}
+
+ph_err phi_gathered_decode(phi_bytes body, phi_gathered *out)
+{
+    if (body.size < PHI_GATHERED_HEAD_BYTES) {
+        return PH_EPROTO;
+    }
+    phi_gathered gathered = {
+        .asked = phi_get_u16(body.data),
+        .replied = phi_get_u16(body.data + 2),
+        .count = phi_get_u16(body.data + 4),
+        .missing =
+            phi_bytes_of(body.data + PHI_GATHERED_HEAD_BYTES, body.size - PHI_GATHERED_HEAD_BYTES),
+    };
+    phi_reader r = phi_reader_of(gathered.missing);
+    uint16_t code = 0;
+    phi_bytes id;
+    size_t count = 0;
+    while (phi_gathered_next(&r, &code, &id)) {
+        count++;
+    }
+    if (r.failed || count != gathered.count) {
+        return PH_EPROTO;
+    }
+    *out = gathered;
+    return PH_OK;
+}
+
+bool phi_gathered_next(phi_reader *r, uint16_t *code, phi_bytes *id)
+{
+    if (r->failed || phi_reader_left(r) == 0) {
+        return false;
+    }
+    uint16_t read = phi_read_u16(r);
+    phi_bytes text = phi_read_str8(r);
+    if (r->failed) {
+        return false;
+    }
+    *code = read;
+    *id = text;
+    return true;
+}
+
+void phi_gathered_encode_head(uint8_t room[PHI_GATHERED_HEAD_BYTES], const phi_gathered *gathered)
+{
+    phi_put_u16(room, gathered->asked);
+    phi_put_u16(room + 2, gathered->replied);
+    phi_put_u16(room + 4, gathered->count);
+}
+
+void phi_write_missing(phi_writer *w, uint16_t code, phi_bytes id)
+{
+    phi_write_u16(w, code);
+    phi_write_str8(w, id);
 }

@@ -92,7 +92,7 @@ void phi_entry_encode(phi_writer *w, const phi_entry *entry)
 
 ph_err phi_entry_detail_decode(phi_bytes fields, phi_entry_detail *out)
 {
-    phi_entry_detail detail = { 0 };
+    phi_entry_detail detail = { .weight = PHI_WEIGHT_DEFAULT };
     uint64_t seen = 0;
     phi_reader r = phi_reader_of(fields);
     phi_field field;
@@ -116,7 +116,7 @@ static bool detail_field(phi_entry_detail *detail, uint64_t *seen, const phi_fie
         detail->software = field->value;
         return field->value.size <= PHI_SOFTWARE_BYTES_MAX && phi_field_once(seen, field->tag);
     case PHI_ENTRY_WEIGHT:
-        return phi_field_u16(field, &detail->weight) && phi_field_once(seen, field->tag);
+        return phi_field_weight(field, &detail->weight) && phi_field_once(seen, field->tag);
     case PHI_ENTRY_METADATA:
         detail->metadata_count++;
         return detail->metadata_count <= PHI_METADATA_COUNT_MAX &&
@@ -151,6 +151,26 @@ void phi_write_metadata(phi_writer *w, uint8_t tag, const phi_metadata *metadata
     phi_write_u16(w, (uint16_t)(1 + metadata->key.size + metadata->value.size));
     phi_write_str8(w, metadata->key);
     phi_write_bytes(w, metadata->value);
+}
+
+bool phi_field_own_state(const phi_field *field, phi_state *out)
+{
+    uint8_t state;
+    if (!phi_field_u8(field, &state) || state < PHI_STATE_STARTING || state > PHI_STATE_DRAINING) {
+        return false;
+    }
+    *out = (phi_state)state;
+    return true;
+}
+
+bool phi_field_weight(const phi_field *field, uint16_t *out)
+{
+    uint16_t weight;
+    if (!phi_field_u16(field, &weight) || weight > PHI_WEIGHT_MAX) {
+        return false;
+    }
+    *out = weight;
+    return true;
 }
 
 // ---- page and status

@@ -38,6 +38,9 @@ typedef enum phi_state {
 #define PHI_PAGE_ASKS_SHIFT 2u // above: the asks that the center had taken, modulo
 #define PHI_PAGE_ASKS_COUNT 64u
 
+#define PHI_WEIGHT_MAX 1000u
+#define PHI_WEIGHT_DEFAULT 100u
+
 #define PHI_METADATA_COUNT_MAX 32u
 #define PHI_METADATA_KEY_BYTES_MAX 64u
 #define PHI_METADATA_VALUE_BYTES_MAX 1024u
@@ -73,7 +76,7 @@ typedef struct phi_entry {
 // The fields of an entry that most readers want.
 typedef struct phi_entry_detail {
     phi_bytes software;
-    uint16_t weight;        // 0 absent
+    uint16_t weight;        // at most PHI_WEIGHT_MAX; PHI_WEIGHT_DEFAULT when absent
     uint32_t round_trip_us; // 0 absent
     size_t metadata_count;  // keys and values: phi_field_next and phi_metadata_decode
 } phi_entry_detail;
@@ -137,6 +140,11 @@ void phi_status_encode_head(phi_writer *w, const phi_status *status);
 // empty.
 bool phi_metadata_decode(phi_bytes value, phi_metadata *out);
 void phi_write_metadata(phi_writer *w, uint8_t tag, const phi_metadata *metadata);
+
+// The values of fields in which a client speaks of itself. False when its state is none of
+// starting, ready and draining, or its weight above PHI_WEIGHT_MAX.
+bool phi_field_own_state(const phi_field *field, phi_state *out);
+bool phi_field_weight(const phi_field *field, uint16_t *out);
 
 // The names in an ask are not judged: one that breaks the rules fits nobody.
 PHI_MUST_CHECK ph_err phi_presence_ask_decode(phi_bytes payload, phi_presence_ask *out);

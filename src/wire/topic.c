@@ -48,6 +48,24 @@ static bool parse(phi_bytes text, bool is_pattern, phi_topic *out)
     }
 }
 
+bool phi_topic_fits(const phi_topic *topic, const phi_topic *pattern)
+{
+    for (size_t i = 0; i < pattern->count; i++) {
+        if (i == topic->count) {
+            return false;
+        }
+        phi_bytes word = pattern->words[i];
+        if (word.size == 1 && word.data[0] == '>') {
+            return true;
+        }
+        bool is_any = word.size == 1 && word.data[0] == '*';
+        if (!is_any && !phi_bytes_equal(word, topic->words[i])) {
+            return false;
+        }
+    }
+    return topic->count == pattern->count;
+}
+
 static bool is_word(phi_bytes word)
 {
     for (size_t at = 0; at < word.size;) {

@@ -64,6 +64,35 @@ TEST(topic, wildcards_belong_into_patterns)
     EXPECT(!is_pattern(">.>"));
 }
 
+static bool fits(const char *text, const char *pattern_text)
+{
+    phi_topic topic;
+    phi_topic pattern;
+    EXPECT(phi_topic_parse(phi_bytes_text(text), &topic));
+    EXPECT(phi_pattern_parse(phi_bytes_text(pattern_text), &pattern));
+    return phi_topic_fits(&topic, &pattern);
+}
+
+// Who subscribed would get what it did not ask for, or miss what it did. [P-74]
+TEST(topic, fits_patterns_word_by_word)
+{
+    EXPECT(fits("orders.eu.created", "orders.eu.created"));
+    EXPECT(fits("orders.eu.created", "orders.*.created"));
+    EXPECT(fits("orders.eu.created", "*.*.*"));
+    EXPECT(fits("orders.eu.created", "orders.>"));
+    EXPECT(fits("orders.eu.created", "*.eu.>"));
+    EXPECT(fits("orders", "*"));
+    EXPECT(fits("orders", ">"));
+
+    EXPECT(!fits("orders.eu.created", "orders.eu"));
+    EXPECT(!fits("orders.eu", "orders.eu.created"));
+    EXPECT(!fits("orders.eu.created", "orders.us.created"));
+    EXPECT(!fits("orders.eu.created", "*.*"));
+    EXPECT(!fits("orders", "orders.>"));
+    EXPECT(!fits("orders", "*.*"));
+    EXPECT(!fits("orders", "order"));
+}
+
 // What is longer than its limits does not get into tables whose sizes follow from them.
 TEST(topic, limits_hold)
 {

@@ -309,7 +309,8 @@ static void expect_details(const json_t *f, phi_bytes entries)
         EXPECT(phi_bytes_equal(entry.service, get_text(e, "service")));
         EXPECT_ERR(phi_entry_detail_decode(entry.fields, &detail), PH_OK);
         EXPECT(phi_bytes_equal(detail.software, get_text(e, "software")));
-        EXPECT_EQ(detail.weight, get_number(e, "weight"));
+        const json_t *weight = json_object_get(e, "weight");
+        EXPECT_EQ(detail.weight, weight == NULL ? 100 : get_number(e, "weight"));
         EXPECT_EQ(detail.round_trip_us, get_number(e, "round_trip_us"));
         EXPECT_EQ(detail.metadata_count, json_array_size(json_object_get(e, "metadata")));
     }
