@@ -21,7 +21,8 @@
 #include "wire/message.h"
 
 enum {
-    FLAGS_RESERVED = PHI_FLAG_MORE | PHI_FLAG_DURABLE | PHI_FLAG_RECEIPT | PHI_FLAG_PART,
+    FLAGS_RESERVED =
+        PHI_FLAG_MORE | PHI_FLAG_DURABLE | PHI_FLAG_RECEIPT | PHI_FLAG_PART | PHI_FLAG_REST,
 };
 
 // Where an address leads.

@@ -84,6 +84,9 @@ typedef struct phi_link_options {
     phi_suite suite;
     phi_bytes domain;
     uint32_t calls_max;
+    uint32_t message_bytes_max;
+    uint32_t streams_max;
+    uint32_t subscriptions_max;
 
     // client
     phi_suite suite_floor;
@@ -163,6 +166,10 @@ typedef struct phi_link {
     // say), and how many calls it lets us have open (0: it did not say)
     uint32_t peer_packet_bytes_max;
     uint32_t peer_calls_max;
+    // same: of a message in fragments, of those at a time, and of patterns (0: it did not say)
+    uint32_t peer_message_bytes_max;
+    uint32_t peer_streams_max;
+    uint32_t peer_subscriptions_max;
     phi_join *join;      // owned; center, between the JOIN event and the next phi_link_next
     phi_welcome welcome; // client: what the OPEN event points to
     bool has_end;        // `end` waits to be reported

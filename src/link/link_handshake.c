@@ -66,6 +66,9 @@ ph_err phi_link_greet(phi_link *link, const phi_keys *keys)
         .heartbeat_grace_ms = dur_to_ms32(options->heartbeat_grace),
         .packet_bytes_max = options->packet_bytes_max,
         .calls_max = options->calls_max,
+        .message_bytes_max = options->message_bytes_max,
+        .streams_max = options->streams_max,
+        .subscriptions_max = options->subscriptions_max,
     };
     if (keys != NULL) {
         hello.keys = *keys;
@@ -201,6 +204,9 @@ static void link_on_hello(phi_link *link, const phi_packet *packet)
         link->peer_packet_bytes_max = hello.packet_bytes_max;
     }
     link->peer_calls_max = hello.calls_max;
+    link->peer_message_bytes_max = hello.message_bytes_max;
+    link->peer_streams_max = hello.streams_max;
+    link->peer_subscriptions_max = hello.subscriptions_max;
     link->heartbeat_idle =
         beat_of_hello(link->heartbeat_idle, hello.heartbeat_idle_ms, IDLE_DEFAULT);
     link->heartbeat_grace =

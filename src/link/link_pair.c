@@ -49,6 +49,9 @@ void link_pair_init(link_pair *pair, phi_suite suite)
         .suite = suite,
         .domain = phi_bytes_text("example"),
         .calls_max = 99,
+        .message_bytes_max = 98,
+        .streams_max = 97,
+        .subscriptions_max = 96,
     };
     pair->options[PHI_LINK_CLIENT] = (phi_link_options){
         .alloc = &pair->memory.alloc,

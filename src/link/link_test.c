@@ -316,6 +316,9 @@ TEST(link, opens_in_every_suite)
         EXPECT_TEXT(pair.seen[CENTER].account, "alice");
         EXPECT_EQ(pair.seen[CLIENT].opens, 1);
         EXPECT_EQ(pair.links[CLIENT].peer_calls_max, 99);
+        EXPECT_EQ(pair.links[CLIENT].peer_message_bytes_max, 98);
+        EXPECT_EQ(pair.links[CLIENT].peer_streams_max, 97);
+        EXPECT_EQ(pair.links[CLIENT].peer_subscriptions_max, 96);
 
         EXPECT(link_pair_say(&pair, CLIENT, 100, 1));
         EXPECT(link_pair_say(&pair, CENTER, phi_link_payload_max(&pair.links[CENTER]), 2));

@@ -46,27 +46,28 @@ typedef struct kind_form {
 } kind_form;
 
 #define FLAGS_ANY (PHI_FLAG_IDEMPOTENT | PHI_FLAG_DURABLE)
+#define FLAGS_CUT (PHI_FLAG_MORE | PHI_FLAG_REST)
 
 static const kind_form kind_forms[] = {
-    [PHI_KIND_EVENT] = { .flags = FLAGS_ANY | PHI_FLAG_MORE | PHI_FLAG_RECEIPT,
+    [PHI_KIND_EVENT] = { .flags = FLAGS_ANY | FLAGS_CUT | PHI_FLAG_RECEIPT,
                          .is_known = true,
                          .may_lack_call = true },
-    [PHI_KIND_REQUEST] = { .flags = FLAGS_ANY | PHI_FLAG_MORE,
+    [PHI_KIND_REQUEST] = { .flags = FLAGS_ANY | FLAGS_CUT,
                            .is_known = true,
                            .may_have_depth = true,
                            .may_have_want = true },
-    [PHI_KIND_REPLY] = { .flags = FLAGS_ANY | PHI_FLAG_MORE | PHI_FLAG_PART,
+    [PHI_KIND_REPLY] = { .flags = FLAGS_ANY | FLAGS_CUT | PHI_FLAG_PART,
                          .is_known = true,
                          .may_have_turn = true },
     [PHI_KIND_FAILURE] = { .flags = FLAGS_ANY | PHI_FLAG_PART,
                            .is_known = true,
                            .may_have_turn = true },
-    [PHI_KIND_INQUIRY] = { .flags = FLAGS_ANY | PHI_FLAG_MORE,
+    [PHI_KIND_INQUIRY] = { .flags = FLAGS_ANY | FLAGS_CUT,
                            .is_known = true,
                            .may_have_turn = true,
                            .must_have_turn = true,
                            .may_have_depth = true },
-    [PHI_KIND_ANSWER] = { .flags = FLAGS_ANY | PHI_FLAG_MORE,
+    [PHI_KIND_ANSWER] = { .flags = FLAGS_ANY | FLAGS_CUT,
                           .is_known = true,
                           .may_have_turn = true,
                           .must_have_turn = true },
@@ -82,7 +83,8 @@ static inline unsigned form_wrong(const phi_message *m)
     }
     const kind_form *form = &kind_forms[m->kind];
     // A receipt and fragments are told apart by their number.
-    bool is_numbered = (m->flags & (PHI_FLAG_MORE | PHI_FLAG_RECEIPT)) != 0;
+    bool is_numbered = (m->flags & (FLAGS_CUT | PHI_FLAG_RECEIPT)) != 0;
+    bool is_rest = (m->flags & PHI_FLAG_REST) != 0;
     unsigned wrong = !form->is_known;
     wrong |= (unsigned)(m->flags & ~(unsigned)form->flags);
     wrong |= (unsigned)((m->call == 0) & (!form->may_lack_call | is_numbered));
@@ -91,6 +93,10 @@ static inline unsigned form_wrong(const phi_message *m)
     wrong |= (unsigned)((m->depth != 0) & !form->may_have_depth);
     wrong |= (unsigned)(m->depth > PHI_DEPTH_MAX);
     wrong |= (unsigned)((m->want != 0) & !form->may_have_want);
+    if (PHI_UNLIKELY(is_rest)) { // [P-66]
+        wrong |= (unsigned)(m->flags & ~(unsigned)(FLAGS_CUT | PHI_FLAG_PART));
+        wrong |= (unsigned)((m->depth != 0) | (m->want != 0));
+    }
     return wrong;
 }
 

@@ -20,6 +20,7 @@ enum {
     PHI_FLAG_DURABLE = 4,    // reserved
     PHI_FLAG_RECEIPT = 8,    // P-68
     PHI_FLAG_PART = 16,      // P-65
+    PHI_FLAG_REST = 32,      // P-66
 };
 
 // Dialogs in dialogs (P-63).
