@@ -26,10 +26,20 @@ enum {
 };
 
 // Where an address leads.
+typedef enum reach {
+    REACH_NOBODY,    // code says why
+    REACH_ONE,       // one
+    REACH_INSTANCES, // of the service called name
+    REACH_EVERYONE,
+    REACH_TOPIC, // the topic called name
+    REACH_CENTER,
+} reach;
+
 typedef struct destination {
-    uint16_t code; // ph_failure_code; 0: `one` or everyone
-    bool is_everyone;
+    reach reach;
+    ph_failure_code code;
     session *one;
+    phi_bytes name; // view into the address
 } destination;
 
 static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload);
@@ -39,6 +49,7 @@ static void on_cancel(center *c, session *s, const phi_message *m);
 static void on_inquiry(center *c, session *s, const phi_message *m);
 
 static destination resolve(const center *c, session *s, phi_bytes to);
+static destination nobody(ph_failure_code code);
 static uint32_t time_of_call(const center *c, uint32_t ttl_ms);
 
 void router_handle(center *c, session *s, phi_bytes payload)
@@ -99,15 +110,20 @@ static void on_event(center *c, session *s, const phi_message *m, phi_bytes payl
         return;
     }
     destination to = resolve(c, s, m->to);
-    if (to.is_everyone) {
+    switch (to.reach) {
+    case REACH_ONE:
+        router_tell(c, s, to.one, payload, m->ttl_ms);
+        return;
+    case REACH_EVERYONE:
         broadcast_start(c, s, payload, m->ttl_ms);
         return;
-    }
-    if (to.code != 0) {
+    case REACH_INSTANCES:
+    case REACH_TOPIC:
+    case REACH_CENTER:
+    case REACH_NOBODY:
         c->counters.events_dropped_total++;
         return;
     }
-    router_tell(c, s, to.one, payload, m->ttl_ms);
 }
 
 static void on_request(center *c, session *s, const phi_message *m, phi_bytes payload)
@@ -118,11 +134,8 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
         return;
     }
     destination to = resolve(c, s, m->to);
-    if (to.is_everyone) {
-        to.code = PH_FAILURE_UNSUPPORTED;
-    }
-    if (to.code != 0) {
-        call_refuse(c, s, m->call, (ph_failure_code)to.code);
+    if (PHI_UNLIKELY(to.reach != REACH_ONE)) {
+        call_refuse(c, s, m->call, to.reach == REACH_NOBODY ? to.code : PH_FAILURE_UNSUPPORTED);
         return;
     }
     call *k = call_open(c, s, to.one, m->call);
@@ -203,29 +216,43 @@ static destination resolve(const center *c, session *s, phi_bytes to)
     session *one = phi_slots_find(&c->sessions, s->addressed);
     if (one != NULL && session_is(one, SESSION_JOINED) &&
         (phi_bytes_equal(to, session_account(one)) || phi_bytes_equal(to, session_id(one)))) {
-        return (destination){ .one = one };
+        return (destination){ .reach = REACH_ONE, .one = one };
     }
     phi_address address = phi_address_parse(to);
+    bool is_here = address.domain.size == 0 || phi_bytes_equal(address.domain, center_domain(c));
     switch (address.form) {
     case PHI_ADDRESS_NONE:
     case PHI_ADDRESS_MALFORMED:
-        return (destination){ .code = PH_FAILURE_MALFORMED };
+        return nobody(PH_FAILURE_MALFORMED);
     case PHI_ADDRESS_UNKNOWN:
-        return (destination){ .code = PH_FAILURE_ADDRESS_UNKNOWN };
+        return nobody(PH_FAILURE_ADDRESS_UNKNOWN);
+    case PHI_ADDRESS_SERVICE:
+        return nobody(PH_FAILURE_UNSUPPORTED);
+    case PHI_ADDRESS_INSTANCES:
+        return (destination){ .reach = REACH_INSTANCES, .name = address.name };
     case PHI_ADDRESS_EVERYONE:
-        return (destination){ .is_everyone = true };
+        return (destination){ .reach = REACH_EVERYONE };
+    case PHI_ADDRESS_TOPIC:
+        return (destination){ .reach = REACH_TOPIC, .name = address.name };
+    case PHI_ADDRESS_CENTER:
+        return is_here ? (destination){ .reach = REACH_CENTER } : nobody(PH_FAILURE_DOMAIN_UNKNOWN);
     case PHI_ADDRESS_ACCOUNT:
         break;
     }
-    if (address.domain.size != 0 && !phi_bytes_equal(address.domain, center_domain(c))) {
-        return (destination){ .code = PH_FAILURE_DOMAIN_UNKNOWN };
+    if (!is_here) {
+        return nobody(PH_FAILURE_DOMAIN_UNKNOWN);
     }
-    one = session_find(c, address.account);
+    one = session_find(c, address.name);
     if (one == NULL) {
-        return (destination){ .code = PH_FAILURE_NO_SUCH_ACCOUNT };
+        return nobody(PH_FAILURE_NO_SUCH_ACCOUNT);
     }
     s->addressed = one->handle;
-    return (destination){ .one = one };
+    return (destination){ .reach = REACH_ONE, .one = one };
+}
+
+static destination nobody(ph_failure_code code)
+{
+    return (destination){ .reach = REACH_NOBODY, .code = code };
 }
 
 // [P-57]

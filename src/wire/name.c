@@ -35,31 +35,50 @@ bool phi_id_is_valid(phi_bytes id)
     return a.form == PHI_ADDRESS_ACCOUNT && a.domain.size != 0;
 }
 
+// What has a colon in it: a scheme, and the rest.
+static phi_address parse_scheme(phi_bytes scheme, phi_bytes name)
+{
+    phi_address a = { .form = PHI_ADDRESS_UNKNOWN, .name = name };
+    if (phi_bytes_equal(scheme, phi_bytes_text("topic"))) {
+        a.form = PHI_ADDRESS_TOPIC;
+        return a;
+    }
+    bool is_all = phi_bytes_equal(scheme, phi_bytes_text("all"));
+    if (is_all && name.size == 0) {
+        a.form = PHI_ADDRESS_EVERYONE;
+    } else if (is_all || phi_bytes_equal(scheme, phi_bytes_text("service"))) {
+        a.form = is_all ? PHI_ADDRESS_INSTANCES : PHI_ADDRESS_SERVICE;
+        a.form = phi_name_is_valid(name) ? a.form : PHI_ADDRESS_MALFORMED;
+    }
+    return a;
+}
+
 phi_address phi_address_parse(phi_bytes text)
 {
     phi_address a = { .form = PHI_ADDRESS_NONE };
     if (text.size == 0) {
         return a;
     }
-    if (memchr(text.data, ':', text.size) != NULL) {
-        bool everyone = phi_bytes_equal(text, phi_bytes_text("all:"));
-        a.form = everyone ? PHI_ADDRESS_EVERYONE : PHI_ADDRESS_UNKNOWN;
-        return a;
+    const uint8_t *colon = memchr(text.data, ':', text.size);
+    if (colon != NULL) {
+        size_t size = (size_t)(colon - text.data);
+        return parse_scheme(phi_bytes_of(text.data, size),
+                            phi_bytes_of(colon + 1, text.size - size - 1));
     }
 
     a.form = PHI_ADDRESS_MALFORMED;
-    phi_bytes account = text;
-    phi_bytes domain = { NULL, 0 };
+    a.name = text;
     const uint8_t *at = memchr(text.data, '@', text.size);
     if (at != NULL) {
-        account.size = (size_t)(at - text.data);
-        domain = phi_bytes_of(at + 1, text.size - account.size - 1);
-        if (!phi_name_is_valid(domain)) {
-            return a;
-        }
+        a.name.size = (size_t)(at - text.data);
+        a.domain = phi_bytes_of(at + 1, text.size - a.name.size - 1);
     }
-    if (phi_name_is_valid(account)) {
-        a = (phi_address){ PHI_ADDRESS_ACCOUNT, account, domain };
+    bool has_domain = a.domain.size != 0;
+    bool is_domain_good = has_domain ? phi_name_is_valid(a.domain) : true;
+    if (at != NULL && a.name.size == 0) {
+        a.form = is_domain_good ? PHI_ADDRESS_CENTER : PHI_ADDRESS_MALFORMED;
+    } else if (phi_name_is_valid(a.name) && is_domain_good && has_domain == (at != NULL)) {
+        a.form = PHI_ADDRESS_ACCOUNT;
     }
     return a;
 }

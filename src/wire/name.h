@@ -19,15 +19,19 @@ bool phi_id_is_valid(phi_bytes id);
 typedef enum phi_address_form {
     PHI_ADDRESS_NONE,      // empty
     PHI_ADDRESS_ACCOUNT,   // account, or account@domain
+    PHI_ADDRESS_SERVICE,   // service:NAME
+    PHI_ADDRESS_INSTANCES, // all:NAME
     PHI_ADDRESS_EVERYONE,  // all:
+    PHI_ADDRESS_TOPIC,     // topic:NAME, whatever the name: see topic.h
+    PHI_ADDRESS_CENTER,    // @domain, or @
     PHI_ADDRESS_UNKNOWN,   // a scheme that this version has no use for
     PHI_ADDRESS_MALFORMED, // names in it break the rules
 } phi_address_form;
 
 typedef struct phi_address {
     phi_address_form form;
-    phi_bytes account; // views into what was parsed
-    phi_bytes domain;  // empty when left out
+    phi_bytes name;   // of the account, service or topic; views into what was parsed
+    phi_bytes domain; // empty when left out
 } phi_address;
 
 phi_address phi_address_parse(phi_bytes text);

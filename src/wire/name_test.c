@@ -56,28 +56,37 @@ TEST(name, addresses_have_their_forms)
     static const struct {
         const char *text;
         phi_address_form form;
-        const char *account;
+        const char *name;
         const char *domain;
     } rows[] = {
         { "", PHI_ADDRESS_NONE, "", "" },
         { "orders", PHI_ADDRESS_ACCOUNT, "orders", "" },
         { "orders@eu.main", PHI_ADDRESS_ACCOUNT, "orders", "eu.main" },
         { "all:", PHI_ADDRESS_EVERYONE, "", "" },
-        { "all:orders", PHI_ADDRESS_UNKNOWN, "", "" },
-        { "service:orders", PHI_ADDRESS_UNKNOWN, "", "" },
+        { "all:orders", PHI_ADDRESS_INSTANCES, "orders", "" },
+        { "all:-", PHI_ADDRESS_MALFORMED, "-", "" },
+        { "all::", PHI_ADDRESS_MALFORMED, ":", "" },
+        { "service:orders", PHI_ADDRESS_SERVICE, "orders", "" },
+        { "service:", PHI_ADDRESS_MALFORMED, "", "" },
+        { "service:orders@eu", PHI_ADDRESS_MALFORMED, "orders@eu", "" },
+        { "topic:a.*", PHI_ADDRESS_TOPIC, "a.*", "" },
+        { "topic:", PHI_ADDRESS_TOPIC, "", "" },
         { ":", PHI_ADDRESS_UNKNOWN, "", "" },
+        { "queue:orders", PHI_ADDRESS_UNKNOWN, "orders", "" },
         { "a@d:", PHI_ADDRESS_UNKNOWN, "", "" },
-        { "@eu.main", PHI_ADDRESS_MALFORMED, "", "" },
-        { "orders@", PHI_ADDRESS_MALFORMED, "", "" },
-        { "orders@eu@main", PHI_ADDRESS_MALFORMED, "", "" },
-        { "Orders", PHI_ADDRESS_MALFORMED, "", "" },
-        { "orders@EU", PHI_ADDRESS_MALFORMED, "", "" },
-        { "-a", PHI_ADDRESS_MALFORMED, "", "" },
+        { "@", PHI_ADDRESS_CENTER, "", "" },
+        { "@eu.main", PHI_ADDRESS_CENTER, "", "eu.main" },
+        { "@EU", PHI_ADDRESS_MALFORMED, "", "EU" },
+        { "orders@", PHI_ADDRESS_MALFORMED, "orders", "" },
+        { "orders@eu@main", PHI_ADDRESS_MALFORMED, "orders", "eu@main" },
+        { "Orders", PHI_ADDRESS_MALFORMED, "Orders", "" },
+        { "orders@EU", PHI_ADDRESS_MALFORMED, "orders", "EU" },
+        { "-a", PHI_ADDRESS_MALFORMED, "-a", "" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         phi_address a = phi_address_parse(phi_bytes_text(rows[i].text));
         EXPECT_EQ(a.form, rows[i].form);
-        EXPECT(phi_bytes_equal(a.account, phi_bytes_text(rows[i].account)));
+        EXPECT(phi_bytes_equal(a.name, phi_bytes_text(rows[i].name)));
         EXPECT(phi_bytes_equal(a.domain, phi_bytes_text(rows[i].domain)));
     }
 }
