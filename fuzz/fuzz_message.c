@@ -13,9 +13,9 @@ static void parse(phi_bytes text)
 {
     phi_address a = phi_address_parse(text);
     if (a.form == PHI_ADDRESS_ACCOUNT) {
-        fuzz_expect(phi_name_is_valid(a.account), "an account that is no name");
+        fuzz_expect(phi_name_is_valid(a.name), "an account that is no name");
         size_t domain = a.domain.size == 0 ? 0 : a.domain.size + 1;
-        fuzz_expect(a.account.size + domain == text.size, "an address is more than its parts");
+        fuzz_expect(a.name.size + domain == text.size, "an address is more than its parts");
     }
 }
 

@@ -6,8 +6,7 @@
 //
 // The decoder runs once per message and center, so it is written for the machine: one comparison
 // for the fixed part, one for the sum of all lengths (at most 3 * 255 + 65,535: it cannot wrap),
-// and the rules of form, a row of a table per kind, gathered into one number that is zero when all
-// hold. No loop, no memory.
+// and the rules of form as masks, a row of a table per kind. No loop, no memory.
 //
 // Clauses: P-50, P-51, P-54, P-58, P-63, P-65, P-68.
 
@@ -33,71 +32,83 @@ enum {
 PH_STATIC_ASSERT(AT_WANT + 2 == PHI_MESSAGE_HEAD_BYTES);
 PH_STATIC_ASSERT(AT_CALL + 8 == AT_TTL);
 PH_STATIC_ASSERT(AT_TTL + 4 == AT_TO_LEN);
+PH_STATIC_ASSERT(AT_DEPTH + 4 + 1 == PHI_MESSAGE_HEAD_BYTES);
 
-// What a packet of each kind may have, and must: one row of P-51.
+// Two parts of the fixed part are read as one number each, so that one `and` judges all fields in
+// them: `kind | flags | turn`, and `to_len | from_len | method_len | depth | headers_len | want`.
+#define HEAD_KIND_SHIFT 24u
+#define HEAD_FLAGS(flags) ((uint32_t)(flags) << 16u)
+#define HEAD_TURN UINT32_C(0xffff)
+#define TAIL_DEPTH_SHIFT 32u
+#define TAIL_DEPTH (UINT64_C(0xff) << TAIL_DEPTH_SHIFT)
+#define TAIL_DEPTH_MOST ((uint64_t)PHI_DEPTH_MAX << TAIL_DEPTH_SHIFT)
+#define TAIL_WANT UINT64_C(0xffff)
+
+// What a message of one kind may not have, and must: a row of P-51.
 typedef struct kind_form {
-    uint8_t flags;       // that it may have
-    bool is_known;       // there is such a kind
-    bool may_lack_call;  // `call` may be 0
-    bool may_have_turn;  // `turn` may be other than 0
-    bool must_have_turn; // and must be
-    bool may_have_depth; // in requests and inquiries (P-63)
-    bool may_have_want;  // in requests (P-65)
+    uint32_t head_never; // bits that are zero
+    uint16_t turn_least;
+    bool may_lack_call; // `call` may be 0
+    uint64_t tail_never;
 } kind_form;
 
-#define FLAGS_ANY (PHI_FLAG_IDEMPOTENT | PHI_FLAG_DURABLE)
+// All but those that it may have.
+#define FLAGS_NEVER(flags) HEAD_FLAGS(0xffu & ~(unsigned)((flags) | FLAGS_OF_ALL))
+#define FLAGS_OF_ALL (PHI_FLAG_IDEMPOTENT | PHI_FLAG_DURABLE)
 #define FLAGS_CUT (PHI_FLAG_MORE | PHI_FLAG_REST)
 
 static const kind_form kind_forms[] = {
-    [PHI_KIND_EVENT] = { .flags = FLAGS_ANY | FLAGS_CUT | PHI_FLAG_RECEIPT,
-                         .is_known = true,
-                         .may_lack_call = true },
-    [PHI_KIND_REQUEST] = { .flags = FLAGS_ANY | FLAGS_CUT,
-                           .is_known = true,
-                           .may_have_depth = true,
-                           .may_have_want = true },
-    [PHI_KIND_REPLY] = { .flags = FLAGS_ANY | FLAGS_CUT | PHI_FLAG_PART,
-                         .is_known = true,
-                         .may_have_turn = true },
-    [PHI_KIND_FAILURE] = { .flags = FLAGS_ANY | PHI_FLAG_PART,
-                           .is_known = true,
-                           .may_have_turn = true },
-    [PHI_KIND_INQUIRY] = { .flags = FLAGS_ANY | FLAGS_CUT,
-                           .is_known = true,
-                           .may_have_turn = true,
-                           .must_have_turn = true,
-                           .may_have_depth = true },
-    [PHI_KIND_ANSWER] = { .flags = FLAGS_ANY | FLAGS_CUT,
-                          .is_known = true,
-                          .may_have_turn = true,
-                          .must_have_turn = true },
-    [PHI_KIND_CANCEL] = { .flags = FLAGS_ANY, .is_known = true },
-    [PHI_KIND_RECEIPT] = { .flags = FLAGS_ANY, .is_known = true },
+    [PHI_KIND_EVENT] = { .head_never = FLAGS_NEVER(FLAGS_CUT | PHI_FLAG_RECEIPT) | HEAD_TURN,
+                         .may_lack_call = true,
+                         .tail_never = TAIL_DEPTH | TAIL_WANT },
+    [PHI_KIND_REQUEST] = { .head_never = FLAGS_NEVER(FLAGS_CUT) | HEAD_TURN },
+    [PHI_KIND_REPLY] = { .head_never = FLAGS_NEVER(FLAGS_CUT | PHI_FLAG_PART),
+                         .tail_never = TAIL_DEPTH | TAIL_WANT },
+    [PHI_KIND_FAILURE] = { .head_never = FLAGS_NEVER(PHI_FLAG_PART),
+                           .tail_never = TAIL_DEPTH | TAIL_WANT },
+    [PHI_KIND_INQUIRY] = { .head_never = FLAGS_NEVER(FLAGS_CUT),
+                           .turn_least = 1,
+                           .tail_never = TAIL_WANT },
+    [PHI_KIND_ANSWER] = { .head_never = FLAGS_NEVER(FLAGS_CUT),
+                          .turn_least = 1,
+                          .tail_never = TAIL_DEPTH | TAIL_WANT },
+    [PHI_KIND_CANCEL] = { .head_never = FLAGS_NEVER(0) | HEAD_TURN,
+                          .tail_never = TAIL_DEPTH | TAIL_WANT },
+    [PHI_KIND_RECEIPT] = { .head_never = FLAGS_NEVER(0) | HEAD_TURN,
+                           .tail_never = TAIL_DEPTH | TAIL_WANT },
 };
 
-// Zero when what the fixed part says goes together.
-static inline unsigned form_wrong(const phi_message *m)
+// Whether the numbers of the fixed part go together.
+static inline bool form_is_right(uint32_t head, uint64_t call, uint64_t tail)
 {
-    if (PHI_UNLIKELY(m->kind >= PHI_COUNT_OF(kind_forms))) {
-        return 1;
+    uint32_t kind = head >> HEAD_KIND_SHIFT;
+    if (PHI_UNLIKELY(kind - 1 >= PHI_COUNT_OF(kind_forms) - 1)) {
+        return false;
     }
-    const kind_form *form = &kind_forms[m->kind];
-    // A receipt and fragments are told apart by their number.
-    bool is_numbered = (m->flags & (FLAGS_CUT | PHI_FLAG_RECEIPT)) != 0;
-    bool is_rest = (m->flags & PHI_FLAG_REST) != 0;
-    unsigned wrong = !form->is_known;
-    wrong |= (unsigned)(m->flags & ~(unsigned)form->flags);
-    wrong |= (unsigned)((m->call == 0) & (!form->may_lack_call | is_numbered));
-    wrong |= (unsigned)((m->turn != 0) & !form->may_have_turn);
-    wrong |= (unsigned)((m->turn == 0) & form->must_have_turn);
-    wrong |= (unsigned)((m->depth != 0) & !form->may_have_depth);
-    wrong |= (unsigned)(m->depth > PHI_DEPTH_MAX);
-    wrong |= (unsigned)((m->want != 0) & !form->may_have_want);
-    if (PHI_UNLIKELY(is_rest)) { // [P-66]
-        wrong |= (unsigned)(m->flags & ~(unsigned)(FLAGS_CUT | PHI_FLAG_PART));
-        wrong |= (unsigned)((m->depth != 0) | (m->want != 0));
+    const kind_form *form = &kind_forms[kind];
+    if (PHI_UNLIKELY(((head & form->head_never) | (tail & form->tail_never)) != 0)) {
+        return false;
     }
-    return wrong;
+    if (call == 0) {
+        // A receipt and fragments are told apart by their number.
+        uint32_t numbered = HEAD_FLAGS(FLAGS_CUT | PHI_FLAG_RECEIPT);
+        return form->may_lack_call && (head & numbered) == 0;
+    }
+    if (PHI_UNLIKELY((head & HEAD_FLAGS(PHI_FLAG_REST)) != 0)) {
+        uint32_t beside = HEAD_FLAGS(0xffu & ~(unsigned)(FLAGS_CUT | PHI_FLAG_PART));
+        if ((head & beside) != 0 || (tail & (TAIL_DEPTH | TAIL_WANT)) != 0) {
+            return false;
+        }
+    }
+    return (head & HEAD_TURN) >= form->turn_least && (tail & TAIL_DEPTH) <= TAIL_DEPTH_MOST;
+}
+
+// The same for a message that is to be written.
+static bool message_is_right(const phi_message *m)
+{
+    uint32_t head = (uint32_t)m->kind << HEAD_KIND_SHIFT | HEAD_FLAGS(m->flags) | m->turn;
+    uint64_t tail = (uint64_t)m->depth << TAIL_DEPTH_SHIFT | m->want;
+    return form_is_right(head, m->call, tail);
 }
 
 ph_err phi_message_decode(phi_bytes payload, phi_message *out)
@@ -124,7 +135,8 @@ ph_err phi_message_decode(phi_bytes payload, phi_message *out)
         .depth = p[AT_DEPTH],
         .want = phi_get_u16(p + AT_WANT),
     };
-    if (PHI_UNLIKELY(form_wrong(&head) != 0)) {
+    if (PHI_UNLIKELY(
+            !form_is_right(phi_get_u32(p + AT_KIND), head.call, phi_get_u64(p + AT_TO_LEN)))) {
         return PH_EPROTO;
     }
 
@@ -161,7 +173,7 @@ void phi_message_encode(uint8_t *room, const phi_message *message)
 uint8_t *phi_message_encode_head(uint8_t *room, const phi_message *message)
 {
     PH_ASSERT(room != NULL);
-    PH_ASSERT(form_wrong(message) == 0);
+    PH_ASSERT(message_is_right(message));
     PH_ASSERT(message->to.size <= UINT8_MAX);
     PH_ASSERT(message->from.size <= UINT8_MAX);
     PH_ASSERT(message->method.size <= UINT8_MAX);
