@@ -47,6 +47,7 @@ typedef struct stranger {
     phi_inbound listener; // what the link says, as an honest end reads it
     bool has_suite;       // forger and listener are in the suite
     unsigned closes;
+    unsigned suspicions; // told, and taken back
     unsigned joins;
     unsigned opens;
     bool heard_bye;
@@ -106,6 +107,12 @@ static void on_event(stranger *s, const phi_link_event *event)
         PH_ASSERT(event->packet.command <= PHI_COMMAND_MESSAGE);
         PH_ASSERT(!is_center || event->packet.command != PHI_COMMAND_ONLINE_STATUS);
         break;
+    case PHI_LINK_EVENT_SUSPECT:
+    case PHI_LINK_EVENT_ALIVE:
+        s->suspicions++;
+        PH_ASSERT(is_center);
+        PH_ASSERT((event->type == PHI_LINK_EVENT_SUSPECT) == (s->suspicions % 2 == 1));
+        break;
     case PHI_LINK_EVENT_CLOSED:
         s->closes++;
         PH_ASSERT(event->end.code < PHI_BYE_COUNT);
@@ -113,6 +120,7 @@ static void on_event(stranger *s, const phi_link_event *event)
         PH_ASSERT(event->end.retry_after_ms <= PHI_LINK_RETRY_AFTER_MS_MAX);
         break;
     case PHI_LINK_EVENT_NONE:
+    case PHI_LINK_EVENT_CONFIRMED:
     default:
         PH_UNREACHABLE("no event");
     }

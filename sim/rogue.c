@@ -120,6 +120,9 @@ static void on_transport_event(phi_transport *transport, const phi_link_event *e
         r->is_open = false;
         break;
     case PHI_LINK_EVENT_JOIN:
+    case PHI_LINK_EVENT_SUSPECT:
+    case PHI_LINK_EVENT_ALIVE:
+    case PHI_LINK_EVENT_CONFIRMED:
     case PHI_LINK_EVENT_NONE:
         PH_UNREACHABLE("not an event of a client's link");
     }

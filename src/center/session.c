@@ -178,6 +178,10 @@ static void on_event(phi_transport *t, const phi_link_event *event)
     case PHI_LINK_EVENT_PACKET:
         handle_packet(c, s, &event->packet);
         break;
+    case PHI_LINK_EVENT_SUSPECT:
+    case PHI_LINK_EVENT_ALIVE:
+    case PHI_LINK_EVENT_CONFIRMED:
+        break;
     case PHI_LINK_EVENT_CLOSED:
         handle_closed(c, s, &event->end);
         break;

@@ -327,6 +327,9 @@ static void peer_pump(peer *p)
         phi_link_next(&p->link, &event, p->w->io.now);
         switch (event.type) {
         case PHI_LINK_EVENT_NONE:
+        case PHI_LINK_EVENT_SUSPECT:
+        case PHI_LINK_EVENT_ALIVE:
+        case PHI_LINK_EVENT_CONFIRMED:
             return;
         case PHI_LINK_EVENT_OPEN:
             p->is_open = true;

@@ -42,6 +42,9 @@ static void on_event(phi_transport *transport, const phi_link_event *event)
         return;
     case PHI_LINK_EVENT_NONE:
     case PHI_LINK_EVENT_JOIN:
+    case PHI_LINK_EVENT_SUSPECT:
+    case PHI_LINK_EVENT_ALIVE:
+    case PHI_LINK_EVENT_CONFIRMED:
         break;
     }
     PH_UNREACHABLE("a client's link has no other events");

@@ -11,6 +11,7 @@
 // Invariants   deadline is NEVER exactly when closed
 //              has_end only when closed; closed is never left
 //              at most send_bytes_max + PHI_LINK_HEADROOM_BYTES bytes wait
+//              has_chore while there is a JOIN to free, or a suspicion told or to be told
 
 #include "link/link.h"
 
@@ -44,6 +45,9 @@ static void link_check(const phi_link *link)
     PH_ASSERT(phi_link_waiting(link) <= link->options->send_bytes_max + PHI_LINK_HEADROOM_BYTES);
     if (phi_link_is(link, PHI_LINK_ADMITTING)) {
         PH_ASSERT(link->options->side == PHI_LINK_CENTER);
+    }
+    if (link->join != NULL || link->is_suspect || link->is_told_suspect) {
+        PH_ASSERT(link->has_chore);
     }
 }
 
@@ -197,6 +201,7 @@ ph_err phi_link_init(phi_link *link, const phi_link_options *options, const phi_
         .heard = now,
         .shown = now,
         .asked = PHI_TIME_NEVER,
+        .measured = now,
         .full_since = PHI_TIME_NEVER,
         .heartbeat_idle = options->heartbeat_idle,
         .heartbeat_grace = options->heartbeat_grace,
@@ -267,16 +272,29 @@ static PHI_COLD void link_on_unreadable(phi_link *link, phi_inbound_result resul
     }
 }
 
+// What is seldom to be done has one flag, so that a packet pays for one look.
+static PHI_COLD void link_do_chores(phi_link *link, phi_link_event *event)
+{
+    phi_give(link->options->alloc, link->join, sizeof *link->join);
+    link->join = NULL;
+    if (!phi_link_is(link, PHI_LINK_CLOSED)) {
+        phi_link_heartbeat_report(link, event);
+    }
+    link->has_chore = link->is_suspect || link->is_told_suspect;
+}
+
 void phi_link_next(phi_link *link, phi_link_event *event, phi_time now)
 {
     // A JOIN event is answered before anything behind it is looked at.
     PH_ASSERT(!phi_link_is(link, PHI_LINK_ADMITTING));
     PH_ASSERT_SLOW(!link->is_held || phi_link_is(link, PHI_LINK_CLOSED));
-    if (PHI_UNLIKELY(link->join != NULL)) {
-        phi_give(link->options->alloc, link->join, sizeof *link->join);
-        link->join = NULL;
-    }
     event->type = PHI_LINK_EVENT_NONE;
+    if (PHI_UNLIKELY(link->has_chore)) {
+        link_do_chores(link, event);
+        if (event->type != PHI_LINK_EVENT_NONE) {
+            return;
+        }
+    }
     while (PHI_LIKELY(!phi_link_is(link, PHI_LINK_CLOSED))) {
         phi_packet packet;
         phi_inbound_result result = phi_inbound_next(&link->in, &packet);
@@ -322,6 +340,7 @@ void phi_link_go_on(phi_link *link, phi_time now)
     link->is_held = false;
     if (!phi_link_is(link, PHI_LINK_CLOSED)) {
         link->heard = now; // what came meanwhile was not looked at
+        link->measured = now;
         phi_link_rearm(link);
     }
 }

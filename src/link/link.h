@@ -97,10 +97,13 @@ typedef struct phi_link_options {
 
 typedef enum phi_link_event_type {
     PHI_LINK_EVENT_NONE,
-    PHI_LINK_EVENT_JOIN,   // center: answer with phi_link_welcome or phi_link_bye
-    PHI_LINK_EVENT_OPEN,   // client: WELCOME came
-    PHI_LINK_EVENT_PACKET, // list, status or message, legal in this state and from that end
-    PHI_LINK_EVENT_CLOSED, // the last event
+    PHI_LINK_EVENT_JOIN,      // center: answer with phi_link_welcome or phi_link_bye
+    PHI_LINK_EVENT_OPEN,      // client: WELCOME came
+    PHI_LINK_EVENT_PACKET,    // list, status or message, legal in this state and from that end
+    PHI_LINK_EVENT_SUSPECT,   // center: an ask is unanswered for half of grace (P-49)
+    PHI_LINK_EVENT_ALIVE,     // center: the suspect gave a sign of life; before the packet it is
+    PHI_LINK_EVENT_CONFIRMED, // the other end has read what was queued before phi_link_confirm
+    PHI_LINK_EVENT_CLOSED,    // the last event
 } phi_link_event_type;
 
 // How a link ended.
@@ -138,6 +141,7 @@ typedef struct phi_link_event {
         const phi_join *join;       // valid until the next phi_link_next, as all it points to
         const phi_welcome *welcome; // same
         phi_packet packet;          // same; sending does not touch it
+        uint64_t mark;              // CONFIRMED: what phi_link_confirm was given
         phi_link_end end;
     };
 } phi_link_event;
@@ -157,6 +161,12 @@ typedef struct phi_link {
     phi_time asked;          // when the ask that waits for its answer was sent; also its stamp;
                              // NEVER: none does
     phi_time shown;          // while held: when it last showed that this end lives
+    phi_time measured;       // when the last ask was made, answered or not
+    uint64_t mark_asked;     // what the answer to that ask confirms; 0: nothing
+    uint64_t mark_next;      // what the answer to the next one will; 0: nothing
+    bool is_suspect;         // center: an ask is unanswered for half of grace
+    bool is_told_suspect;    // the owner knows
+    bool has_chore;          // phi_link_next has something to look at before the next packet
     bool is_held;            // phi_link_hold was called
     phi_time full_since;     // when begin first failed for want of room; NEVER: not full
     phi_dur heartbeat_idle;  // in force
@@ -234,6 +244,10 @@ static inline size_t phi_link_payload_max(const phi_link *link)
 {
     return link->peer_packet_bytes_max - phi_suite_head(link->out.suite);
 }
+
+// PHI_LINK_EVENT_CONFIRMED with the last such mark (not 0) comes when the other end has answered an
+// ask that was queued behind all that is queued now; so it has read that. Nothing unless open.
+void phi_link_confirm(phi_link *link, uint64_t mark, phi_time now);
 
 // Room for the payload of a packet, at most phi_link_payload_max bytes (asserted); NULL when the
 // link is not open, is full (P-59), or there is no memory.

@@ -101,6 +101,7 @@ void phi_link_on_join(phi_link *link, const phi_packet *packet, phi_link_event *
     }
     // Of 1.3 KiB, and needed for a moment of the link's life: not part of it.
     link->join = phi_take(link->options->alloc, sizeof *link->join);
+    link->has_chore = true; // to free it
     if (link->join == NULL) {
         phi_link_fail(link, PHI_BYE_INTERNAL, "out of memory");
         return;

@@ -16,10 +16,23 @@
 // began.
 //
 // Whatever comes shows life, so an ask is unanswered only while nothing at all was heard after it.
+//
+// A client that leaves an ask unanswered for half of the grace is suspect until it is heard again
+// (P-49). That it is heard costs nothing for who is not suspect: phi_link_next looks only when
+// has_chore is set.
+//
+// An answer also says that the other end has read what stood before the ask. phi_link_confirm uses
+// that: a mark rides on the next ask that is made after the call.
 
 #include "base/assert.h"
 #include "link/link_internal.h"
 #include "wire/heartbeat.h"
+
+enum {
+    // A client that is never idle is asked all the same, once in so many idle times: everybody's
+    // round trip is to be in the list.
+    MEASURE_IDLES = 6,
+};
 
 // An ask is out and nothing came since.
 static bool link_is_unanswered(const phi_link *link)
@@ -32,8 +45,12 @@ phi_time phi_link_heartbeat_due(const phi_link *link)
     if (link->is_held) {
         return phi_time_add(link->shown, phi_ns(link->heartbeat_grace.ns / 2));
     }
-    return link_is_unanswered(link) ? phi_time_add(link->grace_from, link->heartbeat_grace)
-                                    : phi_time_add(link->heard, link->heartbeat_idle);
+    if (!link_is_unanswered(link)) {
+        return phi_time_add(link->heard, link->heartbeat_idle);
+    }
+    bool is_halfway = link->options->side == PHI_LINK_CENTER && !link->is_suspect;
+    uint64_t wait = is_halfway ? link->heartbeat_grace.ns / 2 : link->heartbeat_grace.ns;
+    return phi_time_add(link->grace_from, phi_ns(wait));
 }
 
 // Without room it is not sent: who let so much wait is not reading, and gains nothing from one
@@ -63,6 +80,30 @@ static void link_ask(phi_link *link, phi_time now)
     link->ask_behind = phi_link_waiting(link);
     link->is_ask_stuck = false;
     link->has_ask_moved = false;
+    link->measured = now;
+    if (link->mark_next != 0) {
+        link->mark_asked = link->mark_next;
+        link->mark_next = 0;
+    }
+}
+
+// Sets what the owner is to be told by the next phi_link_next.
+static void link_judge(phi_link *link, bool is_suspect)
+{
+    PH_ASSERT(link->options->side == PHI_LINK_CENTER || !is_suspect);
+    link->is_suspect = is_suspect;
+    link->has_chore = link->has_chore || is_suspect;
+}
+
+void phi_link_heartbeat_report(phi_link *link, phi_link_event *event)
+{
+    if (!link_is_unanswered(link)) {
+        link->is_suspect = false;
+    }
+    if (link->is_suspect != link->is_told_suspect) {
+        link->is_told_suspect = link->is_suspect;
+        event->type = link->is_suspect ? PHI_LINK_EVENT_SUSPECT : PHI_LINK_EVENT_ALIVE;
+    }
 }
 
 void phi_link_heartbeat_sent(phi_link *link, size_t count)
@@ -75,10 +116,20 @@ void phi_link_heartbeat_sent(phi_link *link, size_t count)
     link->ask_behind -= count < link->ask_behind ? count : link->ask_behind;
 }
 
+// It has been busy for long, so that nobody asked.
+static bool link_is_unmeasured(const phi_link *link, phi_time now)
+{
+    return link->options->side == PHI_LINK_CENTER && !link->is_held && !link_is_unanswered(link) &&
+           phi_time_diff(now, link->measured).ns >= MEASURE_IDLES * link->heartbeat_idle.ns;
+}
+
 void phi_link_heartbeat_tick(phi_link *link, phi_time now)
 {
     PH_ASSERT(phi_link_is(link, PHI_LINK_OPEN));
     if (phi_time_before(now, phi_link_heartbeat_due(link))) {
+        if (link_is_unmeasured(link, now)) {
+            link_ask(link, now);
+        }
         return;
     }
     if (link->is_held) {
@@ -89,6 +140,9 @@ void phi_link_heartbeat_tick(phi_link *link, phi_time now)
     } else if (link->has_ask_moved) {
         link->has_ask_moved = false;
         link->grace_from = now;
+        link_judge(link, false); // it takes what it is sent
+    } else if (link->options->side == PHI_LINK_CENTER && !link->is_suspect) {
+        link_judge(link, true);
     } else {
         phi_link_fail(link, PHI_BYE_HEARTBEAT_TIMEOUT, NULL);
     }
@@ -102,7 +156,21 @@ void phi_link_probe(phi_link *link, phi_time now)
     }
 }
 
-static void link_on_answer(phi_link *link, uint64_t stamp, phi_time now)
+void phi_link_confirm(phi_link *link, uint64_t mark, phi_time now)
+{
+    PH_ASSERT(mark != 0);
+    if (!phi_link_is(link, PHI_LINK_OPEN)) {
+        return;
+    }
+    link->mark_next = mark;
+    // An ask that is out stands before what this is about: its answer makes the next one. One with
+    // a mark is not replaced, or who confirms again and again would never hear.
+    if (link->mark_asked == 0) {
+        phi_link_probe(link, now);
+    }
+}
+
+static void link_on_answer(phi_link *link, uint64_t stamp, phi_link_event *event, phi_time now)
 {
     if (phi_time_is_never(link->asked) || stamp != link->asked.ns) {
         return;
@@ -111,12 +179,19 @@ static void link_on_answer(phi_link *link, uint64_t stamp, phi_time now)
     us = us == 0 ? 1 : us; // 0 means that it is unknown
     link->round_trip_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
     link->asked = PHI_TIME_NEVER;
+    if (link->mark_asked != 0) {
+        event->type = PHI_LINK_EVENT_CONFIRMED;
+        event->mark = link->mark_asked;
+        link->mark_asked = 0;
+    }
+    if (link->mark_next != 0) {
+        phi_link_probe(link, now);
+    }
 }
 
 void phi_link_on_heartbeat(phi_link *link, const phi_packet *packet, phi_link_event *event,
                            phi_time now)
 {
-    (void)event;
     phi_heartbeat heartbeat;
     if (phi_heartbeat_decode(packet->payload, &heartbeat) != PH_OK) {
         phi_link_fail(link, PHI_BYE_MALFORMED, "malformed heartbeat");
@@ -128,7 +203,7 @@ void phi_link_on_heartbeat(phi_link *link, const phi_packet *packet, phi_link_ev
         link_send_heartbeat(link, heartbeat, now);
         break;
     case PHI_HEARTBEAT_ANSWER:
-        link_on_answer(link, heartbeat.stamp, now);
+        link_on_answer(link, heartbeat.stamp, event, now);
         break;
     case PHI_HEARTBEAT_EMPTY:
         // This end never asks with an empty one, so it cannot be the answer to ours.

@@ -59,6 +59,8 @@ void phi_link_heartbeat_tick(phi_link *link, phi_time now);
 void phi_link_heartbeat_sent(phi_link *link, size_t count);
 // When it has something to do next.
 phi_time phi_link_heartbeat_due(const phi_link *link);
+// Sets event->type when the owner is to hear that the other end became suspect, or shows life.
+void phi_link_heartbeat_report(phi_link *link, phi_link_event *event);
 
 // ---- link_end.c
 

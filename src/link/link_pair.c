@@ -163,6 +163,18 @@ void link_pair_drain(link_pair *pair, phi_link_side side)
         case PHI_LINK_EVENT_PACKET:
             seen_packet(seen, &event.packet);
             break;
+        case PHI_LINK_EVENT_SUSPECT:
+            seen->suspicions++;
+            PH_ASSERT(!seen->is_suspect);
+            seen->is_suspect = true;
+            break;
+        case PHI_LINK_EVENT_ALIVE:
+            PH_ASSERT(seen->is_suspect);
+            seen->is_suspect = false;
+            break;
+        case PHI_LINK_EVENT_CONFIRMED:
+            seen->mark = event.mark;
+            break;
         case PHI_LINK_EVENT_CLOSED:
             seen_end(seen, &event.end);
             break;

@@ -21,6 +21,9 @@ typedef struct link_pair_seen {
     unsigned opens;
     unsigned packets;
     unsigned closes;
+    unsigned suspicions;
+    bool is_suspect;   // told of a suspicion that is not over
+    uint64_t mark;     // confirmed last
     uint64_t digest;   // over commands and payloads, in order
     uint16_t command;  // of the last packet
     char account[256]; // of the last JOIN

@@ -150,7 +150,7 @@ TEST(link, any_packet_is_a_sign_of_life)
 {
     link_pair pair;
     link_pair_open(&pair, PHI_SUITE_CHECK);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 5; i++) { // longer, and it is asked for its round trip
         link_pair_pass_cut(&pair, phi_ms(9999));
         EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), 0);
         EXPECT(link_pair_say(&pair, CLIENT, 10, 1));
@@ -166,7 +166,8 @@ TEST(link, any_packet_is_a_sign_of_life)
         EXPECT(link_pair_say(&pair, CLIENT, 10, 1));
         link_pair_carry(&pair, CLIENT);
     }
-    EXPECT_EQ(pair.seen[CENTER].packets, 20);
+    EXPECT_EQ(pair.seen[CENTER].packets, 15);
+    EXPECT_EQ(pair.seen[CENTER].is_suspect, false);
     // Silent again: a new ask, and the full grace for it.
     link_pair_pass_cut(&pair, phi_ms(9999));
     EXPECT_EQ(phi_link_waiting(&pair.links[CENTER]), 0);
@@ -274,11 +275,132 @@ TEST(link, ask_behind_a_queue_that_moves_is_waited_for)
         EXPECT(phi_link_is(center, PHI_LINK_OPEN));
     }
     phi_time since = pair.now;
+    link_pair_drain(&pair, CENTER);
+    EXPECT_EQ(pair.seen[CENTER].suspicions, 0);
+    pair.now = phi_link_deadline(center);
+    EXPECT_EQ(pair.now.ns, phi_time_add(since, phi_ms(2500)).ns);
+    phi_link_tick(center, pair.now);
+    link_pair_drain(&pair, CENTER);
+    EXPECT_EQ(pair.seen[CENTER].suspicions, 1);
     pair.now = phi_link_deadline(center);
     EXPECT_EQ(pair.now.ns, phi_time_add(since, center->heartbeat_grace).ns);
     phi_link_tick(center, pair.now);
     link_pair_drain(&pair, CENTER);
     EXPECT_EQ(pair.seen[CENTER].end.code, PHI_BYE_HEARTBEAT_TIMEOUT);
+    link_pair_fini(&pair);
+}
+
+// Watchers are to be warned before somebody is gone, when the document says, and told when it was a
+// false alarm, with the first byte that shows it. [P-49]
+TEST(link, silent_client_is_suspect_until_it_is_heard)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_CHECK);
+    link_pair_pass_cut(&pair, phi_ns(phi_ms(12500).ns - 1));
+    EXPECT_EQ(pair.seen[CENTER].suspicions, 0);
+    link_pair_pass_cut(&pair, phi_ns(1));
+    EXPECT_EQ(pair.seen[CENTER].is_suspect, true);
+    link_pair_pass_cut(&pair, phi_ms(2499));
+    EXPECT_EQ(pair.seen[CENTER].suspicions, 1);
+    EXPECT(link_pair_say(&pair, CLIENT, 10, 1));
+    link_pair_carry(&pair, CLIENT);
+    EXPECT_EQ(pair.seen[CENTER].is_suspect, false);
+    EXPECT_EQ(pair.seen[CENTER].packets, 1);
+    // And again: a suspicion that was taken back does not shorten the next.
+    link_pair_lose(&pair, CENTER);
+    link_pair_pass_cut(&pair, phi_ns(phi_ms(12500).ns - 1));
+    EXPECT_EQ(pair.seen[CENTER].suspicions, 1);
+    link_pair_pass_cut(&pair, phi_ns(1));
+    EXPECT_EQ(pair.seen[CENTER].suspicions, 2);
+    link_pair_pass_cut(&pair, phi_ms(2500));
+    expect_end(&pair, CENTER, PHI_BYE_HEARTBEAT_TIMEOUT, PH_ETIMEDOUT);
+    EXPECT_EQ(pair.seen[CLIENT].suspicions, 0); // a center is never suspect
+    link_pair_fini(&pair);
+}
+
+// A suspect that takes what it is sent shows life with that, too. [P-40] [P-49]
+TEST(link, suspect_whose_queue_moves_is_alive)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_PLAIN);
+    phi_link *center = &pair.links[CENTER];
+    EXPECT(link_pair_say(&pair, CENTER, 60000, 1));
+    phi_link_probe(center, pair.now);
+    pair.now = phi_link_deadline(center);
+    phi_link_tick(center, pair.now);
+    link_pair_drain(&pair, CENTER);
+    EXPECT_EQ(pair.seen[CENTER].is_suspect, true);
+    (void)phi_link_seal(center);
+    phi_link_sent(center, 10000);
+    pair.now = phi_link_deadline(center);
+    phi_link_tick(center, pair.now);
+    link_pair_drain(&pair, CENTER);
+    EXPECT_EQ(pair.seen[CENTER].is_suspect, false);
+    EXPECT_EQ(pair.seen[CENTER].closes, 0);
+    link_pair_fini(&pair);
+}
+
+// A link that is never idle would otherwise never be asked, and its round trip stay unknown. [P-46]
+TEST(link, busy_link_is_measured_now_and_then)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_CHECK);
+    for (int second = 1; second < 60; second++) {
+        link_pair_pass(&pair, phi_seconds(1));
+        EXPECT(link_pair_say(&pair, CLIENT, 10, 1));
+        link_pair_settle(&pair);
+        EXPECT_EQ(pair.links[CENTER].round_trip_us, 0);
+    }
+    for (int second = 60; second < 75; second++) {
+        link_pair_pass(&pair, phi_seconds(1));
+        EXPECT(link_pair_say(&pair, CLIENT, 10, 1));
+        link_pair_settle(&pair);
+    }
+    EXPECT(pair.links[CENTER].round_trip_us != 0);
+    EXPECT_EQ(pair.links[CENTER].out.check.count, 1 + 1); // WELCOME, and the ask
+    link_pair_fini(&pair);
+}
+
+// Whoever waits for an acknowledgement must not take the answer to an older ask for it. [P-69]
+TEST(link, confirmation_needs_an_ask_made_behind_it)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_CHECK);
+    phi_link *center = &pair.links[CENTER];
+    phi_link_probe(center, pair.now);
+    link_pair_carry(&pair, CENTER); // its answer waits at the client
+    phi_link_confirm(center, 7, pair.now);
+    link_pair_carry(&pair, CLIENT);
+    EXPECT_EQ(pair.seen[CENTER].mark, 0);
+    link_pair_carry(&pair, CENTER);
+    // More marks while that ask is out: it says nothing about them, nor do they put it off.
+    phi_link_confirm(center, 8, pair.now);
+    phi_link_confirm(center, 9, pair.now);
+    link_pair_carry(&pair, CLIENT);
+    EXPECT_EQ(pair.seen[CENTER].mark, 7);
+    link_pair_settle(&pair);
+    EXPECT_EQ(pair.seen[CENTER].mark, 9);
+    // Without any ask out, at once.
+    phi_link_confirm(center, 10, pair.now);
+    link_pair_settle(&pair);
+    EXPECT_EQ(pair.seen[CENTER].mark, 10);
+    link_pair_fini(&pair);
+}
+
+// The answer to an ask that another has replaced is ignored; what it was to confirm is confirmed by
+// the other. [P-39] [P-69]
+TEST(link, confirmation_outlives_its_ask)
+{
+    link_pair pair;
+    link_pair_open(&pair, PHI_SUITE_CHECK);
+    phi_link *center = &pair.links[CENTER];
+    phi_link_confirm(center, 7, pair.now);
+    pair.now = phi_time_add(pair.now, phi_seconds(1));
+    EXPECT(link_pair_say(&pair, CLIENT, 10, 1));
+    link_pair_carry(&pair, CLIENT); // alive, without an answer
+    phi_link_probe(center, pair.now);
+    link_pair_settle(&pair);
+    EXPECT_EQ(pair.seen[CENTER].mark, 7);
     link_pair_fini(&pair);
 }
 
@@ -290,7 +412,7 @@ TEST(link, part_of_a_packet_is_a_sign_of_life)
     phi_link *center = &pair.links[CENTER];
     static const uint8_t head[] = { 0, 0, 0x10, 0, 0, PHI_COMMAND_MESSAGE };
     for (size_t i = 0; i < sizeof head; i++) {
-        pair.now = phi_time_add(pair.now, center->heartbeat_idle);
+        pair.now = phi_time_add(pair.now, phi_ns(center->heartbeat_idle.ns - 1));
         link_pair_inject(&pair, CENTER, head + i, 1);
         phi_link_tick(center, pair.now);
         EXPECT_EQ(phi_link_waiting(center), 0); // not even asked

@@ -421,6 +421,15 @@ void phi_transport_probe(phi_transport *t)
     }
 }
 
+void phi_transport_confirm(phi_transport *t, uint64_t mark)
+{
+    if (transport_is(t, PHI_TRANSPORT_LIVE)) {
+        phi_link_confirm(&t->link, mark, phi_io_now(t->group->io));
+        transport_wake(t, phi_link_deadline(&t->link));
+        transport_mark(t);
+    }
+}
+
 void phi_transport_pause(phi_transport *t, bool is_paused)
 {
     t->is_paused = is_paused;

@@ -112,6 +112,7 @@ void phi_transport_welcome(phi_transport *t, const phi_welcome *welcome);
 void phi_transport_bye(phi_transport *t, phi_bye_code code, uint32_t retry_after_ms,
                        const char *text);
 void phi_transport_probe(phi_transport *t);
+void phi_transport_confirm(phi_transport *t, uint64_t mark);
 
 // Ends it at once and for good: what is queued (a bye, perhaps) is written as far as the stream
 // takes it without waiting, the stream is closed, no event follows, and the memory is the owner's

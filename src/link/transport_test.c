@@ -80,7 +80,11 @@ static void on_event(phi_transport *t, const phi_link_event *event)
             n->in_closed(n);
         }
         break;
+    case PHI_LINK_EVENT_SUSPECT:
+    case PHI_LINK_EVENT_ALIVE:
+        break;
     case PHI_LINK_EVENT_NONE:
+    case PHI_LINK_EVENT_CONFIRMED:
     default:
         fail();
     }

@@ -77,6 +77,10 @@ static void end_on_event(phi_transport *transport, const phi_link_event *event)
         memcpy(e->text, event->end.text.data, event->end.text.size);
         e->text[event->end.text.size] = '\0';
         break;
+    case PHI_LINK_EVENT_SUSPECT:
+    case PHI_LINK_EVENT_ALIVE:
+        break;
+    case PHI_LINK_EVENT_CONFIRMED:
     case PHI_LINK_EVENT_NONE:
         fail();
     }
