@@ -23,6 +23,7 @@
 #include "base/siphash.h"
 #include "center/deliver.h"
 #include "center/state.h"
+#include "center/stream.h"
 
 static void on_deadline(phi_timer *timer, phi_time now);
 static call *take(center *c, session *caller, uint64_t number);
@@ -227,6 +228,9 @@ static call *find_open(const phi_list *list, size_t node_offset, uint64_t number
 // From its responder, or from the list of those owed.
 static void detach(center *c, call *k)
 {
+    if (PHI_UNLIKELY(c->streams.count != 0)) {
+        stream_call_over(c, k);
+    }
     phi_timer_clear(&c->io->timers, &k->timer);
     phi_list_remove(&k->of_responder);
     phi_list_remove(&k->of_number);

@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "center/broadcast.h"
 #include "center/state.h"
+#include "center/stream.h"
 #include "io/address.h"
 
 static const phi_log_event log_events[CENTER_LOG_COUNT] = {
@@ -91,6 +92,9 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     uint32_t connections_max = (uint32_t)options->connections_max;
     phi_slots_init(&c->sessions, io->alloc, sizeof(session),
                    connections_max + CENTER_TURNED_AWAY_MAX);
+    phi_slots_init(&c->streams, io->alloc, stream_size(), (uint32_t)options->streams_max);
+    phi_slots_init(&c->stream_receivers, io->alloc, stream_receiver_size(),
+                   (uint32_t)options->streams_max);
     phi_slots_init(&c->calls, io->alloc, sizeof(call), (uint32_t)options->calls_max);
     c->hash = (phi_hash_key){ secret[2], secret[3] };
     registry_init(&c->registry, io->alloc, c->hash, connections_max);
@@ -117,6 +121,7 @@ void center_free(center **center_at)
         phi_listener_close(c->io, c->listeners[i]);
     }
     drop_calls(c);
+    stream_drop_all(c);
     session_drop_all(c);
     phi_transports_fini(&c->transports);
     phi_io_unhook(&c->hook);
@@ -125,6 +130,8 @@ void center_free(center **center_at)
     presence_fini(&c->presence);
     registry_fini(&c->registry);
     phi_slots_fini(&c->calls);
+    phi_slots_fini(&c->stream_receivers);
+    phi_slots_fini(&c->streams);
     phi_slots_fini(&c->sessions);
     phi_give(c->io->alloc, c, sizeof *c);
     *center_at = NULL;
@@ -193,6 +200,7 @@ center_counters center_count(const center *c)
     counters.connections = c->sessions.count;
     counters.sessions = c->joined_count;
     counters.calls = c->calls.count;
+    counters.streams = c->streams.count;
     counters.watchers = c->presence.watch_count;
     counters.send_memory = c->quota.bytes;
     counters.send_memory_refused_total = c->quota.refusals;
@@ -287,6 +295,8 @@ static void set_link_options(center *c)
         .suite = o->suite,
         .domain = center_domain(c),
         .calls_max = (uint32_t)o->calls_per_client_max,
+        .message_bytes_max = (uint32_t)o->message_max,
+        .streams_max = (uint32_t)o->streams_per_client_max,
     };
 }
 

@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/canary.h"
 #include "center/state.h"
+#include "center/stream.h"
 
 enum {
     FAILURE_CODE_BYTES = 2,
@@ -28,8 +29,14 @@ PH_STATIC_ASSERT(OWN_BYTES_MAX + PHI_PACKET_HEAD_CHECKED <= PHI_PACKET_BYTES_JOI
 PH_STATIC_ASSERT(FAILURE_CODE_BYTES + FAILURE_TEXT_BYTES_MAX <= DELIVER_OWN_BODY_BYTES_MAX);
 
 static bool is_authorised(const delivery *d);
+static delivered bind(center *c, const delivery *d, uint64_t *number);
 static delivered deliver_own(center *c, session *receiver, const phi_message *m);
 static const char *text_of(ph_failure_code code);
+
+static inline bool is_first_fragment(phi_bytes payload)
+{
+    return (payload.data[PHI_MESSAGE_FLAGS_AT] & (PHI_FLAG_MORE | PHI_FLAG_REST)) == PHI_FLAG_MORE;
+}
 
 delivered deliver(center *c, const delivery *d)
 {
@@ -42,13 +49,29 @@ delivered deliver(center *c, const delivery *d)
     if (PHI_UNLIKELY(d->payload.size > phi_link_payload_max(&d->receiver->transport.link))) {
         return DELIVER_TOO_LARGE;
     }
+    uint64_t number = d->number;
+    bool is_cut = is_first_fragment(d->payload);
+    if (PHI_UNLIKELY(is_cut)) {
+        delivered bound = bind(c, d, &number);
+        if (bound != DELIVERED) {
+            return bound;
+        }
+    }
     uint8_t *room = phi_transport_begin(&d->receiver->transport, d->payload.size);
     if (PHI_UNLIKELY(room == NULL)) {
+        if (is_cut) {
+            stream_unbind(c, d->receiver);
+        }
         return DELIVER_FULL;
     }
     memcpy(room, d->payload.data, d->payload.size);
-    phi_put_u64(room + PHI_MESSAGE_CALL_AT, d->number);
+    phi_put_u64(room + PHI_MESSAGE_CALL_AT, number);
     phi_put_u32(room + PHI_MESSAGE_TTL_AT, d->ttl_ms);
+    if (PHI_UNLIKELY(d->marks != NULL)) {
+        room[PHI_MESSAGE_FLAGS_AT] = d->marks->flags;
+        room[PHI_MESSAGE_DEPTH_AT] = d->marks->depth;
+        phi_put_u16(room + PHI_MESSAGE_TURN_AT, d->marks->turn);
+    }
     phi_transport_commit(&d->receiver->transport, PHI_COMMAND_MESSAGE, d->payload.size);
     c->counters.messages_sent_total++;
     return DELIVERED;
@@ -128,6 +151,27 @@ static bool is_authorised(const delivery *d)
         return PHI_CANARY || d->within->caller == d->sender;
     }
     PH_UNREACHABLE("no capacity to speak in");
+}
+
+// The receiver takes part in the stream that is being opened. [P-66]
+static delivered bind(center *c, const delivery *d, uint64_t *number)
+{
+    stream_key key = { .number = *number,
+                       .turn = phi_get_u16(d->payload.data + PHI_MESSAGE_TURN_AT) };
+    if (d->marks != NULL) {
+        key.turn = d->marks->turn;
+        key.flags = d->marks->flags & PHI_FLAG_PART;
+    }
+    switch (stream_bind(c, d->receiver, &key)) {
+    case STREAM_BOUND:
+        *number = key.number;
+        return DELIVERED;
+    case STREAM_FULL:
+        return DELIVER_FULL;
+    case STREAM_TOO_LARGE:
+        return DELIVER_TOO_LARGE;
+    }
+    PH_UNREACHABLE("no such outcome");
 }
 
 // A message of the center's own.

@@ -196,6 +196,7 @@ static void admit(center *c, session *s, account *a, const phi_join *join)
     c->joined_count++;
     phi_sm_move(&s->sm, SESSION_JOINED);
     account_bind(a, s);
+    s->message_bytes_max = join->message_bytes_max;
     session_check(s);
     presence_online(c, a);
     c->counters.joins_total++;

@@ -21,8 +21,7 @@
 #include "wire/message.h"
 
 enum {
-    FLAGS_RESERVED =
-        PHI_FLAG_MORE | PHI_FLAG_DURABLE | PHI_FLAG_RECEIPT | PHI_FLAG_PART | PHI_FLAG_REST,
+    FLAGS_RESERVED = PHI_FLAG_DURABLE | PHI_FLAG_RECEIPT | PHI_FLAG_PART,
 };
 
 // Where an address leads.
@@ -64,26 +63,35 @@ void router_handle(center *c, session *s, phi_bytes payload)
         session_end(c, s, PHI_BYE_FROM_MISMATCH, 0, NULL);
         return;
     }
-    switch ((phi_kind)m.kind) {
+    if (PHI_UNLIKELY((m.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0)) {
+        stream_receive(c, s, &m, payload);
+        return;
+    }
+    router_route(c, s, &m, payload);
+}
+
+void router_route(center *c, session *s, const phi_message *m, phi_bytes payload)
+{
+    switch ((phi_kind)m->kind) {
     case PHI_KIND_EVENT:
-        on_event(c, s, &m, payload);
+        on_event(c, s, m, payload);
         break;
     case PHI_KIND_REQUEST:
-        on_request(c, s, &m, payload);
+        on_request(c, s, m, payload);
         break;
     case PHI_KIND_REPLY:
     case PHI_KIND_FAILURE:
-        on_answer(c, s, &m, payload);
+        on_answer(c, s, m, payload);
         break;
     case PHI_KIND_INQUIRY:
-        on_inquiry(c, s, &m);
+        on_inquiry(c, s, m);
         break;
     case PHI_KIND_ANSWER:
     case PHI_KIND_RECEIPT:
         c->counters.messages_dropped_total++;
         break;
     case PHI_KIND_CANCEL:
-        on_cancel(c, s, &m);
+        on_cancel(c, s, m);
         break;
     }
 }
@@ -99,6 +107,20 @@ void router_tell(center *c, const session *sender, session *receiver, phi_bytes 
     } else {
         c->counters.events_dropped_total++;
     }
+}
+
+bool router_pass(center *c, const session *sender, session *receiver, phi_bytes payload,
+                 const stream_key *key)
+{
+    const delivery_marks marks = {
+        .flags = (uint8_t)(payload.data[PHI_MESSAGE_FLAGS_AT] | key->flags),
+        .turn = key->turn,
+    };
+    return deliver(c, &(delivery){ .sender = sender,
+                                   .receiver = receiver,
+                                   .payload = payload,
+                                   .number = key->number,
+                                   .marks = &marks }) == DELIVERED;
 }
 
 // ---- by kind
@@ -181,7 +203,9 @@ static void on_answer(center *c, session *s, const phi_message *m, phi_bytes pay
                                             .number = k->number,
                                             .ttl_ms = m->ttl_ms });
     if (PHI_LIKELY(how == DELIVERED)) {
-        call_finish(c, k, m->kind == PHI_KIND_REPLY ? CALL_REPLIED : CALL_FAILED);
+        if (PHI_LIKELY((m->flags & PHI_FLAG_MORE) == 0)) { // else with its last fragment
+            call_finish(c, k, m->kind == PHI_KIND_REPLY ? CALL_REPLIED : CALL_FAILED);
+        }
     } else if (how == DELIVER_REFUSED) { // [P-56]
         c->counters.replies_stray_total++;
     } else {

@@ -328,7 +328,6 @@ TEST(router, request_to_nowhere_fails_with_its_reason)
         { "", 0, PH_FAILURE_MALFORMED },
         { "R", 0, PH_FAILURE_MALFORMED },
         { "r@", 0, PH_FAILURE_MALFORMED },
-        { "r", PHI_FLAG_MORE, PH_FAILURE_UNSUPPORTED },
         { "r", PHI_FLAG_DURABLE | PHI_FLAG_IDEMPOTENT, PH_FAILURE_UNSUPPORTED },
     };
     world *w = world_new(NULL);
@@ -553,7 +552,7 @@ TEST(router, reserved_kinds_are_refused)
     peer_say(a, &(phi_message){ .kind = PHI_KIND_EVENT,
                                 .flags = PHI_FLAG_DURABLE,
                                 .to = phi_bytes_text("all:") });
-    peer_say(a, &(phi_message){ .kind = PHI_KIND_REPLY, .flags = PHI_FLAG_MORE, .call = 3 });
+    peer_say(a, &(phi_message){ .kind = PHI_KIND_REPLY, .flags = PHI_FLAG_DURABLE, .call = 3 });
     world_settle(w);
     peer_expect_failure(a, 3, PH_FAILURE_UNSUPPORTED);
     EXPECT(peer_next(a) == NULL);

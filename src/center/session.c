@@ -18,6 +18,7 @@
 #include "center/join.h"
 #include "center/router.h"
 #include "center/state.h"
+#include "center/stream.h"
 #include "wire/own_state.h"
 #include "wire/stream.h"
 #include "wire/subscription.h"
@@ -67,7 +68,6 @@ static void handle_packet(center *c, session *s, const phi_packet *packet);
 static void handle_ask(center *c, session *s, phi_bytes payload);
 static void handle_own_state(center *c, session *s, phi_bytes payload);
 static void handle_subscription(center *c, session *s, phi_bytes payload);
-static void handle_stream(center *c, session *s, phi_bytes payload);
 static void handle_closed(center *c, session *s, const phi_link_end *end);
 
 static bool admits(const center *c);
@@ -133,6 +133,7 @@ void session_leave(center *c, session *s, phi_why why)
                      PHI_LOG_NUMBER("session", s->number),
                      PHI_LOG_TEXT("why", phi_bytes_text(phi_why_name((uint8_t)why))));
     call_leave(c, s);
+    stream_leave(c, s);
     presence_unwatch(c, s);
     account *a = s->account;
     account_unbind(a);
@@ -207,7 +208,7 @@ static void handle_packet(center *c, session *s, const phi_packet *packet)
         handle_subscription(c, s, packet->payload);
         return;
     case PHI_COMMAND_STREAM:
-        handle_stream(c, s, packet->payload);
+        stream_control(c, s, packet->payload);
         return;
     case PHI_COMMAND_HEARTBEAT:
     case PHI_COMMAND_HANDSHAKE:
@@ -254,17 +255,6 @@ static void handle_subscription(center *c, session *s, phi_bytes payload)
     session_end(c, s, PHI_BYE_ILLEGAL_IN_STATE, 0, "not spoken here yet");
 }
 
-// [P-75]
-static void handle_stream(center *c, session *s, phi_bytes payload)
-{
-    phi_stream_control control;
-    if (phi_stream_control_decode(payload, &control) != PH_OK) {
-        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
-        return;
-    }
-    session_end(c, s, PHI_BYE_ILLEGAL_IN_STATE, 0, "not spoken here yet");
-}
-
 static void handle_closed(center *c, session *s, const phi_link_end *end)
 {
     if (is_breach(end)) {
@@ -288,6 +278,7 @@ static void on_room(phi_transport *t)
     session *s = session_of(t);
     if (session_is(s, SESSION_JOINED)) {
         call_pay(center_of(s), s);
+        stream_pay(center_of(s), s);
         presence_on_room(center_of(s), s);
     }
 }

@@ -30,14 +30,17 @@ struct center {
     phi_listener *listeners[CENTER_LISTENERS_MAX];
     size_t listener_count;
 
-    phi_slots sessions;       // session
-    phi_hash_key hash;        // secret, of what peers choose: names and numbers
-    registry registry;        // accounts
-    uint64_t session_last;    // the number given last
-    uint32_t joining_count;   // sessions in SESSION_JOINING
-    uint32_t joined_count;    // sessions in SESSION_JOINED
-    phi_slots calls;          // call
-    uint8_t call_bucket_bits; // each session.calls_by_number has so many, as a power of two
+    phi_slots sessions;             // session
+    phi_hash_key hash;              // secret, of what peers choose: names and numbers
+    registry registry;              // accounts
+    uint64_t session_last;          // the number given last
+    uint32_t joining_count;         // sessions in SESSION_JOINING
+    uint32_t joined_count;          // sessions in SESSION_JOINED
+    phi_slots calls;                // call
+    phi_slots streams;              // stream
+    phi_slots stream_receivers;     // stream.c's
+    struct message_stream *opening; // whose first fragment is being routed; NULL: none is
+    uint8_t call_bucket_bits;       // each session.calls_by_number has so many, as a power of two
     presence presence;
     phi_list broadcasts;      // broadcast.node, those that wait
     uint64_t deliveries_left; // of broadcasts, in this turn

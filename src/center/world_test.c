@@ -202,6 +202,10 @@ static void peer_free(peer *p)
         free(p->inbox[i].payload);
     }
     free(p->inbox);
+    for (size_t i = 0; i < p->packet_count; i++) {
+        free(p->packets[i].payload);
+    }
+    free(p->packets);
     free(p->table);
     phi_link_fini(&p->link);
     free(p);
@@ -320,6 +324,19 @@ static void on_message(peer *p, phi_bytes payload)
     EXPECT_ERR(phi_message_decode(phi_bytes_of(g->payload, g->size), &g->m), PH_OK);
 }
 
+static void on_packet(peer *p, const phi_packet *packet)
+{
+    p->packets = realloc(p->packets, (p->packet_count + 1) * sizeof *p->packets);
+    assert_non_null(p->packets);
+    got_packet *g = &p->packets[p->packet_count++];
+    *g = (got_packet){ .command = packet->command, .size = packet->payload.size };
+    g->payload = malloc(g->size + 1);
+    assert_non_null(g->payload);
+    if (g->size != 0) {
+        memcpy(g->payload, packet->payload.data, g->size);
+    }
+}
+
 static void peer_pump(peer *p)
 {
     phi_link_event event;
@@ -344,8 +361,10 @@ static void peer_pump(peer *p)
                 on_page(p, event.packet.payload);
             } else if (event.packet.command == PHI_COMMAND_ONLINE_STATUS) {
                 on_status(p, event.packet.payload);
-            } else {
+            } else if (event.packet.command == PHI_COMMAND_MESSAGE) {
                 on_message(p, event.packet.payload);
+            } else {
+                on_packet(p, &event.packet);
             }
             break;
         case PHI_LINK_EVENT_CLOSED:
@@ -674,6 +693,18 @@ void peer_cut(peer *p)
 const phi_message *peer_next(peer *p)
 {
     return p->inbox_read == p->inbox_count ? NULL : &p->inbox[p->inbox_read++].m;
+}
+
+phi_bytes peer_next_packet(peer *p, uint16_t command)
+{
+    for (size_t i = 0; i < p->packet_count; i++) {
+        got_packet *g = &p->packets[i];
+        if (g->command == command && !g->is_read) {
+            g->is_read = true;
+            return phi_bytes_of(g->payload, g->size);
+        }
+    }
+    return phi_bytes_of(NULL, 0);
 }
 
 void peer_expect_failure(peer *p, uint64_t call, uint16_t code)

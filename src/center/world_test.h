@@ -39,6 +39,14 @@ typedef struct got {
     phi_message m;
 } got;
 
+// A packet of another kind that a peer received.
+typedef struct got_packet {
+    uint16_t command;
+    bool is_read;
+    uint8_t *payload;
+    size_t size;
+} got_packet;
+
 typedef struct peer {
     world *w;
     phi_stream *stream; // NULL: gone
@@ -57,6 +65,9 @@ typedef struct peer {
     got *inbox; // messages
     size_t inbox_count;
     size_t inbox_read;
+
+    got_packet *packets; // neither messages nor presence
+    size_t packet_count;
 
     line *table; // presence
     size_t table_count;
@@ -134,6 +145,9 @@ void peer_cut(peer *p);
 
 // The next unread message, or NULL.
 const phi_message *peer_next(peer *p);
+// The payload of the next unread packet of that command (neither message nor presence), or an empty
+// view. Valid until the world turns.
+phi_bytes peer_next_packet(peer *p, uint16_t command);
 // The next message is a failure of that call with that code.
 void peer_expect_failure(peer *p, uint64_t call, uint16_t code);
 // Its link ended, said by the center, for that reason.

@@ -424,8 +424,9 @@ uint8_t *phi_link_begin(phi_link *link, size_t payload_max, phi_time now)
 void phi_link_commit(phi_link *link, phi_command command, size_t payload_size)
 {
     PH_ASSERT(phi_link_is(link, PHI_LINK_OPEN));
-    PH_ASSERT(command >= PHI_COMMAND_ONLINE_LIST);
-    PH_ASSERT(command <= PHI_COMMAND_MESSAGE);
+    PH_ASSERT(command >= PHI_COMMAND_ONLINE_LIST); // what comes before, and bye, a link says itself
+    PH_ASSERT(command <= PHI_COMMAND_STREAM);
+    PH_ASSERT(command != PHI_COMMAND_BYE);
     phi_outbound_commit(&link->out, (uint16_t)command, payload_size);
 }
 

@@ -1,0 +1,673 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/stream.c - see stream.h.
+//
+// Design notes
+//   - The first fragment is routed like any message (router_route), with `c->opening` set; whoever
+//     it is delivered to is bound to the stream in the one function that delivers. So services,
+//     topics and authorisation are the router's, and are decided once.
+//   - Later fragments carry flag rest. They find their stream by the sender's number, or none: it
+//     was given up, and they were on their way.
+//   - What a stream owes its sender (credit, an abort) and finds no room for is derived from its
+//     state when there is room again: nothing is queued.
+//   - A stream of a call ends with the call (stream_call_over); one that is given up ends its call.
+//     It is taken off its lists before, so that neither meets it twice.
+//
+// Invariants
+//   - passed <= granted <= the grants of all receivers
+//   - a live stream has a receiver, but while it is being opened
+//   - one that is given up (abort_code is set) has none, and waits only until its sender knows
+
+#include "center/stream.h"
+
+#include "base/assert.h"
+#include "center/router.h"
+#include "center/state.h"
+#include "wire/stream.h"
+
+// One of those a message in fragments goes to. When it is given up it leaves its stream at once, and
+// its session when that has been told.
+typedef struct stream_receiver {
+    phi_list of_stream;     // on stream.receivers
+    phi_list of_session;    // on session.streams->coming
+    message_stream *stream; // NULL once given up
+    session *session;       // borrowed until it leaves
+    stream_key key;
+    uint64_t handle;     // in center.stream_receivers
+    uint64_t granted;    // bytes of body, all in all
+    uint16_t abort_code; // ph_failure_code; given up, and it is still to be told
+    uint8_t kind;        // phi_kind
+} stream_receiver;
+
+struct message_stream {
+    phi_list of_sender; // on session.streams->going
+    phi_list receivers; // stream_receiver.of_stream
+    uint32_t receiver_count;
+    session *sender;    // borrowed until it leaves
+    center *center;     // for the timer
+    uint64_t handle;    // in center.streams
+    uint64_t number;    // with kind and turn: how the sender knows it
+    uint64_t call;      // handle of the call it belongs to; 0: an event
+    uint64_t passed;    // bytes of body
+    uint64_t granted;   // and of how many the sender knows
+    uint64_t bytes_max; // what the least of the receivers takes
+    phi_timer timer;
+    phi_time moved; // when something last came, or could
+    uint16_t turn;
+    uint16_t abort_code; // ph_failure_code; given up, and the sender is still to be told
+    uint8_t kind;        // phi_kind
+    bool is_open;        // its receivers are known
+};
+
+static void on_first(center *c, session *s, const phi_message *m, phi_bytes payload);
+static void on_rest(center *c, message_stream *st, const phi_message *m, phi_bytes payload);
+static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_control *control);
+static void on_stall(phi_timer *timer, phi_time now);
+
+static ph_failure_code judge_first(const center *c, const session *s, const phi_message *m,
+                                   size_t packet_size);
+static message_stream *open_stream(center *c, session *s, const phi_message *m);
+static void refuse(center *c, session *s, const phi_message *m, ph_failure_code code);
+static void finish(center *c, message_stream *st);
+static void give_up(center *c, message_stream *st, ph_failure_code code);
+static void end_call(center *c, uint8_t kind, call *k, uint16_t turn, ph_failure_code code);
+static void grant(center *c, message_stream *st);
+static void pay_abort(center *c, message_stream *st);
+static void abort_receiver(center *c, stream_receiver *r, ph_failure_code code);
+static bool tell(session *s, const phi_stream_control *control);
+static void touch(center *c, message_stream *st);
+static uint64_t least_granted(const message_stream *st);
+static session_streams *streams_of(center *c, session *s);
+static message_stream *find_going(const session *s, uint8_t kind, uint16_t turn, uint64_t number);
+static stream_receiver *find_coming(const session *s, const phi_stream_control *about);
+static void detach_receiver(stream_receiver *r);
+static void drop_receiver(center *c, stream_receiver *r);
+static void drop_stream(center *c, message_stream *st);
+
+size_t stream_size(void)
+{
+    return sizeof(message_stream);
+}
+
+size_t stream_receiver_size(void)
+{
+    return sizeof(stream_receiver);
+}
+
+void stream_receive(center *c, session *s, const phi_message *m, phi_bytes payload)
+{
+    if ((m->flags & PHI_FLAG_REST) == 0) {
+        on_first(c, s, m, payload);
+        return;
+    }
+    message_stream *st = find_going(s, m->kind, m->turn, m->call);
+    if (st == NULL || st->abort_code != 0) {
+        c->counters.fragments_dropped_total++;
+        return;
+    }
+    on_rest(c, st, m, payload);
+}
+
+// ---- fragments
+
+static void on_first(center *c, session *s, const phi_message *m, phi_bytes payload)
+{
+    PH_ASSERT(c->opening == NULL);
+    size_t packet_size = payload.size + phi_suite_head(s->transport.link.in.suite);
+    ph_failure_code code = judge_first(c, s, m, packet_size);
+    if (code != 0) {
+        refuse(c, s, m, code);
+        return;
+    }
+    message_stream *st = open_stream(c, s, m);
+    if (st == NULL) {
+        refuse(c, s, m, PH_FAILURE_TOO_MANY_CALLS);
+        return;
+    }
+    uint64_t handle = st->handle;
+    c->opening = st;
+    router_route(c, s, m, payload);
+    c->opening = NULL;
+    if (s->broadcast == NULL) { // else it goes on in a later turn
+        stream_opened(c, handle);
+    }
+}
+
+void stream_opened(center *c, uint64_t handle)
+{
+    message_stream *st = phi_slots_find(&c->streams, handle);
+    if (st == NULL) {
+        return; // its sender left meanwhile
+    }
+    st->is_open = true;
+    if (st->receiver_count == 0) {
+        // Who wants an answer has got it from the router. The rest need not be sent.
+        st->call = 0;
+        give_up(c, st, PH_FAILURE_NO_SUCH_ACCOUNT);
+        return;
+    }
+    grant(c, st);
+    touch(c, st);
+}
+
+// 0: nothing to complain about.
+static ph_failure_code judge_first(const center *c, const session *s, const phi_message *m,
+                                   size_t packet_size)
+{
+    if (m->body.size == 0 || packet_size > PHI_FRAGMENT_FIRST_BYTES_MAX ||
+        find_going(s, m->kind, m->turn, m->call) != NULL) {
+        return PH_FAILURE_MALFORMED;
+    }
+    if (s->streams != NULL && s->streams->going_count >= c->options.streams_per_client_max) {
+        return PH_FAILURE_TOO_MANY_CALLS;
+    }
+    return (ph_failure_code)0;
+}
+
+static void on_rest(center *c, message_stream *st, const phi_message *m, phi_bytes payload)
+{
+    session *s = st->sender;
+    if (m->body.size == 0 || m->to.size != 0 || m->method.size != 0 || m->headers.size != 0) {
+        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL); // [P-66]
+        return;
+    }
+    if (m->body.size > st->granted - st->passed) {
+        session_end(c, s, PHI_BYE_CREDIT_EXCEEDED, 0, NULL);
+        return;
+    }
+    st->passed += m->body.size;
+    if (st->passed > st->bytes_max) {
+        give_up(c, st, PH_FAILURE_TOO_LARGE);
+        return;
+    }
+    phi_list *node = st->receivers.next;
+    while (node != &st->receivers) {
+        stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_stream);
+        node = node->next;
+        if (!router_pass(c, s, r->session, payload, &r->key)) {
+            abort_receiver(c, r, PH_FAILURE_SLOW_CONSUMER);
+        }
+    }
+    touch(c, st);
+    if (st->receiver_count == 0) {
+        give_up(c, st, PH_FAILURE_SLOW_CONSUMER);
+    } else if ((m->flags & PHI_FLAG_MORE) == 0) {
+        finish(c, st);
+    }
+}
+
+// ---- receivers
+
+stream_bound stream_bind(center *c, session *receiver, stream_key *key)
+{
+    message_stream *st = c->opening;
+    PH_ASSERT(st != NULL);
+    if (receiver->message_bytes_max == 0 || st->receiver_count >= c->options.stream_receivers_max) {
+        return STREAM_TOO_LARGE;
+    }
+    session_streams *streams = streams_of(c, receiver);
+    if (streams == NULL || streams->coming_count >= c->options.streams_per_client_max) {
+        return STREAM_FULL;
+    }
+    uint64_t handle = 0;
+    stream_receiver *r = phi_slots_take(&c->stream_receivers, &handle);
+    if (r == NULL) {
+        return STREAM_FULL;
+    }
+    if (key->number == 0) {
+        key->number = handle;
+    }
+    *r = (stream_receiver){ .stream = st,
+                            .session = receiver,
+                            .key = *key,
+                            .handle = handle,
+                            .granted = st->passed,
+                            .kind = st->kind };
+    phi_list_append(&st->receivers, &r->of_stream);
+    phi_list_append(&streams->coming, &r->of_session);
+    streams->coming_count++;
+    st->receiver_count++;
+    if (receiver->message_bytes_max < st->bytes_max) {
+        st->bytes_max = receiver->message_bytes_max;
+    }
+    // What its call is called here is what one of the two ends calls it.
+    if (st->kind != PHI_KIND_EVENT) {
+        bool is_callers = st->kind == PHI_KIND_REQUEST || st->kind == PHI_KIND_ANSWER;
+        st->call = is_callers ? key->number : st->number;
+    }
+    return STREAM_BOUND;
+}
+
+void stream_unbind(center *c, session *receiver)
+{
+    PH_ASSERT(c->opening != NULL);
+    phi_list *node = c->opening->receivers.prev;
+    PH_ASSERT(node != &c->opening->receivers);
+    stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_stream);
+    PH_ASSERT(r->session == receiver);
+    drop_receiver(c, r);
+    if (c->opening->receiver_count == 0) {
+        c->opening->call = 0;
+    }
+}
+
+// ---- what the ends say about it
+
+void stream_control(center *c, session *s, phi_bytes payload)
+{
+    phi_stream_control control;
+    if (phi_stream_control_decode(payload, &control) != PH_OK) {
+        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
+        return;
+    }
+    stream_receiver *r = find_coming(s, &control);
+    message_stream *st = find_going(s, control.kind, control.turn, control.call);
+    if (r != NULL && r->stream != NULL) {
+        on_receiver_says(c, r, &control);
+    } else if (st != NULL && st->abort_code == 0 && control.op == PHI_STREAM_ABORT) {
+        give_up(c, st, (ph_failure_code)control.value);
+    } else {
+        c->counters.stream_packets_dropped_total++; // it is over
+    }
+}
+
+static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_control *control)
+{
+    message_stream *st = r->stream;
+    if (control->op == PHI_STREAM_CREDIT) {
+        // Nobody needs more than the largest message, and so nothing overflows.
+        r->granted += control->value;
+        r->granted = r->granted < st->bytes_max ? r->granted : st->bytes_max;
+        grant(c, st);
+        return;
+    }
+    drop_receiver(c, r);
+    if (st->receiver_count == 0) {
+        give_up(c, st, (ph_failure_code)control->value);
+    } else {
+        grant(c, st);
+    }
+}
+
+// Passes on what all receivers have granted. Without room it is owed: stream_pay.
+static void grant(center *c, message_stream *st)
+{
+    if (!st->is_open) {
+        return;
+    }
+    uint64_t least = least_granted(st);
+    if (least <= st->granted) {
+        return;
+    }
+    phi_stream_control control = { .op = PHI_STREAM_CREDIT,
+                                   .kind = st->kind,
+                                   .turn = st->turn,
+                                   .call = st->number,
+                                   .value = (uint32_t)(least - st->granted) };
+    if (tell(st->sender, &control)) {
+        st->granted = least;
+        touch(c, st);
+    }
+}
+
+// False, and on_room follows, when there is no room.
+static bool tell(session *s, const phi_stream_control *control)
+{
+    uint8_t *room = phi_transport_begin(&s->transport, PHI_STREAM_CONTROL_BYTES);
+    if (room == NULL) {
+        return false;
+    }
+    phi_stream_control_encode(room, control);
+    phi_transport_commit(&s->transport, PHI_COMMAND_STREAM, PHI_STREAM_CONTROL_BYTES);
+    return true;
+}
+
+// It gets no more, and is told so: now, or as soon as it has room.
+static void abort_receiver(center *c, stream_receiver *r, ph_failure_code code)
+{
+    detach_receiver(r);
+    r->abort_code = (uint16_t)code;
+    if (tell(r->session, &(phi_stream_control){ .op = PHI_STREAM_ABORT,
+                                                .kind = r->kind,
+                                                .turn = r->key.turn,
+                                                .call = r->key.number,
+                                                .value = r->abort_code })) {
+        drop_receiver(c, r);
+    }
+}
+
+void stream_pay(center *c, session *s)
+{
+    if (PHI_LIKELY(s->streams == NULL)) {
+        return;
+    }
+    phi_list *node = s->streams->going.next;
+    while (node != &s->streams->going) {
+        message_stream *st = PHI_CONTAINER_OF(node, message_stream, of_sender);
+        node = node->next;
+        if (st->abort_code != 0) {
+            pay_abort(c, st);
+        } else {
+            grant(c, st);
+        }
+    }
+    node = s->streams->coming.next;
+    while (node != &s->streams->coming) {
+        stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_session);
+        node = node->next;
+        if (r->abort_code != 0) {
+            abort_receiver(c, r, (ph_failure_code)r->abort_code);
+        }
+    }
+}
+
+// ---- ends
+
+// The last fragment has been passed on.
+static void finish(center *c, message_stream *st)
+{
+    call *k = call_find(c, st->call);
+    uint8_t kind = st->kind;
+    c->counters.streams_done_total++;
+    drop_stream(c, st);
+    if (kind == PHI_KIND_REPLY) {
+        call_finish(c, k, CALL_REPLIED);
+    }
+}
+
+// Nobody gets the rest. Its receivers and its sender are told, and what it was part of ends.
+static void give_up(center *c, message_stream *st, ph_failure_code code)
+{
+    c->counters.streams_given_up_total++;
+    phi_list *node;
+    while ((node = st->receivers.next) != &st->receivers) {
+        abort_receiver(c, PHI_CONTAINER_OF(node, stream_receiver, of_stream), code);
+    }
+    call *k = call_find(c, st->call);
+    st->call = 0;
+    st->abort_code = (uint16_t)code;
+    uint8_t kind = st->kind;
+    uint16_t turn = st->turn;
+    pay_abort(c, st);
+    if (k != NULL) {
+        end_call(c, kind, k, turn, code);
+    }
+}
+
+// What a message that does not arrive does to its call.
+static void end_call(center *c, uint8_t kind, call *k, uint16_t turn, ph_failure_code code)
+{
+    switch ((phi_kind)kind) {
+    case PHI_KIND_REQUEST:
+        call_stop(c, k, code);
+        call_fail(c, k, CALL_REFUSED, code);
+        break;
+    case PHI_KIND_REPLY:
+        call_fail(c, k, CALL_OVERRUN, code);
+        break;
+    case PHI_KIND_INQUIRY:
+    case PHI_KIND_ANSWER:
+        (void)turn;
+        break;
+    case PHI_KIND_EVENT:
+    case PHI_KIND_FAILURE:
+    case PHI_KIND_CANCEL:
+    case PHI_KIND_RECEIPT:
+        PH_UNREACHABLE("no part of a call, or never in fragments");
+    }
+}
+
+// A first fragment that is not let in.
+static void refuse(center *c, session *s, const phi_message *m, ph_failure_code code)
+{
+    c->counters.streams_refused_total++;
+    (void)tell(s, &(phi_stream_control){ .op = PHI_STREAM_ABORT,
+                                         .kind = m->kind,
+                                         .turn = m->turn,
+                                         .call = m->call,
+                                         .value = (uint32_t)code });
+    if (m->kind == PHI_KIND_REQUEST) {
+        call_refuse(c, s, m->call, code);
+        return;
+    }
+    bool is_callers = m->kind == PHI_KIND_ANSWER;
+    call *k = NULL;
+    if (m->kind != PHI_KIND_EVENT) {
+        k = is_callers ? call_of_number(c, s, m->call) : call_find(c, m->call);
+    }
+    if (k != NULL && (is_callers || k->responder == s)) {
+        end_call(c, m->kind, k, m->turn, code);
+    }
+}
+
+void stream_call_over(center *c, const call *k)
+{
+    session *ends[] = { k->caller, k->responder };
+    for (size_t i = 0; i < PHI_COUNT_OF(ends); i++) {
+        if (ends[i] == NULL || ends[i]->streams == NULL) {
+            continue;
+        }
+        phi_list *node = ends[i]->streams->going.next;
+        while (node != &ends[i]->streams->going) {
+            message_stream *st = PHI_CONTAINER_OF(node, message_stream, of_sender);
+            node = node->next;
+            if (st->call == k->handle) {
+                drop_stream(c, st);
+            }
+        }
+    }
+}
+
+void stream_leave(center *c, session *s)
+{
+    if (PHI_LIKELY(s->streams == NULL)) {
+        return;
+    }
+    // Those of its calls ended with them.
+    phi_list *node;
+    while ((node = s->streams->coming.next) != &s->streams->coming) {
+        stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_session);
+        message_stream *st = r->stream;
+        drop_receiver(c, r);
+        if (st != NULL && st->is_open && st->receiver_count == 0) {
+            give_up(c, st, PH_FAILURE_OFFLINE);
+        } else if (st != NULL) {
+            grant(c, st);
+        }
+    }
+    while ((node = s->streams->going.next) != &s->streams->going) {
+        message_stream *st = PHI_CONTAINER_OF(node, message_stream, of_sender);
+        while ((node = st->receivers.next) != &st->receivers) {
+            abort_receiver(c, PHI_CONTAINER_OF(node, stream_receiver, of_stream),
+                           PH_FAILURE_CALLER_LOST);
+        }
+        drop_stream(c, st);
+    }
+    phi_give(c->io->alloc, s->streams, sizeof *s->streams);
+    s->streams = NULL;
+}
+
+void stream_drop_all(center *c)
+{
+    uint32_t index = 0;
+    uint64_t handle;
+    message_stream *st;
+    for (; (st = phi_slots_next(&c->streams, &index, &handle)) != NULL; index++) {
+        phi_timer_clear(&c->io->timers, &st->timer);
+    }
+    index = 0;
+    session *s;
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        phi_give(c->io->alloc, s->streams, sizeof *s->streams);
+        s->streams = NULL;
+    }
+}
+
+// Nothing came or could come for full_timeout: who is to blame is given up.
+static void on_stall(phi_timer *timer, phi_time now)
+{
+    message_stream *st = PHI_CONTAINER_OF(timer, message_stream, timer);
+    center *c = st->center;
+    phi_time patience_end = phi_time_add(st->moved, phi_ms(c->options.full_timeout));
+    if (phi_time_before(now, patience_end)) {
+        phi_timer_set(&c->io->timers, &st->timer, patience_end);
+        return;
+    }
+    uint64_t least = least_granted(st);
+    phi_list *node = st->receivers.next;
+    if (least == st->passed) { // those who granted the least keep the others waiting
+        while (node != &st->receivers) {
+            stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_stream);
+            node = node->next;
+            if (r->granted == least) {
+                abort_receiver(c, r, PH_FAILURE_SLOW_CONSUMER);
+            }
+        }
+    }
+    if (st->receiver_count == 0 || least != st->passed) {
+        give_up(c, st, PH_FAILURE_SLOW_CONSUMER);
+        return;
+    }
+    touch(c, st);
+    grant(c, st);
+}
+
+// ---- helpers
+
+static message_stream *open_stream(center *c, session *s, const phi_message *m)
+{
+    session_streams *streams = streams_of(c, s);
+    uint64_t handle = 0;
+    message_stream *st = streams == NULL ? NULL : phi_slots_take(&c->streams, &handle);
+    if (st == NULL) {
+        return NULL;
+    }
+    *st = (message_stream){ .sender = s,
+                            .center = c,
+                            .handle = handle,
+                            .number = m->call,
+                            .turn = m->turn,
+                            .kind = m->kind,
+                            .passed = m->body.size,
+                            .granted = m->body.size,
+                            .bytes_max = c->options.message_max };
+    phi_list_init(&st->receivers);
+    phi_timer_init(&st->timer, on_stall);
+    phi_list_append(&streams->going, &st->of_sender);
+    streams->going_count++;
+    touch(c, st);
+    return st;
+}
+
+// The timer finds out by itself that it moved.
+static void touch(center *c, message_stream *st)
+{
+    st->moved = c->io->now;
+    if (!phi_timer_is_set(&st->timer)) {
+        phi_timer_set(&c->io->timers, &st->timer,
+                      phi_time_add(st->moved, phi_ms(c->options.full_timeout)));
+    }
+}
+
+// The sender's number is free again once it knows.
+static void pay_abort(center *c, message_stream *st)
+{
+    PH_ASSERT(st->abort_code != 0);
+    PH_ASSERT(st->receiver_count == 0);
+    phi_timer_clear(&c->io->timers, &st->timer);
+    if (tell(st->sender, &(phi_stream_control){ .op = PHI_STREAM_ABORT,
+                                                .kind = st->kind,
+                                                .turn = st->turn,
+                                                .call = st->number,
+                                                .value = st->abort_code })) {
+        drop_stream(c, st);
+    }
+}
+
+static uint64_t least_granted(const message_stream *st)
+{
+    uint64_t least = UINT64_MAX;
+    const phi_list *node = st->receivers.next;
+    for (; node != &st->receivers; node = node->next) {
+        const stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_stream);
+        least = r->granted < least ? r->granted : least;
+    }
+    return least;
+}
+
+// NULL without memory.
+static session_streams *streams_of(center *c, session *s)
+{
+    if (s->streams == NULL) {
+        s->streams = phi_take_zeroed(c->io->alloc, 1, sizeof *s->streams);
+        if (s->streams != NULL) {
+            phi_list_init(&s->streams->going);
+            phi_list_init(&s->streams->coming);
+        }
+    }
+    return s->streams;
+}
+
+// Few are under way at a time: streams_per_client_max.
+static message_stream *find_going(const session *s, uint8_t kind, uint16_t turn, uint64_t number)
+{
+    if (s->streams == NULL) {
+        return NULL;
+    }
+    phi_list *node = s->streams->going.next;
+    for (; node != &s->streams->going; node = node->next) {
+        message_stream *st = PHI_CONTAINER_OF(node, message_stream, of_sender);
+        if (st->number == number && st->kind == kind && st->turn == turn) {
+            return st;
+        }
+    }
+    return NULL;
+}
+
+static stream_receiver *find_coming(const session *s, const phi_stream_control *about)
+{
+    if (s->streams == NULL) {
+        return NULL;
+    }
+    phi_list *node = s->streams->coming.next;
+    for (; node != &s->streams->coming; node = node->next) {
+        stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_session);
+        if (r->key.number == about->call && r->kind == about->kind && r->key.turn == about->turn) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+// Its stream goes on without it.
+static void detach_receiver(stream_receiver *r)
+{
+    if (r->stream != NULL) {
+        PH_ASSERT(r->stream->receiver_count > 0);
+        r->stream->receiver_count--;
+        r->stream = NULL;
+        phi_list_remove(&r->of_stream);
+    }
+}
+
+static void drop_receiver(center *c, stream_receiver *r)
+{
+    detach_receiver(r);
+    phi_list_remove(&r->of_session);
+    PH_ASSERT(r->session->streams->coming_count > 0);
+    r->session->streams->coming_count--;
+    phi_slots_give(&c->stream_receivers, r->handle);
+}
+
+static void drop_stream(center *c, message_stream *st)
+{
+    phi_list *node;
+    while ((node = st->receivers.next) != &st->receivers) {
+        drop_receiver(c, PHI_CONTAINER_OF(node, stream_receiver, of_stream));
+    }
+    phi_timer_clear(&c->io->timers, &st->timer);
+    phi_list_remove(&st->of_sender);
+    PH_ASSERT(st->sender->streams->going_count > 0);
+    st->sender->streams->going_count--;
+    phi_slots_give(&c->streams, st->handle);
+}

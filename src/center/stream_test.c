@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/stream_test.c - messages in fragments: what is passed on, how much may come, and every way
+// in which one ends [P-66] [P-67] [P-75].
+
+#include <posthouse/message.h>
+
+#include "center/world_test.h"
+#include "tests/harness/test.h"
+#include "wire/stream.h"
+
+enum {
+    FIRST = 20000, // bytes of body in a first fragment
+    REST = 16384,
+    LIMIT = 1048576,
+};
+
+static uint8_t filler[65536];
+
+static void few(center_options *o)
+{
+    o->streams_per_client_max = 2;
+    o->message_max = LIMIT;
+    o->send_buffer_max = 131072;
+    o->full_timeout = 10000;
+    o->heartbeat_idle = 3600000;
+}
+
+// One that takes messages in fragments.
+static peer *join_large(world *w, const char *account, uint32_t message_bytes_max)
+{
+    phi_join join = { .version = PHI_PROTOCOL_VERSION,
+                      .type = PHI_TYPE_CLIENT,
+                      .account = phi_bytes_text(account),
+                      .message_bytes_max = message_bytes_max };
+    peer *p = world_connect_as(w, &join);
+    world_settle(w);
+    EXPECT(p->is_open);
+    return p;
+}
+
+static void say(peer *p, uint8_t kind, uint8_t flags, uint64_t call, const char *to, size_t size)
+{
+    EXPECT(size <= sizeof filler);
+    peer_say(p, &(phi_message){ .kind = kind,
+                                .flags = flags,
+                                .call = call,
+                                .to = phi_bytes_text(to),
+                                .body = phi_bytes_of(filler, size) });
+    world_settle(p->w);
+}
+
+static void say_first(peer *p, uint8_t kind, uint64_t call, const char *to)
+{
+    say(p, kind, PHI_FLAG_MORE, call, to, FIRST);
+}
+
+static void say_rest(peer *p, uint8_t kind, uint64_t call, size_t size)
+{
+    say(p, kind, PHI_FLAG_MORE | PHI_FLAG_REST, call, "", size);
+}
+
+static void say_last(peer *p, uint8_t kind, uint64_t call, size_t size)
+{
+    say(p, kind, PHI_FLAG_REST, call, "", size);
+}
+
+static void control(peer *p, uint8_t op, uint8_t kind, uint64_t call, uint32_t value)
+{
+    uint8_t bytes[PHI_STREAM_CONTROL_BYTES];
+    phi_stream_control_encode(
+        bytes, &(phi_stream_control){ .op = op, .kind = kind, .call = call, .value = value });
+    peer_packet(p, PHI_COMMAND_STREAM, bytes, sizeof bytes);
+    world_settle(p->w);
+}
+
+static void grant(peer *p, uint8_t kind, uint64_t call, uint32_t value)
+{
+    control(p, PHI_STREAM_CREDIT, kind, call, value);
+}
+
+// The next stream packet that it got says so.
+static void expect_control(peer *p, uint8_t op, uint64_t call, uint32_t value)
+{
+    phi_stream_control said;
+    EXPECT_ERR(phi_stream_control_decode(peer_next_packet(p, PHI_COMMAND_STREAM), &said), PH_OK);
+    EXPECT_EQ(said.op, op);
+    EXPECT_EQ(said.call, call);
+    EXPECT_EQ(said.value, value);
+}
+
+static void expect_no_control(peer *p)
+{
+    EXPECT_EQ(peer_next_packet(p, PHI_COMMAND_STREAM).size, 0);
+}
+
+// The next message is a fragment of so many bytes; its number.
+static uint64_t expect_fragment(peer *p, uint8_t kind, uint8_t flags, size_t size)
+{
+    const phi_message *m = peer_next(p);
+    assert_non_null(m);
+    EXPECT_EQ(m->kind, kind);
+    EXPECT_EQ(m->flags, flags);
+    EXPECT_EQ(m->body.size, size);
+    return m->call;
+}
+
+typedef struct pair {
+    world *w;
+    peer *a;
+    peer *b;
+} pair;
+
+static pair pair_new(void)
+{
+    pair p = { .w = world_new(few) };
+    p.a = join_large(p.w, "a", LIMIT);
+    p.b = join_large(p.w, "b", LIMIT);
+    return p;
+}
+
+// A large request, or its large reply, would lose its end, its order, or its call. [P-66]
+TEST(stream, request_and_reply_in_fragments)
+{
+    pair p = pair_new();
+    say_first(p.a, PHI_KIND_REQUEST, 7, "b");
+    uint64_t call = expect_fragment(p.b, PHI_KIND_REQUEST, PHI_FLAG_MORE, FIRST);
+    expect_no_control(p.a);
+    grant(p.b, PHI_KIND_REQUEST, call, 2 * REST);
+    expect_control(p.a, PHI_STREAM_CREDIT, 7, 2 * REST);
+    say_rest(p.a, PHI_KIND_REQUEST, 7, REST);
+    say_last(p.a, PHI_KIND_REQUEST, 7, REST);
+    EXPECT_EQ(expect_fragment(p.b, PHI_KIND_REQUEST, PHI_FLAG_MORE | PHI_FLAG_REST, REST), call);
+    EXPECT_EQ(expect_fragment(p.b, PHI_KIND_REQUEST, PHI_FLAG_REST, REST), call);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    EXPECT_EQ(world_count(p.w).calls, 1);
+
+    say_first(p.b, PHI_KIND_REPLY, call, "");
+    EXPECT_EQ(expect_fragment(p.a, PHI_KIND_REPLY, PHI_FLAG_MORE, FIRST), 7);
+    EXPECT_EQ(world_count(p.w).calls, 1);
+    grant(p.a, PHI_KIND_REPLY, 7, 10);
+    expect_control(p.b, PHI_STREAM_CREDIT, call, 10);
+    say_last(p.b, PHI_KIND_REPLY, call, 10);
+    EXPECT_EQ(expect_fragment(p.a, PHI_KIND_REPLY, PHI_FLAG_REST, 10), 7);
+    EXPECT_EQ(world_count(p.w).calls, 0);
+    EXPECT_EQ(world_count(p.w).calls_replied_total, 1);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    world_free(p.w);
+}
+
+// One who sends without leave could fill every buffer on the way. [P-67]
+TEST(stream, who_exceeds_credit_is_ended)
+{
+    pair p = pair_new();
+    say_first(p.a, PHI_KIND_REQUEST, 7, "b");
+    uint64_t call = expect_fragment(p.b, PHI_KIND_REQUEST, PHI_FLAG_MORE, FIRST);
+    grant(p.b, PHI_KIND_REQUEST, call, REST - 1);
+    say_rest(p.a, PHI_KIND_REQUEST, 7, REST);
+    peer_expect_bye(p.a, PHI_BYE_CREDIT_EXCEEDED);
+    const phi_message *m = peer_next(p.b);
+    assert_non_null(m);
+    EXPECT_EQ(m->kind, PHI_KIND_CANCEL);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    world_free(p.w);
+}
+
+// A client that cannot join fragments would get the half of a message. [P-35] [P-66]
+TEST(stream, who_takes_none_gets_none)
+{
+    pair p = pair_new();
+    (void)world_join(p.w, "simple");
+    say_first(p.a, PHI_KIND_REQUEST, 7, "simple");
+    peer_expect_failure(p.a, 7, PH_FAILURE_TOO_LARGE);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    EXPECT_EQ(world_count(p.w).calls, 0);
+    world_free(p.w);
+}
+
+// A body without end would take memory without end. [P-66]
+TEST(stream, too_long_a_body_is_given_up)
+{
+    pair p = pair_new();
+    peer *small = join_large(p.w, "small", FIRST + REST);
+    say_first(p.a, PHI_KIND_REQUEST, 7, "small");
+    uint64_t call = expect_fragment(small, PHI_KIND_REQUEST, PHI_FLAG_MORE, FIRST);
+    grant(small, PHI_KIND_REQUEST, call, UINT32_MAX);
+    expect_control(p.a, PHI_STREAM_CREDIT, 7, REST);
+    say_rest(p.a, PHI_KIND_REQUEST, 7, REST);
+    say_rest(p.a, PHI_KIND_REQUEST, 7, 1);
+    peer_expect_bye(p.a, PHI_BYE_CREDIT_EXCEEDED); // it was told how much there was room for
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    world_free(p.w);
+}
+
+// Receivers would keep the half of a message for ever. [P-75]
+TEST(stream, sender_that_leaves_aborts_its_event)
+{
+    pair p = pair_new();
+    say_first(p.a, PHI_KIND_EVENT, 3, "b");
+    uint64_t number = expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    peer_cut(p.a);
+    world_settle(p.w);
+    expect_control(p.b, PHI_STREAM_ABORT, number, PH_FAILURE_CALLER_LOST);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    world_free(p.w);
+}
+
+// A sender would wait for credit that nobody gives any more. [P-75]
+TEST(stream, receiver_that_leaves_ends_it)
+{
+    pair p = pair_new();
+    say_first(p.a, PHI_KIND_EVENT, 3, "b");
+    say_first(p.a, PHI_KIND_REQUEST, 4, "b");
+    peer_cut(p.b);
+    world_settle(p.w);
+    expect_control(p.a, PHI_STREAM_ABORT, 3, PH_FAILURE_OFFLINE);
+    peer_expect_failure(p.a, 4, PH_FAILURE_RESPONDER_LOST);
+    say_rest(p.a, PHI_KIND_EVENT, 3, 1); // was on its way
+    say_rest(p.a, PHI_KIND_REQUEST, 4, 1);
+    EXPECT(!p.a->is_ended);
+    EXPECT_EQ(world_count(p.w).fragments_dropped_total, 2);
+    world_free(p.w);
+}
+
+// What one end gives up, the other would wait for. [P-75]
+TEST(stream, either_end_may_give_up)
+{
+    pair p = pair_new();
+    say_first(p.a, PHI_KIND_EVENT, 3, "b");
+    uint64_t number = expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    control(p.a, PHI_STREAM_ABORT, PHI_KIND_EVENT, 3, PH_FAILURE_CANCELLED);
+    expect_control(p.b, PHI_STREAM_ABORT, number, PH_FAILURE_CANCELLED);
+    expect_control(p.a, PHI_STREAM_ABORT, 3, PH_FAILURE_CANCELLED);
+
+    say_first(p.a, PHI_KIND_REQUEST, 4, "b");
+    uint64_t call = expect_fragment(p.b, PHI_KIND_REQUEST, PHI_FLAG_MORE, FIRST);
+    control(p.b, PHI_STREAM_ABORT, PHI_KIND_REQUEST, call, PH_FAILURE_TOO_LARGE);
+    expect_control(p.a, PHI_STREAM_ABORT, 4, PH_FAILURE_TOO_LARGE);
+    peer_expect_failure(p.a, 4, PH_FAILURE_TOO_LARGE);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    EXPECT_EQ(world_count(p.w).calls, 0);
+    world_free(p.w);
+}
+
+// A deadline in the middle of a reply would leave a stream to a call that is over. [P-57] [P-66]
+TEST(stream, ends_with_its_call)
+{
+    pair p = pair_new();
+    peer_request(p.a, "b", 7, 500);
+    world_settle(p.w);
+    uint64_t call = expect_fragment(p.b, PHI_KIND_REQUEST, 0, 1);
+    say_first(p.b, PHI_KIND_REPLY, call, "");
+    (void)expect_fragment(p.a, PHI_KIND_REPLY, PHI_FLAG_MORE, FIRST);
+    world_pass(p.w, 600);
+    peer_expect_failure(p.a, 7, PH_FAILURE_DEADLINE);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    grant(p.a, PHI_KIND_REPLY, 7, 10); // was on its way
+    say_rest(p.b, PHI_KIND_REPLY, call, 10);
+    EXPECT(!p.a->is_ended);
+    EXPECT(!p.b->is_ended);
+    EXPECT_EQ(world_count(p.w).fragments_dropped_total, 1);
+    world_free(p.w);
+}
+
+// One end that falls silent would hold the other's memory for ever. [P-75]
+TEST(stream, who_stalls_is_given_up)
+{
+    pair p = pair_new();
+    say_first(p.a, PHI_KIND_EVENT, 3, "b"); // nothing granted: the receiver stalls
+    say_first(p.b, PHI_KIND_EVENT, 4, "a");
+    uint64_t number = expect_fragment(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    grant(p.a, PHI_KIND_EVENT, number, 10); // here the sender does
+    expect_control(p.b, PHI_STREAM_CREDIT, 4, 10);
+    world_pass(p.w, 9000);
+    EXPECT_EQ(world_count(p.w).streams, 2);
+    world_pass(p.w, 1100);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    expect_control(p.a, PHI_STREAM_ABORT, 3, PH_FAILURE_SLOW_CONSUMER);
+    expect_control(p.a, PHI_STREAM_ABORT, number, PH_FAILURE_SLOW_CONSUMER);
+    world_free(p.w);
+}
+
+// One slow receiver would stop all others, or get more than it can take. [P-75]
+TEST(stream, of_many_receivers_the_least_grant_counts)
+{
+    pair p = pair_new();
+    peer *c = join_large(p.w, "c", LIMIT);
+    (void)world_join(p.w, "simple");
+    say_first(p.a, PHI_KIND_EVENT, 3, "all:");
+    uint64_t at_b = expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    uint64_t at_c = expect_fragment(c, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    grant(p.b, PHI_KIND_EVENT, at_b, 100);
+    expect_no_control(p.a);
+    grant(c, PHI_KIND_EVENT, at_c, 40);
+    expect_control(p.a, PHI_STREAM_CREDIT, 3, 40);
+    say_rest(p.a, PHI_KIND_EVENT, 3, 40);
+    EXPECT_EQ(expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_REST, 40), at_b);
+    EXPECT_EQ(expect_fragment(c, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_REST, 40), at_c);
+    world_pass(p.w, 10100); // c grants nothing any more
+    expect_control(c, PHI_STREAM_ABORT, at_c, PH_FAILURE_SLOW_CONSUMER);
+    expect_control(p.a, PHI_STREAM_CREDIT, 3, 60);
+    say_last(p.a, PHI_KIND_EVENT, 3, 60);
+    EXPECT_EQ(expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_REST, 60), at_b);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    world_free(p.w);
+}
+
+// Half-sent messages of one client would use up the center. [P-66]
+TEST(stream, so_many_at_a_time)
+{
+    pair p = pair_new();
+    for (uint64_t call = 1; call <= 3; call++) {
+        say_first(p.a, PHI_KIND_REQUEST, call, "b");
+    }
+    expect_control(p.a, PHI_STREAM_ABORT, 3, PH_FAILURE_TOO_MANY_CALLS);
+    peer_expect_failure(p.a, 3, PH_FAILURE_TOO_MANY_CALLS);
+    peer *c = join_large(p.w, "c", LIMIT);
+    say_first(c, PHI_KIND_REQUEST, 1, "b"); // it has as many coming as it may
+    peer_expect_failure(c, 1, PH_FAILURE_SLOW_CONSUMER);
+    EXPECT_EQ(world_count(p.w).streams, 2);
+    world_free(p.w);
+}
+
+// Rules of form that a fragment may break. [P-66] [P-67]
+TEST(stream, malformed_fragments)
+{
+    pair p = pair_new();
+    say(p.a, PHI_KIND_REQUEST, PHI_FLAG_MORE, 7, "b", PHI_FRAGMENT_FIRST_BYTES_MAX);
+    peer_expect_failure(p.a, 7, PH_FAILURE_MALFORMED);
+    say(p.a, PHI_KIND_REQUEST, PHI_FLAG_MORE, 8, "b", 0);
+    peer_expect_failure(p.a, 8, PH_FAILURE_MALFORMED);
+    say_first(p.a, PHI_KIND_REQUEST, 9, "b");
+    say_first(p.a, PHI_KIND_REQUEST, 9, "b"); // the number is in use
+    peer_expect_failure(p.a, 9, PH_FAILURE_MALFORMED);
+    EXPECT(!p.a->is_ended);
+    say(p.a, PHI_KIND_REQUEST, PHI_FLAG_REST, 9, "b", 0);
+    peer_expect_bye(p.a, PHI_BYE_MALFORMED);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    world_free(p.w);
+}
+
+// Credit that found no room at the sender would be lost, and the message would never end. [P-75]
+TEST(stream, credit_is_owed_while_there_is_no_room)
+{
+    pair p = pair_new();
+    say_first(p.a, PHI_KIND_EVENT, 3, "b");
+    uint64_t number = expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    p.a->reads_max = 0;
+    peer_window(p.a, 0);
+    static char body[60000];
+    memset(body, 'x', sizeof body - 1);
+    for (size_t size = sizeof body - 1; size > 0; size /= 2) {
+        body[size] = '\0';
+        uint64_t dropped = world_count(p.w).events_dropped_total;
+        while (world_count(p.w).events_dropped_total == dropped) {
+            peer_event(p.b, "a", body);
+            world_settle(p.w);
+        }
+    }
+    grant(p.b, PHI_KIND_EVENT, number, 50);
+    grant(p.b, PHI_KIND_EVENT, number, 50);
+    p.a->reads_max = SIZE_MAX;
+    peer_window(p.a, SIZE_MAX / 2);
+    world_settle(p.w);
+    uint32_t granted = 0;
+    phi_stream_control said;
+    while (phi_stream_control_decode(peer_next_packet(p.a, PHI_COMMAND_STREAM), &said) == PH_OK) {
+        granted += said.value;
+    }
+    EXPECT_EQ(granted, 100);
+    world_free(p.w);
+}
