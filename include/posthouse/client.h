@@ -114,9 +114,14 @@ typedef void ph_request_fn(ph_client *client, ph_request_id request, const ph_in
 // gone). Answering it is harmless.
 typedef void ph_cancel_fn(ph_client *client, ph_request_id request, void *arg);
 
-// There is room again after PH_EBUSY: at least half of the send buffer. Follows also when the full
-// buffer went with its connection: once the next one is up.
+// There is room again after PH_EBUSY: at least half of the send buffer, and of streams_bytes_max.
+// Follows also when what was full went with its connection: once the next one is up.
 typedef void ph_writable_fn(ph_client *client, void *arg);
+
+// An operator wants this client in another state (PH_STATE_DRAINING: no new work; or what it says
+// itself counts again). The center acts on it already; what the client says about itself is not
+// changed by it, and is what counts over the next connection: see posthouse/state.h.
+typedef void ph_state_wish_fn(ph_client *client, ph_state state, void *arg);
 
 // How a call ended: exactly once for each accepted one.
 //
@@ -174,13 +179,25 @@ typedef struct ph_client_options {
     ph_cancel_fn *on_cancel;
     ph_writable_fn *on_writable;
     void *arg; // given to all of them
+
+    ph_state state;  // to join with: PH_STATE_STARTING, _READY or _DRAINING; 0 means ready
+    uint16_t weight; // 1 to 1000; 0 means 100. For a true 0: ph_client_set_state
+    // largest body sent or taken; what does not fit into a packet goes in fragments; 0 means 16 MiB;
+    // 64 KiB to 1 GiB
+    size_t message_bytes_max;
+    // of messages in fragments that are under way: those being sent, beyond it PH_EBUSY; and those
+    // being received, beyond it their senders wait, and some fail with slow_consumer; each 0 means
+    // 64 MiB, or message_bytes_max if that is more; at least message_bytes_max
+    size_t streams_bytes_max;
+    uint32_t subscriptions_max; // beyond it PH_ELIMIT; 0 means 65536; at most 16777216
+    ph_state_wish_fn *on_state_wish;
 } ph_client_options;
 
 #define PH_CLIENT_OPTIONS_INIT                                                                     \
     {                                                                                              \
         sizeof(ph_client_options), NULL, NULL, NULL, NULL, (ph_type)0, NULL, NULL, 0,              \
             PH_SUITE_PLAIN, false, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL,     \
-            NULL, NULL                                                                             \
+            NULL, NULL, (ph_state)0, 0, 0, 0, 0, NULL                                              \
     }
 
 // Makes a client. Nothing is sent before ph_client_open.
@@ -279,13 +296,21 @@ PH_API bool ph_client_peer_next(const ph_client *client, size_t *cursor, ph_peer
 PH_API PH_MUST_CHECK ph_err ph_client_peer_find(const ph_client *client, const char *id,
                                                 ph_peer *out);
 
-// Sends an event: to one account, or to everybody ("all:"). One way: nobody says whether it
-// arrived.
+// Sends an event: to one account, to everybody ("all:"), to a topic ("topic:NAME"). One way: nobody
+// says whether it arrived.
+//
+// A message that does not fit into a packet (64 KiB, or less when the center says so) is copied,
+// and leaves in fragments, as fast as its receiver takes them and so that others get in between;
+// what is shorter and sent later may arrive before it. Its receiver sees one message. Failures, and
+// requests to all instances of a service, are never cut.
 //
 // PH_EINVAL         no `to`; `to`, `method` or a header's name longer than 255 bytes; a size
 //                   without its pointer
-// PH_ETOOLARGE      it does not fit into a packet (64 KiB, or less when the center says so)
-// PH_EBUSY          the send buffer is full; on_writable follows
+// PH_ETOOLARGE      the body is longer than message_bytes_max, or than the center carries; `to`,
+//                   method and headers fill a packet of 32 KiB; or what is never cut does not fit
+//                   into a packet
+// PH_EBUSY          the send buffer is full, or streams_bytes_max are under way; on_writable follows
+// PH_ENOMEM         no memory for the copy
 // PH_ENOTCONNECTED  the client is not up
 PH_API PH_MUST_CHECK ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing);
 
@@ -335,7 +360,8 @@ PH_API PH_MUST_CHECK ph_err ph_client_cancel(ph_client *client, ph_call_id id);
 //   body   may be a view of the request's
 //
 // PH_ESTALE      the connection it came over is gone, and with it the call
-// PH_ETOOLARGE, PH_EBUSY, PH_EINVAL   as ph_client_send; the request can still be answered
+// PH_ETOOLARGE, PH_EBUSY, PH_ENOMEM, PH_EINVAL   as ph_client_send; the request can still be
+//                answered
 PH_API PH_MUST_CHECK ph_err ph_client_reply(ph_client *client, ph_request_id request,
                                             const void *body, size_t body_size);
 
@@ -373,6 +399,9 @@ typedef struct ph_client_counters {
     uint64_t peers_dropped; // beyond peers_max, or without memory
     uint64_t bytes_sent;
     uint64_t bytes_received;
+    uint64_t large_sent;     // messages in fragments, to their last one
+    uint64_t large_received; // same
+    uint64_t large_dropped;  // given up on their way, in either direction
 } ph_client_counters;
 
 //   out   its struct_size set by the caller

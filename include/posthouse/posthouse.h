@@ -10,6 +10,8 @@
 #include <posthouse/loop.h>
 #include <posthouse/message.h>
 #include <posthouse/presence.h>
+#include <posthouse/state.h>
+#include <posthouse/topic.h>
 #include <posthouse/version.h>
 
 #endif // PH_POSTHOUSE_H

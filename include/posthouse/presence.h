@@ -67,12 +67,13 @@ typedef struct ph_peer {
     uint64_t revision;      // of the center's table when this line last changed
     uint32_t round_trip_us; // 0 unknown
     ph_view metadata;       // read with ph_peer_metadata
+    uint16_t weight;        // how much of its service's work it wants, 0 to 1000
 } ph_peer;
 
 #define PH_PEER_INIT                                                                               \
     {                                                                                              \
         sizeof(ph_peer), PH_VIEW_INIT, PH_VIEW_INIT, PH_VIEW_INIT, (ph_type)0, (ph_state)0, 0, 0,  \
-            0, PH_VIEW_INIT                                                                        \
+            0, PH_VIEW_INIT, 0                                                                     \
     }
 
 // The value of the first pair of that key.

@@ -63,6 +63,7 @@ static ph_err client_make(ph_client **out, phi_io *io, ph_loop *loop, bool owns_
     }
     phi_client_calls_init(c);
     phi_client_watch_init(c);
+    phi_client_topics_init(c);
     phi_client_dial_init(c);
     *out = c;
     return PH_OK;
@@ -81,6 +82,8 @@ void ph_client_free(ph_client **client)
     phi_client_calls_end(c, PH_ECANCELLED);
     phi_slots_fini(&c->calls);
     phi_client_watch_fini(c);
+    phi_client_topics_fini(c);
+    phi_client_own_fini(c);
     phi_client_options_give(c);
     ph_loop *loop = c->owns_loop ? c->loop : NULL;
     c->magic = 0;

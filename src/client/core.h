@@ -9,6 +9,8 @@
 //     send.c     messages, written once, straight into the send buffer
 //     call.c     requests of ours and how they end
 //     request.c  requests of others and how they are answered
+//     topic.c    subscriptions, and the events that come through them
+//     own_state.c  what it says about itself while it is connected
 //     watch.c    the online list as the public functions show it; peers.c is the list itself
 //     wait.c     the blocking conveniences
 //
@@ -29,6 +31,7 @@
 #include "base/slots.h"
 #include "base/sm.h"
 #include "client/peers.h"
+#include "client/topics.h"
 #include "link/transport.h"
 #include "policy/backoff.h"
 #include "wire/message.h"
@@ -96,6 +99,10 @@ struct ph_client {
 
     phi_slots calls; // phi_call
     phi_peers peers;
+    phi_topics topics;
+    char *own_texts; // owned; those that `join` views instead of the options'
+    size_t own_texts_size;
+    unsigned owes_own;  // what about itself the center has still to be told; own_state.c
     phi_timer again;    // asks for the whole list again, after there was no memory for some of it
     bool owes_ask;      // presence has to be asked for, and could not yet: no room, or JOIN was out
     bool owes_writable; // the application saw PH_EBUSY
@@ -134,6 +141,10 @@ static inline phi_bytes phi_client_id(const ph_client *client)
 // PH_EINVAL, PH_ENOMEM   as ph_client_new; nothing is held
 PHI_MUST_CHECK ph_err phi_client_options_take(ph_client *client, const ph_client_options *options);
 void phi_client_options_give(ph_client *client);
+
+// Whether a center takes it, whatever presence this client will ask for.
+bool phi_client_join_fits(const phi_join *join);
+bool phi_client_metadata_is_fine(const ph_metadata *metadata, size_t count);
 
 // Copies a struct whose size is its first member, from a caller who may know fewer fields, or more:
 // then those that are unknown here have to be zero. False when not, or when it is not even
@@ -198,6 +209,13 @@ void phi_client_on_reply(ph_client *client, const phi_message *message);
 
 void phi_client_on_request(ph_client *client, const phi_message *message);
 void phi_client_on_cancel(ph_client *client, const phi_message *message);
+
+// ---- own_state.c
+
+void phi_client_own_fini(ph_client *client);
+// Says what it owes: now, with JOIN, or as soon as there is room.
+void phi_client_own_flush(ph_client *client);
+void phi_client_on_wish(ph_client *client, phi_bytes payload);
 
 // ---- watch.c
 

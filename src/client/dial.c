@@ -125,6 +125,7 @@ static void on_timer(phi_timer *timer, phi_time now)
 static void dial(ph_client *client)
 {
     phi_client_watch_join(client);
+    client->owes_own = 0; // JOIN says it
     phi_diag diag = { "" };
     ph_err rc =
         phi_transport_connect(&client->transport, &client->transports,
@@ -172,6 +173,9 @@ void phi_client_on_open(ph_client *client, const phi_welcome *welcome)
     client->trouble[0] = '\0';
     phi_sm_move(&client->sm, PHI_CLIENT_UP);
 
+    // Before the application can say anything.
+    phi_client_own_flush(client);
+    phi_client_topics_restore(client);
     uint64_t epoch = welcome->epoch; // the callback may use the link, and with it the view
     uint64_t revision = welcome->revision;
     ph_link_change change = { .state = PH_LINK_UP, .id = phi_view_of(phi_client_id(client)) };

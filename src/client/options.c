@@ -10,6 +10,7 @@
 //
 // Clauses       P-12, P-22, P-35, P-38
 
+#include <posthouse/state.h>
 #include <stdio.h>
 
 #include "client/core.h"
@@ -28,6 +29,12 @@
 #define SEND_BYTES_MIN (2u * PHI_PACKET_BYTES_MAX) // room for any packet, with others around it
 #define SEND_BYTES_MAX_MAX (1u << 30)
 #define PEERS_MAX 1000000u
+#define MESSAGE_BYTES_MAX (16u << 20)
+#define MESSAGE_BYTES_MIN PHI_PACKET_BYTES_MAX
+#define MESSAGE_BYTES_MAX_MAX (1u << 30)
+#define STREAMS_BYTES_MAX (64u << 20)
+#define SUBSCRIPTIONS_MAX 65536u
+#define SUBSCRIPTIONS_MAX_MAX (1u << 24)
 // No struct of ours will be longer: a size above it was never set, and must not be written to.
 #define STRUCT_BYTES_MAX 4096u
 #define FULL_TIMEOUT_S 10u // as the center does with us [P-59]
@@ -43,7 +50,6 @@ static void options_default(ph_client_options *options);
 static ph_err centers_split(ph_client *client);
 static void pack(ph_client *client, packer *p);
 static void link_options_fill(ph_client *client);
-static bool join_fits(const phi_join *join);
 
 bool phi_struct_copy(void *to, size_t size, const void *from, size_t size_min)
 {
@@ -103,7 +109,7 @@ ph_err phi_client_options_take(ph_client *client, const ph_client_options *optio
     PH_ASSERT(p.size == client->texts_size);
 
     rc = centers_split(client);
-    if (rc == PH_OK && !join_fits(&client->join)) {
+    if (rc == PH_OK && !phi_client_join_fits(&client->join)) {
         rc = PH_EINVAL;
     }
     if (rc != PH_OK) {
@@ -149,6 +155,14 @@ static void options_default(ph_client_options *o)
     o->calls_max = o->calls_max == 0 ? CALLS_MAX : o->calls_max;
     o->send_bytes_max = o->send_bytes_max == 0 ? SEND_BYTES_MAX : o->send_bytes_max;
     o->peers_max = o->peers_max == 0 ? PEERS_MAX : o->peers_max;
+    o->state = o->state == 0 ? PH_STATE_READY : o->state;
+    o->weight = o->weight == 0 ? PH_WEIGHT_DEFAULT : o->weight;
+    o->message_bytes_max = o->message_bytes_max == 0 ? MESSAGE_BYTES_MAX : o->message_bytes_max;
+    if (o->streams_bytes_max == 0) {
+        o->streams_bytes_max =
+            o->message_bytes_max > STREAMS_BYTES_MAX ? o->message_bytes_max : STREAMS_BYTES_MAX;
+    }
+    o->subscriptions_max = o->subscriptions_max == 0 ? SUBSCRIPTIONS_MAX : o->subscriptions_max;
 }
 
 static ph_err options_check(const ph_client_options *o)
@@ -164,19 +178,30 @@ static ph_err options_check(const ph_client_options *o)
         o->send_bytes_max < SEND_BYTES_MIN || o->send_bytes_max > SEND_BYTES_MAX_MAX) {
         return PH_EINVAL;
     }
-    if (o->metadata_count > PHI_METADATA_COUNT_MAX ||
-        (o->metadata_count != 0 && o->metadata == NULL)) {
+    if ((int)o->state < PH_STATE_STARTING || o->state > PH_STATE_DRAINING ||
+        o->weight > PH_WEIGHT_MAX || o->message_bytes_max < MESSAGE_BYTES_MIN ||
+        o->message_bytes_max > MESSAGE_BYTES_MAX_MAX ||
+        o->streams_bytes_max < o->message_bytes_max ||
+        o->subscriptions_max > SUBSCRIPTIONS_MAX_MAX) {
         return PH_EINVAL;
     }
-    for (size_t i = 0; i < o->metadata_count; i++) {
-        const ph_metadata *m = &o->metadata[i];
+    return phi_client_metadata_is_fine(o->metadata, o->metadata_count) ? PH_OK : PH_EINVAL;
+}
+
+bool phi_client_metadata_is_fine(const ph_metadata *metadata, size_t count)
+{
+    if (count > PHI_METADATA_COUNT_MAX || (count != 0 && metadata == NULL)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const ph_metadata *m = &metadata[i];
         if (m->key == NULL || m->value == NULL || m->key[0] == '\0' ||
             !text_is_at_most(m->key, PHI_METADATA_KEY_BYTES_MAX) ||
             !text_is_at_most(m->value, PHI_METADATA_VALUE_BYTES_MAX)) {
-            return PH_EINVAL;
+            return false;
         }
     }
-    return PH_OK;
+    return true;
 }
 
 // ---- copies
@@ -213,6 +238,9 @@ static void pack(ph_client *client, packer *p)
         .service = phi_bytes_text(service),
         .metadata_count = o->metadata_count,
         .software = phi_bytes_text(software),
+        .state = (phi_state)o->state,
+        .has_weight = true,
+        .weight = o->weight,
     };
     for (size_t i = 0; i < o->metadata_count; i++) {
         join->metadata[i].key = phi_bytes_text(pack_text(p, o->metadata[i].key));
@@ -270,8 +298,7 @@ static void link_options_fill(ph_client *client)
     };
 }
 
-// Whether a center takes it, whatever presence this client will ask for.
-static bool join_fits(const phi_join *join)
+bool phi_client_join_fits(const phi_join *join)
 {
     static const uint8_t longest[PHI_NAME_BYTES_MAX];
     phi_join worst = *join;

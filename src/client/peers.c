@@ -298,6 +298,7 @@ static ph_peer view_parts(phi_bytes id, phi_bytes service, phi_bytes fields)
         .software = view(detail.software),
         .round_trip_us = detail.round_trip_us,
         .metadata = view(fields),
+        .weight = detail.weight,
     };
 }
 

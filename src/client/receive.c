@@ -56,6 +56,8 @@ static void on_room(phi_transport *transport)
     if (client->owes_ask) {
         phi_client_ask(client);
     }
+    phi_client_own_flush(client);
+    phi_client_topics_flush(client);
     phi_client_tell_writable(client);
 }
 
@@ -99,7 +101,11 @@ static void on_packet(ph_client *client, const phi_packet *packet)
         phi_client_on_status(client, packet->payload);
         return;
     case PHI_COMMAND_OWN_STATE:
+        phi_client_on_wish(client, packet->payload);
+        return;
     case PHI_COMMAND_SUBSCRIPTION:
+        phi_client_on_subscription(client, packet->payload);
+        return;
     case PHI_COMMAND_STREAM:
         client->counters.dropped++; // nothing that this client asked for
         return;
@@ -142,6 +148,10 @@ static void on_message(ph_client *client, phi_bytes payload)
 
 static void on_event_message(ph_client *client, const phi_message *message)
 {
+    if (phi_client_is_topic(message->to)) {
+        phi_client_on_topic(client, message);
+        return;
+    }
     client->counters.events++;
     if (client->options.on_event == NULL) {
         return;

@@ -298,7 +298,7 @@ void stage_fini(stage *s)
 
 // ---- the application
 
-__attribute__((format(printf, 2, 3))) static void note(stage *s, const char *format, ...)
+void stage_note(stage *s, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -323,10 +323,10 @@ static void on_link(ph_client *client, const ph_link_change *change, void *arg)
     static const char *names[] = { "down", "up", "closed" };
     EXPECT(ph_client_state(client) == change->state);
     if (change->state == PH_LINK_UP) {
-        note(s, "up %.*s\n", (int)change->id.size, change->id.data);
+        stage_note(s, "up %.*s\n", (int)change->id.size, change->id.data);
     } else {
-        note(s, "%s %s%s%.*s\n", names[change->state], ph_err_name(change->err),
-             change->bye.size == 0 ? "" : " ", (int)change->bye.size, change->bye.data);
+        stage_note(s, "%s %s%s%.*s\n", names[change->state], ph_err_name(change->err),
+                   change->bye.size == 0 ? "" : " ", (int)change->bye.size, change->bye.data);
     }
     act(s);
 }
@@ -335,9 +335,9 @@ static void on_presence(ph_client *client, ph_change change, ph_reason reason, c
                         void *arg)
 {
     stage *s = arg;
-    note(s, "%s %.*s %u %s\n", ph_change_name(change), (int)peer->id.size, peer->id.data,
-         (unsigned)peer->session,
-         change == PH_OFFLINE ? ph_reason_name(reason) : ph_state_name(peer->state));
+    stage_note(s, "%s %.*s %u %s\n", ph_change_name(change), (int)peer->id.size, peer->id.data,
+               (unsigned)peer->session,
+               change == PH_OFFLINE ? ph_reason_name(reason) : ph_state_name(peer->state));
     if (s->unwatches) {
         s->unwatches = false;
         ph_client_unwatch(client);
@@ -348,15 +348,15 @@ static void on_presence(ph_client *client, ph_change change, ph_reason reason, c
 static void on_presence_ready(ph_client *client, uint64_t revision, void *arg)
 {
     (void)client;
-    note(arg, "ready %u\n", (unsigned)revision);
+    stage_note(arg, "ready %u\n", (unsigned)revision);
     act(arg);
 }
 
 static void on_event(ph_client *client, const ph_incoming *event, void *arg)
 {
     (void)client;
-    note(arg, "event %.*s %.*s\n", (int)event->method.size, event->method.data,
-         (int)event->body.size, event->body.data);
+    stage_note(arg, "event %.*s %.*s\n", (int)event->method.size, event->method.data,
+               (int)event->body.size, event->body.data);
     act(arg);
 }
 
@@ -364,8 +364,8 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
                        void *arg)
 {
     stage *s = arg;
-    note(s, "request %u %.*s\n", (unsigned)request.call, (int)incoming->method.size,
-         incoming->method.data);
+    stage_note(s, "request %u %.*s\n", (unsigned)request.call, (int)incoming->method.size,
+               incoming->method.data);
     if (s->echoes) {
         EXPECT_ERR(ph_client_reply(client, request, incoming->body.data, incoming->body.size),
                    PH_OK);
@@ -376,14 +376,21 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
 static void on_cancel(ph_client *client, ph_request_id request, void *arg)
 {
     (void)client;
-    note(arg, "cancel %u\n", (unsigned)request.call);
+    stage_note(arg, "cancel %u\n", (unsigned)request.call);
     act(arg);
 }
 
 static void on_writable(ph_client *client, void *arg)
 {
     (void)client;
-    note(arg, "writable\n");
+    stage_note(arg, "writable\n");
+    act(arg);
+}
+
+static void on_state_wish(ph_client *client, ph_state state, void *arg)
+{
+    (void)client;
+    stage_note(arg, "wish %s\n", ph_state_name(state));
     act(arg);
 }
 
@@ -392,14 +399,14 @@ static void on_reply(ph_client *client, ph_call_id call, ph_err status, uint16_t
 {
     (void)call;
     stage *s = arg;
-    note(s, "done %s %u%s%.*s\n", ph_err_name(status), code, reply == NULL ? "" : " ",
-         reply == NULL ? 0 : (int)reply->body.size, reply == NULL ? "" : reply->body.data);
+    stage_note(s, "done %s %u%s%.*s\n", ph_err_name(status), code, reply == NULL ? "" : " ",
+               reply == NULL ? 0 : (int)reply->body.size, reply == NULL ? "" : reply->body.data);
     if (s->chain_calls > 0) {
         s->chain_calls--;
         ph_outgoing out = PH_OUTGOING_INIT;
         out.to = "echo";
         if (ph_client_request(client, &out, NULL, on_reply, s) != PH_OK) {
-            note(s, "no call\n");
+            stage_note(s, "no call\n");
         }
     }
     act(s);
@@ -418,6 +425,7 @@ ph_client_options stage_options(stage *s)
     o.on_request = on_request;
     o.on_cancel = on_cancel;
     o.on_writable = on_writable;
+    o.on_state_wish = on_state_wish;
     o.arg = s;
     return o;
 }

@@ -114,6 +114,9 @@ ph_err stage_call_to(stage *s, const char *to, const char *method, uint32_t time
 // Nothing leaves any more, and the send buffer is filled to the last event that fits; how many did.
 unsigned stage_fill(stage *s, size_t body_size);
 
+// Adds a line to the log, for callbacks of the test's own.
+PHI_PRINTF(2, 3) void stage_note(stage *s, const char *format, ...);
+
 // What is in the log now; it is empty afterwards.
 const char *stage_heard(stage *s);
 

@@ -32,8 +32,9 @@ int use(void)
     ph_outgoing outgoing = PH_OUTGOING_INIT;
     ph_watch watch = PH_WATCH_INIT;
     ph_peer peer = PH_PEER_INIT;
+    ph_own_state own = PH_OWN_STATE_INIT;
     return options.struct_size == sizeof options && outgoing.struct_size == sizeof outgoing &&
-           watch.struct_size == sizeof watch && peer.struct_size == sizeof peer;
+           watch.struct_size == sizeof watch && peer.struct_size == sizeof peer && own.struct_size == sizeof own;
 }'
 
 for header in include/posthouse/*.h; do

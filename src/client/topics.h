@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// client/topics.h - what one client has subscribed to: docs/protocol.md P-73, P-74.
+//
+// A pattern is asked for once, however many subscriptions have it. It is on one of four lists:
+// untold (the center has to be told of it, or that nobody wants it any more), asked (told; the
+// answer is awaited), telling (answered; its subscriptions are being told) and settled.
+//
+// Limits   options.subscriptions_max
+// Threads  none
+
+#ifndef PHI_CLIENT_TOPICS_H
+#define PHI_CLIENT_TOPICS_H
+
+#include <posthouse/topic.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/slots.h"
+#include "wire/message.h"
+
+// What patterns with their wildcards at the same places have in common. An event is looked up once
+// for each shape there is: programs have few.
+typedef struct phi_shape {
+    uint16_t stars;     // bit n: word n is `*`
+    uint8_t word_count; // `>` not counted
+    bool has_rest;      // ends in `>`
+    uint32_t count;     // of patterns
+} phi_shape;
+
+typedef struct phi_topics {
+    phi_slots subscriptions; // phi_subscriber, in topic.c
+    phi_map map;             // text -> pattern, in topic.c
+    phi_list untold;
+    phi_list asked; // the oldest first
+    phi_list telling;
+    phi_list settled;
+    phi_shape *shapes; // owned
+    uint32_t shape_count;
+    uint32_t shape_capacity;
+    uint64_t *found; // owned; room for one event's subscriptions
+    uint32_t found_capacity;
+    uint32_t number; // of the last packet sent
+} phi_topics;
+
+void phi_client_topics_init(ph_client *client);
+void phi_client_topics_fini(ph_client *client);
+
+// A connection is up: everything has to be asked for again.
+void phi_client_topics_restore(ph_client *client);
+
+// Tells the center what it has to be told, as far as there is room; on_room goes on.
+void phi_client_topics_flush(ph_client *client);
+
+void phi_client_on_subscription(ph_client *client, phi_bytes payload);
+
+// An event to a topic.
+void phi_client_on_topic(ph_client *client, const phi_message *message);
+
+static inline bool phi_client_is_topic(phi_bytes to)
+{
+    return to.size > 6 && memcmp(to.data, "topic:", 6) == 0;
+}
+
+// Walks over everything and asserts that map, slots, shapes and lists agree.
+void phi_client_topics_check(const ph_client *client);
+
+#endif // PHI_CLIENT_TOPICS_H
