@@ -83,12 +83,12 @@ class Child:
 class Center(Child):
     """posthouse serve on a free port."""
 
-    def __init__(self, build, options=(), files=None, log=subprocess.DEVNULL):
+    def __init__(self, build, options=(), files=None, nice=0, log=subprocess.DEVNULL):
         self.folder = tempfile.TemporaryDirectory()
         path = f"{self.folder.name}/port"
         os.mkfifo(path)
         super().__init__([f"{build}/src/app/posthouse", "serve", "--listen", "127.0.0.1:0", "--port-file", path, *options],
-                         files=files, stderr=log)
+                         nice=nice, files=files, stderr=log)
         with open(path, encoding="ascii") as file:
             self.target = file.readline().strip()
 
