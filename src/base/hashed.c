@@ -4,9 +4,9 @@
 // addressing", 1980).
 //
 // Design notes
-//   - As many buckets as records. When a record comes that makes it one too many, one bucket is
-//     split, the next in order: growth costs each record the same, however many there are. A table
-//     that doubles would stop the loop for tens of milliseconds when a million are copied.
+//   - A record that comes splits a bucket or two, the next in order: growth costs each record the
+//     same, however many there are. A table that doubles would stop the loop for tens of
+//     milliseconds when a million are copied.
 //   - Buckets below the one that is split next have been split already: for their hashes one bit
 //     more counts (phi_hashed_bucket).
 //   - When there is no memory for more buckets the chains grow instead.
@@ -20,11 +20,17 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { CHUNKS_FIRST = 4 };
+enum {
+    CHUNKS_FIRST = 4,
+    // For each record. Most look-ups then touch one record, or none; with one bucket for each, half
+    // as many more, and each is a way to memory.
+    BUCKETS_EACH = 2,
+};
 
 static bool add_chunk(phi_hashed *t, phi_hashed_chunks *chunks, size_t size);
 static void free_chunks(phi_hashed *t, phi_hashed_chunks *chunks, size_t size);
 static bool grow(phi_hashed *t);
+static bool add_bucket(phi_hashed *t);
 static uint32_t take_index(phi_hashed *t);
 static phi_hashed_head *head_at(const phi_hashed *t, uint32_t index);
 
@@ -34,7 +40,7 @@ void phi_hashed_init(phi_hashed *t, const phi_alloc *alloc, size_t record_size, 
     PH_ASSERT(record_size >= sizeof(phi_hashed_head));
     PH_ASSERT(record_size % _Alignof(phi_hashed_head) == 0);
     PH_ASSERT(record_size < UINT32_MAX / PHI_HASHED_CHUNK);
-    PH_ASSERT(count_max <= UINT32_MAX / 2); // masks fit
+    PH_ASSERT(count_max <= UINT32_MAX / 4 / BUCKETS_EACH); // masks fit
     *t = (phi_hashed){
         .alloc = alloc,
         .record_size = (uint32_t)record_size,
@@ -52,7 +58,7 @@ void phi_hashed_fini(phi_hashed *t)
 uint32_t phi_hashed_take(phi_hashed *t, uint32_t hash)
 {
     PH_ASSERT(t->record_size > 0); // was initialised
-    if (t->count >= t->count_max || (t->count >= t->bucket_count && !grow(t))) {
+    if (t->count >= t->count_max || !grow(t)) {
         return 0;
     }
     uint32_t index = take_index(t);
@@ -116,12 +122,23 @@ static void free_chunks(phi_hashed *t, phi_hashed_chunks *chunks, size_t size)
     phi_give(t->alloc, chunks->at, chunks->capacity * sizeof chunks->at[0]);
 }
 
-// One bucket more. False only when there is none at all.
+// Buckets for one record more. False only when there are none at all.
 static bool grow(phi_hashed *t)
+{
+    for (int i = 0; i < BUCKETS_EACH && t->bucket_count / BUCKETS_EACH <= t->count; i++) {
+        if (!add_bucket(t)) {
+            return t->bucket_count != 0;
+        }
+    }
+    return true;
+}
+
+// False when there is no memory for it.
+static bool add_bucket(phi_hashed *t)
 {
     if (t->bucket_count == t->buckets.count * PHI_HASHED_CHUNK &&
         !add_chunk(t, &t->buckets, sizeof(uint32_t) * PHI_HASHED_CHUNK)) {
-        return t->bucket_count != 0;
+        return false;
     }
     if (t->bucket_count == 0) { // the first chunk is one level of its own
         t->bucket_count = PHI_HASHED_CHUNK;

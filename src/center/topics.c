@@ -8,6 +8,8 @@
 //     of n words needs n look-ups for its literal way, n more for each `*` that branches off.
 //   - `*` and `>` are nodes like others (no word of a topic looks like them), and their parents
 //     keep their index: a match does not search for what is not there.
+//   - Most places have one child, as `created` behind a number: the parent keeps its index, too, and
+//     needs no look-up. The distance to memory is what a match among a million waits for.
 //   - A subscription hangs on its node and on its client, and is found by both: subscribing again,
 //     or taking back one of many, never walks a list.
 //   - Clients with several patterns that fit are told once: they keep the number of the match that
@@ -70,7 +72,10 @@ static uint32_t mix(const topics *t, uint64_t a, uint64_t b);
 static topic_node *node_at(const topics *t, uint32_t index);
 static phi_bytes node_word(const topic_node *n);
 static uint32_t node_find(const topics *t, uint32_t parent, phi_bytes word, uint64_t hash);
+static uint32_t node_next(const topics *t, uint32_t parent, phi_bytes word, uint64_t hash);
 static uint32_t node_add(topics *t, uint32_t parent, phi_bytes word, uint64_t hash);
+static bool node_fill(topics *t, topic_node *n, phi_bytes word);
+static uint32_t node_word_count(const topic_node *n);
 static uint32_t *node_wild(topic_node *n, phi_bytes word);
 static uint32_t follow(const topics *t, const phi_topic *pattern, size_t *depth);
 static void prune(topics *t, uint32_t index);
@@ -90,7 +95,7 @@ static void client_free(topics *t, topics_client *client);
 void topics_init(topics *t, const phi_alloc *alloc, phi_hash_key key, const topics_limits *limits)
 {
     PH_ASSERT(limits->subscriptions_max > 0);
-    PH_ASSERT(limits->subscriptions_max <= UINT32_MAX / 2 / PHI_TOPIC_WORDS_MAX);
+    PH_ASSERT(limits->subscriptions_max <= UINT32_MAX / 8 / PHI_TOPIC_WORDS_MAX);
     *t = (topics){ .limits = *limits, .key = key };
     phi_alloc_counter_init(&t->memory, alloc);
     t->memory.bytes_max = limits->memory_max;
@@ -266,9 +271,7 @@ static uint32_t walk_on(walk *w, place at, uint32_t *other)
         report(w, n->rest);
     }
     *other = n->one;
-    return n->child_count == 0
-               ? 0
-               : node_find(t, at.node, w->topic->words[at.depth], w->hashes[at.depth]);
+    return node_next(t, at.node, w->topic->words[at.depth], w->hashes[at.depth]);
 }
 
 static void report(walk *w, uint32_t node)
@@ -305,10 +308,23 @@ static topic_node *node_at(const topics *t, uint32_t index)
     return index == 0 ? (topic_node *)&t->root : phi_hashed_at(&t->nodes, index);
 }
 
+static bool is_near(size_t word_size)
+{
+    return word_size <= TOPIC_WORD_NEAR_MAX;
+}
+
 static phi_bytes node_word(const topic_node *n)
 {
-    bool is_near = n->word_size <= sizeof n->word.near;
-    return phi_bytes_of(is_near ? n->word.near : n->word.far, n->word_size);
+    uint8_t size = n->word.size;
+    return phi_bytes_of(is_near(size) ? n->word.near.text : n->word.far.text, size);
+}
+
+// Children that are no wildcards.
+static uint32_t node_word_count(const topic_node *n)
+{
+    uint32_t wild_count = (n->one != 0 ? 1u : 0u) + (n->rest != 0 ? 1u : 0u);
+    PH_ASSERT(n->child_count >= wild_count);
+    return n->child_count - wild_count;
 }
 
 // `hash` is the word's; 0: none.
@@ -326,39 +342,58 @@ static uint32_t node_find(const topics *t, uint32_t parent, phi_bytes word, uint
     return 0;
 }
 
+// The same for a word of a topic, which is no wildcard, by the shortest way.
+static uint32_t node_next(const topics *t, uint32_t parent, phi_bytes word, uint64_t hash)
+{
+    const topic_node *n = node_at(t, parent);
+    if (n->only != 0) {
+        return phi_bytes_equal(node_word(node_at(t, n->only)), word) ? n->only : 0;
+    }
+    return node_word_count(n) == 0 ? 0 : node_find(t, parent, word, hash);
+}
+
 // 0: no memory.
 static uint32_t node_add(topics *t, uint32_t parent, phi_bytes word, uint64_t hash)
 {
-    PH_ASSERT(word.size > 0);
-    PH_ASSERT(word.size <= PHI_TOPIC_BYTES_MAX);
-    bool is_near = word.size <= sizeof((topic_node *)0)->word.near;
-    uint8_t *far = NULL;
-    if (!is_near) {
-        far = phi_take(&t->memory.alloc, word.size);
-        if (far == NULL) {
-            return 0;
-        }
-    }
     uint32_t index = phi_hashed_take(&t->nodes, mix(t, hash, parent));
     if (index == 0) {
-        phi_give(&t->memory.alloc, far, word.size);
         return 0;
     }
     topic_node *n = node_at(t, index);
-    n->parent = parent;
-    n->word_size = (uint8_t)word.size;
-    if (!is_near) {
-        n->word.far = far;
+    if (!node_fill(t, n, word)) {
+        phi_hashed_give(&t->nodes, index);
+        return 0;
     }
-    memcpy(is_near ? n->word.near : far, word.data, word.size);
+    n->parent = parent;
     topic_node *above = node_at(t, parent);
-    above->child_count++;
     uint32_t *wild = node_wild(above, word);
     if (wild != NULL) {
         PH_ASSERT(*wild == 0);
         *wild = index;
+    } else {
+        above->only = node_word_count(above) == 0 ? index : 0;
     }
+    above->child_count++;
     return index;
+}
+
+// False: no memory.
+static bool node_fill(topics *t, topic_node *n, phi_bytes word)
+{
+    PH_ASSERT(word.size > 0);
+    PH_ASSERT(word.size <= PHI_TOPIC_BYTES_MAX);
+    if (is_near(word.size)) {
+        memcpy(n->word.near.text, word.data, word.size);
+    } else {
+        uint8_t *text = phi_take(&t->memory.alloc, word.size);
+        if (text == NULL) {
+            return false;
+        }
+        memcpy(text, word.data, word.size);
+        n->word.far.text = text;
+    }
+    n->word.size = (uint8_t)word.size;
+    return true;
 }
 
 // Where a parent keeps the child for that word; NULL: only in the table.
@@ -397,15 +432,18 @@ static void prune(topics *t, uint32_t index)
         }
         PH_ASSERT(n->one == 0);
         PH_ASSERT(n->rest == 0);
+        PH_ASSERT(n->only == 0);
         uint32_t parent = n->parent;
         topic_node *above = node_at(t, parent);
         uint32_t *wild = node_wild(above, node_word(n));
         if (wild != NULL) {
             PH_ASSERT(*wild == index);
             *wild = 0;
+        } else if (above->only == index) {
+            above->only = 0;
         }
-        if (n->word_size > sizeof n->word.near) {
-            phi_give(&t->memory.alloc, n->word.far, n->word_size);
+        if (!is_near(n->word.size)) {
+            phi_give(&t->memory.alloc, n->word.far.text, n->word.size);
         }
         PH_ASSERT(above->child_count > 0);
         above->child_count--;
@@ -509,6 +547,10 @@ static void node_check(const topics *t, uint32_t index)
     PH_ASSERT(node_find(t, n->parent, word, word_hash(t, word)) == index);
     const uint32_t *wild = node_wild(node_at(t, n->parent), word);
     PH_ASSERT(wild == NULL || *wild == index);
+    if (n->only != 0) {
+        PH_ASSERT(node_word_count(n) == 1);
+        PH_ASSERT(node_at(t, n->only)->parent == index);
+    }
     uint32_t before = 0;
     for (uint32_t i = n->first; i != 0; i = subscription_at(t, i)->of_node_next) {
         const subscription *s = subscription_at(t, i);

@@ -30,18 +30,27 @@ typedef struct topics_limits {
     size_t memory_max; // bytes
 } topics_limits;
 
+#define TOPIC_WORD_NEAR_MAX 15u
+
 // One word of a pattern, at one place in the tree of all patterns.
 typedef struct topic_node {
     phi_hashed_head head; // found by parent and word
     uint32_t parent;
     uint32_t one;         // child for `*`; 0 none
     uint32_t rest;        // child for `>`; 0 none
-    uint32_t child_count; // those two included
+    uint32_t only;        // the child for a word, when there never was another beside it; 0: look
+    uint32_t child_count; // `one` and `rest` included
     uint32_t first;       // of its subscriptions: topics.subscriptions, by of_node; 0 none
-    uint8_t word_size;
     union {
-        uint8_t near[16]; // the word, when it fits
-        uint8_t *far;     // owned; else
+        uint8_t size;
+        struct {
+            uint8_t size;
+            uint8_t text[TOPIC_WORD_NEAR_MAX];
+        } near; // when it fits
+        struct {
+            uint8_t size;
+            uint8_t *text; // owned
+        } far;             // else
     } word;
 } topic_node;
 

@@ -89,7 +89,7 @@ static void append(text *t, const char *word)
 static text read_text(phi_reader *r)
 {
     static const char *const stock[] = {
-        "a", "b", "c", "*", ">", "sixteen-bytes-16", "seventeen-bytes-x", "*",
+        "a", "b", "c", "*", ">", "fifteen-bytes15", "sixteen-bytes-16", "*",
     };
     text t = { .size = 0 };
     uint8_t how = phi_read_u8(r);
