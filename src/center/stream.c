@@ -260,11 +260,14 @@ void stream_control(center *c, session *s, phi_bytes payload)
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
         return;
     }
-    stream_receiver *r = find_coming(s, &control);
-    message_stream *st = find_going(s, control.kind, control.turn, control.call);
+    // The same numbers may name one that it sends and one that it receives.
+    bool is_senders = control.op == PHI_STREAM_ABORT;
+    stream_receiver *r = is_senders ? NULL : find_coming(s, &control);
+    message_stream *st =
+        is_senders ? find_going(s, control.kind, control.turn, control.call) : NULL;
     if (r != NULL && r->stream != NULL) {
         on_receiver_says(c, r, &control);
-    } else if (st != NULL && st->abort_code == 0 && control.op == PHI_STREAM_ABORT) {
+    } else if (st != NULL && st->abort_code == 0) {
         give_up(c, st, (ph_failure_code)control.value);
     } else {
         c->counters.stream_packets_dropped_total++; // it is over
@@ -421,7 +424,7 @@ static void end_call(center *c, uint8_t kind, call *k, uint16_t turn, ph_failure
 static void refuse(center *c, session *s, const phi_message *m, ph_failure_code code)
 {
     c->counters.streams_refused_total++;
-    (void)tell(s, &(phi_stream_control){ .op = PHI_STREAM_ABORT,
+    (void)tell(s, &(phi_stream_control){ .op = PHI_STREAM_REFUSE,
                                          .kind = m->kind,
                                          .turn = m->turn,
                                          .call = m->call,
@@ -575,7 +578,7 @@ static void pay_abort(center *c, message_stream *st)
     PH_ASSERT(st->abort_code != 0);
     PH_ASSERT(st->receiver_count == 0);
     phi_timer_clear(&c->io->timers, &st->timer);
-    if (tell(st->sender, &(phi_stream_control){ .op = PHI_STREAM_ABORT,
+    if (tell(st->sender, &(phi_stream_control){ .op = PHI_STREAM_REFUSE,
                                                 .kind = st->kind,
                                                 .turn = st->turn,
                                                 .call = st->number,

@@ -213,7 +213,7 @@ TEST(stream, receiver_that_leaves_ends_it)
     say_first(p.a, PHI_KIND_REQUEST, 4, "b");
     peer_cut(p.b);
     world_settle(p.w);
-    expect_control(p.a, PHI_STREAM_ABORT, 3, PH_FAILURE_OFFLINE);
+    expect_control(p.a, PHI_STREAM_REFUSE, 3, PH_FAILURE_OFFLINE);
     peer_expect_failure(p.a, 4, PH_FAILURE_RESPONDER_LOST);
     say_rest(p.a, PHI_KIND_EVENT, 3, 1); // was on its way
     say_rest(p.a, PHI_KIND_REQUEST, 4, 1);
@@ -230,15 +230,34 @@ TEST(stream, either_end_may_give_up)
     uint64_t number = expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
     control(p.a, PHI_STREAM_ABORT, PHI_KIND_EVENT, 3, PH_FAILURE_CANCELLED);
     expect_control(p.b, PHI_STREAM_ABORT, number, PH_FAILURE_CANCELLED);
-    expect_control(p.a, PHI_STREAM_ABORT, 3, PH_FAILURE_CANCELLED);
+    expect_control(p.a, PHI_STREAM_REFUSE, 3, PH_FAILURE_CANCELLED);
 
     say_first(p.a, PHI_KIND_REQUEST, 4, "b");
     uint64_t call = expect_fragment(p.b, PHI_KIND_REQUEST, PHI_FLAG_MORE, FIRST);
-    control(p.b, PHI_STREAM_ABORT, PHI_KIND_REQUEST, call, PH_FAILURE_TOO_LARGE);
-    expect_control(p.a, PHI_STREAM_ABORT, 4, PH_FAILURE_TOO_LARGE);
+    control(p.b, PHI_STREAM_REFUSE, PHI_KIND_REQUEST, call, PH_FAILURE_TOO_LARGE);
+    expect_control(p.a, PHI_STREAM_REFUSE, 4, PH_FAILURE_TOO_LARGE);
     peer_expect_failure(p.a, 4, PH_FAILURE_TOO_LARGE);
     EXPECT_EQ(world_count(p.w).streams, 0);
     EXPECT_EQ(world_count(p.w).calls, 0);
+    world_free(p.w);
+}
+
+// Who gives up what it sends would else end what it receives: both may have the same numbers. [P-75]
+TEST(stream, op_says_whose_message_it_is)
+{
+    pair p = pair_new();
+    say_first(p.b, PHI_KIND_EVENT, 3, "a");
+    uint64_t number = expect_fragment(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    say_first(p.a, PHI_KIND_EVENT, number, "b");
+    uint64_t at_b = expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    control(p.a, PHI_STREAM_ABORT, PHI_KIND_EVENT, number, PH_FAILURE_CANCELLED);
+    expect_control(p.b, PHI_STREAM_ABORT, at_b, PH_FAILURE_CANCELLED);
+    expect_control(p.a, PHI_STREAM_REFUSE, number, PH_FAILURE_CANCELLED);
+    grant(p.a, PHI_KIND_EVENT, number, 10); // the other one lives
+    expect_control(p.b, PHI_STREAM_CREDIT, 3, 10);
+    control(p.a, PHI_STREAM_REFUSE, PHI_KIND_EVENT, number, PH_FAILURE_TOO_LARGE);
+    expect_control(p.b, PHI_STREAM_REFUSE, 3, PH_FAILURE_TOO_LARGE);
+    EXPECT_EQ(world_count(p.w).streams, 0);
     world_free(p.w);
 }
 
@@ -275,7 +294,7 @@ TEST(stream, who_stalls_is_given_up)
     EXPECT_EQ(world_count(p.w).streams, 2);
     world_pass(p.w, 1100);
     EXPECT_EQ(world_count(p.w).streams, 0);
-    expect_control(p.a, PHI_STREAM_ABORT, 3, PH_FAILURE_SLOW_CONSUMER);
+    expect_control(p.a, PHI_STREAM_REFUSE, 3, PH_FAILURE_SLOW_CONSUMER);
     expect_control(p.a, PHI_STREAM_ABORT, number, PH_FAILURE_SLOW_CONSUMER);
     world_free(p.w);
 }
@@ -312,7 +331,7 @@ TEST(stream, so_many_at_a_time)
     for (uint64_t call = 1; call <= 3; call++) {
         say_first(p.a, PHI_KIND_REQUEST, call, "b");
     }
-    expect_control(p.a, PHI_STREAM_ABORT, 3, PH_FAILURE_TOO_MANY_CALLS);
+    expect_control(p.a, PHI_STREAM_REFUSE, 3, PH_FAILURE_TOO_MANY_CALLS);
     peer_expect_failure(p.a, 3, PH_FAILURE_TOO_MANY_CALLS);
     peer *c = join_large(p.w, "c", LIMIT);
     say_first(c, PHI_KIND_REQUEST, 1, "b"); // it has as many coming as it may

@@ -81,6 +81,7 @@ static bool value_is_good(const phi_stream_control *control)
     case PHI_STREAM_CREDIT:
         return control->value != 0;
     case PHI_STREAM_ABORT:
+    case PHI_STREAM_REFUSE:
         return control->value != 0 && control->value <= UINT16_MAX;
     default:
         return false;

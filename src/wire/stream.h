@@ -13,8 +13,9 @@
 #include "wire/codes.h"
 
 typedef enum phi_stream_op {
-    PHI_STREAM_CREDIT = 1,
-    PHI_STREAM_ABORT = 2,
+    PHI_STREAM_CREDIT = 1, // the receiver: more may be sent
+    PHI_STREAM_ABORT = 2,  // the sender: nothing more comes
+    PHI_STREAM_REFUSE = 3, // the receiver: nothing more is wanted
 } phi_stream_op;
 
 // About the message in fragments of this kind, turn and call.
@@ -23,7 +24,7 @@ typedef struct phi_stream_control {
     uint8_t kind;   // phi_kind: one that may be in fragments
     uint16_t turn;  // as P-51 has it for the kind
     uint64_t call;  // not 0
-    uint32_t value; // credit: bytes, at least 1; abort: a failure code, 1 to 65,535
+    uint32_t value; // credit: bytes, at least 1; else a failure code, 1 to 65,535
 } phi_stream_control;
 
 #define PHI_STREAM_CONTROL_BYTES 16u
