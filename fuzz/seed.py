@@ -11,6 +11,7 @@ import sys
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "tests" / "vectors"
 HANDSHAKE = {"hello", "join", "welcome"}
+SUBSCRIPTION = {"subscription": b"\0", "subscription_answer": b"\1"}
 PRESENCE = {"page": b"\0", "status": b"\1", "ask": b"\2"}
 
 
@@ -25,10 +26,17 @@ def inputs():
             yield "fuzz_handshake", name, payload
         elif family in PRESENCE:
             yield "fuzz_online_list", name, PRESENCE[family] + payload
+        elif family in SUBSCRIPTION:
+            yield "fuzz_subscription", name, SUBSCRIPTION[family] + payload
+        elif family in ("own_state", "stream"):
+            yield "fuzz_own_state", name, payload
         elif family == "message":
             yield "fuzz_message", name, payload
         else:
             yield "fuzz_heartbeat_bye", name, payload
+    for vector in read("topics"):
+        topic, pattern = bytes.fromhex(vector["topic"]), bytes.fromhex(vector["pattern"])
+        yield "fuzz_subscription", vector["name"], b"\2" + topic + b"\0" + pattern
     for session in read("sessions"):
         for direction in ("to_client", "to_center"):
             packets = [(p["command"], bytes.fromhex(p["payload"])) for p in session[direction]["packets"]]

@@ -13,6 +13,7 @@
 #include "tests/wire/equal.h"
 #include "wire/inbound.h"
 #include "wire/outbound.h"
+#include "wire/topic.h"
 
 // ---- reading JSON
 
@@ -123,6 +124,9 @@ static phi_hello hello_of(const json_t *f)
         .heartbeat_grace_ms = (uint32_t)get_number(f, "heartbeat_grace_ms"),
         .packet_bytes_max = (uint32_t)get_number(f, "packet_bytes_max"),
         .calls_max = (uint32_t)get_number(f, "calls_max"),
+        .message_bytes_max = (uint32_t)get_number(f, "message_bytes_max"),
+        .streams_max = (uint32_t)get_number(f, "streams_max"),
+        .subscriptions_max = (uint32_t)get_number(f, "subscriptions_max"),
     };
 }
 
@@ -138,8 +142,25 @@ static phi_presence_ask ask_of(const json_t *f)
     };
 }
 
+static size_t metadata_of(const json_t *f, phi_metadata *out)
+{
+    const json_t *all = json_object_get(f, "metadata");
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *m = json_array_get(all, i);
+        out[i] = (phi_metadata){ get_text(m, "key"), get_hex(m, "value") };
+    }
+    return json_array_size(all);
+}
+
+// What is absent has its default, in a JOIN of this version.
+static uint64_t get_or(const json_t *o, const char *name, uint64_t otherwise)
+{
+    return json_object_get(o, name) == NULL ? otherwise : get_number(o, name);
+}
+
 static phi_join join_of(const json_t *f)
 {
+    bool is_ours = get_number(f, "version") == PHI_PROTOCOL_VERSION;
     phi_join join = {
         .version = (uint16_t)get_number(f, "version"),
         .account = get_text(f, "account"),
@@ -149,13 +170,12 @@ static phi_join join_of(const json_t *f)
         .capabilities = (uint32_t)get_number(f, "capabilities"),
         .presence = ask_of(json_object_get(f, "presence")),
         .software = get_text(f, "software"),
+        .state = (phi_state)get_or(f, "state", is_ours ? PHI_STATE_READY : 0),
+        .has_weight = json_object_get(f, "weight") != NULL,
+        .weight = (uint16_t)get_or(f, "weight", is_ours ? 100 : 0),
+        .message_bytes_max = (uint32_t)get_number(f, "message_bytes_max"),
     };
-    const json_t *metadata = json_object_get(f, "metadata");
-    for (; join.metadata_count < json_array_size(metadata); join.metadata_count++) {
-        const json_t *m = json_array_get(metadata, join.metadata_count);
-        join.metadata[join.metadata_count].key = get_text(m, "key");
-        join.metadata[join.metadata_count].value = get_hex(m, "value");
-    }
+    join.metadata_count = metadata_of(f, join.metadata);
     return join;
 }
 
@@ -248,6 +268,8 @@ static phi_message message_of(const json_t *f, phi_span room)
         .turn = (uint16_t)get_number(f, "turn"),
         .ttl_ms = (uint32_t)get_number(f, "ttl_ms"),
         .call = get_number(f, "call"),
+        .depth = (uint8_t)get_number(f, "depth"),
+        .want = (uint16_t)get_number(f, "want"),
         .to = get_text(f, "to"),
         .from = get_text(f, "from"),
         .method = get_text(f, "method"),
@@ -261,6 +283,77 @@ static phi_bye bye_of(const json_t *f)
     return (phi_bye){ .reason = (uint16_t)get_number(f, "reason"),
                       .retry_after_ms = (uint32_t)get_number(f, "retry_after_ms"),
                       .text = get_text(f, "text") };
+}
+
+static phi_own_state own_state_of(const json_t *f)
+{
+    phi_own_state own = {
+        .state = (phi_state)get_number(f, "state"),
+        .has_weight = json_object_get(f, "weight") != NULL,
+        .weight = (uint16_t)get_number(f, "weight"),
+        .has_metadata = json_object_get(f, "metadata") != NULL,
+        .has_software = json_object_get(f, "software") != NULL,
+        .software = get_text(f, "software"),
+    };
+    own.metadata_count = metadata_of(f, own.metadata);
+    return own;
+}
+
+static phi_stream_control stream_of(const json_t *f)
+{
+    return (phi_stream_control){ .op = (uint8_t)get_number(f, "op"),
+                                 .kind = (uint8_t)get_number(f, "kind"),
+                                 .turn = (uint16_t)get_number(f, "turn"),
+                                 .call = get_number(f, "call"),
+                                 .value = (uint32_t)get_number(f, "value") };
+}
+
+static void expect_receipt_body(const json_t *f, phi_bytes body)
+{
+    const json_t *expected = json_object_get(f, "receipt");
+    if (expected == NULL) {
+        return;
+    }
+    phi_receipt receipt;
+    EXPECT_ERR(phi_receipt_decode(body, &receipt), PH_OK);
+    EXPECT_EQ(receipt.delivered, get_number(expected, "delivered"));
+    EXPECT_EQ(receipt.dropped, get_number(expected, "dropped"));
+    EXPECT_EQ(receipt.code, get_number(expected, "code"));
+    uint8_t again[PHI_RECEIPT_BYTES];
+    phi_receipt_encode(again, &receipt);
+    EXPECT(phi_bytes_equal(phi_bytes_of(again, sizeof again), body));
+}
+
+static void expect_gathered_body(const json_t *f, phi_bytes body)
+{
+    const json_t *expected = json_object_get(f, "gathered");
+    if (expected == NULL) {
+        return;
+    }
+    phi_gathered gathered;
+    EXPECT_ERR(phi_gathered_decode(body, &gathered), PH_OK);
+    EXPECT_EQ(gathered.asked, get_number(expected, "asked"));
+    EXPECT_EQ(gathered.replied, get_number(expected, "replied"));
+    const json_t *missing = json_object_get(expected, "missing");
+    EXPECT_EQ(gathered.count, json_array_size(missing));
+    uint8_t again[256];
+    phi_gathered_encode_head(again, &gathered);
+    phi_writer w = phi_writer_of((phi_span){ again + PHI_GATHERED_HEAD_BYTES, sizeof again - 6 });
+    phi_reader r = phi_reader_of(gathered.missing);
+    uint16_t code = 0;
+    phi_bytes id = { 0 };
+    for (size_t i = 0; i < json_array_size(missing); i++) {
+        const json_t *m = json_array_get(missing, i);
+        EXPECT(phi_gathered_next(&r, &code, &id));
+        EXPECT_EQ(code, get_number(m, "code"));
+        EXPECT(phi_bytes_equal(id, get_text(m, "id")));
+        phi_write_missing(&w, code, id);
+    }
+    EXPECT(!phi_gathered_next(&r, &code, &id));
+    EXPECT(!r.failed);
+    EXPECT(!w.failed);
+    size_t size = PHI_GATHERED_HEAD_BYTES + phi_writer_size(&w);
+    EXPECT(phi_bytes_equal(phi_bytes_of(again, size), body));
 }
 
 static void expect_failure_body(const json_t *f, phi_bytes body)
@@ -309,8 +402,7 @@ static void expect_details(const json_t *f, phi_bytes entries)
         EXPECT(phi_bytes_equal(entry.service, get_text(e, "service")));
         EXPECT_ERR(phi_entry_detail_decode(entry.fields, &detail), PH_OK);
         EXPECT(phi_bytes_equal(detail.software, get_text(e, "software")));
-        const json_t *weight = json_object_get(e, "weight");
-        EXPECT_EQ(detail.weight, weight == NULL ? 100 : get_number(e, "weight"));
+        EXPECT_EQ(detail.weight, get_or(e, "weight", 100));
         EXPECT_EQ(detail.round_trip_us, get_number(e, "round_trip_us"));
         EXPECT_EQ(detail.metadata_count, json_array_size(json_object_get(e, "metadata")));
     }
@@ -319,6 +411,78 @@ static void expect_details(const json_t *f, phi_bytes entries)
 }
 
 // ---- one function for all families
+
+// Compares and, with `w`, writes the changes that a client wants.
+static void subscription_go(const phi_subscription *got, const json_t *f, phi_writer *w)
+{
+    EXPECT_EQ(got->number, get_number(f, "number"));
+    const json_t *changes = json_object_get(f, "changes");
+    phi_reader r = phi_reader_of(got->changes);
+    phi_field field;
+    size_t i = 0;
+    if (w != NULL) {
+        phi_subscription_begin(w, got->number);
+    }
+    while (phi_field_next(&r, &field)) {
+        if (field.tag != PHI_SUBSCRIPTION_ADD && field.tag != PHI_SUBSCRIPTION_REMOVE) {
+            continue; // of a later version
+        }
+        const json_t *change = json_array_get(changes, i++);
+        bool is_add = strcmp(json_string_value(json_object_get(change, "change")), "add") == 0;
+        EXPECT_EQ(field.tag, is_add ? PHI_SUBSCRIPTION_ADD : PHI_SUBSCRIPTION_REMOVE);
+        EXPECT(phi_bytes_equal(field.value, get_text(change, "pattern")));
+        if (w != NULL) {
+            phi_write_change(w, (phi_subscription_tag)field.tag, get_text(change, "pattern"));
+        }
+    }
+    EXPECT(!r.failed);
+    EXPECT_EQ(i, json_array_size(changes));
+}
+
+// The same of what the center answers.
+static void answer_go(const phi_subscription *got, const json_t *f, phi_writer *w)
+{
+    EXPECT_EQ(got->number, get_number(f, "number"));
+    const json_t *refused = json_object_get(f, "refused");
+    phi_reader r = phi_reader_of(got->changes);
+    phi_field field;
+    size_t i = 0;
+    if (w != NULL) {
+        phi_subscription_begin(w, got->number);
+    }
+    while (phi_field_next(&r, &field)) {
+        if (field.tag != PHI_SUBSCRIPTION_REFUSED) {
+            continue; // of a later version
+        }
+        const json_t *expected = json_array_get(refused, i++);
+        phi_refusal refusal = phi_refusal_decode(field.value);
+        EXPECT_EQ(refusal.code, get_number(expected, "code"));
+        EXPECT(phi_bytes_equal(refusal.pattern, get_text(expected, "pattern")));
+        if (w != NULL) {
+            phi_write_refusal(w, refusal.code, refusal.pattern);
+        }
+    }
+    EXPECT(!r.failed);
+    EXPECT_EQ(i, json_array_size(refused));
+}
+
+static ph_err message_go(phi_bytes payload, const json_t *f, phi_span room, phi_writer *w)
+{
+    phi_message got;
+    ph_err rc = phi_message_decode(payload, &got);
+    if (rc == PH_OK && f != NULL) {
+        phi_message expected = message_of(f, room);
+        EXPECT(message_equal(&got, &expected));
+        expect_headers(f, got.headers);
+        expect_failure_body(f, got.body);
+        expect_receipt_body(f, got.body);
+        expect_gathered_body(f, got.body);
+        if (w != NULL) {
+            phi_message_encode(phi_write_room(w, phi_message_size(&expected)), &expected);
+        }
+    }
+    return rc;
+}
 
 // Decodes `payload` and, when there are fields, compares; then encodes what was meant into `w`.
 static ph_err family_go(const char *family, phi_bytes payload, const json_t *f, phi_writer *w)
@@ -349,27 +513,39 @@ static ph_err family_go(const char *family, phi_bytes payload, const json_t *f, 
     FAMILY(ask, presence_ask, ask_of(f))
     FAMILY(status, status, status_of(f, room))
     FAMILY(bye, bye, bye_of(f))
+    FAMILY(own_state, own_state, own_state_of(f))
 #undef FAMILY
-    EXPECT_TEXT(family, "message");
-    phi_message got;
-    rc = phi_message_decode(payload, &got);
-    if (rc == PH_OK && f != NULL) {
-        phi_message expected = message_of(f, room);
-        EXPECT(message_equal(&got, &expected));
-        expect_headers(f, got.headers);
-        expect_failure_body(f, got.body);
-        if (w != NULL) {
-            phi_message_encode(phi_write_room(w, phi_message_size(&expected)), &expected);
+    if (strcmp(family, "stream") == 0) {
+        phi_stream_control got;
+        rc = phi_stream_control_decode(payload, &got);
+        if (rc == PH_OK && f != NULL) {
+            phi_stream_control expected = stream_of(f);
+            EXPECT(stream_equal(&got, &expected));
+            if (w != NULL) {
+                phi_stream_control_encode(phi_write_room(w, PHI_STREAM_CONTROL_BYTES), &expected);
+            }
         }
+        return rc;
     }
-    return rc;
+    if (strncmp(family, "subscription", 12) == 0) {
+        phi_subscription got;
+        bool is_answer = strcmp(family, "subscription_answer") == 0;
+        rc = is_answer ? phi_subscription_answer_decode(payload, &got)
+                       : phi_subscription_decode(payload, &got);
+        if (rc == PH_OK && f != NULL) {
+            (is_answer ? answer_go : subscription_go)(&got, f, w);
+        }
+        return rc;
+    }
+    EXPECT_TEXT(family, "message");
+    return message_go(payload, f, room, w);
 }
 
 // ---- tests
 
 // A client in another language reads what we write and we read what it writes, or not: this is the
 // agreement with the document, family by family. [P-32] [P-34] [P-35] [P-36] [P-39] [P-42] [P-44]
-// [P-45] [P-46] [P-50] [P-51] [P-60]
+// [P-45] [P-46] [P-50] [P-51] [P-60] [P-62] [P-63] [P-65] [P-66] [P-68] [P-72] [P-73] [P-75]
 TEST(vectors, packets_decode_and_encode)
 {
     json_t *all = vectors_load("packets");
@@ -442,6 +618,30 @@ TEST(vectors, malformed_is_refused)
         const char *family = json_string_value(json_object_get(v, "family"));
         if (family_go(family, get_hex(v, "payload"), NULL, NULL) != PH_EPROTO) {
             fail_msg("%s: not refused", name_of(v));
+        }
+    }
+    json_decref(all);
+}
+
+// A center that takes a pattern another way than its clients would tell them what they did not ask
+// for. [P-74]
+TEST(vectors, topics_agree)
+{
+    json_t *all = vectors_load("topics");
+    size_t i;
+    json_t *v;
+    json_array_foreach(all, i, v)
+    {
+        pool_used = 0;
+        phi_topic topic;
+        phi_topic pattern;
+        bool is_topic = phi_topic_parse(get_hex(v, "topic"), &topic);
+        bool is_pattern = phi_pattern_parse(get_hex(v, "pattern"), &pattern);
+        bool fits = is_topic && is_pattern && phi_topic_fits(&topic, &pattern);
+        if (is_topic != json_is_true(json_object_get(v, "is_topic")) ||
+            is_pattern != json_is_true(json_object_get(v, "is_pattern")) ||
+            fits != json_is_true(json_object_get(v, "fits"))) {
+            fail_msg("%s: topic %d, pattern %d, fits %d", name_of(v), is_topic, is_pattern, fits);
         }
     }
     json_decref(all);

@@ -23,7 +23,7 @@ except ImportError:
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-HEARTBEAT, HANDSHAKE, LIST, STATUS, MESSAGE, BYE = 1, 2, 3, 4, 5, 6
+HEARTBEAT, HANDSHAKE, LIST, STATUS, MESSAGE, BYE, OWN_STATE, SUBSCRIPTION, STREAM = range(1, 10)
 
 
 # ---- the document's building blocks
@@ -112,7 +112,9 @@ def hello(f):
             + optional(f, "to_client_key", 4, bytes.fromhex) + optional(f, "to_client_iv", 5, bytes.fromhex)
             + optional(f, "to_center_key", 6, bytes.fromhex) + optional(f, "to_center_iv", 7, bytes.fromhex)
             + optional(f, "heartbeat_idle_ms", 8, u32) + optional(f, "heartbeat_grace_ms", 9, u32)
-            + optional(f, "packet_bytes_max", 10, u32) + optional(f, "calls_max", 11, u32))
+            + optional(f, "packet_bytes_max", 10, u32) + optional(f, "calls_max", 11, u32)
+            + optional(f, "message_bytes_max", 12, u32) + optional(f, "streams_max", 13, u32)
+            + optional(f, "subscriptions_max", 14, u32))
 
 
 def metadata(f, tag):
@@ -128,7 +130,8 @@ def ask_fields(f, base):
 def join(f):
     return (u8(2) + field(1, u16(f["version"])) + optional(f, "account", 2, text) + optional(f, "type", 3, u8)
             + optional(f, "service", 4, text) + optional(f, "token", 5, bytes.fromhex) + metadata(f, 6)
-            + optional(f, "capabilities", 7, u32) + ask_fields(f["presence"], 7) + optional(f, "software", 14, text))
+            + optional(f, "capabilities", 7, u32) + ask_fields(f["presence"], 7) + optional(f, "software", 14, text)
+            + optional(f, "state", 15, u8) + optional(f, "weight", 16, u16) + optional(f, "message_bytes_max", 17, u32))
 
 
 def welcome(f):
@@ -166,19 +169,53 @@ def message(f):
     if "failure" in f:
         body = u16(f["failure"]["code"]) + text(f["failure"]["text"])
         assert body.hex() == f["body"]
+    if "receipt" in f:
+        assert receipt(f["receipt"]).hex() == f["body"]
+    if "gathered" in f:
+        assert gathered(f["gathered"]).hex() == f["body"]
     return (u8(f["kind"]) + u8(f["flags"]) + u16(f["turn"]) + number64(f["call"]) + u32(f["ttl_ms"]) + u8(len(to))
-            + u8(len(sender)) + u8(len(method)) + u8(0) + u16(len(headers)) + u16(0) + to + sender + method
-            + headers + body)
+            + u8(len(sender)) + u8(len(method)) + u8(f["depth"]) + u16(len(headers)) + u16(f["want"]) + to + sender
+            + method + headers + body)
+
+
+def receipt(f):  # [P-68]
+    return u32(f["delivered"]) + u32(f["dropped"]) + u16(f["code"])
+
+
+def gathered(f):  # [P-65]
+    return (u16(f["asked"]) + u16(f["replied"]) + u16(len(f["missing"]))
+            + b"".join(u16(m["code"]) + str8(text(m["id"])) for m in f["missing"]))
 
 
 def bye(f):
     return u16(f["reason"]) + u32(f["retry_after_ms"]) + text(f["text"])
 
 
+def own_state(f):
+    no_metadata = field(4, b"") if f.get("metadata") == [] else b""
+    return (optional(f, "state", 1, u8) + optional(f, "weight", 2, u16) + metadata(f, 3) + no_metadata
+            + optional(f, "software", 5, text))
+
+
+def subscription(f):
+    return u32(f["number"]) + b"".join(field({"add": 1, "remove": 2}[c["change"]], text(c["pattern"]))
+                                       for c in f["changes"])
+
+
+def subscription_answer(f):
+    return u32(f["number"]) + b"".join(field(1, u16(r["code"]) + text(r["pattern"])) for r in f["refused"])
+
+
+def stream(f):
+    return u8(f["op"]) + u8(f["kind"]) + u16(f["turn"]) + number64(f["call"]) + u32(f["value"])
+
+
 FAMILIES = {
     "heartbeat": (HEARTBEAT, heartbeat), "hello": (HANDSHAKE, hello), "join": (HANDSHAKE, join),
     "welcome": (HANDSHAKE, welcome), "page": (LIST, page), "ask": (LIST, ask), "status": (STATUS, status),
-    "message": (MESSAGE, message), "bye": (BYE, bye),
+    "message": (MESSAGE, message), "bye": (BYE, bye), "own_state": (OWN_STATE, own_state),
+    "subscription": (SUBSCRIPTION, subscription), "subscription_answer": (SUBSCRIPTION, subscription_answer),
+    "stream": (STREAM, stream),
 }
 
 
@@ -188,7 +225,8 @@ KEYS = {
     "to_client_key": bytes(range(32)).hex(), "to_client_iv": bytes(range(0x10, 0x20)).hex(),
     "to_center_key": bytes(range(0x80, 0xa0)).hex(), "to_center_iv": bytes(range(0xf0, 0x100)).hex(),
 }
-LIMITS = {"heartbeat_idle_ms": 10000, "heartbeat_grace_ms": 5000, "packet_bytes_max": 65536, "calls_max": 1024}
+LIMITS = {"heartbeat_idle_ms": 10000, "heartbeat_grace_ms": 5000, "packet_bytes_max": 65536, "calls_max": 1024,
+          "message_bytes_max": 67108864, "streams_max": 16, "subscriptions_max": 1000}
 NOBODY = {"wants": 0}
 ORDERS = {
     "what": 1, "reason": 0, "type": 1, "state": 2, "session": "18446744073709551615", "revision": "7",
@@ -201,7 +239,7 @@ GATEWAY = {"what": 1, "reason": 0, "type": 2, "state": 1, "session": "1", "revis
 
 def a_message(**changes):
     f = {"kind": 2, "flags": 0, "turn": 0, "call": "1", "ttl_ms": 30000, "to": "orders", "from": "shop@eu.main",
-         "method": "order.get", "headers": [], "body": ""}
+         "method": "order.get", "depth": 0, "headers": [], "want": 0, "body": ""}
     f.update(changes)
     return f
 
@@ -219,15 +257,18 @@ CANONICAL = [  # name, family, clauses, fields
     ("hello_check", "hello", "P-34", {"version": 1, "suite": 2, "domain": "eu.main", **LIMITS}),
     ("hello_paper", "hello", "P-34", {"version": 1, "suite": 1, "domain": "eu.main", **KEYS, **LIMITS}),
     ("hello_unknown_suite", "hello", "P-20 P-34", {"version": 1, "suite": 3, "domain": "eu.main"}),
-    ("join_least", "join", "P-35", {"version": 1, "type": 1, "presence": NOBODY}),
+    ("join_least", "join", "P-35", {"version": 1, "type": 1, "presence": NOBODY, "state": 2}),
+    ("join_starting", "join", "P-35", {"version": 1, "type": 1, "presence": NOBODY, "state": 1, "weight": 100}),
     ("join_most", "join", "P-35", {
         "version": 1, "account": "orders-1", "type": 2, "service": "orders", "token": "00ff10",
         "metadata": [{"key": "zone", "value": text("eu-1").hex()}, {"key": "k" * 64, "value": "00" * 1024}],
         "capabilities": 2147483648,
         "presence": {"wants": 1, "type": 3, "service": "orders", "domain": "eu.main",
                      "last_epoch": "18446744073709551615", "last_revision": "42"},
-        "software": "posthouse 0.1.0"}),
-    ("join_name_invalid", "join", "P-35 P-38", {"version": 1, "account": "Orders!", "type": 1, "presence": NOBODY}),
+        "software": "posthouse 0.1.0", "state": 3, "weight": 1000, "message_bytes_max": 4294967295}),
+    ("join_weight_zero", "join", "P-35", {"version": 1, "type": 1, "presence": NOBODY, "state": 2, "weight": 0}),
+    ("join_name_invalid", "join", "P-35 P-38", {"version": 1, "account": "Orders!", "type": 1, "presence": NOBODY,
+                                                "state": 2}),
     ("welcome", "welcome", "P-36", {"id": "orders-7f3a@eu.main", "session": "9223372036854775808",
                                     "epoch": "1700000000000", "revision": "7"}),
     ("page_empty", "page", "P-44", {"epoch": "1", "revision": "0", "flags": 3, "entries": []}),
@@ -250,15 +291,75 @@ CANONICAL = [  # name, family, clauses, fields
     ("message_reply", "message", "P-51", a_message(kind=3, ttl_ms=0, to="", method="", body="ff" * 300)),
     ("message_failure", "message", "P-51 P-58", failure(13, "the responder's link died")),
     ("message_failure_own_code", "message", "P-58", failure(1000, "")),
-    ("message_inquiry_reserved", "message", "P-51", a_message(kind=5, turn=1)),
-    ("message_answer_reserved", "message", "P-51", a_message(kind=6, turn=65535)),
+    ("message_inquiry", "message", "P-51 P-62", a_message(kind=5, turn=1, to="", method="which.bank", body="3f")),
+    ("message_inquiry_deepest", "message", "P-63", a_message(kind=5, turn=65535, depth=4, ttl_ms=1, to="")),
+    ("message_answer", "message", "P-51 P-62", a_message(kind=6, turn=65535, ttl_ms=0, to="", method="", body="21")),
+    ("message_inquiry_failed", "message", "P-51 P-62", failure(18, "nobody here to ask", turn=1)),
+    ("message_request_in_a_dialog", "message", "P-63", a_message(depth=1)),
     ("message_cancel", "message", "P-51", a_message(kind=7, ttl_ms=0, to="", method="")),
+    ("message_cancel_from_center", "message", "P-51 P-57", a_message(
+        kind=7, ttl_ms=0, to="", method="", body=u16(19).hex(), **{"from": "@eu.main"})),
+    ("message_gather", "message", "P-65", a_message(to="all:orders", want=65535)),
+    ("message_gather_part", "message", "P-51 P-65", a_message(kind=3, flags=16, turn=3, ttl_ms=0, to="", method="",
+                                                              body="01")),
+    ("message_gather_part_failed", "message", "P-51 P-65", failure(14, "no", flags=16, turn=4)),
+    ("message_gathered", "message", "P-65", a_message(
+        kind=3, ttl_ms=0, to="", method="", **{"from": "@eu.main"},
+        gathered={"asked": 4, "replied": 2, "missing": [{"code": 11, "id": "a@eu.main"}, {"code": 14, "id": "b@eu.main"}]},
+        body="000400020002" "000b09614065752e6d61696e" "000e09624065752e6d61696e")),
+    ("message_gathered_all", "message", "P-65", a_message(
+        kind=3, ttl_ms=0, to="", method="", **{"from": "@eu.main"},
+        gathered={"asked": 65535, "replied": 65535, "missing": []}, body="ffffffff0000")),
+    ("message_event_with_receipt", "message", "P-51 P-68", a_message(kind=1, flags=8, call="5", to="topic:orders.eu",
+                                                                    body="00")),
+    ("message_receipt", "message", "P-51 P-68", a_message(
+        kind=8, call="5", ttl_ms=0, to="", method="", **{"from": "@eu.main"},
+        receipt={"delivered": 4294967295, "dropped": 2, "code": 10}, body="ffffffff" "00000002" "000a")),
+    ("message_first_fragment", "message", "P-66", a_message(flags=1, body="00" * 100)),
+    ("message_middle_fragment", "message", "P-66", a_message(flags=33, ttl_ms=0, to="", method="", body="01" * 100)),
+    ("message_last_fragment", "message", "P-66", a_message(flags=32, ttl_ms=0, to="", method="", body="02")),
+    ("message_event_last_fragment", "message", "P-51 P-66", a_message(kind=1, call="6", flags=32, ttl_ms=0, to="", method="",
+                                                                     body="02")),
+    ("message_inquiry_fragment", "message", "P-66", a_message(kind=5, flags=1, turn=2, depth=2, to="", body="03")),
+    ("message_answer_fragment", "message", "P-66", a_message(kind=6, flags=33, turn=2, ttl_ms=0, to="", method="",
+                                                             body="03")),
+    ("message_gather_part_fragment", "message", "P-65 P-66", a_message(kind=3, flags=49, turn=9, ttl_ms=0, to="", method="",
+                                                                      body="03")),
+    ("message_to_center", "message", "P-52 P-69", a_message(to="@eu.main", method="drain",
+                                                            body=(u8(1) + u32(5000) + str8(b"orders-1")).hex())),
     ("message_from_center", "message", "P-53", failure(1, "nobody", **{"from": "@eu.main"})),
     ("message_long_parts", "message", "P-50", a_message(to="t" * 255, method="m" * 255, flags=7,
                                                        headers=[{"name": "n" * 255, "value": "61" * 1000}])),
     ("bye_normal", "bye", "P-60 P-61", {"reason": 0, "retry_after_ms": 0, "text": ""}),
     ("bye_going_away", "bye", "P-60 P-61", {"reason": 1, "retry_after_ms": 1500, "text": "Wartung für \u00a7"}),
     ("bye_unknown_reason", "bye", "P-60", {"reason": 65535, "retry_after_ms": 4294967295, "text": "x" * 512}),
+    ("own_state_nothing", "own_state", "P-72", {}),
+    ("own_state_ready", "own_state", "P-72", {"state": 2}),
+    ("own_state_weight_zero", "own_state", "P-72", {"weight": 0}),
+    ("own_state_no_metadata", "own_state", "P-72", {"metadata": []}),
+    ("own_state_all", "own_state", "P-72", {
+        "state": 3, "weight": 1000,
+        "metadata": [{"key": "zone", "value": text("eu-1").hex()}, {"key": "k" * 64, "value": "00" * 1024}],
+        "software": "s" * 64}),
+    ("own_state_most_metadata", "own_state", "P-72", {"metadata": [{"key": f"k{i}", "value": ""} for i in range(32)]}),
+    ("own_state_software_empty", "own_state", "P-72", {"software": ""}),
+    ("subscription_nothing", "subscription", "P-73", {"number": 0, "changes": []}),
+    ("subscription_changes", "subscription", "P-73", {"number": 4294967295, "changes": [
+        {"change": "add", "pattern": "orders.*.created"}, {"change": "remove", "pattern": "orders.>"},
+        {"change": "add", "pattern": "orders.>"}]}),
+    ("subscription_of_no_patterns", "subscription", "P-73 P-74", {"number": 1, "changes": [
+        {"change": "add", "pattern": ""}, {"change": "add", "pattern": "a b"}, {"change": "add", "pattern": "x" * 255}]}),
+    ("subscription_longest", "subscription", "P-73", {"number": 2, "changes": [
+        {"change": "add", "pattern": "x" * 125} for _ in range(63)] + [{"change": "remove", "pattern": "x" * 121}]}),
+    ("subscription_in_force", "subscription_answer", "P-73", {"number": 4294967295, "refused": []}),
+    ("subscription_refused", "subscription_answer", "P-73", {"number": 1, "refused": [
+        {"code": 15, "pattern": ""}, {"code": 9, "pattern": "orders.>"}, {"code": 6, "pattern": "x" * 255}]}),
+    ("stream_credit", "stream", "P-75", {"op": 1, "kind": 2, "turn": 0, "call": "7", "value": 1}),
+    ("stream_credit_most", "stream", "P-75", {"op": 1, "kind": 3, "turn": 65535, "call": "18446744073709551615",
+                                              "value": 4294967295}),
+    ("stream_credit_for_event", "stream", "P-75", {"op": 1, "kind": 1, "turn": 0, "call": "9", "value": 65536}),
+    ("stream_abort_of_inquiry", "stream", "P-75", {"op": 2, "kind": 5, "turn": 1, "call": "7", "value": 8}),
+    ("stream_abort_of_answer", "stream", "P-75", {"op": 2, "kind": 6, "turn": 2, "call": "7", "value": 65535}),
 ]
 
 VERSION_1 = field(1, u16(1))
@@ -271,7 +372,8 @@ DECODE_ONLY = [  # name, family, clauses, payload, fields: accepted, but written
     ("hello_unknown_tags", "hello", "P-26", HELLO_2 + field(63, b"new") + field(64, b"new") + field(15, b"") + field(255, b"") + field(0, b"x"),
      {"version": 1, "suite": 0, "domain": "d"}),
     ("hello_limits_zero", "hello", "P-34", HELLO_2 + field(8, u32(0)) + field(9, u32(0)) + field(10, u32(0))
-     + field(11, u32(0)), {"version": 1, "suite": 0, "domain": "d"}),
+     + field(11, u32(0)) + field(12, u32(0)) + field(13, u32(0)) + field(14, u32(0)),
+     {"version": 1, "suite": 0, "domain": "d"}),
     ("hello_other_version", "hello", "P-34", u8(1) + field(1, u16(2)) + field(2, b"another form"), {"version": 2}),
     ("join_defaults", "join", "P-35", u8(2) + VERSION_1, {"version": 1, "type": 1, "presence": {"wants": 0}}),
     ("join_account_empty", "join", "P-35", u8(2) + VERSION_1 + field(2, b""),
@@ -290,6 +392,16 @@ DECODE_ONLY = [  # name, family, clauses, payload, fields: accepted, but written
     ("page_unknown_numbers", "page", "P-46", page({"epoch": "1", "revision": "1", "flags": 0, "entries": [
         dict(GATEWAY, type=77, state=0, reason=200)]}),
      {"epoch": "1", "revision": "1", "flags": 0, "entries": [dict(GATEWAY, type=77, state=0, reason=200)]}),
+    ("join_unknown_tag", "join", "P-26", u8(2) + VERSION_1 + field(18, b"new") + field(0, b""),
+     {"version": 1, "type": 1, "presence": {"wants": 0}}),
+    ("own_state_other_order", "own_state", "P-26", field(5, b"s") + field(2, u16(7)) + field(1, u8(1)),
+     {"state": 1, "weight": 7, "software": "s"}),
+    ("own_state_unknown_tags", "own_state", "P-26", field(6, b"new") + field(1, u8(2)) + field(0, b"") + field(255, b"x"),
+     {"state": 2}),
+    ("subscription_unknown_tags", "subscription", "P-26", u32(3) + field(3, b"x" * 256) + field(1, b"a") + field(0, b""),
+     {"number": 3, "changes": [{"change": "add", "pattern": "a"}]}),
+    ("subscription_answer_unknown_tags", "subscription_answer", "P-26", u32(3) + field(2, b"") + field(1, u16(15) + b"a"),
+     {"number": 3, "refused": [{"code": 15, "pattern": "a"}]}),
 ]
 
 
@@ -312,6 +424,9 @@ def sized(raw, size):
 ASK = heartbeat({"kind": "ask", "stamp": "1"})
 REQUEST = message(a_message(headers=[{"name": "n", "value": "00"}], body="0102"))
 PAPER = hello({"version": 1, "suite": 1, "domain": "d", **KEYS})
+JOIN = u8(2) + VERSION_1
+CREDIT = stream({"op": 1, "kind": 2, "turn": 0, "call": "7", "value": 1})
+ONE_METADATA = field(3, str8(b"k") + b"v")
 
 MALFORMED = [  # name, family, clauses, payload
     ("heartbeat_kind_only", "heartbeat", "P-39", u8(0)),
@@ -388,6 +503,7 @@ MALFORMED = [  # name, family, clauses, payload
     ("entry_id_escape", "page", "P-38", a_page(an_entry(id="a\x1b[2J@d"), 1)),
     ("entry_service_space", "page", "P-38", a_page(an_entry(service="a b"), 1)),
     ("entry_weight_size", "page", "P-46", a_page(sized(an_entry() + field(2, u8(1)), len(an_entry()) + 4), 1)),
+    ("entry_weight_1001", "page", "P-46", a_page(sized(an_entry() + field(2, u16(1001)), len(an_entry()) + 5), 1)),
     ("entry_weight_twice", "page", "P-26", a_page(sized(an_entry() + field(2, u16(1)) * 2, len(an_entry()) + 10), 1)),
     ("entry_software_65_bytes", "page", "P-46", a_page(an_entry(software="s" * 65), 1)),
     ("entry_metadata_33", "page", "P-46", a_page(an_entry(metadata=[{"key": "k", "value": ""}] * 33), 1)),
@@ -402,15 +518,39 @@ MALFORMED = [  # name, family, clauses, payload
     ("message_kind_zero", "message", "P-51", with_byte(REQUEST, 0, 0)),
     ("message_kind_nine", "message", "P-51", with_byte(REQUEST, 0, 9)),
     ("message_receipt_in_request", "message", "P-51", with_byte(REQUEST, 1, 8)),
+    ("message_receipt_in_inquiry", "message", "P-51", message(a_message(kind=5, turn=1, flags=8))),
     ("message_part_in_request", "message", "P-51", with_byte(REQUEST, 1, 16)),
-    ("message_flag_unknown", "message", "P-51", with_byte(REQUEST, 1, 64)),
-    ("message_rest_idempotent", "message", "P-66", with_byte(REQUEST, 1, 34)),
-    ("message_rest_with_depth", "message", "P-66", with_byte(with_byte(REQUEST, 1, 32), 19, 1)),
+    ("message_part_in_event", "message", "P-51", message(a_message(kind=1, call="0", flags=16))),
+    ("message_part_in_answer", "message", "P-51", message(a_message(kind=6, turn=1, flags=16))),
+    ("message_more_in_failure", "message", "P-51 P-66", message(failure(1, "", flags=1))),
+    ("message_more_in_cancel", "message", "P-51 P-66", message(a_message(kind=7, flags=1))),
+    ("message_rest_in_receipt", "message", "P-51 P-66", message(a_message(kind=8, flags=32))),
+    ("message_rest_in_failure", "message", "P-51 P-66", message(failure(1, "", flags=32))),
+    ("message_rest_with_receipt", "message", "P-66", message(a_message(kind=1, flags=40))),
+    ("message_rest_idempotent", "message", "P-66", message(a_message(flags=34))),
+    ("message_rest_with_depth", "message", "P-66", message(a_message(flags=32, depth=1))),
+    ("message_rest_with_want", "message", "P-66", message(a_message(flags=33, want=1))),
+    ("message_flag_64", "message", "P-51", with_byte(REQUEST, 1, 64)),
     ("message_flag_highest", "message", "P-51", with_byte(REQUEST, 1, 128)),
     ("message_turn", "message", "P-51", with_byte(REQUEST, 3, 1)),
     ("message_turn_high", "message", "P-51", with_byte(REQUEST, 2, 1)),
     ("message_call_zero_in_request", "message", "P-51", with_byte(REQUEST, 11, 0)),
+    ("message_call_zero_with_receipt", "message", "P-51", message(a_message(kind=1, call="0", flags=8))),
+    ("message_call_zero_in_first_fragment", "message", "P-51", message(a_message(kind=1, call="0", flags=1))),
+    ("message_call_zero_in_last_fragment", "message", "P-51", message(a_message(kind=1, call="0", flags=32))),
+    ("message_call_zero_in_inquiry", "message", "P-51", message(a_message(kind=5, call="0", turn=1))),
+    ("message_call_zero_in_receipt", "message", "P-51", message(a_message(kind=8, call="0"))),
     ("message_depth_five", "message", "P-63", with_byte(REQUEST, 19, 5)),
+    ("message_depth_five_in_inquiry", "message", "P-63", message(a_message(kind=5, turn=1, depth=5))),
+    ("message_depth_in_event", "message", "P-50", message(a_message(kind=1, call="0", depth=1))),
+    ("message_depth_in_answer", "message", "P-50", message(a_message(kind=6, turn=1, depth=1))),
+    ("message_want_in_inquiry", "message", "P-50", message(a_message(kind=5, turn=1, want=1))),
+    ("message_want_in_event", "message", "P-50", message(a_message(kind=1, call="0", want=1))),
+    ("message_turn_in_event", "message", "P-51", message(a_message(kind=1, call="0", turn=1))),
+    ("message_turn_in_cancel", "message", "P-51", message(a_message(kind=7, turn=1))),
+    ("message_turn_in_receipt", "message", "P-51", message(a_message(kind=8, turn=1))),
+    ("message_answer_without_turn", "message", "P-51", message(a_message(kind=6))),
+    ("message_inquiry_rest_without_turn", "message", "P-51", message(a_message(kind=5, flags=32))),
     ("message_depth_in_reply", "message", "P-50", with_byte(with_byte(REQUEST, 0, 3), 19, 1)),
     ("message_want_high_in_reply", "message", "P-50", with_byte(with_byte(REQUEST, 0, 3), 22, 1)),
     ("message_want_low_in_reply", "message", "P-50", with_byte(with_byte(REQUEST, 0, 3), 23, 1)),
@@ -422,7 +562,107 @@ MALFORMED = [  # name, family, clauses, payload
     ("bye_empty", "bye", "P-60", b""),
     ("bye_cut", "bye", "P-60", bytes(5)),
     ("bye_text_513_bytes", "bye", "P-60", bytes(6) + b"x" * 513),
+    ("hello_message_limit_size", "hello", "P-26", HELLO_2 + field(12, u16(1))),
+    ("hello_streams_limit_twice", "hello", "P-26", HELLO_2 + field(13, u32(1)) * 2),
+    ("hello_subscriptions_limit_size", "hello", "P-26", HELLO_2 + field(14, b"")),
+    ("join_state_zero", "join", "P-35", JOIN + field(15, u8(0))),
+    ("join_state_suspect", "join", "P-35", JOIN + field(15, u8(4))),
+    ("join_state_twice", "join", "P-26", JOIN + field(15, u8(2)) * 2),
+    ("join_weight_1001", "join", "P-35", JOIN + field(16, u16(1001))),
+    ("join_weight_size", "join", "P-26", JOIN + field(16, u8(1))),
+    ("join_message_limit_size", "join", "P-26", JOIN + field(17, u64(1))),
+    ("own_state_cut", "own_state", "P-26", field(1, u8(2))[:3]),
+    ("own_state_state_size", "own_state", "P-26", field(1, b"")),
+    ("own_state_state_zero", "own_state", "P-72", field(1, u8(0))),
+    ("own_state_suspect", "own_state", "P-72", field(1, u8(4))),
+    ("own_state_state_twice", "own_state", "P-26", field(1, u8(2)) * 2),
+    ("own_state_weight_1001", "own_state", "P-72", field(2, u16(1001))),
+    ("own_state_weight_size", "own_state", "P-26", field(2, u32(1))),
+    ("own_state_metadata_33", "own_state", "P-72", ONE_METADATA * 33),
+    ("own_state_metadata_without_key", "own_state", "P-35 P-72", field(3, str8(b"") + b"v")),
+    ("own_state_metadata_value_1025_bytes", "own_state", "P-35 P-72", field(3, str8(b"k") + bytes(1025))),
+    ("own_state_metadata_and_none", "own_state", "P-72", ONE_METADATA + field(4, b"")),
+    ("own_state_none_and_metadata", "own_state", "P-72", field(4, b"") + ONE_METADATA),
+    ("own_state_no_metadata_with_value", "own_state", "P-72", field(4, b"x")),
+    ("own_state_no_metadata_twice", "own_state", "P-26", field(4, b"") * 2),
+    ("own_state_software_65_bytes", "own_state", "P-72", field(5, b"s" * 65)),
+    ("subscription_empty", "subscription", "P-73", b""),
+    ("subscription_number_cut", "subscription", "P-73", bytes(3)),
+    ("subscription_field_cut", "subscription", "P-26", u32(1) + field(1, b"ab")[:-1]),
+    ("subscription_pattern_256_bytes", "subscription", "P-73", u32(1) + field(1, b"x" * 256)),
+    ("subscription_remove_256_bytes", "subscription", "P-73", u32(1) + field(2, b"x" * 256)),
+    ("subscription_8193_bytes", "subscription", "P-73", u32(1) + field(1, b"x" * 125) * 63 + field(1, b"x" * 122)),
+    ("subscription_answer_empty", "subscription_answer", "P-73", b""),
+    ("subscription_answer_number_cut", "subscription_answer", "P-73", bytes(3)),
+    ("subscription_answer_field_cut", "subscription_answer", "P-26", u32(1) + field(1, u16(15))[:-1]),
+    ("subscription_answer_without_code", "subscription_answer", "P-73", u32(1) + field(1, u8(15))),
+    ("subscription_answer_pattern_256_bytes", "subscription_answer", "P-73", u32(1) + field(1, u16(15) + b"x" * 256)),
+    ("stream_empty", "stream", "P-75", b""),
+    ("stream_short", "stream", "P-75", CREDIT[:15]),
+    ("stream_long", "stream", "P-75", CREDIT + b"\0"),
+    ("stream_op_zero", "stream", "P-75", with_byte(CREDIT, 0, 0)),
+    ("stream_op_unknown", "stream", "P-75", with_byte(CREDIT, 0, 3)),
+    ("stream_kind_zero", "stream", "P-75", with_byte(CREDIT, 1, 0)),
+    ("stream_kind_failure", "stream", "P-66 P-75", with_byte(CREDIT, 1, 4)),
+    ("stream_kind_cancel", "stream", "P-66 P-75", with_byte(CREDIT, 1, 7)),
+    ("stream_kind_receipt", "stream", "P-66 P-75", with_byte(CREDIT, 1, 8)),
+    ("stream_kind_unknown", "stream", "P-75", with_byte(CREDIT, 1, 9)),
+    ("stream_turn_in_request", "stream", "P-51 P-75", with_byte(CREDIT, 3, 1)),
+    ("stream_inquiry_without_turn", "stream", "P-51 P-75", with_byte(CREDIT, 1, 5)),
+    ("stream_call_zero", "stream", "P-51 P-75", with_byte(CREDIT, 11, 0)),
+    ("stream_credit_zero", "stream", "P-75", with_byte(CREDIT, 15, 0)),
+    ("stream_abort_code_zero", "stream", "P-75", with_byte(with_byte(CREDIT, 0, 2), 15, 0)),
+    ("stream_abort_code_65536", "stream", "P-75", with_byte(with_byte(CREDIT, 0, 2), 13, 1)),
 ]
+
+TOPICS = [  # topic, pattern: bytes
+    (b"orders.eu.created", b"orders.eu.created"), (b"orders.eu.created", b"orders.*.created"),
+    (b"orders.eu.created", b"*.*.*"), (b"orders.eu.created", b"*.*"), (b"orders.eu.created", b"orders.>"),
+    (b"orders.eu.created", b"*.eu.>"), (b"orders.eu.created", b"orders.us.created"),
+    (b"orders.eu.created", b"orders.eu"), (b"orders.eu", b"orders.eu.created"), (b"orders.eu", b"orders.eu.>"),
+    (b"orders", b"orders.>"), (b"orders", b">"), (b"orders", b"*"), (b"orders", b"order"), (b"order", b"orders"),
+    (b"a.b", b"a.*"), (b"a.b.c", b"a.*"), (b"Orders", b"orders"),
+    ("Z\u00fcrich.\u20ac".encode(), "*.\u20ac".encode()), ("\u00a0.\U0001f4ee".encode(), b"*.*"),
+    (b"", b""), (b".", b"."), (b"a.", b"*."), (b".a", b".*"), (b"a..b", b"*..*"), (b"a b", b"* *"), (b"a\tb", b"a\n"),
+    (b"a\x7f", b"\x1f"), (b"\xc2\x80", b"\xc2\x9f"), (b"\0", b"\0.*"), (b"\xff", b"\xc3"), (b"\xed\xa0\x80", b"\xc0\xae"),
+    (b"*", b"a*"), (b"a.*", b"*a"), (b">", b"**"), (b"a.>", b">.a"), (b"a>", b"a>.>"), (b">.>", b">.>"), (b"a.*.b", b"a.>.b"),
+    (b"x" * 240, b"x" * 240), (b"x" * 241, b"x" * 241), (b".".join([b"a"] * 16), b".".join([b"*"] * 15 + [b">"])),
+    (b".".join([b"a"] * 17), b".".join([b"*"] * 17)), (b".".join([b"a"] * 16), b".".join([b"*"] * 16)),
+]
+
+
+def words_of(raw, is_pattern):
+    """The words of a topic or pattern, or None: [P-74]."""
+    try:
+        words = raw.decode("utf-8").split(".")
+    except UnicodeDecodeError:
+        return None
+    if not 1 <= len(words) <= 16 or len(raw) > 240:
+        return None
+    for at, word in enumerate(words):
+        if is_pattern and (word == "*" or word == ">" and at == len(words) - 1):
+            continue
+        if word == "" or any(c in "*>" or ord(c) <= 0x20 or 0x7f <= ord(c) <= 0x9f for c in word):
+            return None
+    return words
+
+
+def fits(topic, pattern):
+    if pattern == [">"]:
+        return topic != []
+    if topic == [] or pattern == []:
+        return topic == pattern
+    return pattern[0] in ("*", topic[0]) and fits(topic[1:], pattern[1:])
+
+
+def topics():
+    out = []
+    for number, (topic, pattern) in enumerate(TOPICS, 1):
+        t, p = words_of(topic, False), words_of(pattern, True)
+        out.append({"name": f"topic_{number}", "clauses": "P-74", "topic": topic.hex(), "pattern": pattern.hex(),
+                    "is_topic": t is not None, "is_pattern": p is not None,
+                    "fits": t is not None and p is not None and fits(t, p)})
+    return out
 
 
 def packets():
@@ -488,6 +728,9 @@ def session(suite, number):
         ("page", {"epoch": "1", "revision": "7", "flags": 3, "entries": [GATEWAY, ORDERS]}),
         ("heartbeat", {"kind": "ask", "stamp": "1234567890123456789"}),
         ("message", a_message(call="4294967296", to="orders-7f3a", body="00")),
+        ("message", a_message(kind=6, call="4294967296", turn=1, ttl_ms=0, to="", method="", body="04")),
+        ("subscription_answer", {"number": 1, "refused": []}),
+        ("own_state", {"state": 3}),
         ("status", {"epoch": "1", "previous": "7", "revision": "8",
                     "entries": [dict(GATEWAY, what=2, state=5, reason=1, revision="8")]}),
         ("heartbeat", {"kind": "empty", "stamp": "0"}),
@@ -496,6 +739,9 @@ def session(suite, number):
     to_center = [
         ("join", {"version": 1, "type": 1, "service": "orders", "presence": {"wants": 1}}),
         ("heartbeat", {"kind": "answer", "stamp": "1234567890123456789"}),
+        ("message", a_message(kind=5, call="4294967296", turn=1, to="", body="03", **{"from": "orders-7f3a@eu.main"})),
+        ("subscription", {"number": 1, "changes": [{"change": "add", "pattern": "orders.>"}]}),
+        ("own_state", {"weight": 50}),
         ("message", a_message(kind=3, call="4294967296", ttl_ms=0, to="", method="", body="010203",
                               **{"from": "orders-7f3a@eu.main"})),
         ("ask", {"wants": 0}),
@@ -523,6 +769,7 @@ def session(suite, number):
 FILES = {
     "packets.json": packets,
     "malformed.json": malformed,
+    "topics.json": topics,
     "check.json": checks,
     "cipher.json": ciphers,
     "sessions.json": lambda: [session("plain", 0), session("paper", 1), session("check", 2)],

@@ -11,7 +11,10 @@
 #include "wire/handshake.h"
 #include "wire/heartbeat.h"
 #include "wire/message.h"
+#include "wire/own_state.h"
 #include "wire/presence.h"
+#include "wire/stream.h"
+#include "wire/subscription.h"
 
 static inline bool heartbeat_equal(const phi_heartbeat *a, const phi_heartbeat *b)
 {
@@ -25,7 +28,9 @@ static inline bool hello_equal(const phi_hello *a, const phi_hello *b)
            memcmp(&a->keys, &b->keys, sizeof a->keys) == 0 &&
            a->heartbeat_idle_ms == b->heartbeat_idle_ms &&
            a->heartbeat_grace_ms == b->heartbeat_grace_ms &&
-           a->packet_bytes_max == b->packet_bytes_max && a->calls_max == b->calls_max;
+           a->packet_bytes_max == b->packet_bytes_max && a->calls_max == b->calls_max &&
+           a->message_bytes_max == b->message_bytes_max && a->streams_max == b->streams_max &&
+           a->subscriptions_max == b->subscriptions_max;
 }
 
 static inline bool ask_equal(const phi_presence_ask *a, const phi_presence_ask *b)
@@ -35,21 +40,28 @@ static inline bool ask_equal(const phi_presence_ask *a, const phi_presence_ask *
            a->last_revision == b->last_revision;
 }
 
-static inline bool join_equal(const phi_join *a, const phi_join *b)
+static inline bool metadata_equal(const phi_metadata *a, const phi_metadata *b, size_t count)
 {
-    if (a->metadata_count != b->metadata_count) {
-        return false;
-    }
-    for (size_t i = 0; i < a->metadata_count; i++) {
-        if (!phi_bytes_equal(a->metadata[i].key, b->metadata[i].key) ||
-            !phi_bytes_equal(a->metadata[i].value, b->metadata[i].value)) {
+    for (size_t i = 0; i < count; i++) {
+        if (!phi_bytes_equal(a[i].key, b[i].key) || !phi_bytes_equal(a[i].value, b[i].value)) {
             return false;
         }
+    }
+    return true;
+}
+
+static inline bool join_equal(const phi_join *a, const phi_join *b)
+{
+    if (a->metadata_count != b->metadata_count ||
+        !metadata_equal(a->metadata, b->metadata, a->metadata_count)) {
+        return false;
     }
     return a->version == b->version && phi_bytes_equal(a->account, b->account) &&
            a->type == b->type && phi_bytes_equal(a->service, b->service) &&
            phi_bytes_equal(a->token, b->token) && a->capabilities == b->capabilities &&
-           ask_equal(&a->presence, &b->presence) && phi_bytes_equal(a->software, b->software);
+           ask_equal(&a->presence, &b->presence) && phi_bytes_equal(a->software, b->software) &&
+           a->state == b->state && a->has_weight == b->has_weight && a->weight == b->weight &&
+           a->message_bytes_max == b->message_bytes_max;
 }
 
 static inline bool welcome_equal(const phi_welcome *a, const phi_welcome *b)
@@ -81,7 +93,8 @@ static inline bool status_equal(const phi_status *a, const phi_status *b)
 static inline bool message_equal(const phi_message *a, const phi_message *b)
 {
     return a->kind == b->kind && a->flags == b->flags && a->turn == b->turn &&
-           a->ttl_ms == b->ttl_ms && a->call == b->call && phi_bytes_equal(a->to, b->to) &&
+           a->ttl_ms == b->ttl_ms && a->call == b->call && a->depth == b->depth &&
+           a->want == b->want && phi_bytes_equal(a->to, b->to) &&
            phi_bytes_equal(a->from, b->from) && phi_bytes_equal(a->method, b->method) &&
            phi_bytes_equal(a->headers, b->headers) && phi_bytes_equal(a->body, b->body);
 }
@@ -90,6 +103,20 @@ static inline bool bye_equal(const phi_bye *a, const phi_bye *b)
 {
     return a->reason == b->reason && a->retry_after_ms == b->retry_after_ms &&
            phi_bytes_equal(a->text, b->text);
+}
+
+static inline bool own_state_equal(const phi_own_state *a, const phi_own_state *b)
+{
+    return a->state == b->state && a->has_weight == b->has_weight && a->weight == b->weight &&
+           a->has_metadata == b->has_metadata && a->metadata_count == b->metadata_count &&
+           metadata_equal(a->metadata, b->metadata, a->metadata_count) &&
+           a->has_software == b->has_software && phi_bytes_equal(a->software, b->software);
+}
+
+static inline bool stream_equal(const phi_stream_control *a, const phi_stream_control *b)
+{
+    return a->op == b->op && a->kind == b->kind && a->turn == b->turn && a->call == b->call &&
+           a->value == b->value;
 }
 
 #endif // TESTS_WIRE_EQUAL_H

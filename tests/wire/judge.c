@@ -2,9 +2,9 @@
 //
 // tests/wire/judge.c - round trips of every family.
 //
-// Where a form leaves no choice (heartbeat, message, page, status, bye) the bytes must come back as
-// they were. Where it does (order of fields, unknown tags, defaults) what was written must read the
-// same, and be written the same again.
+// Where a form leaves no choice (heartbeat, message, page, status, bye, subscription, stream) the
+// bytes must come back as they were. Where it does (order of fields, unknown tags, defaults) what
+// was written must read the same, and be written the same again.
 
 #include "tests/wire/judge.h"
 
@@ -16,7 +16,7 @@
 
 #define ROOM_BYTES (2 * 65536)
 
-// Fields that are not there but have a default are written: type and presence of JOIN.
+// Fields that are not there but have a default are written: type, presence and state of JOIN.
 static uint8_t room_a[ROOM_BYTES];
 static uint8_t room_b[ROOM_BYTES];
 
@@ -76,6 +76,7 @@ JUDGE_ROUND_TRIP(hello, hello, first.version == PHI_PROTOCOL_VERSION)
 JUDGE_ROUND_TRIP(join, join, first.version == PHI_PROTOCOL_VERSION)
 JUDGE_ROUND_TRIP(welcome, welcome, true)
 JUDGE_ROUND_TRIP(ask, presence_ask, true)
+JUDGE_ROUND_TRIP(own_state, own_state, true)
 
 // The body of a judge for families with one form; `inside` looks at the parts and may say what is
 // wrong with them.
@@ -155,6 +156,38 @@ static const char *headers_wrong(phi_bytes headers)
     return w.failed ? "headers: read but not to be written" : NULL;
 }
 
+// Bodies that the center itself writes: taken only when they can be written again, byte for byte.
+static const char *body_wrong(phi_bytes body)
+{
+    phi_failure failure;
+    bool has_code = phi_failure_decode(body, &failure) == PH_OK;
+    if (has_code != (body.size >= 2) || (has_code && failure.text.size + 2 != body.size)) {
+        return "failure: not just its code and the rest";
+    }
+    phi_receipt receipt;
+    if (phi_receipt_decode(body, &receipt) == PH_OK) {
+        phi_receipt_encode(room_b, &receipt);
+        if (!phi_bytes_equal(phi_bytes_of(room_b, PHI_RECEIPT_BYTES), body)) {
+            return "receipt: written otherwise than it was read";
+        }
+    }
+    phi_gathered gathered;
+    if (phi_gathered_decode(body, &gathered) == PH_OK) {
+        phi_writer w = writer(room_b);
+        phi_gathered_encode_head(phi_write_room(&w, PHI_GATHERED_HEAD_BYTES), &gathered);
+        phi_reader r = phi_reader_of(gathered.missing);
+        uint16_t code = 0;
+        phi_bytes id = { 0 };
+        while (phi_gathered_next(&r, &code, &id)) {
+            phi_write_missing(&w, code, id);
+        }
+        if (r.failed || !phi_bytes_equal(phi_writer_view(&w), body)) {
+            return "gathered: written otherwise than it was read";
+        }
+    }
+    return NULL;
+}
+
 const char *judge_message(phi_bytes payload, bool *accepted)
 {
     phi_bytes copy = copied(payload);
@@ -175,10 +208,83 @@ const char *judge_message(phi_bytes payload, bool *accepted)
                 wrong = "message: the head ends somewhere else";
             }
         }
-        phi_failure failure;
-        bool has_code = phi_failure_decode(m.body, &failure) == PH_OK;
-        if (has_code != (m.body.size >= 2) || (has_code && failure.text.size + 2 != m.body.size)) {
-            wrong = "failure: not just its code and the rest";
+        wrong = wrong == NULL ? body_wrong(m.body) : wrong;
+    }
+    uncopied(copy);
+    return wrong;
+}
+
+const char *judge_stream(phi_bytes payload, bool *accepted)
+{
+    phi_bytes copy = copied(payload);
+    phi_stream_control control;
+    const char *wrong = NULL;
+    *accepted = phi_stream_control_decode(copy, &control) == PH_OK;
+    if (*accepted) {
+        phi_stream_control_encode(room_a, &control);
+        if (!phi_bytes_equal(phi_bytes_of(room_a, PHI_STREAM_CONTROL_BYTES), copy)) {
+            wrong = "stream: written otherwise than it was read";
+        }
+    }
+    uncopied(copy);
+    return wrong;
+}
+
+// Fields of later versions apart, what was read is written again as it was.
+const char *judge_subscription(phi_bytes payload, bool *accepted)
+{
+    phi_bytes copy = copied(payload);
+    phi_subscription s;
+    const char *wrong = NULL;
+    *accepted = phi_subscription_decode(copy, &s) == PH_OK;
+    if (*accepted) {
+        phi_writer w = writer(room_a);
+        phi_reader r = phi_reader_of(s.changes);
+        phi_field field;
+        phi_subscription_begin(&w, s.number);
+        while (phi_field_next(&r, &field)) {
+            if (field.tag == PHI_SUBSCRIPTION_ADD || field.tag == PHI_SUBSCRIPTION_REMOVE) {
+                phi_write_change(&w, (phi_subscription_tag)field.tag, field.value);
+            } else {
+                phi_write_u8(&w, field.tag);
+                phi_write_u16(&w, (uint16_t)field.value.size);
+                phi_write_bytes(&w, field.value);
+            }
+        }
+        if (r.failed || w.failed || !phi_bytes_equal(phi_writer_view(&w), copy)) {
+            wrong = "subscription: written otherwise than it was read";
+        }
+    }
+    uncopied(copy);
+    return wrong;
+}
+
+const char *judge_subscription_answer(phi_bytes payload, bool *accepted)
+{
+    phi_bytes copy = copied(payload);
+    phi_subscription answer;
+    const char *wrong = NULL;
+    *accepted = phi_subscription_answer_decode(copy, &answer) == PH_OK;
+    if (*accepted) {
+        phi_writer w = writer(room_a);
+        phi_reader r = phi_reader_of(answer.changes);
+        phi_field field;
+        phi_subscription_begin(&w, answer.number);
+        while (phi_field_next(&r, &field)) {
+            phi_refusal refusal = { 0 };
+            if (field.tag == PHI_SUBSCRIPTION_REFUSED) {
+                refusal = phi_refusal_decode(field.value);
+            }
+            if (refusal.code != 0) {
+                phi_write_refusal(&w, refusal.code, refusal.pattern);
+            } else {
+                phi_write_u8(&w, field.tag);
+                phi_write_u16(&w, (uint16_t)field.value.size);
+                phi_write_bytes(&w, field.value);
+            }
+        }
+        if (r.failed || w.failed || !phi_bytes_equal(phi_writer_view(&w), copy)) {
+            wrong = "subscription answer: written otherwise than it was read";
         }
     }
     uncopied(copy);
@@ -189,9 +295,19 @@ static const struct {
     const char *family;
     judge_fn *judge;
 } judges[] = {
-    { "heartbeat", judge_heartbeat }, { "hello", judge_hello },     { "join", judge_join },
-    { "welcome", judge_welcome },     { "page", judge_page },       { "ask", judge_ask },
-    { "status", judge_status },       { "message", judge_message }, { "bye", judge_bye },
+    { "heartbeat", judge_heartbeat },
+    { "hello", judge_hello },
+    { "join", judge_join },
+    { "welcome", judge_welcome },
+    { "page", judge_page },
+    { "ask", judge_ask },
+    { "status", judge_status },
+    { "message", judge_message },
+    { "bye", judge_bye },
+    { "own_state", judge_own_state },
+    { "subscription", judge_subscription },
+    { "subscription_answer", judge_subscription_answer },
+    { "stream", judge_stream },
 };
 
 judge_fn *judge_find(const char *family)

@@ -21,6 +21,10 @@ judge_fn judge_ask;
 judge_fn judge_status;
 judge_fn judge_message;
 judge_fn judge_bye;
+judge_fn judge_own_state;
+judge_fn judge_subscription;
+judge_fn judge_subscription_answer;
+judge_fn judge_stream;
 
 // By the names of tests/vectors; NULL when there is none.
 judge_fn *judge_find(const char *family);
