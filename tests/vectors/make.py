@@ -359,6 +359,7 @@ CANONICAL = [  # name, family, clauses, fields
                                               "value": 4294967295}),
     ("stream_credit_for_event", "stream", "P-75", {"op": 1, "kind": 1, "turn": 0, "call": "9", "value": 65536}),
     ("stream_abort_of_inquiry", "stream", "P-75", {"op": 2, "kind": 5, "turn": 1, "call": "7", "value": 8}),
+    ("stream_refuse", "stream", "P-75", {"op": 3, "kind": 3, "turn": 0, "call": "7", "value": 8}),
     ("stream_abort_of_answer", "stream", "P-75", {"op": 2, "kind": 6, "turn": 2, "call": "7", "value": 65535}),
 ]
 
@@ -601,7 +602,7 @@ MALFORMED = [  # name, family, clauses, payload
     ("stream_short", "stream", "P-75", CREDIT[:15]),
     ("stream_long", "stream", "P-75", CREDIT + b"\0"),
     ("stream_op_zero", "stream", "P-75", with_byte(CREDIT, 0, 0)),
-    ("stream_op_unknown", "stream", "P-75", with_byte(CREDIT, 0, 3)),
+    ("stream_op_unknown", "stream", "P-75", with_byte(CREDIT, 0, 4)),
     ("stream_kind_zero", "stream", "P-75", with_byte(CREDIT, 1, 0)),
     ("stream_kind_failure", "stream", "P-66 P-75", with_byte(CREDIT, 1, 4)),
     ("stream_kind_cancel", "stream", "P-66 P-75", with_byte(CREDIT, 1, 7)),
@@ -613,6 +614,8 @@ MALFORMED = [  # name, family, clauses, payload
     ("stream_credit_zero", "stream", "P-75", with_byte(CREDIT, 15, 0)),
     ("stream_abort_code_zero", "stream", "P-75", with_byte(with_byte(CREDIT, 0, 2), 15, 0)),
     ("stream_abort_code_65536", "stream", "P-75", with_byte(with_byte(CREDIT, 0, 2), 13, 1)),
+    ("stream_refuse_code_zero", "stream", "P-75", with_byte(with_byte(CREDIT, 0, 3), 15, 0)),
+    ("stream_refuse_code_65536", "stream", "P-75", with_byte(with_byte(CREDIT, 0, 3), 13, 1)),
 ]
 
 TOPICS = [  # topic, pattern: bytes
