@@ -26,7 +26,7 @@ static void on_presence_ready(ph_client *client, uint64_t revision, void *arg);
 static void on_event(ph_client *client, const ph_incoming *event, void *arg);
 static void on_request(ph_client *client, ph_request_id request, const ph_incoming *incoming,
                        void *arg);
-static void on_cancel(ph_client *client, ph_request_id request, void *arg);
+static void on_cancel(ph_client *client, ph_request_id request, uint16_t code, void *arg);
 static void on_writable(ph_client *client, void *arg);
 static void on_done(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
                     const ph_incoming *reply, void *arg);
@@ -454,16 +454,17 @@ static void on_request(ph_client *client, ph_request_id id, const ph_incoming *i
     answer(a, &request, a->manner);
 }
 
-static void on_cancel(ph_client *client, ph_request_id id, void *arg)
+static void on_cancel(ph_client *client, ph_request_id id, uint16_t code, void *arg)
 {
     (void)client;
+    (void)code;
     actor *a = arg;
     a->cancels++;
     for (size_t i = 0; i < HELD_MAX; i++) {
         // Every other responder is slow to hear that it is no longer wanted, and answers all the
         // same.
         bool is_heard = a->index % 2 == 0;
-        if (a->held[i].is_used && a->held[i].id.call == id.call && is_heard) {
+        if (a->held[i].is_used && ph_request_id_equal(a->held[i].id, id) && is_heard) {
             a->held[i].is_used = false;
         }
     }

@@ -32,6 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <posthouse/counters.h>
 #include <posthouse/err.h>
 #include <posthouse/export.h>
 #include <posthouse/loop.h>
@@ -44,18 +45,6 @@ extern "C" {
 
 // A connection to a center that redials by itself.
 typedef struct ph_client ph_client;
-
-// One call of this client. The zero value is never a live call.
-typedef struct ph_call_id {
-    uint64_t value;
-} ph_call_id;
-
-// A request that came in and waits for its answer: a value to keep and copy, good until the
-// connection it came over ends.
-typedef struct ph_request_id {
-    uint64_t call;
-    uint64_t connection;
-} ph_request_id;
 
 // The ways bytes may be protected on the wire, weakest first (docs/protocol.md P-22).
 typedef enum ph_suite {
@@ -110,9 +99,11 @@ typedef void ph_event_fn(ph_client *client, const ph_incoming *event, void *arg)
 typedef void ph_request_fn(ph_client *client, ph_request_id request, const ph_incoming *incoming,
                            void *arg);
 
-// The caller of a request that was not answered yet no longer wants it (cancelled, out of time, or
-// gone). Answering it is harmless.
-typedef void ph_cancel_fn(ph_client *client, ph_request_id request, void *arg);
+// A request that was not answered yet is over: its caller no longer wants it, or no longer can.
+// Answering it is harmless. What was asked back inside it has ended before (ph_client_ask).
+//
+//   code   PH_FAILURE_CANCELLED, PH_FAILURE_DEADLINE or PH_FAILURE_CALLER_LOST
+typedef void ph_cancel_fn(ph_client *client, ph_request_id request, uint16_t code, void *arg);
 
 // There is room again after PH_EBUSY: at least half of the send buffer, and of streams_bytes_max.
 // Follows also when what was full went with its connection: once the next one is up.
@@ -125,14 +116,16 @@ typedef void ph_state_wish_fn(ph_client *client, ph_state state, void *arg);
 
 // How a call ended: exactly once for each accepted one.
 //
-//   status   PH_OK         `reply` is the reply
+//   status   PH_OK         `reply` is the reply (of an inquiry: the answer)
 //            PH_EFAILURE   a failure; `code` says which, reply->body is its text, reply->from who
 //                          made it
 //            PH_ETIMEDOUT  no answer in time, here or at the center; `code` PH_FAILURE_DEADLINE,
 //                          reply NULL
 //            PH_ERESET     the connection died meanwhile: the responder may or may not have done
 //                          it; reply NULL
-//            PH_ECANCELLED ph_client_cancel, or the client was closed; reply NULL
+//            PH_ECANCELLED ph_client_cancel, or the client was closed; reply NULL. An inquiry also
+//                          when its request was answered, or is over: then `code` says why, as in
+//                          ph_cancel_fn
 //
 // `code` is 0 where nothing else is said.
 typedef void ph_reply_fn(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
@@ -165,7 +158,9 @@ typedef struct ph_client_options {
     // ask the center after so long without a packet; 0: as the center does with us
     uint32_t heartbeat_idle_ms;
     uint32_t heartbeat_grace_ms; // and give the connection up so long after; 0: as the center
-    uint32_t calls_max; // calls in flight; beyond it PH_ELIMIT; 0 means 1024; at most 16777216
+    // calls and receipts in flight, and as many inquiries; beyond it PH_ELIMIT; 0 means 1024; at
+    // most 16777216
+    uint32_t calls_max;
     // waiting to be sent; beyond it PH_EBUSY; 0 means 1 MiB; 128 KiB to 1 GiB
     size_t send_bytes_max;
     // remembered of the online list; more are dropped and counted; 0 means 1000000
@@ -182,8 +177,8 @@ typedef struct ph_client_options {
 
     ph_state state;  // to join with: PH_STATE_STARTING, _READY or _DRAINING; 0 means ready
     uint16_t weight; // 1 to 1000; 0 means 100. For a true 0: ph_client_set_state
-    // largest body sent or taken; what does not fit into a packet goes in fragments; 0 means 16 MiB;
-    // 64 KiB to 1 GiB
+    // largest body sent or taken; what does not fit into a packet goes in fragments; 0 means 16
+    // MiB; 64 KiB to 1 GiB
     size_t message_bytes_max;
     // of messages in fragments that are under way: those being sent, beyond it PH_EBUSY; and those
     // being received, beyond it their senders wait, and some fail with slow_consumer; each 0 means
@@ -191,13 +186,16 @@ typedef struct ph_client_options {
     size_t streams_bytes_max;
     uint32_t subscriptions_max; // beyond it PH_ELIMIT; 0 means 65536; at most 16777216
     ph_state_wish_fn *on_state_wish;
+    // what the responders of our calls ask back, where a call has no on_inquiry of its own. NULL:
+    // they are answered with failure no_handler
+    ph_inquiry_fn *on_inquiry;
 } ph_client_options;
 
 #define PH_CLIENT_OPTIONS_INIT                                                                     \
     {                                                                                              \
         sizeof(ph_client_options), NULL, NULL, NULL, NULL, (ph_type)0, NULL, NULL, 0,              \
             PH_SUITE_PLAIN, false, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL,     \
-            NULL, NULL, (ph_state)0, 0, 0, 0, 0, NULL                                              \
+            NULL, NULL, (ph_state)0, 0, 0, 0, 0, NULL, NULL                                        \
     }
 
 // Makes a client. Nothing is sent before ph_client_open.
@@ -296,8 +294,8 @@ PH_API bool ph_client_peer_next(const ph_client *client, size_t *cursor, ph_peer
 PH_API PH_MUST_CHECK ph_err ph_client_peer_find(const ph_client *client, const char *id,
                                                 ph_peer *out);
 
-// Sends an event: to one account, to everybody ("all:"), to a topic ("topic:NAME"). One way: nobody
-// says whether it arrived.
+// Sends an event: to one account or to many. One way: nobody says whether it arrived, unless it is
+// sent with ph_client_send_with_receipt.
 //
 // A message that does not fit into a packet (64 KiB, or less when the center says so) is copied,
 // and leaves in fragments, as fast as its receiver takes them and so that others get in between;
@@ -309,7 +307,8 @@ PH_API PH_MUST_CHECK ph_err ph_client_peer_find(const ph_client *client, const c
 // PH_ETOOLARGE      the body is longer than message_bytes_max, or than the center carries; `to`,
 //                   method and headers fill a packet of 32 KiB; or what is never cut does not fit
 //                   into a packet
-// PH_EBUSY          the send buffer is full, or streams_bytes_max are under way; on_writable follows
+// PH_EBUSY          the send buffer is full, or streams_bytes_max are under way; on_writable
+//                   follows
 // PH_ENOMEM         no memory for the copy
 // PH_ENOTCONNECTED  the client is not up
 PH_API PH_MUST_CHECK ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing);
@@ -320,8 +319,10 @@ PH_API PH_MUST_CHECK ph_err ph_client_send(ph_client *client, const ph_outgoing 
 //   id    receives what ph_client_cancel wants; may be NULL
 //   done  required
 //
-// PH_ELIMIT   calls_max are in flight
-// PH_ENOMEM   no memory for one more call than were ever in flight
+// PH_ETIMEDOUT   the time of what it is `within` is over
+// PH_ELIMIT      calls_max are in flight
+// PH_ENOMEM      no memory for one more call than were ever in flight
+// PH_EINVAL      also for a `within` that the library did not fill in
 // and those of ph_client_send
 PH_API PH_MUST_CHECK ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing,
                                               ph_call_id *id, ph_reply_fn *done, void *arg);
@@ -329,7 +330,8 @@ PH_API PH_MUST_CHECK ph_err ph_client_request(ph_client *client, const ph_outgoi
 // A reply that is kept.
 typedef struct ph_reply ph_reply;
 
-// Sends a request and drives the loop until it ended. Not from inside a callback.
+// Sends a request and drives the loop until it ended. Not from inside a callback. What its
+// responder asks back goes to on_inquiry, with the `arg` of ph_client_options.
 //
 //   out   receives the reply, or for PH_EFAILURE the failure, to be freed with ph_reply_free
 //
@@ -350,22 +352,25 @@ PH_API uint16_t ph_reply_code(const ph_reply *reply);
 PH_API void ph_reply_free(ph_reply **reply);
 
 // Ends a call: `done` runs with PH_ECANCELLED after this has returned, and the responder is told.
+// Of a receipt or an inquiry it only means that the answer is no longer waited for.
 //
 // PH_ENOTFOUND   it is over, or cancelled already
 PH_API PH_MUST_CHECK ph_err ph_client_cancel(ph_client *client, ph_call_id id);
 
-// Answers a request, once. An answer to a call that is over meanwhile, or a second one, is dropped
-// by the center.
+// Answers a request or an inquiry, once. An answer to a call that is over meanwhile, or a second
+// one, is dropped by the center. What is still asked back inside the request ends with
+// PH_ECANCELLED, in a later turn.
 //
 //   body   may be a view of the request's
 //
-// PH_ESTALE      the connection it came over is gone, and with it the call
+// PH_ESTALE      the connection it came over is gone, and with it the call; of an inquiry: its call
+//                is over
 // PH_ETOOLARGE, PH_EBUSY, PH_ENOMEM, PH_EINVAL   as ph_client_send; the request can still be
 //                answered
 PH_API PH_MUST_CHECK ph_err ph_client_reply(ph_client *client, ph_request_id request,
                                             const void *body, size_t body_size);
 
-// The same with headers (to, method and timeout_ms are not used).
+// The same with headers (only these and the body of `outgoing` are used).
 PH_API PH_MUST_CHECK ph_err ph_client_reply_with(ph_client *client, ph_request_id request,
                                                  const ph_outgoing *outgoing);
 
@@ -379,33 +384,6 @@ PH_API PH_MUST_CHECK ph_err ph_client_reply_with(ph_client *client, ph_request_i
 // and those of ph_client_reply
 PH_API PH_MUST_CHECK ph_err ph_client_fail(ph_client *client, ph_request_id request, uint16_t code,
                                            const char *text);
-
-// What a client counted since it was made.
-typedef struct ph_client_counters {
-    size_t struct_size; // set by the caller; only so much is written
-    uint64_t connects;  // connections that came up
-    uint64_t calls;     // requests that were accepted; each ends in one of the next five
-    uint64_t replies;
-    uint64_t failures;
-    uint64_t timeouts;
-    uint64_t cancels; // ph_client_cancel, ph_client_close, ph_client_free
-    uint64_t resets;  // the connection died first
-    // replies and failures to calls that were over; the center's word on a call that timed out here
-    // first is one
-    uint64_t replies_stray;
-    uint64_t requests;
-    uint64_t events;
-    uint64_t dropped; // messages of a reserved kind, requests nobody answers and no room to say so
-    uint64_t peers_dropped; // beyond peers_max, or without memory
-    uint64_t bytes_sent;
-    uint64_t bytes_received;
-    uint64_t large_sent;     // messages in fragments, to their last one
-    uint64_t large_received; // same
-    uint64_t large_dropped;  // given up on their way, in either direction
-} ph_client_counters;
-
-//   out   its struct_size set by the caller
-PH_API void ph_client_count(const ph_client *client, ph_client_counters *out);
 
 #ifdef __cplusplus
 }

@@ -39,25 +39,6 @@ typedef struct ph_header {
     size_t value_size;
 } ph_header;
 
-// Something to send.
-typedef struct ph_outgoing {
-    size_t struct_size; // set by PH_OUTGOING_INIT; lets later versions add fields
-    const char *to;     // "account", "account@domain" or "all:"; required
-    const char *method; // what is asked or told; NULL: none; at most 255 bytes
-    const void *body;   // NULL with body_size 0: none
-    size_t body_size;
-    const ph_header *headers; // NULL: none
-    size_t header_count;
-    // requests: from now until the end of the call, 0 means 30000. events: for how long it is of
-    // use, 0 for ever; the receiver is told, but this version drops none for its age
-    uint32_t timeout_ms;
-} ph_outgoing;
-
-#define PH_OUTGOING_INIT                                                                           \
-    {                                                                                              \
-        sizeof(ph_outgoing), NULL, NULL, NULL, 0, NULL, 0, 0                                       \
-    }
-
 // Something received.
 typedef struct ph_incoming {
     ph_view from; // "account@domain"; "@domain": the center itself
@@ -65,8 +46,67 @@ typedef struct ph_incoming {
     ph_view method;
     ph_view headers; // read with ph_incoming_header
     ph_view body;
-    uint32_t timeout_ms; // requests: what is left of the deadline; events: as it was sent
+    // requests and inquiries: what is left of the deadline; events: of their use, 0 for ever
+    uint32_t timeout_ms;
 } ph_incoming;
+
+// A connection to a center: client.h.
+typedef struct ph_client ph_client;
+
+// One call of a client. The zero value is never a live call.
+typedef struct ph_call_id {
+    uint64_t value;
+} ph_call_id;
+
+// Something that came in and waits for its answer: a request, or an inquiry inside a call of ours.
+// A value to keep and copy, good until the connection it came over ends. It is filled in by the
+// library, and read with ph_request_id_equal and ph_client_time_left_ms.
+typedef struct ph_request_id {
+    uint64_t call;
+    uint64_t connection;
+    uint64_t deadline_ns; // on the clock of the client's loop
+    uint16_t turn;        // 0: a request; else an inquiry, which is one of several in its call
+    uint8_t depth;        // how many dialogs it stands in: 0 to 4
+} ph_request_id;
+
+// Whether both are the same request, or the same inquiry. [any thread]
+PH_API bool ph_request_id_equal(ph_request_id a, ph_request_id b);
+
+// The responder of one of our calls asks back, inside the call, before it replies: answer it like a
+// request, with ph_client_reply or ph_client_fail, now or later. Once the call is over nobody waits
+// for the answer, and sending one is harmless.
+//
+//   call      the call of ours that it belongs to
+//   incoming  what is asked; timeout_ms is what is left of the call
+typedef void ph_inquiry_fn(ph_client *client, ph_call_id call, ph_request_id inquiry,
+                           const ph_incoming *incoming, void *arg);
+
+// Something to send.
+typedef struct ph_outgoing {
+    size_t struct_size; // set by PH_OUTGOING_INIT; lets later versions add fields
+    // "account", "account@domain", "service:NAME" (one ready instance), "all:" (everybody),
+    // "all:NAME" (every instance); required, but in replies and inquiries, which have their way
+    const char *to;
+    const char *method; // what is asked or told; NULL: none; at most 255 bytes
+    const void *body;   // NULL with body_size 0: none
+    size_t body_size;
+    const ph_header *headers; // NULL: none
+    size_t header_count;
+    // requests: from now until the end of the call, 0 means 30000. events: for how long it is of
+    // use, 0 for ever. inquiries: 0 means all that is left of the request
+    uint32_t timeout_ms;
+    // requests: the request or inquiry that this one is part of. It ends with that one's time, if
+    // not sooner, and dialogs that grow too deep are refused, as P-63 has it. NULL: none
+    const ph_request_id *within;
+    // requests: what this one's responder asks back goes there, with the call's own `arg`. NULL: to
+    // on_inquiry of ph_client_options
+    ph_inquiry_fn *on_inquiry;
+} ph_outgoing;
+
+#define PH_OUTGOING_INIT                                                                           \
+    {                                                                                              \
+        sizeof(ph_outgoing), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL                           \
+    }
 
 // The value of the first header of that name. [any thread]
 //

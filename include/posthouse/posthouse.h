@@ -6,6 +6,8 @@
 #define PH_POSTHOUSE_H
 
 #include <posthouse/client.h>
+#include <posthouse/counters.h>
+#include <posthouse/dialog.h>
 #include <posthouse/err.h>
 #include <posthouse/loop.h>
 #include <posthouse/message.h>

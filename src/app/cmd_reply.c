@@ -57,7 +57,7 @@ static exit_status make_jobs(responder *r, const args *a);
 static void turn_with_jobs(responder *r);
 static void on_request(ph_client *client, ph_request_id request, const ph_incoming *incoming,
                        void *arg);
-static void on_cancel(ph_client *client, ph_request_id request, void *arg);
+static void on_cancel(ph_client *client, ph_request_id request, uint16_t code, void *arg);
 static void on_writable(ph_client *client, void *arg);
 static void on_event(ph_client *client, const ph_incoming *event, void *arg);
 static void print_json(draft *line, const ph_incoming *event);
@@ -244,9 +244,10 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
     }
 }
 
-static void on_cancel(ph_client *client, ph_request_id request, void *arg)
+static void on_cancel(ph_client *client, ph_request_id request, uint16_t code, void *arg)
 {
     (void)client;
+    (void)code;
     responder *r = PHI_CONTAINER_OF(arg, responder, connection);
     if (r->jobs != NULL) {
         jobs_cancel(r->jobs, request);

@@ -119,7 +119,7 @@ void jobs_cancel(jobs *js, ph_request_id request)
 {
     for (size_t i = 0; i < JOBS_MAX; i++) {
         job *j = &js->list[i];
-        if (j->request.call == request.call && j->request.connection == request.connection) {
+        if (ph_request_id_equal(j->request, request)) {
             cancel(j);
         }
     }

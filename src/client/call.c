@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// client/call.c - requests of ours, and how they end.
+// client/call.c - requests of ours; and how they, gathers and receipts end, which share their
+// numbers.
 //
 // Design notes  A call's handle is its number on the wire: finding it again is an index and a
 //               comparison, and a number of a call that is over misses. The slots are kept, so that
@@ -12,19 +13,30 @@
 //               A cancelled call waits for its timer, set to now, so that its callback never runs
 //               inside ph_client_cancel.
 //
-// Clauses       P-51, P-56 to P-58
+// Clauses       P-51, P-56 to P-58, P-63
 
 #include "client/core.h"
 
 #define CALL_TIMEOUT_MS 30000u // as a center's default [P-57]
 
+static ph_err stay_within(ph_client *client, phi_draft *draft);
 static void on_timer(phi_timer *timer, phi_time now);
+static void end_empty(phi_call *call, ph_err status, uint16_t code);
 static void end(phi_call *call, ph_err status, uint16_t code, const ph_incoming *reply);
 
 void phi_client_calls_init(ph_client *client)
 {
     phi_slots_init(&client->calls, client->alloc, sizeof(phi_call), client->options.calls_max);
+    phi_client_asks_init(client);
 }
+
+void phi_client_calls_fini(ph_client *client)
+{
+    phi_slots_fini(&client->calls);
+    phi_slots_fini(&client->asks);
+}
+
+// ---- begin
 
 ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing, ph_call_id *id,
                          ph_reply_fn *done, void *arg)
@@ -37,7 +49,26 @@ ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing, ph_call
     if (PHI_UNLIKELY(rc != PH_OK)) {
         return rc;
     }
-    if (PHI_UNLIKELY(draft.message.to.size == 0)) {
+    draft.message.kind = PHI_KIND_REQUEST;
+    phi_call *call;
+    rc = phi_call_start(client, &draft, phi_ms(0), &call);
+    if (PHI_UNLIKELY(rc != PH_OK)) {
+        return rc;
+    }
+    call->done.replied = done;
+    call->on.inquiry = draft.on_inquiry;
+    call->arg = arg;
+    client->counters.calls++;
+    if (id != NULL) {
+        id->value = call->handle;
+    }
+    return PH_OK;
+}
+
+ph_err phi_call_start(ph_client *client, phi_draft *draft, phi_dur grace, phi_call **out)
+{
+    phi_message *m = &draft->message;
+    if (PHI_UNLIKELY(m->to.size == 0)) {
         return PH_EINVAL;
     }
     if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP))) {
@@ -46,17 +77,19 @@ ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing, ph_call
     if (PHI_UNLIKELY(client->calls.count >= client->options.calls_max)) {
         return PH_ELIMIT;
     }
+    m->ttl_ms = m->ttl_ms == 0 ? CALL_TIMEOUT_MS : m->ttl_ms;
+    ph_err rc = draft->within == NULL ? PH_OK : stay_within(client, draft);
+    if (PHI_UNLIKELY(rc != PH_OK)) {
+        return rc;
+    }
 
     uint64_t handle = 0;
     phi_call *call = phi_slots_take(&client->calls, &handle);
     if (PHI_UNLIKELY(call == NULL)) {
         return PH_ENOMEM;
     }
-    phi_message *m = &draft.message;
-    m->kind = PHI_KIND_REQUEST;
     m->call = handle;
-    m->ttl_ms = m->ttl_ms == 0 ? CALL_TIMEOUT_MS : m->ttl_ms;
-    rc = phi_client_post(client, &draft);
+    rc = phi_client_post(client, draft);
     if (PHI_UNLIKELY(rc != PH_OK)) {
         phi_slots_give(&client->calls, handle);
         return rc;
@@ -64,22 +97,39 @@ ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing, ph_call
 
     call->client = client;
     call->handle = handle;
-    call->done = done;
-    call->arg = arg;
+    call->deadline = phi_time_add(phi_io_now(client->io), phi_ms(m->ttl_ms));
     phi_timer_init(&call->timer, on_timer);
-    phi_time deadline = phi_time_add(phi_io_now(client->io), phi_ms(m->ttl_ms));
-    phi_timer_set(&client->io->timers, &call->timer, deadline);
-    client->counters.calls++;
-    if (id != NULL) {
-        id->value = handle;
-    }
+    phi_timer_set(&client->io->timers, &call->timer, phi_time_add(call->deadline, grace));
+    *out = call;
     return PH_OK;
 }
+
+// [P-63]: as deep as what it is part of, and over with it.
+static PHI_COLD ph_err stay_within(ph_client *client, phi_draft *draft)
+{
+    const ph_request_id *within = draft->within;
+    if (within->depth > PHI_DEPTH_MAX || within->call == 0) {
+        return PH_EINVAL;
+    }
+    uint32_t left_ms = ph_client_time_left_ms(client, *within);
+    if (left_ms == 0) {
+        return PH_ETIMEDOUT;
+    }
+    phi_message *m = &draft->message;
+    m->ttl_ms = m->ttl_ms < left_ms ? m->ttl_ms : left_ms;
+    m->depth = within->depth;
+    return PH_OK;
+}
+
+// ---- cancel
 
 ph_err ph_client_cancel(ph_client *client, ph_call_id id)
 {
     if (client == NULL) {
         return PH_EINVAL;
+    }
+    if ((id.value & PHI_ASK_ID) != 0) {
+        return phi_ask_give_up(client, id);
     }
     phi_call *call = phi_slots_find(&client->calls, id.value);
     if (call == NULL || call->is_cancelled) {
@@ -88,69 +138,138 @@ ph_err ph_client_cancel(ph_client *client, ph_call_id id)
     call->is_cancelled = true;
     phi_timer_set(&client->io->timers, &call->timer, phi_io_now(client->io));
     phi_io_hurry(client->io);
-    if (phi_client_is(client, PHI_CLIENT_UP)) {
+    if (phi_client_is(client, PHI_CLIENT_UP) && call->kind != PHI_CALL_RECEIPT) {
         // When there is no room, the responder is told at the deadline all the same, by the center.
         phi_draft draft = { .message = { .kind = PHI_KIND_CANCEL, .call = id.value } };
-        bool owed = client->owes_writable;
-        if (phi_client_post(client, &draft) != PH_OK) {
-            client->owes_writable = owed; // the application did not see PH_EBUSY
-        }
+        (void)!phi_client_post_quietly(client, &draft);
     }
     return PH_OK;
 }
 
+// ---- what comes
+
 void phi_client_on_reply(ph_client *client, const phi_message *message)
 {
+    if (PHI_UNLIKELY((message->turn | (message->flags & PHI_FLAG_PART)) != 0)) {
+        // One of several in a call: a part of a gather, or what became of an inquiry of ours.
+        if ((message->flags & PHI_FLAG_PART) != 0) {
+            phi_client_on_part(client, message);
+        } else {
+            phi_client_on_answer(client, message);
+        }
+        return;
+    }
     phi_call *call = phi_slots_find(&client->calls, message->call);
     if (PHI_UNLIKELY(call == NULL || call->is_cancelled)) {
         client->counters.replies_stray++;
         return;
     }
-    ph_incoming incoming = phi_client_incoming(message);
+    if (PHI_UNLIKELY(call->kind != PHI_CALL_REQUEST)) {
+        phi_client_on_gathered(call, message);
+        return;
+    }
     if (PHI_LIKELY(message->kind == PHI_KIND_REPLY)) {
+        ph_incoming incoming = phi_client_incoming(message);
         end(call, PH_OK, 0, &incoming);
         return;
     }
+    phi_failed failed;
+    if (phi_failed_take(client, message, &failed)) {
+        end(call, failed.status, failed.code, failed.reply);
+    }
+}
+
+bool phi_failed_take(ph_client *client, const phi_message *message, phi_failed *out)
+{
+    PH_ASSERT(message->kind == PHI_KIND_FAILURE);
     phi_failure failure;
     if (phi_failure_decode(message->body, &failure) != PH_OK || failure.code == 0) {
         phi_client_breach(client, "a failure without a code");
-        return;
+        return false;
     }
-    if (failure.code == PH_FAILURE_DEADLINE) {
-        end(call, PH_ETIMEDOUT, failure.code, NULL);
-        return;
+    out->code = failure.code;
+    if (failure.code == PH_FAILURE_DEADLINE) { // as if our own timer had been first
+        out->status = PH_ETIMEDOUT;
+        out->reply = NULL;
+        return true;
     }
-    incoming.body = phi_view_of(failure.text);
-    end(call, PH_EFAILURE, failure.code, &incoming);
+    out->status = PH_EFAILURE;
+    out->incoming = phi_client_incoming(message);
+    out->incoming.body = phi_view_of(failure.text);
+    out->reply = &out->incoming;
+    return true;
 }
+
+phi_call *phi_call_find(ph_client *client, uint64_t handle, phi_call_kind kind)
+{
+    phi_call *call = phi_slots_find(&client->calls, handle);
+    if (call == NULL || call->is_cancelled || call->kind != kind) {
+        client->counters.replies_stray++;
+        return NULL;
+    }
+    return call;
+}
+
+// ---- end
 
 static void on_timer(phi_timer *timer, phi_time now)
 {
     (void)now;
     phi_call *call = PHI_CONTAINER_OF(timer, phi_call, timer);
     if (call->is_cancelled) {
-        end(call, PH_ECANCELLED, 0, NULL);
+        end_empty(call, PH_ECANCELLED, 0);
     } else {
-        end(call, PH_ETIMEDOUT, PH_FAILURE_DEADLINE, NULL);
+        end_empty(call, PH_ETIMEDOUT, PH_FAILURE_DEADLINE);
     }
 }
 
 void phi_client_calls_end(ph_client *client, ph_err status)
 {
+    phi_client_asks_end(client, status);
     uint64_t handle = 0;
     phi_call *call = NULL;
     // Callbacks find no connection, so no call appears while this runs.
     for (uint32_t i = 0; (call = phi_slots_next(&client->calls, &i, &handle)) != NULL; i++) {
-        end(call, call->is_cancelled ? PH_ECANCELLED : status, 0, NULL);
+        end_empty(call, call->is_cancelled ? PH_ECANCELLED : status, 0);
     }
     PH_ASSERT(client->calls.count == 0);
 }
 
-static void count(ph_client *client, ph_err status)
+// Nothing came.
+static void end_empty(phi_call *call, ph_err status, uint16_t code)
+{
+    switch ((phi_call_kind)call->kind) {
+    case PHI_CALL_REQUEST:
+        end(call, status, code, NULL);
+        return;
+    case PHI_CALL_GATHER:
+        phi_gather_end(call, status, code, NULL);
+        return;
+    case PHI_CALL_RECEIPT:
+        phi_receipt_end(call, status, NULL);
+        return;
+    }
+    PH_UNREACHABLE("no such kind");
+}
+
+static void end(phi_call *call, ph_err status, uint16_t code, const ph_incoming *reply)
+{
+    ph_client *client = call->client;
+    phi_call was = phi_call_close(call, status);
+    phi_client_enter(client);
+    was.done.replied(client, (ph_call_id){ was.handle }, status, code, reply, was.arg);
+    phi_client_leave(client);
+}
+
+static PHI_COLD void count_other(ph_client *client, phi_call_kind kind, ph_err status)
 {
     ph_client_counters *c = &client->counters;
-    if (PHI_LIKELY(status == PH_OK)) {
-        c->replies++;
+    if (kind == PHI_CALL_RECEIPT) {
+        if (status == PH_OK) {
+            c->receipts++;
+        } else {
+            c->receipts_lost++;
+        }
     } else if (status == PH_EFAILURE) {
         c->failures++;
     } else if (status == PH_ETIMEDOUT) {
@@ -163,19 +282,18 @@ static void count(ph_client *client, ph_err status)
     }
 }
 
-// The one way out.
-static void end(phi_call *call, ph_err status, uint16_t code, const ph_incoming *reply)
+phi_call phi_call_close(phi_call *call, ph_err status)
 {
     ph_client *client = call->client;
-    ph_reply_fn *done = call->done;
-    void *arg = call->arg;
-    ph_call_id id = { call->handle };
     PH_ASSERT(client->magic == PHI_CLIENT_MAGIC);
-    PH_ASSERT(done != NULL);
+    PH_ASSERT(call->done.replied != NULL);
+    phi_call was = *call;
     phi_timer_clear(&client->io->timers, &call->timer);
-    phi_slots_give(&client->calls, call->handle);
-    count(client, status);
-    phi_client_enter(client);
-    done(client, id, status, code, reply, arg);
-    phi_client_leave(client);
+    phi_slots_give(&client->calls, was.handle);
+    if (PHI_LIKELY(status == PH_OK && was.kind != PHI_CALL_RECEIPT)) {
+        client->counters.replies++;
+    } else {
+        count_other(client, (phi_call_kind)was.kind, status);
+    }
+    return was;
 }

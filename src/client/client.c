@@ -80,7 +80,7 @@ void ph_client_free(ph_client **client)
 
     phi_client_dial_fini(c);
     phi_client_calls_end(c, PH_ECANCELLED);
-    phi_slots_fini(&c->calls);
+    phi_client_calls_fini(c);
     phi_client_watch_fini(c);
     phi_client_topics_fini(c);
     phi_client_own_fini(c);

@@ -7,16 +7,21 @@
 //     dial.c     its state: connecting, centers in turn, waiting, closing
 //     receive.c  what comes from the center, to whom it goes
 //     send.c     messages, written once, straight into the send buffer
-//     call.c     requests of ours and how they end
-//     request.c  requests of others and how they are answered
+//     call.c     requests of ours, and how they and all else that has a number end
+//     gather.c   requests to every instance of a service
+//     receipt.c  events whose sender is told what became of them
+//     request.c  requests and inquiries of others, and how they are answered
+//     ask.c      inquiries of ours: what a responder asks back
 //     topic.c    subscriptions, and the events that come through them
 //     own_state.c  what it says about itself while it is connected
 //     watch.c    the online list as the public functions show it; peers.c is the list itself
 //     wait.c     the blocking conveniences
 //
-// Invariants  A call in `calls` has its timer set; it ends by reply, failure, timer or the end of
-//             the connection, whichever is first, and then its handle is given back before its
-//             callback runs: so exactly once.
+// Invariants  A call in `calls` has its timer set; it ends by what it waits for, failure, timer or
+//             the end of the connection, whichever is first, and then its handle is given back
+//             before its callback runs: so exactly once.
+//             An inquiry in `asks` ends in the same ways, and with its request; its place may stay
+//             taken longer (ask.c).
 //             State UP and an open link are the same thing wherever an application can see it.
 //             Applications are called from loop turns only (ph_client_free excepted), between
 //             phi_client_enter and phi_client_leave.
@@ -25,6 +30,7 @@
 #define PHI_CLIENT_CORE_H
 
 #include <posthouse/client.h>
+#include <posthouse/dialog.h>
 
 #include "base/assert.h"
 #include "base/random.h"
@@ -54,15 +60,52 @@ typedef enum phi_client_state {
     PHI_CLIENT_STATE_COUNT
 } phi_client_state;
 
-// A request of ours, in `calls`; its handle is its number on the wire.
+typedef enum phi_call_kind {
+    PHI_CALL_REQUEST,
+    PHI_CALL_GATHER,
+    PHI_CALL_RECEIPT,
+} phi_call_kind;
+
+// What has a number of ours, in `calls`: a request, a gather, or an event that wants a receipt. Its
+// handle is that number on the wire.
 typedef struct phi_call {
     phi_timer timer; // its deadline; when cancelled, the next turn
     struct ph_client *client;
     uint64_t handle;
-    ph_reply_fn *done;
+    phi_time deadline;
+    union {
+        ph_reply_fn *replied;     // request
+        ph_gathered_fn *gathered; // gather
+        ph_receipt_fn *receipted; // receipt
+    } done;
+    union {
+        ph_inquiry_fn *inquiry; // request
+        ph_part_fn *part;       // gather
+    } on;                       // either may be NULL
     void *arg;
+    uint8_t kind; // phi_call_kind
     bool is_cancelled;
 } phi_call;
+
+// An inquiry of ours, in `asks`: what we ask back inside a request of somebody else. Its index,
+// plus one, is its `turn` on the wire.
+typedef struct phi_ask {
+    phi_timer timer; // its deadline, then that of its request; when cancelled, the next turn
+    phi_list node;   // on client->asks_by_call
+    struct ph_client *client;
+    uint64_t handle;
+    uint64_t call;     // the request's
+    phi_time deadline; // same
+    ph_reply_fn *done;
+    void *arg;
+    bool is_cancelled;    // `done` runs in the next turn
+    bool is_answered;     // the center no longer uses its number
+    bool is_over;         // `done` has run; the number is still in use at the center
+    bool is_request_over; // and so is every inquiry of it
+} phi_ask;
+
+#define PHI_ASKS_MAX 65535u // as many as a turn has values but 0
+#define PHI_ASK_LISTS 64u   // a power of two
 
 struct ph_client {
     uint32_t magic;
@@ -98,6 +141,8 @@ struct ph_client {
     char trouble[PHI_TROUBLE_BYTES_MAX];
 
     phi_slots calls; // phi_call
+    phi_slots asks;  // phi_ask
+    phi_list asks_by_call[PHI_ASK_LISTS];
     phi_peers peers;
     phi_topics topics;
     char *own_texts; // owned; those that `join` views instead of the options'
@@ -189,6 +234,8 @@ typedef struct phi_draft {
     phi_message message;      // `headers` and `body`: sizes count, data of the body
     const ph_header *headers; // borrowed from the application
     size_t header_count;
+    const ph_request_id *within; // same
+    ph_inquiry_fn *on_inquiry;
 } phi_draft;
 
 // PH_EINVAL   a text is too long or a pointer missing
@@ -198,17 +245,71 @@ PHI_MUST_CHECK ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoi
 // PH_ETOOLARGE, PH_EBUSY   nothing was sent; after PH_EBUSY on_writable follows
 PHI_MUST_CHECK ph_err phi_client_post(ph_client *client, phi_draft *draft);
 
+// As phi_client_post, for what the library says of itself: the application is not told of PH_EBUSY.
+PHI_MUST_CHECK ph_err phi_client_post_quietly(ph_client *client, phi_draft *draft);
+
 // ---- call.c
 
 void phi_client_calls_init(ph_client *client);
-// All of them, with `status`.
+void phi_client_calls_fini(ph_client *client);
+// All of them, and all inquiries, with `status`.
 void phi_client_calls_end(ph_client *client, ph_err status);
 void phi_client_on_reply(ph_client *client, const phi_message *message);
+
+// Gives it a number, sends it, and sets its timer, `grace` behind its deadline. What it calls when
+// it ends is for the caller to fill in.
+//
+// PH_EINVAL, PH_ETIMEDOUT, PH_ENOTCONNECTED, PH_ELIMIT, PH_ENOMEM, PH_ETOOLARGE, PH_EBUSY   as
+//            ph_client_request
+PHI_MUST_CHECK ph_err phi_call_start(ph_client *client, phi_draft *draft, phi_dur grace,
+                                     phi_call **out);
+
+// The call of that number and kind that has not ended; NULL, and counted as stray, when there is
+// none.
+phi_call *phi_call_find(ph_client *client, uint64_t handle, phi_call_kind kind);
+
+// Gives its number back and counts. What was in it is returned: the rest is to call `done`.
+phi_call phi_call_close(phi_call *call, ph_err status);
+
+// A failure in the words of ph_reply_fn: its status, and `reply` with the text as its body, or
+// NULL. False: it has no code, and the link has ended.
+typedef struct phi_failed {
+    ph_err status;
+    uint16_t code;
+    const ph_incoming *reply; // NULL, or &incoming
+    ph_incoming incoming;
+} phi_failed;
+bool phi_failed_take(ph_client *client, const phi_message *message, phi_failed *out);
+
+// ---- gather.c
+
+void phi_client_on_part(ph_client *client, const phi_message *message);
+void phi_client_on_gathered(phi_call *call, const phi_message *message);
+void phi_gather_end(phi_call *call, ph_err status, uint16_t code, const ph_gathered *gathered);
+
+// ---- receipt.c
+
+void phi_client_on_receipt(ph_client *client, const phi_message *message);
+void phi_receipt_end(phi_call *call, ph_err status, const ph_receipt *receipt);
 
 // ---- request.c
 
 void phi_client_on_request(ph_client *client, const phi_message *message);
+void phi_client_on_inquiry(ph_client *client, const phi_message *message);
 void phi_client_on_cancel(ph_client *client, const phi_message *message);
+
+// ---- ask.c
+
+void phi_client_asks_init(ph_client *client);
+void phi_client_asks_end(ph_client *client, ph_err status);
+// Those of a request that was answered by us; of one that is over, because of `code`.
+void phi_client_asks_drop(ph_client *client, uint64_t call);
+void phi_client_asks_cancel(ph_client *client, uint64_t call, uint16_t code);
+void phi_client_on_answer(ph_client *client, const phi_message *message);
+
+// Inquiries share ph_call_id with calls, whose index is far below this bit.
+#define PHI_ASK_ID UINT64_C(0x80000000)
+PHI_MUST_CHECK ph_err phi_ask_give_up(ph_client *client, ph_call_id id);
 
 // ---- own_state.c
 

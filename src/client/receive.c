@@ -139,11 +139,16 @@ static void on_message(ph_client *client, phi_bytes payload)
         phi_client_on_cancel(client, &message);
         return;
     case PHI_KIND_INQUIRY:
+        phi_client_on_inquiry(client, &message);
+        return;
     case PHI_KIND_ANSWER:
+        phi_client_on_answer(client, &message);
+        return;
     case PHI_KIND_RECEIPT:
-        break; // reserved [P-51]: who sent it has its deadline
+        phi_client_on_receipt(client, &message);
+        return;
     }
-    client->counters.dropped++;
+    PH_UNREACHABLE("the decoder knows no other kind");
 }
 
 static void on_event_message(ph_client *client, const phi_message *message)

@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// client/request.c - requests of others, and how they are answered.
+// client/request.c - requests and inquiries of others, and how they are answered.
 //
 // Nothing is kept per request: its id is the center's number for the call and ours for the
 // connection. An answer over a newer connection is refused here, because there the same number may
-// be somebody else's; one to a call that is over is dropped by the center (P-56).
+// be somebody else's; one to a call that is over is dropped by the center (P-56). An inquiry
+// belongs to a call of ours: that is known here, and decides who is asked and how long.
+//
+// Clauses       P-51 to P-53, P-57, P-58, P-62
 
 #include "client/core.h"
 
 #define FAILURE_TEXT_BYTES_MAX 1024u // for people; more belongs into headers
 
+static ph_request_id id_of(const ph_client *client, const phi_message *message);
+static void refuse(ph_client *client, ph_request_id request);
 static ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft, uint8_t kind);
+static ph_err answer_inquiry(ph_client *client, ph_request_id inquiry, phi_draft *draft);
 
 // ---- what comes
 
 void phi_client_on_request(ph_client *client, const phi_message *message)
 {
     client->counters.requests++;
-    ph_request_id request = { message->call, client->connection };
+    ph_request_id request = id_of(client, message);
     if (PHI_UNLIKELY(client->options.on_request == NULL)) {
-        bool owed = client->owes_writable;
-        if (ph_client_fail(client, request, PH_FAILURE_NO_HANDLER, NULL) != PH_OK) {
-            client->owes_writable = owed; // the application did not see PH_EBUSY
-            client->counters.dropped++;   // the caller has its deadline
-        }
+        refuse(client, request);
         return;
     }
     ph_incoming incoming = phi_client_incoming(message);
@@ -32,15 +34,71 @@ void phi_client_on_request(ph_client *client, const phi_message *message)
     phi_client_leave(client);
 }
 
-void phi_client_on_cancel(ph_client *client, const phi_message *message)
+void phi_client_on_inquiry(ph_client *client, const phi_message *message)
 {
-    if (client->options.on_cancel == NULL) {
+    phi_call *call = phi_slots_find(&client->calls, message->call);
+    if (call == NULL || call->is_cancelled || call->kind != PHI_CALL_REQUEST) {
+        client->counters.dropped++; // it has ended with its call, whose end is on its way
         return;
     }
-    ph_request_id request = { message->call, client->connection };
+    client->counters.inquiries++;
+    ph_request_id inquiry = id_of(client, message);
+    if (call->deadline.ns < inquiry.deadline_ns) {
+        inquiry.deadline_ns = call->deadline.ns;
+    }
+    ph_inquiry_fn *ask = call->on.inquiry;
+    void *arg = call->arg;
+    if (ask == NULL) {
+        ask = client->options.on_inquiry;
+        arg = client->options.arg;
+    }
+    if (ask == NULL) {
+        refuse(client, inquiry);
+        return;
+    }
+    ph_incoming incoming = phi_client_incoming(message);
     phi_client_enter(client);
-    client->options.on_cancel(client, request, client->options.arg);
+    ask(client, (ph_call_id){ call->handle }, inquiry, &incoming, arg);
     phi_client_leave(client);
+}
+
+void phi_client_on_cancel(ph_client *client, const phi_message *message)
+{
+    phi_failure why = { .code = PH_FAILURE_CANCELLED };
+    if (message->body.size != 0 && phi_failure_decode(message->body, &why) != PH_OK) {
+        phi_client_breach(client, "a cancel breaks its form");
+        return;
+    }
+    if (client->asks.count != 0) {
+        phi_client_asks_cancel(client, message->call, why.code);
+    }
+    if (client->options.on_cancel == NULL || !phi_client_is(client, PHI_CLIENT_UP)) {
+        return; // nobody to tell; or an inquiry's callback closed the client
+    }
+    phi_client_enter(client);
+    client->options.on_cancel(client, id_of(client, message), why.code, client->options.arg);
+    phi_client_leave(client);
+}
+
+static ph_request_id id_of(const ph_client *client, const phi_message *message)
+{
+    return (ph_request_id){
+        .call = message->call,
+        .connection = client->connection,
+        .deadline_ns = phi_time_add(client->io->now, phi_ms(message->ttl_ms)).ns,
+        .turn = message->turn,
+        .depth = message->depth,
+    };
+}
+
+// Nobody answers here: who asks must not wait for its deadline.
+static PHI_COLD void refuse(ph_client *client, ph_request_id request)
+{
+    bool owed = client->owes_writable;
+    if (ph_client_fail(client, request, PH_FAILURE_NO_HANDLER, NULL) != PH_OK) {
+        client->owes_writable = owed; // the application did not see PH_EBUSY
+        client->counters.dropped++;   // and has its deadline after all
+    }
 }
 
 // ---- answers
@@ -99,5 +157,24 @@ static ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft,
     }
     draft->message.kind = kind;
     draft->message.call = request.call;
+    if (PHI_UNLIKELY(request.turn != 0)) {
+        return answer_inquiry(client, request, draft);
+    }
+    ph_err rc = phi_client_post(client, draft);
+    if (PHI_UNLIKELY(client->asks.count != 0) && rc == PH_OK) {
+        phi_client_asks_drop(client, request.call);
+    }
+    return rc;
+}
+
+static PHI_COLD ph_err answer_inquiry(ph_client *client, ph_request_id inquiry, phi_draft *draft)
+{
+    phi_call *call = phi_slots_find(&client->calls, inquiry.call);
+    if (call == NULL || call->is_cancelled || call->kind != PHI_CALL_REQUEST) {
+        return PH_ESTALE;
+    }
+    phi_message *m = &draft->message;
+    m->kind = m->kind == PHI_KIND_FAILURE ? PHI_KIND_FAILURE : PHI_KIND_ANSWER;
+    m->turn = inquiry.turn;
     return phi_client_post(client, draft);
 }

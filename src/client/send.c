@@ -32,6 +32,8 @@ ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoing)
     };
     draft->headers = outgoing->headers;
     draft->header_count = outgoing->header_count;
+    draft->within = outgoing->within;
+    draft->on_inquiry = outgoing->on_inquiry;
     if (PHI_UNLIKELY(m->to.size > UINT8_MAX || m->method.size > UINT8_MAX ||
                      (outgoing->body == NULL && outgoing->body_size != 0))) {
         return PH_EINVAL;
@@ -122,6 +124,14 @@ ph_err phi_client_post(ph_client *client, phi_draft *draft)
     }
     phi_transport_commit(&client->transport, PHI_COMMAND_MESSAGE, size);
     return PH_OK;
+}
+
+ph_err phi_client_post_quietly(ph_client *client, phi_draft *draft)
+{
+    bool owed = client->owes_writable;
+    ph_err rc = phi_client_post(client, draft);
+    client->owes_writable = owed;
+    return rc;
 }
 
 ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing)

@@ -4,6 +4,8 @@
 
 #include "client/stage.h"
 
+#include <posthouse/dialog.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -364,6 +366,7 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
                        void *arg)
 {
     stage *s = arg;
+    s->request = request;
     stage_note(s, "request %u %.*s\n", (unsigned)request.call, (int)incoming->method.size,
                incoming->method.data);
     if (s->echoes) {
@@ -373,10 +376,25 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
     act(s);
 }
 
-static void on_cancel(ph_client *client, ph_request_id request, void *arg)
+static void on_inquiry(ph_client *client, ph_call_id call, ph_request_id inquiry,
+                       const ph_incoming *incoming, void *arg)
+{
+    stage *s = arg;
+    s->inquiry = inquiry;
+    EXPECT_EQ(call.value, inquiry.call);
+    stage_note(s, "inquiry %u %.*s\n", inquiry.turn, (int)incoming->method.size,
+               incoming->method.data);
+    if (s->echoes) {
+        EXPECT_ERR(ph_client_reply(client, inquiry, incoming->body.data, incoming->body.size),
+                   PH_OK);
+    }
+    act(s);
+}
+
+static void on_cancel(ph_client *client, ph_request_id request, uint16_t code, void *arg)
 {
     (void)client;
-    stage_note(arg, "cancel %u\n", (unsigned)request.call);
+    stage_note(arg, "cancel %u %s\n", (unsigned)request.call, ph_failure_name(code));
     act(arg);
 }
 
@@ -409,7 +427,19 @@ static void on_reply(ph_client *client, ph_call_id call, ph_err status, uint16_t
             stage_note(s, "no call\n");
         }
     }
+    if (s->chain_asks > 0) {
+        s->chain_asks--;
+        EXPECT_ERR(stage_ask(s, "again", 0, NULL), PH_OK);
+    }
     act(s);
+}
+
+ph_err stage_ask(stage *s, const char *method, uint32_t timeout_ms, ph_call_id *id)
+{
+    ph_outgoing out = PH_OUTGOING_INIT;
+    out.method = method;
+    out.timeout_ms = timeout_ms;
+    return ph_client_ask(s->client, s->request, &out, id, on_reply, s);
 }
 
 ph_client_options stage_options(stage *s)
@@ -424,6 +454,7 @@ ph_client_options stage_options(stage *s)
     o.on_event = on_event;
     o.on_request = on_request;
     o.on_cancel = on_cancel;
+    o.on_inquiry = on_inquiry;
     o.on_writable = on_writable;
     o.on_state_wish = on_state_wish;
     o.arg = s;
@@ -544,6 +575,37 @@ void stage_request(stage *s, uint64_t call, const char *method, const char *body
                                          .from = phi_bytes_text("you@home"),
                                          .method = phi_bytes_text(method),
                                          .body = phi_bytes_text(body) });
+}
+
+void stage_inquire(stage *s, uint64_t call, uint16_t turn, const char *method)
+{
+    stage_say_message(s, &(phi_message){ .kind = PHI_KIND_INQUIRY,
+                                         .call = call,
+                                         .turn = turn,
+                                         .ttl_ms = 300,
+                                         .depth = 1,
+                                         .from = phi_bytes_text("echo@home"),
+                                         .method = phi_bytes_text(method),
+                                         .body = phi_bytes_text("what?") });
+}
+
+void stage_answer(stage *s, uint64_t call, uint16_t turn, const char *body)
+{
+    stage_say_message(s, &(phi_message){ .kind = PHI_KIND_ANSWER,
+                                         .call = call,
+                                         .turn = turn,
+                                         .from = phi_bytes_text("you@home"),
+                                         .body = phi_bytes_text(body) });
+}
+
+void stage_cancel(stage *s, uint64_t call, uint16_t code)
+{
+    uint8_t body[2];
+    phi_put_u16(body, code);
+    stage_say_message(s, &(phi_message){ .kind = PHI_KIND_CANCEL,
+                                         .call = call,
+                                         .from = phi_bytes_text("@home"),
+                                         .body = phi_bytes_of(body, sizeof body) });
 }
 
 phi_message stage_got(stage *s, unsigned n)

@@ -69,10 +69,13 @@ typedef struct stage {
     unsigned got_lost; // beyond STAGE_GOT_MAX
 
     // what the application does inside its callbacks
-    bool echoes;          // answers requests with their body
-    bool closes;          // calls ph_client_close in the next callback
-    bool unwatches;       // in the next on_presence
-    unsigned chain_calls; // so many more calls, each made when the one before is done
+    bool echoes;           // answers requests with their body
+    bool closes;           // calls ph_client_close in the next callback
+    bool unwatches;        // in the next on_presence
+    unsigned chain_calls;  // so many more calls, each made when the one before is done
+    unsigned chain_asks;   // so many more inquiries in `request`, same
+    ph_request_id request; // the last that came
+    ph_request_id inquiry; // same
 } stage;
 
 void stage_init(stage *s, phi_suite suite);
@@ -102,6 +105,9 @@ void stage_say_message(stage *s, const phi_message *message);
 void stage_reply(stage *s, uint64_t call, const char *body);
 void stage_fail(stage *s, uint64_t call, uint16_t code, const char *text);
 void stage_request(stage *s, uint64_t call, const char *method, const char *body);
+void stage_inquire(stage *s, uint64_t call, uint16_t turn, const char *method);
+void stage_answer(stage *s, uint64_t call, uint16_t turn, const char *body);
+void stage_cancel(stage *s, uint64_t call, uint16_t code);
 
 // The n-th message the center got; asserts that it is there and well formed.
 phi_message stage_got(stage *s, unsigned n);
@@ -110,6 +116,9 @@ void stage_forget(stage *s); // what it got
 // A call of the client whose end goes to the log.
 ph_err stage_call_to(stage *s, const char *to, const char *method, uint32_t timeout_ms,
                      ph_call_id *id);
+
+// An inquiry inside the last request that came; its end goes to the log.
+ph_err stage_ask(stage *s, const char *method, uint32_t timeout_ms, ph_call_id *id);
 
 // Nothing leaves any more, and the send buffer is filled to the last event that fits; how many did.
 unsigned stage_fill(stage *s, size_t body_size);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// client/views.c - reading what was received: headers of a message, metadata of a peer. Both were
-// judged as a whole only in part (a center passes headers on unread), so readers stop at the first
-// thing that breaks the form.
+// client/views.c - reading what was received: headers of a message, metadata of a peer, the end of
+// a gather. The first two were judged as a whole only in part (a center passes headers on unread),
+// so readers stop at the first thing that breaks the form.
 
+#include <posthouse/dialog.h>
 #include <posthouse/message.h>
 #include <posthouse/presence.h>
 
@@ -54,6 +55,28 @@ bool ph_incoming_header_next(const ph_incoming *incoming, size_t *cursor, ph_vie
     *name = view_of(header.name);
     *value = view_of(header.value);
     return true;
+}
+
+bool ph_gathered_next(const ph_gathered *gathered, size_t *cursor, ph_view *id, uint16_t *code)
+{
+    if (gathered == NULL || cursor == NULL || id == NULL || code == NULL ||
+        *cursor >= gathered->missing.size) {
+        return false;
+    }
+    phi_bytes all = bytes_of(gathered->missing);
+    phi_reader r = phi_reader_of(phi_bytes_of(all.data + *cursor, all.size - *cursor));
+    phi_bytes text;
+    if (!phi_gathered_next(&r, code, &text)) {
+        return false;
+    }
+    *cursor = (size_t)(r.at - all.data);
+    *id = view_of(text);
+    return true;
+}
+
+bool ph_request_id_equal(ph_request_id a, ph_request_id b)
+{
+    return a.call == b.call && a.connection == b.connection && a.turn == b.turn;
 }
 
 bool ph_peer_metadata_next(const ph_peer *peer, size_t *cursor, ph_view *key, ph_view *value)

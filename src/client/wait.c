@@ -15,12 +15,14 @@ struct ph_reply {
     uint16_t code;
 };
 
-// Stands on the stack of ph_client_request_wait.
+// Stands on the stack of the function that waits.
 typedef struct waiting {
     const phi_alloc *alloc;
+    ph_inquiry_fn *on_inquiry;
     bool is_over;
     ph_err status;
     ph_reply *reply;
+    ph_receipt receipt;
 } waiting;
 
 // Whether this may drive its loop now.
@@ -99,13 +101,26 @@ static void on_reply(ph_client *client, ph_call_id call, ph_err status, uint16_t
     }
 }
 
+// Whoever waits has no `arg` to give.
+static void on_inquiry(ph_client *client, ph_call_id call, ph_request_id inquiry,
+                       const ph_incoming *incoming, void *arg)
+{
+    waiting *w = arg;
+    w->on_inquiry(client, call, inquiry, incoming, client->options.arg);
+}
+
 ph_err ph_client_request_wait(ph_client *client, const ph_outgoing *outgoing, ph_reply **out)
 {
-    if (!can_wait(client) || out == NULL) {
+    if (!can_wait(client) || outgoing == NULL || out == NULL) {
         return PH_EINVAL;
     }
-    waiting w = { .alloc = client->alloc };
-    ph_err rc = ph_client_request(client, outgoing, NULL, on_reply, &w);
+    ph_outgoing known = PH_OUTGOING_INIT;
+    if (!phi_struct_copy(&known, sizeof known, outgoing, offsetof(ph_outgoing, method))) {
+        return PH_EINVAL;
+    }
+    waiting w = { .alloc = client->alloc, .on_inquiry = known.on_inquiry };
+    known.on_inquiry = known.on_inquiry == NULL ? NULL : on_inquiry;
+    ph_err rc = ph_client_request(client, &known, NULL, on_reply, &w);
     if (rc != PH_OK) {
         return rc;
     }
@@ -113,6 +128,39 @@ ph_err ph_client_request_wait(ph_client *client, const ph_outgoing *outgoing, ph
         ph_loop_turn(client->loop, -1);
     }
     *out = w.reply;
+    return w.status;
+}
+
+static void on_receipt(ph_client *client, ph_call_id event, ph_err status,
+                       const ph_receipt *receipt, void *arg)
+{
+    (void)client;
+    (void)event;
+    waiting *w = arg;
+    w->is_over = true;
+    w->status = status;
+    if (receipt != NULL) {
+        w->receipt = *receipt;
+    }
+}
+
+ph_err ph_client_send_with_receipt_wait(ph_client *client, const ph_outgoing *outgoing,
+                                        ph_receipt *out)
+{
+    if (!can_wait(client) || out == NULL) {
+        return PH_EINVAL;
+    }
+    waiting w = { .is_over = false };
+    ph_err rc = ph_client_send_with_receipt(client, outgoing, NULL, on_receipt, &w);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    while (!w.is_over) { // in time or not, a receipt's callback runs
+        ph_loop_turn(client->loop, -1);
+    }
+    if (w.status == PH_OK) {
+        *out = w.receipt;
+    }
     return w.status;
 }
 

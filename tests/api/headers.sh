@@ -33,8 +33,10 @@ int use(void)
     ph_watch watch = PH_WATCH_INIT;
     ph_peer peer = PH_PEER_INIT;
     ph_own_state own = PH_OWN_STATE_INIT;
+    ph_gather gather = PH_GATHER_INIT;
     return options.struct_size == sizeof options && outgoing.struct_size == sizeof outgoing &&
-           watch.struct_size == sizeof watch && peer.struct_size == sizeof peer && own.struct_size == sizeof own;
+           watch.struct_size == sizeof watch && peer.struct_size == sizeof peer && own.struct_size == sizeof own &&
+           gather.struct_size == sizeof gather;
 }'
 
 for header in include/posthouse/*.h; do

@@ -134,11 +134,12 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
     }
 }
 
-static void on_cancel(ph_client *client, ph_request_id request, void *arg)
+static void on_cancel(ph_client *client, ph_request_id request, uint16_t code, void *arg)
 {
     (void)client;
     guest *g = arg;
-    EXPECT(request.call == g->request.call);
+    EXPECT(ph_request_id_equal(request, g->request));
+    g->code = code;
     g->cancels++;
 }
 
@@ -544,7 +545,7 @@ TEST(live, null_is_an_invalid_argument)
     EXPECT_ERR(ph_client_open_wait(NULL, 1), PH_EINVAL);
     EXPECT_ERR(ph_client_cancel(NULL, (ph_call_id){ 1 }), PH_EINVAL);
     EXPECT_ERR(ph_client_request(NULL, NULL, NULL, on_reply, NULL), PH_EINVAL);
-    EXPECT_ERR(ph_client_reply(NULL, (ph_request_id){ 1, 1 }, NULL, 0), PH_EINVAL);
+    EXPECT_ERR(ph_client_reply(NULL, (ph_request_id){ .call = 1 }, NULL, 0), PH_EINVAL);
     EXPECT(ph_client_loop(NULL) == NULL);
     EXPECT_EQ(ph_client_peer_count(NULL), 0);
     ph_client_close(NULL);
