@@ -30,6 +30,8 @@ static call *take(center *c, session *caller, uint64_t number);
 static void make_index(center *c, session *caller);
 static phi_list *bucket_of(const center *c, const session *caller, uint64_t number);
 static call *find_open(const phi_list *list, size_t node_offset, uint64_t number);
+static void settle(center *c, call *k, phi_load_end end);
+static phi_load_end load_end_of(call_end end);
 static void detach(center *c, call *k);
 static void owe(call *k, call_end end, ph_failure_code code);
 static uint64_t *counter_of(center *c, call_end end);
@@ -55,6 +57,31 @@ void call_time(center *c, call *k, uint32_t ttl_ms)
     phi_timer_set(&c->io->timers, &k->timer, phi_time_add(c->io->now, phi_ms(ttl_ms)));
 }
 
+void call_measure(center *c, call *k, account *instance)
+{
+    PH_ASSERT(k->instance == NULL);
+    PH_ASSERT(instance->session == k->responder);
+    k->instance = instance;
+    k->begun = c->io->now;
+    phi_balancer_begin(&instance->service->ready, &instance->load, c->io->now);
+}
+
+void call_judge(center *c, call *k, uint16_t code)
+{
+    switch (code) {
+    case PH_FAILURE_TOO_MANY_CALLS:
+    case PH_FAILURE_SLOW_CONSUMER:
+    case PH_FAILURE_DEADLINE:
+    case PH_FAILURE_RESPONDER_LOST:
+    case PH_FAILURE_RESPONDER_FAILED:
+    case PH_FAILURE_NO_HANDLER:
+        settle(c, k, PHI_LOAD_FAILED);
+        break;
+    default: // its caller's fault, or what the application understands as an answer
+        settle(c, k, PHI_LOAD_ANSWERED);
+    }
+}
+
 call *call_find(const center *c, uint64_t handle)
 {
     call *k = phi_slots_find(&c->calls, handle);
@@ -77,6 +104,7 @@ void call_finish(center *c, call *k, call_end end)
     session *caller = k->caller;
     PH_ASSERT(phi_slots_find(&c->calls, k->handle) == k);
     PH_ASSERT(caller->calls_made_count > 0);
+    settle(c, k, load_end_of(end));
     detach(c, k);
     phi_list_remove(&k->of_caller);
     caller->calls_made_count--;
@@ -87,6 +115,8 @@ void call_finish(center *c, call *k, call_end end)
 void call_fail(center *c, call *k, call_end end, ph_failure_code code)
 {
     PH_ASSERT(k->responder != NULL);
+    bool is_full = end == CALL_REFUSED && code == PH_FAILURE_SLOW_CONSUMER;
+    settle(c, k, is_full ? PHI_LOAD_FAILED : load_end_of(end));
     detach(c, k);
     if (deliver_failure(c, k->caller, k->number, /* turn= */ 0, code)) {
         call_finish(c, k, end);
@@ -223,6 +253,39 @@ static call *find_open(const phi_list *list, size_t node_offset, uint64_t number
         }
     }
     return NULL;
+}
+
+// Tells its service how the one that was chosen did. Nothing when none was chosen, or it is told.
+static void settle(center *c, call *k, phi_load_end end)
+{
+    account *instance = k->instance;
+    if (PHI_LIKELY(instance == NULL)) {
+        return;
+    }
+    PH_ASSERT(instance->service != NULL);
+    k->instance = NULL;
+    phi_balancer_end(&instance->service->ready, &instance->load, end,
+                     phi_time_diff(c->io->now, k->begun), c->io->now);
+}
+
+static phi_load_end load_end_of(call_end end)
+{
+    switch (end) {
+    case CALL_REPLIED:
+    case CALL_OVERRUN: // its caller's fault
+        return PHI_LOAD_ANSWERED;
+    case CALL_FAILED:
+    case CALL_EXPIRED:
+    case CALL_LOST:
+        return PHI_LOAD_FAILED;
+    case CALL_REFUSED:
+    case CALL_CANCELLED:
+    case CALL_ABANDONED:
+        return PHI_LOAD_DROPPED;
+    case CALL_END_COUNT:
+        break;
+    }
+    PH_UNREACHABLE("an end that is none");
 }
 
 // From its responder, or from the list of those owed.

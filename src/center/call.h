@@ -40,6 +40,8 @@ typedef struct call {
     uint64_t number;       // the caller's own
     session *caller;       // never NULL; a session ends its calls before it goes
     session *responder;    // NULL once owed
+    account *instance;     // the responder's, when it was chosen for this; NULL: not, or judged
+    phi_time begun;        // when it was chosen
     phi_list of_caller;    // on caller->calls_made
     phi_list of_number;    // open, and its caller cancels: in caller->calls_by_number
     phi_list of_responder; // on responder->calls_taken; owed: on caller->calls_owed
@@ -52,6 +54,12 @@ call *call_open(center *c, session *caller, session *responder, uint64_t number)
 
 // Starts its time.
 void call_time(center *c, call *k, uint32_t ttl_ms);
+
+// Its responder was chosen from its service: what becomes of the call tells of the instance.
+void call_measure(center *c, call *k, account *instance);
+
+// Its responder, nobody else, failed it with that code. It is still to be finished.
+void call_judge(center *c, call *k, uint16_t code);
 
 // NULL for a number that is no open call's.
 call *call_find(const center *c, uint64_t handle);

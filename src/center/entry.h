@@ -40,4 +40,11 @@ static inline phi_bytes entry_service(const uint8_t *entry)
     return phi_bytes_of(text + 1, text[0]);
 }
 
+static inline phi_bytes entry_fields(const uint8_t *entry)
+{
+    phi_bytes of = entry_service(entry);
+    const uint8_t *fields = of.data + of.size;
+    return phi_bytes_of(fields, (size_t)(entry + phi_get_u16(entry) - fields));
+}
+
 #endif // CENTER_ENTRY_H

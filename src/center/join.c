@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "center/entry.h"
+#include "center/own_state.h"
 #include "center/state.h"
 
 enum {
@@ -35,7 +36,6 @@ static void refuse(center *c, session *s, const phi_join *join, phi_bye_code cod
                    uint32_t retry_after_ms);
 static void refuse_taken(center *c, session *s, const phi_join *join, session *older);
 static ph_err make_account(center *c, const phi_join *join, phi_bytes name, account **out);
-static void write_fields(phi_writer *w, const phi_join *join);
 static void admit(center *c, session *s, account *a, const phi_join *join);
 
 void join_handle(center *c, session *s, const phi_join *join)
@@ -148,43 +148,31 @@ static ph_err make_account(center *c, const phi_join *join, phi_bytes name, acco
     phi_write_bytes(&id_writer, name);
     phi_write_bytes(&id_writer, domain);
     PH_ASSERT(!id_writer.failed);
-
-    uint8_t fields[ENTRY_OWN_BYTES_MAX];
-    phi_writer field_writer = phi_writer_of((phi_span){ fields, sizeof fields });
-    write_fields(&field_writer, join);
-
     uint8_t bytes[ENTRY_OWN_BYTES_MAX];
-    phi_writer w = phi_writer_of((phi_span){ bytes, sizeof bytes });
-    phi_entry_encode(&w, &(phi_entry){
-                             .what = PHI_WHAT_ONLINE,
-                             .type = (uint8_t)join->type,
-                             .state = PHI_STATE_READY,
-                             .session = c->session_last + 1,
-                             .id = phi_writer_view(&id_writer),
-                             .service = join->service,
-                             .fields = phi_writer_view(&field_writer),
-                         });
-    PH_ASSERT(!field_writer.failed);
-    PH_ASSERT(!w.failed);
-    ph_err rc = registry_add(&c->registry, out,
-                             &(account_options){ .name = name,
-                                                 .domain = domain,
-                                                 .service = join->service,
-                                                 .entry = phi_writer_view(&w) });
+    phi_bytes line = own_state_line(bytes,
+                                    &(phi_entry){
+                                        .what = PHI_WHAT_ONLINE,
+                                        .type = (uint8_t)join->type,
+                                        .state = (uint8_t)join->state,
+                                        .session = c->session_last + 1,
+                                        .id = phi_writer_view(&id_writer),
+                                        .service = join->service,
+                                    },
+                                    &(line_about){
+                                        .software = join->software,
+                                        .weight = join->weight,
+                                        .metadata = join->metadata,
+                                        .count = join->metadata_count,
+                                    });
+    PH_ASSERT(line.size != 0); // see above
+    ph_err rc =
+        registry_add(&c->registry, out,
+                     &(account_options){
+                         .name = name, .domain = domain, .service = join->service, .entry = line });
     if (rc == PH_OK) {
         c->session_last++;
     }
     return rc;
-}
-
-static void write_fields(phi_writer *w, const phi_join *join)
-{
-    if (join->software.size != 0) {
-        phi_write_field(w, PHI_ENTRY_SOFTWARE, join->software);
-    }
-    for (size_t i = 0; i < join->metadata_count; i++) {
-        phi_write_metadata(w, PHI_ENTRY_METADATA, &join->metadata[i]);
-    }
 }
 
 // The client is in. WELCOME comes before anything else it is sent, because what others send it, and

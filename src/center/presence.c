@@ -57,6 +57,8 @@ typedef enum outcome {
     NO_ROOM,
 } outcome;
 
+static void tell_changed(center *c, account *a);
+static bool is_same_but_state(const account *a, phi_bytes entry);
 static outcome tell(center *c, watch *w, size_t *bytes);
 static outcome tell_page(center *c, watch *w, size_t *bytes);
 static outcome tell_status(center *c, watch *w, size_t *bytes);
@@ -95,7 +97,38 @@ void presence_online(center *c, account *a)
     presence_log_append(&p->log, account_entry(a));
     p->table_bytes += (size_t)a->entry_size + ENTRY_ROUND_TRIP_BYTES;
     c->counters.presence_changes_total++;
+    service_refresh(a, c->io->now);
     phi_io_hurry(c->io);
+}
+
+void presence_show(center *c, account *a)
+{
+    uint8_t state = (uint8_t)account_state(a);
+    if (a->entry[ENTRY_STATE_AT] != state) {
+        a->entry[ENTRY_STATE_AT] = state;
+        tell_changed(c, a);
+    }
+}
+
+ph_err presence_replace(center *c, account *a, phi_bytes entry)
+{
+    PH_ASSERT(entry.size <= PHI_ENTRY_BYTES_MAX);
+    if (is_same_but_state(a, entry)) {
+        a->own_state = entry.data[ENTRY_STATE_AT];
+        presence_show(c, a);
+        return PH_OK;
+    }
+    size_t size_before = a->entry_size;
+    ph_err rc = account_set_entry(&c->registry, a, entry);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    if (a->is_listed) {
+        c->presence.table_bytes += a->entry_size;
+        c->presence.table_bytes -= size_before;
+    }
+    tell_changed(c, a);
+    return PH_OK;
 }
 
 void presence_offline(center *c, account *a, phi_why why)
@@ -121,6 +154,7 @@ void presence_offline(center *c, account *a, phi_why why)
     PH_ASSERT(p->table_bytes >= (size_t)a->entry_size + ENTRY_ROUND_TRIP_BYTES);
     p->table_bytes -= (size_t)a->entry_size + ENTRY_ROUND_TRIP_BYTES;
     a->is_listed = false;
+    service_refresh(a, c->io->now);
     c->counters.presence_changes_total++;
     phi_io_hurry(c->io);
 }
@@ -208,6 +242,29 @@ void presence_turn(center *c)
     if (!phi_list_is_empty(&p->behind)) {
         phi_io_hurry(c->io);
     }
+}
+
+// Its line is another. Nobody is told of one that is not listed.
+static void tell_changed(center *c, account *a)
+{
+    service_refresh(a, c->io->now);
+    if (!a->is_listed) {
+        return;
+    }
+    phi_put_u64(a->entry + ENTRY_REVISION_AT, presence_revision(&c->presence) + 1);
+    a->entry[ENTRY_WHAT_AT] = PHI_WHAT_CHANGED; // in the log; a list shows who is online
+    presence_log_append(&c->presence.log, account_entry(a));
+    a->entry[ENTRY_WHAT_AT] = PHI_WHAT_ONLINE;
+    c->counters.presence_changes_total++;
+    phi_io_hurry(c->io);
+}
+
+// Nor is the revision looked at, which the new one does not have yet.
+static bool is_same_but_state(const account *a, phi_bytes entry)
+{
+    enum { TEXT_AT = ENTRY_REVISION_AT + sizeof(uint64_t) };
+    return entry.size == a->entry_size &&
+           memcmp(entry.data + TEXT_AT, a->entry + TEXT_AT, entry.size - TEXT_AT) == 0;
 }
 
 // After a change everybody is behind.

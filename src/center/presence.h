@@ -49,6 +49,15 @@ static inline uint64_t presence_revision(const presence *p)
 // The account, whose entry is made, has come; its entry gets the revision.
 void presence_online(center *c, account *a);
 
+// Its state may be another now (account_state): if so, its line shows it and watchers are told.
+void presence_show(center *c, account *a);
+
+// Replaces its line, whose state is what the client says of itself now. Watchers are told, unless
+// nothing that they see changed.
+//
+// PH_ENOMEM   no memory; the line stays
+PHI_MUST_CHECK ph_err presence_replace(center *c, account *a, phi_bytes entry);
+
 // It is about to go.
 void presence_offline(center *c, account *a, phi_why why);
 

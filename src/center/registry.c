@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "center/entry.h"
 #include "center/session.h"
 
+static void note_entry(account *a);
 static uint8_t *dup(const phi_alloc *alloc, phi_bytes bytes);
 
 void registry_init(registry *r, const phi_alloc *alloc, phi_hash_key key, uint32_t accounts_max)
@@ -70,6 +70,7 @@ ph_err registry_add(registry *r, account **out, const account_options *options)
         goto fail_entry;
     }
     a->entry_size = (uint16_t)options->entry.size;
+    note_entry(a);
     if (options->service.size != 0) {
         rc = services_join(&r->services, a, options->service);
         if (rc != PH_OK) {
@@ -132,8 +133,15 @@ ph_err account_set_entry(registry *r, account *a, phi_bytes entry)
     phi_give(r->alloc, a->entry, a->entry_size);
     a->entry = owned;
     a->entry_size = (uint16_t)entry.size;
+    note_entry(a);
+    a->entry[ENTRY_STATE_AT] = (uint8_t)account_state(a);
     account_check(a);
     return PH_OK;
+}
+
+phi_state account_state(const account *a)
+{
+    return a->session == NULL ? PHI_STATE_SUSPECT : (phi_state)a->own_state;
 }
 
 void account_bind(account *a, session *s)
@@ -158,6 +166,16 @@ void account_unbind(account *a)
     s->id = NULL;
 }
 
+// What its new line says of it.
+static void note_entry(account *a)
+{
+    phi_entry_detail detail;
+    ph_err rc = phi_entry_detail_decode(entry_fields(a->entry), &detail);
+    PH_ASSERT(rc == PH_OK); // encoded here
+    a->own_state = a->entry[ENTRY_STATE_AT];
+    a->weight = detail.weight;
+}
+
 static uint8_t *dup(const phi_alloc *alloc, phi_bytes bytes)
 {
     PH_ASSERT(bytes.size > 0);
@@ -177,5 +195,7 @@ void account_check(const account *a)
     PH_ASSERT(phi_get_u16(a->entry) == a->entry_size);
     PH_ASSERT(phi_bytes_equal(entry_id(a->entry), account_id(a)));
     PH_ASSERT(a->session == NULL || a->session->account == a);
+    PH_ASSERT(a->own_state >= PHI_STATE_STARTING && a->own_state <= PHI_STATE_DRAINING);
+    PH_ASSERT(a->load.place == 0 || account_is_ready(a));
     PH_ASSERT(phi_bytes_equal(entry_service(a->entry), account_service(a)));
 }

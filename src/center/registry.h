@@ -15,6 +15,7 @@
 #ifndef CENTER_REGISTRY_H
 #define CENTER_REGISTRY_H
 
+#include "center/entry.h"
 #include "center/service.h"
 
 typedef struct session session;
@@ -28,8 +29,11 @@ struct account {
     uint8_t id_size;
     uint8_t name_size;   // of the account in the id
     bool is_listed;      // watchers are told of it; set by presence
+    uint8_t own_state;   // phi_state: what the client says of itself
+    uint16_t weight;     // as in the entry
     service *service;    // borrowed; NULL: an instance of none
     phi_list of_service; // on service->instances
+    phi_load load;       // of the calls that it was chosen for; in service->ready when it is ready
 };
 
 typedef struct registry {
@@ -44,7 +48,7 @@ typedef struct account_options {
     phi_bytes name;
     phi_bytes domain;  // with its @
     phi_bytes service; // as in the entry; may be empty
-    phi_bytes entry;   // encoded
+    phi_bytes entry;   // encoded; its state is what the client says of itself
 } account_options;
 
 void registry_init(registry *r, const phi_alloc *alloc, phi_hash_key key, uint32_t accounts_max);
@@ -70,10 +74,14 @@ PHI_MUST_CHECK ph_err registry_add(registry *r, account **out, const account_opt
 // It has no session. Frees it and clears *a_at.
 void registry_remove(registry *r, account **a_at);
 
-// Replaces its line. Id and service in it are the same.
+// Replaces its line. Id and service in it are the same; its state is what the client says of
+// itself. The new one shows the state of account_state.
 //
 // PH_ENOMEM   no memory; the line stays
 PHI_MUST_CHECK ph_err account_set_entry(registry *r, account *a, phi_bytes entry);
+
+// What the list should show: its own state, or what is known better here.
+phi_state account_state(const account *a);
 
 // The session that is this account from now on. See session_check for what holds then.
 void account_bind(account *a, session *s);
@@ -99,6 +107,12 @@ static inline phi_bytes account_service(const account *a)
 static inline phi_bytes account_entry(const account *a)
 {
     return phi_bytes_of(a->entry, a->entry_size);
+}
+
+// May be chosen, unless its weight is 0.
+static inline bool account_is_ready(const account *a)
+{
+    return a->session != NULL && a->is_listed && a->entry[ENTRY_STATE_AT] == PHI_STATE_READY;
 }
 
 // Asserts the invariants.

@@ -69,6 +69,9 @@ TEST(registry, line_is_replaced_under_a_name_that_stays)
     EXPECT(a->entry == before);
     EXPECT_ERR(account_set_entry(&r, a, entry), PH_OK);
     EXPECT_EQ(account_entry(a).size, entry.size);
+    EXPECT_EQ(a->own_state, PHI_STATE_READY);
+    EXPECT_EQ(a->entry[ENTRY_STATE_AT], PHI_STATE_SUSPECT); // nobody is connected
+    a->entry[ENTRY_STATE_AT] = PHI_STATE_READY;
     EXPECT_BYTES(account_entry(a).data, entry.data, entry.size);
     EXPECT(account_name(a).data == name.data);
     EXPECT(registry_find(&r, phi_bytes_text("orders-1")) == a);

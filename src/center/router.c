@@ -38,7 +38,8 @@ typedef struct destination {
     reach reach;
     ph_failure_code code;
     session *one;
-    phi_bytes name; // view into the address
+    account *instance; // its account, when it was chosen from a service; else NULL
+    phi_bytes name;    // view into the address
 } destination;
 
 static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload);
@@ -47,7 +48,9 @@ static void on_answer(center *c, session *s, const phi_message *m, phi_bytes pay
 static void on_cancel(center *c, session *s, const phi_message *m);
 static void on_inquiry(center *c, session *s, const phi_message *m);
 
-static destination resolve(const center *c, session *s, phi_bytes to);
+static destination resolve(center *c, session *s, phi_bytes to);
+static destination choose(center *c, session *s, phi_bytes name);
+static destination chosen(center *c, const session *s, service *v);
 static destination nobody(ph_failure_code code);
 static uint32_t time_of_call(const center *c, uint32_t ttl_ms);
 
@@ -134,6 +137,9 @@ static void on_event(center *c, session *s, const phi_message *m, phi_bytes payl
     destination to = resolve(c, s, m->to);
     switch (to.reach) {
     case REACH_ONE:
+        if (to.instance != NULL) {
+            phi_balancer_give(&to.instance->load, c->io->now);
+        }
         router_tell(c, s, to.one, payload, m->ttl_ms);
         return;
     case REACH_EVERYONE:
@@ -164,6 +170,9 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
     if (k == NULL) {
         call_refuse(c, s, m->call, PH_FAILURE_TOO_MANY_CALLS);
         return;
+    }
+    if (to.instance != NULL) {
+        call_measure(c, k, to.instance);
     }
     uint32_t ttl_ms = time_of_call(c, m->ttl_ms);
     delivered how = deliver(c, &(delivery){ .sender = s,
@@ -203,6 +212,9 @@ static void on_answer(center *c, session *s, const phi_message *m, phi_bytes pay
                                             .number = k->number,
                                             .ttl_ms = m->ttl_ms });
     if (PHI_LIKELY(how == DELIVERED)) {
+        if (PHI_UNLIKELY(m->kind == PHI_KIND_FAILURE)) {
+            call_judge(c, k, failure.code);
+        }
         if (PHI_LIKELY((m->flags & PHI_FLAG_MORE) == 0)) { // else with its last fragment
             call_finish(c, k, m->kind == PHI_KIND_REPLY ? CALL_REPLIED : CALL_FAILED);
         }
@@ -235,12 +247,16 @@ static void on_inquiry(center *c, session *s, const phi_message *m)
 // ---- helpers
 
 // [P-52]
-static destination resolve(const center *c, session *s, phi_bytes to)
+static destination resolve(center *c, session *s, phi_bytes to)
 {
     session *one = phi_slots_find(&c->sessions, s->addressed);
     if (one != NULL && session_is(one, SESSION_JOINED) &&
         (phi_bytes_equal(to, session_account(one)) || phi_bytes_equal(to, session_id(one)))) {
         return (destination){ .reach = REACH_ONE, .one = one };
+    }
+    service *v = services_at(&c->registry.services, s->addressed_service);
+    if (v != NULL && phi_address_is_service(to, service_name(v))) {
+        return chosen(c, s, v);
     }
     phi_address address = phi_address_parse(to);
     bool is_here = address.domain.size == 0 || phi_bytes_equal(address.domain, center_domain(c));
@@ -251,7 +267,7 @@ static destination resolve(const center *c, session *s, phi_bytes to)
     case PHI_ADDRESS_UNKNOWN:
         return nobody(PH_FAILURE_ADDRESS_UNKNOWN);
     case PHI_ADDRESS_SERVICE:
-        return nobody(PH_FAILURE_UNSUPPORTED);
+        return choose(c, s, address.name);
     case PHI_ADDRESS_INSTANCES:
         return (destination){ .reach = REACH_INSTANCES, .name = address.name };
     case PHI_ADDRESS_EVERYONE:
@@ -272,6 +288,26 @@ static destination resolve(const center *c, session *s, phi_bytes to)
     }
     s->addressed = one->handle;
     return (destination){ .reach = REACH_ONE, .one = one };
+}
+
+// [P-64]
+static destination choose(center *c, session *s, phi_bytes name)
+{
+    service *v = services_find(&c->registry.services, name);
+    if (v == NULL) {
+        return nobody(PH_FAILURE_NO_READY_INSTANCE);
+    }
+    s->addressed_service = v->handle;
+    return chosen(c, s, v);
+}
+
+static destination chosen(center *c, const session *s, service *v)
+{
+    account *a = service_pick(v, &c->random, c->io->now, s->account);
+    if (a == NULL) {
+        return nobody(PH_FAILURE_NO_READY_INSTANCE);
+    }
+    return (destination){ .reach = REACH_ONE, .one = a->session, .instance = a };
 }
 
 static destination nobody(ph_failure_code code)

@@ -318,7 +318,7 @@ TEST(router, request_to_nowhere_fails_with_its_reason)
         { "nobody", 0, PH_FAILURE_NO_SUCH_ACCOUNT },
         { "nobody@d", 0, PH_FAILURE_NO_SUCH_ACCOUNT },
         { "r@elsewhere", 0, PH_FAILURE_DOMAIN_UNKNOWN },
-        { "service:r", 0, PH_FAILURE_UNSUPPORTED },
+        { "service:r", 0, PH_FAILURE_NO_READY_INSTANCE },
         { "queue:r", 0, PH_FAILURE_ADDRESS_UNKNOWN },
         { "all:r", 0, PH_FAILURE_UNSUPPORTED },
         { "topic:r", 0, PH_FAILURE_UNSUPPORTED },

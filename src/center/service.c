@@ -23,6 +23,12 @@ void services_init(services *all, const phi_alloc *alloc, phi_hash_key key, uint
 
 void services_fini(services *all)
 {
+    uint32_t index = 0;
+    uint64_t handle;
+    service *v;
+    for (; (v = phi_slots_next(&all->slots, &index, &handle)) != NULL; index++) {
+        phi_balancer_fini(&v->ready);
+    }
     phi_map_fini(&all->by_name);
     phi_slots_fini(&all->slots);
 }
@@ -31,11 +37,14 @@ ph_err services_join(services *all, account *a, phi_bytes name)
 {
     PH_ASSERT(a->service == NULL);
     service *v = services_find(all, name);
-    if (v == NULL) {
-        ph_err rc = make(all, name, &v);
-        if (rc != PH_OK) {
-            return rc;
-        }
+    ph_err rc = v == NULL ? make(all, name, &v) : PH_OK;
+    if (rc != PH_OK) {
+        return rc;
+    }
+    rc = phi_balancer_reserve(&v->ready, v->instance_count + 1);
+    if (rc != PH_OK) {
+        drop_unused(all, v);
+        return rc;
     }
     a->service = v;
     phi_list_append(&v->instances, &a->of_service);
@@ -51,6 +60,8 @@ void services_leave(services *all, account *a)
         return;
     }
     PH_ASSERT(v->instance_count > 0);
+    PH_ASSERT(a->load.place == 0);
+    PH_ASSERT(a->load.outstanding == 0);
     phi_list_remove(&a->of_service);
     v->instance_count--;
     a->service = NULL;
@@ -69,6 +80,29 @@ service *services_find(const services *all, phi_bytes name)
     return v;
 }
 
+void service_refresh(account *a, phi_time now)
+{
+    service *v = a->service;
+    if (v != NULL) {
+        phi_balancer_set(&v->ready, &a->load, account_is_ready(a) ? a->weight : 0, now);
+        service_check(v);
+    }
+}
+
+account *service_pick(service *v, phi_random *random, phi_time now, const account *but)
+{
+    const phi_load *not_this = but == NULL || but->service != v ? NULL : &but->load;
+    phi_load *load = phi_balancer_pick(&v->ready, random, now, not_this);
+    if (load == NULL) {
+        return NULL;
+    }
+    account *a = PHI_CONTAINER_OF(load, account, load);
+    PH_ASSERT(account_is_ready(a));
+    PH_ASSERT(a->service == v);
+    PH_ASSERT(a != but);
+    return a;
+}
+
 static ph_err make(services *all, phi_bytes name, service **out)
 {
     PH_ASSERT(phi_name_is_valid(name));
@@ -84,6 +118,7 @@ static ph_err make(services *all, phi_bytes name, service **out)
     v->name_size = (uint8_t)name.size;
     memcpy(v->name, name.data, name.size);
     phi_list_init(&v->instances);
+    phi_balancer_init(&v->ready, all->slots.alloc);
     ph_err rc = phi_map_put(&all->by_name, service_name(v), handle);
     if (rc != PH_OK) {
         phi_slots_give(&all->slots, handle);
@@ -98,6 +133,7 @@ static void drop_unused(services *all, service *v)
     if (v->instance_count == 0) {
         bool was_known = phi_map_remove(&all->by_name, service_name(v));
         PH_ASSERT(was_known);
+        phi_balancer_fini(&v->ready);
         phi_slots_give(&all->slots, v->handle);
     }
 }
@@ -106,5 +142,7 @@ void service_check(const service *v)
 {
     PH_ASSERT(v->handle != 0);
     PH_ASSERT(v->name_size > 0);
+    PH_ASSERT(v->ready.count <= v->instance_count);
+    PH_ASSERT(v->instance_count <= v->ready.capacity);
     PH_ASSERT((v->instance_count == 0) == phi_list_is_empty(&v->instances));
 }

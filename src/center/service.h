@@ -4,7 +4,7 @@
 // it.
 //
 // A service is there while somebody is an instance of it. The record saves those who mean a service
-// from walking over everybody.
+// from walking over everybody; and its balancer knows those instances that are ready.
 //
 // Life     services_join makes it with its first instance, services_leave frees it with the last
 // Limits   services_max
@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slots.h"
+#include "policy/balancer.h"
 #include "wire/name.h"
 
 typedef struct account account;
@@ -24,6 +25,7 @@ typedef struct service {
     uint64_t handle;    // in services.slots
     phi_list instances; // account.of_service, in the order in which they came
     uint32_t instance_count;
+    phi_balancer ready; // account.load of those that may be chosen; has room for all instances
     uint8_t name_size;
     uint8_t name[PHI_NAME_BYTES_MAX];
 } service;
@@ -53,6 +55,13 @@ PHI_MUST_CHECK ph_err services_join(services *all, account *a, phi_bytes name);
 
 // It no longer is one. Nothing for one that is an instance of none.
 void services_leave(services *all, account *a);
+
+// Its state, its weight, or whether it is listed, may be another now: so may be whether it is
+// chosen.
+void service_refresh(account *a, phi_time now);
+
+// The instance that gets the next message, or NULL; never `but`, which may be NULL. [P-64]
+account *service_pick(service *v, phi_random *random, phi_time now, const account *but);
 
 static inline phi_bytes service_name(const service *v)
 {

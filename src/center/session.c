@@ -16,10 +16,10 @@
 #include "base/assert.h"
 #include "center/broadcast.h"
 #include "center/join.h"
+#include "center/own_state.h"
 #include "center/router.h"
 #include "center/state.h"
 #include "center/stream.h"
-#include "wire/own_state.h"
 #include "wire/stream.h"
 #include "wire/subscription.h"
 
@@ -66,7 +66,6 @@ static void on_gone(phi_transport *t);
 
 static void handle_packet(center *c, session *s, const phi_packet *packet);
 static void handle_ask(center *c, session *s, phi_bytes payload);
-static void handle_own_state(center *c, session *s, phi_bytes payload);
 static void handle_subscription(center *c, session *s, phi_bytes payload);
 static void handle_closed(center *c, session *s, const phi_link_end *end);
 
@@ -202,7 +201,7 @@ static void handle_packet(center *c, session *s, const phi_packet *packet)
         handle_ask(c, s, packet->payload);
         return;
     case PHI_COMMAND_OWN_STATE:
-        handle_own_state(c, s, packet->payload);
+        own_state_handle(c, s, packet->payload);
         return;
     case PHI_COMMAND_SUBSCRIPTION:
         handle_subscription(c, s, packet->payload);
@@ -231,17 +230,6 @@ static void handle_ask(center *c, session *s, phi_bytes payload)
     if (presence_watch(c, s, &ask) != PH_OK) {
         session_end(c, s, PHI_BYE_INTERNAL, RETRY_MS, "no memory");
     }
-}
-
-// [P-72]
-static void handle_own_state(center *c, session *s, phi_bytes payload)
-{
-    phi_own_state own;
-    if (phi_own_state_decode(payload, &own) != PH_OK) {
-        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
-        return;
-    }
-    session_end(c, s, PHI_BYE_ILLEGAL_IN_STATE, 0, "not spoken here yet");
 }
 
 // [P-73]

@@ -5,7 +5,7 @@
 //
 // Life     session_accept -> (join_handle) -> session_leave or session_end -> on_gone
 // States   joining -> joined -> leaving; see session_states
-// Limits   connections_max; 2 KiB for an idle one, link included
+// Limits   connections_max; 2.25 KiB for an idle one, link and account included
 // Threads  none
 //
 // Everything that hangs on a client (its account, its calls, its watch) is taken down in
@@ -38,16 +38,17 @@ struct session {
     phi_sm sm;       // session_state
 
     // Once joined.
-    uint64_t number;      // the session in WELCOME
-    account *account;     // borrowed; NULL before, and after it left
-    const uint8_t *id;    // account->id, nearer: it is compared with each message's `from`
-    uint8_t id_size;      // account@domain
-    uint8_t name_size;    // account
-    uint8_t ask_count;    // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
-    uint64_t addressed;   // handle of the session it last wrote to: who writes to one writes again
-    watch *watch;         // owned; NULL: it does not want presence
-    broadcast *broadcast; // owned; one that waits for its share; it is held then
-    session_streams *streams; // owned; NULL until its first message in fragments
+    uint64_t number;    // the session in WELCOME
+    account *account;   // borrowed; NULL before, and after it left
+    const uint8_t *id;  // account->id, nearer: it is compared with each message's `from`
+    uint8_t id_size;    // account@domain
+    uint8_t name_size;  // account
+    uint8_t ask_count;  // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
+    uint64_t addressed; // handle of the session it last wrote to: who writes to one writes again
+    uint64_t addressed_service; // and handle of the service
+    watch *watch;               // owned; NULL: it does not want presence
+    broadcast *broadcast;       // owned; one that waits for its share; it is held then
+    session_streams *streams;   // owned; NULL until its first message in fragments
 
     phi_list calls_made;  // call.of_caller
     phi_list calls_taken; // call.of_responder, open ones

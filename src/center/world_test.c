@@ -258,8 +258,11 @@ static void table_apply(peer *p, const phi_entry *e)
     EXPECT_ERR(phi_entry_detail_decode(e->fields, &detail), PH_OK);
     *l = (line){ .session = e->session,
                  .type = e->type,
+                 .state = e->state,
+                 .weight = detail.weight,
                  .round_trip_us = detail.round_trip_us,
-                 .metadata_count = detail.metadata_count };
+                 .metadata_count = detail.metadata_count,
+                 .software_size = detail.software.size };
     memcpy(l->id, e->id.data, e->id.size);
     memcpy(l->service, e->service.data, e->service.size);
 }
@@ -673,6 +676,15 @@ void peer_ask(peer *p, const phi_presence_ask *ask)
     phi_presence_ask_encode(&w, ask);
     EXPECT(!w.failed);
     peer_packet(p, PHI_COMMAND_ONLINE_LIST, bytes, phi_writer_size(&w));
+}
+
+void peer_own_state(peer *p, const phi_own_state *own)
+{
+    uint8_t bytes[PHI_PACKET_BYTES_MAX];
+    phi_writer w = phi_writer_of((phi_span){ bytes, sizeof bytes });
+    phi_own_state_encode(&w, own);
+    EXPECT(!w.failed);
+    peer_packet(p, PHI_COMMAND_OWN_STATE, bytes, phi_writer_size(&w));
 }
 
 void peer_leave(peer *p)

@@ -16,6 +16,7 @@
 #include "center/center.h"
 #include "link/link.h"
 #include "wire/message.h"
+#include "wire/own_state.h"
 
 #define WORLD_PEERS_MAX 128
 #define WORLD_LOGS_MAX 256
@@ -28,8 +29,11 @@ typedef struct line {
     char service[66];
     uint64_t session;
     uint8_t type;
+    uint8_t state;
+    uint16_t weight;
     uint32_t round_trip_us;
     size_t metadata_count;
+    size_t software_size;
 } line;
 
 // A message that a peer received; views into `payload`.
@@ -138,6 +142,7 @@ void peer_reply(peer *p, uint64_t call, const char *body);
 void peer_failure(peer *p, uint64_t call, uint16_t code);
 void peer_cancel(peer *p, uint64_t call);
 void peer_ask(peer *p, const phi_presence_ask *ask);
+void peer_own_state(peer *p, const phi_own_state *own);
 // Says bye, as a client that leaves.
 void peer_leave(peer *p);
 // Is gone without a word.

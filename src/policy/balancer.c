@@ -128,13 +128,18 @@ phi_load *phi_balancer_pick(phi_balancer *b, phi_random *random, phi_time now, c
     return best;
 }
 
-void phi_balancer_begin(phi_balancer *b, phi_load *load, phi_time now)
+void phi_balancer_give(phi_load *load, phi_time now)
 {
     decay(load, now);
-    load->outstanding++;
-    b->outstanding++;
     uint32_t recent = load->recent + PHI_LOAD_CALL;
     load->recent = recent < load->recent ? UINT32_MAX : recent;
+}
+
+void phi_balancer_begin(phi_balancer *b, phi_load *load, phi_time now)
+{
+    phi_balancer_give(load, now);
+    load->outstanding++;
+    b->outstanding++;
 }
 
 void phi_balancer_end(phi_balancer *b, phi_load *load, phi_load_end end, phi_dur took, phi_time now)

@@ -75,6 +75,9 @@ void phi_balancer_set(phi_balancer *b, phi_load *load, uint16_t weight, phi_time
 // NULL when there is none but `but` (which may be NULL).
 phi_load *phi_balancer_pick(phi_balancer *b, phi_random *random, phi_time now, const phi_load *but);
 
+// Something that is not waited for was given to it.
+void phi_balancer_give(phi_load *load, phi_time now);
+
 // A call was given to it.
 void phi_balancer_begin(phi_balancer *b, phi_load *load, phi_time now);
 

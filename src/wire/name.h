@@ -36,4 +36,13 @@ typedef struct phi_address {
 
 phi_address phi_address_parse(phi_bytes text);
 
+// That address is service:NAME with this valid name.
+static inline bool phi_address_is_service(phi_bytes address, phi_bytes name)
+{
+    static const char scheme[] = { 's', 'e', 'r', 'v', 'i', 'c', 'e', ':' };
+    return address.size == sizeof scheme + name.size &&
+           memcmp(address.data, scheme, sizeof scheme) == 0 &&
+           memcmp(address.data + sizeof scheme, name.data, name.size) == 0;
+}
+
 #endif // PHI_WIRE_NAME_H
