@@ -311,33 +311,20 @@ static void member_on_readable(crowd_member *m)
 static void member_on_packet(crowd_member *m, const phi_packet *packet)
 {
     phi_bye bye;
-    switch ((phi_command)packet->command) {
-    case PHI_COMMAND_HEARTBEAT:
+    if (packet->command == PHI_COMMAND_HEARTBEAT) {
         member_on_heartbeat(m, packet->payload);
-        break;
-    case PHI_COMMAND_HANDSHAKE:
-        if (m->state == CROWD_JOINING) {
-            member_on_welcome(m, packet->payload);
-        } else {
-            member_on_hello(m, packet->payload);
-        }
-        break;
-    case PHI_COMMAND_BYE:
+    } else if (packet->command == PHI_COMMAND_HANDSHAKE && m->state == CROWD_JOINING) {
+        member_on_welcome(m, packet->payload);
+    } else if (packet->command == PHI_COMMAND_HANDSHAKE) {
+        member_on_hello(m, packet->payload);
+    } else if (packet->command == PHI_COMMAND_BYE) {
         if (phi_bye_decode(packet->payload, &bye) == PH_OK) {
             m->has_bye = true;
             m->bye = bye.reason;
             m->crowd->byes[bye.reason < PHI_BYE_COUNT ? bye.reason : PHI_BYE_INTERNAL]++;
         }
-        break;
-    case PHI_COMMAND_ONLINE_LIST:
-    case PHI_COMMAND_ONLINE_STATUS:
-    case PHI_COMMAND_MESSAGE:
-        if (m->crowd->options.events->packet != NULL) {
-            m->crowd->options.events->packet(m, packet);
-        }
-        break;
-    default:
-        die("the center sent an unknown command");
+    } else if (m->crowd->options.events->packet != NULL) {
+        m->crowd->options.events->packet(m, packet);
     }
 }
 
@@ -408,6 +395,7 @@ static void member_on_heartbeat(crowd_member *m, phi_bytes payload)
     if (heartbeat.kind != PHI_HEARTBEAT_ASK) {
         return;
     }
+    m->crowd->heartbeats++;
     heartbeat.kind = PHI_HEARTBEAT_ANSWER;
     uint8_t *room = crowd_begin(m, PHI_HEARTBEAT_BYTES);
     phi_writer w = phi_writer_of((phi_span){ room, PHI_HEARTBEAT_BYTES });

@@ -72,7 +72,7 @@ typedef struct crowd_events {
     // stand there already. Views are borrowed until it returns.
     void (*describe)(crowd_member *m, phi_join *join);
     void (*joined)(crowd_member *m);
-    // List, status and message; the payload is good until it returns.
+    // List, status, message, and what else there may be; the payload is good until it returns.
     void (*packet)(crowd_member *m, const phi_packet *packet);
     // What a raw member is sent; without it, packets of suite plain are cut and handled (so m->bye
     // is known).
@@ -99,6 +99,7 @@ struct crowd {
     uint32_t count;
     uint32_t in_state[CROWD_STATE_COUNT];
     uint32_t byes[PHI_BYE_COUNT]; // heard, by code
+    uint64_t heartbeats;          // asks answered
     uint64_t bytes_received;
     uint64_t bytes_sent;
     phi_list waiting; // members to be opened, first come first

@@ -82,27 +82,16 @@ static double seconds_since(uint64_t ns)
 static void on_message(crowd_member *m, const phi_message *message)
 {
     load *l = load_of(m);
-    switch ((phi_kind)message->kind) {
-    case PHI_KIND_EVENT:
+    if (message->kind == PHI_KIND_EVENT) {
         l->events++;
         if (l->is_measuring && message->body.size >= 8) {
             crowd_record_add(&l->record, crowd_now_ns() - phi_get_u64(message->body.data));
         }
-        break;
-    case PHI_KIND_REQUEST:
+    } else if (message->kind == PHI_KIND_REQUEST) {
         crowd_reply(m, message);
-        break;
-    case PHI_KIND_REPLY:
-    case PHI_KIND_FAILURE:
+    } else if (message->kind == PHI_KIND_REPLY || message->kind == PHI_KIND_FAILURE) {
         l->has_reply = l->has_reply || message->call == l->call;
         l->failures += message->kind == PHI_KIND_FAILURE;
-        break;
-    case PHI_KIND_INQUIRY:
-    case PHI_KIND_ANSWER:
-    case PHI_KIND_CANCEL:
-        break;
-    default:
-        fail("unknown kind of message");
     }
 }
 
@@ -466,9 +455,10 @@ static void cmd_count(load *l, char **words, int count)
     const crowd *c = &l->crowd;
     uint32_t heard = 0;
     printf("{\"joined\": %u, \"raw\": %u, \"gone\": %u, \"opening\": %u, \"events\": %llu, "
-           "\"gone_first_s\": %.3f, \"gone_last_s\": %.3f, \"byes\": {",
+           "\"heartbeats\": %llu, \"gone_first_s\": %.3f, \"gone_last_s\": %.3f, \"byes\": {",
            c->in_state[CROWD_JOINED], c->in_state[CROWD_RAW], c->in_state[CROWD_GONE],
-           crowd_opening(c), (unsigned long long)l->events, l->gone_first_s, l->gone_last_s);
+           crowd_opening(c), (unsigned long long)l->events, (unsigned long long)c->heartbeats,
+           l->gone_first_s, l->gone_last_s);
     for (uint16_t code = 0; code < PHI_BYE_COUNT; code++) {
         if (c->byes[code] != 0) {
             printf("%s\"%s\": %u", heard == 0 ? "" : ", ", phi_bye_name(code), c->byes[code]);

@@ -36,6 +36,10 @@ static const struct {
 #undef CENTER_LIMIT
 };
 
+enum {
+    IDLE_MS_MAX = 3600000, // of HELLO's heartbeat idle no client believes more
+};
+
 static ph_err check_options(const center_options *options, phi_diag *diag);
 static uint8_t bucket_bits(uint64_t calls_per_client_max);
 static void set_link_options(center *c);
@@ -207,6 +211,15 @@ center_counters center_count(const center *c)
     counters.bytes_received_total = c->transports.bytes_received;
     counters.bytes_sent_total = c->transports.bytes_sent;
     return counters;
+}
+
+// A link that is there takes it on after its next heartbeat, a new one tells it to its client.
+void center_pace(center *c)
+{
+    const center_options *o = &c->options;
+    uint64_t round_ms = UINT64_C(1000) * c->joined_count / o->heartbeats_per_second_max;
+    uint64_t idle_ms = round_ms > o->heartbeat_idle ? round_ms : o->heartbeat_idle;
+    c->link_options.heartbeat_idle = phi_ms(idle_ms < IDLE_MS_MAX ? idle_ms : IDLE_MS_MAX);
 }
 
 const phi_log_event *center_log_event(center_log_id id)

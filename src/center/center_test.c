@@ -71,6 +71,46 @@ TEST(center, metrics_and_log_events_are_documented)
 
 // ---- options
 
+static void heartbeats_few(center_options *o)
+{
+    o->heartbeat_idle = 1000;
+    o->heartbeats_per_second_max = 1;
+}
+
+static uint64_t asks_in(world *w, uint64_t ms)
+{
+    uint64_t before = world_count(w).bytes_sent_total;
+    for (uint64_t passed = 0; passed < ms; passed += 10) {
+        world_pass(w, 10);
+    }
+    return (world_count(w).bytes_sent_total - before) / (PHI_PACKET_HEAD_PLAIN + 9);
+}
+
+// The heartbeats of a large crowd must not take the processor that its messages need: with more
+// clients each is asked less often, with fewer again as the configuration says [P-40].
+TEST(center, heartbeats_of_a_crowd_are_bounded)
+{
+    world *w = world_new(heartbeats_few);
+    peer *first = world_join(w, "first");
+    for (char name[] = "a"; name[0] <= 'd'; name[0]++) {
+        world_join(w, name);
+    }
+    EXPECT_EQ(first->link.heartbeat_idle.ns, phi_seconds(3600).ns); // its own; not HELLO's
+    EXPECT_EQ(w->c->link_options.heartbeat_idle.ns, phi_seconds(5).ns);
+    world_pass(w, 5000); // the first were to be asked after one second: they are not
+    EXPECT_EQ(asks_in(w, 20000), 20);
+    while (w->peer_count > 1) {
+        peer *leaves = w->peers[w->peer_count - 1];
+        peer_leave(leaves);
+        world_settle(w);
+        world_forget(w, leaves);
+    }
+    EXPECT_EQ(w->c->link_options.heartbeat_idle.ns, phi_seconds(1).ns);
+    world_pass(w, 5000); // until the one that is left is asked once more
+    EXPECT_EQ(asks_in(w, 20000), 20);
+    world_free(w);
+}
+
 // Every limit is checked at both ends and named in the error: a typing error in a configuration
 // must not become a center that behaves strangely.
 TEST(center, options_out_of_range_are_refused)

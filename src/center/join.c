@@ -182,6 +182,7 @@ static void admit(center *c, session *s, account *a, const phi_join *join)
     PH_ASSERT(c->joining_count > 0);
     c->joining_count--;
     c->joined_count++;
+    center_pace(c);
     phi_sm_move(&s->sm, SESSION_JOINED);
     account_bind(a, s);
     s->message_bytes_max = join->message_bytes_max;

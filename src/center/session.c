@@ -127,6 +127,7 @@ void session_leave(center *c, session *s, phi_why why)
     session_check(s);
     broadcast_drop(c, s);
     c->joined_count--;
+    center_pace(c);
     phi_sm_move(&s->sm, SESSION_LEAVING); // nothing is delivered to it from here on
     CENTER_LOG_WRITE(c, LEFT, PHI_LOG_TEXT("id", session_id(s)),
                      PHI_LOG_NUMBER("session", s->number),

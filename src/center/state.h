@@ -64,6 +64,9 @@ static inline phi_bytes center_domain(const center *c)
     return phi_bytes_text(c->self + 1);
 }
 
+// So many have joined that heartbeat_idle may have to change: heartbeats_per_second_max.
+void center_pace(center *c);
+
 // One row of log_events.def.
 const phi_log_event *center_log_event(center_log_id id);
 

@@ -73,7 +73,8 @@ typedef struct phi_link_options {
     uint32_t packet_bytes_max; // largest packet taken once open; PHI_PACKET_BYTES_JOINING_MAX to
                                // PHI_PACKET_BYTES_MAX
     phi_dur join_timeout;      // P-12; at the client: from init to WELCOME
-    // center: ask after so long without a packet. client: the same; zero: as HELLO says
+    // center: ask after so long without a packet; may be changed at any time, and a link takes it
+    // on when the time before is over. client: the same, but fixed; zero: as HELLO says
     phi_dur heartbeat_idle;
     phi_dur heartbeat_grace; // and close so long after
     phi_dur full_timeout;    // P-59: a link that stays full so long is closed

@@ -126,6 +126,9 @@ static bool link_is_unmeasured(const phi_link *link, phi_time now)
 void phi_link_heartbeat_tick(phi_link *link, phi_time now)
 {
     PH_ASSERT(phi_link_is(link, PHI_LINK_OPEN));
+    if (link->options->side == PHI_LINK_CENTER) {
+        link->heartbeat_idle = link->options->heartbeat_idle; // the owner may have changed it
+    }
     if (phi_time_before(now, phi_link_heartbeat_due(link))) {
         if (link_is_unmeasured(link, now)) {
             link_ask(link, now);
@@ -187,6 +190,7 @@ static void link_on_answer(phi_link *link, uint64_t stamp, phi_link_event *event
     if (link->mark_next != 0) {
         phi_link_probe(link, now);
     }
+    phi_link_rearm(link); // idle may be shorter than what is left of the grace
 }
 
 void phi_link_on_heartbeat(phi_link *link, const phi_packet *packet, phi_link_event *event,

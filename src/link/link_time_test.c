@@ -144,6 +144,44 @@ TEST(link, idle_link_lives_on_heartbeats_alone)
     link_pair_fini(&pair);
 }
 
+// A grace that is longer than idle must not stretch idle: each answer begins a new one. [P-40]
+TEST(link, idle_shorter_than_grace_is_kept)
+{
+    link_pair pair;
+    link_pair_init(&pair, PHI_SUITE_CHECK);
+    pair.options[CENTER].heartbeat_idle = phi_seconds(1);
+    pair.options[CLIENT].heartbeat_idle = phi_seconds(3600);
+    EXPECT_ERR(link_pair_start(&pair), PH_OK);
+    link_pair_settle(&pair);
+    link_pair_pass(&pair, phi_ms(20500));
+    EXPECT(phi_link_is(&pair.links[CENTER], PHI_LINK_OPEN));
+    EXPECT_EQ(pair.links[CENTER].out.check.count, 1 + 20); // WELCOME, and one ask a second
+    link_pair_fini(&pair);
+}
+
+// A center whose crowd grows lets idle grow, too: who is there takes it on when it would have been
+// asked, and back again. [P-40]
+TEST(link, idle_may_change_while_it_runs)
+{
+    link_pair pair;
+    link_pair_init(&pair, PHI_SUITE_CHECK);
+    pair.options[CLIENT].heartbeat_idle = phi_seconds(3600);
+    EXPECT_ERR(link_pair_start(&pair), PH_OK);
+    link_pair_settle(&pair);
+    link_pair_pass(&pair, phi_seconds(5));
+    pair.options[CENTER].heartbeat_idle = phi_seconds(40);
+    link_pair_pass(&pair, phi_ns(phi_seconds(35).ns - 1));
+    EXPECT_EQ(pair.links[CENTER].out.check.count, 1); // WELCOME
+    link_pair_pass(&pair, phi_ns(1));
+    EXPECT_EQ(pair.links[CENTER].out.check.count, 1 + 1);
+    pair.options[CENTER].heartbeat_idle = phi_seconds(10);
+    link_pair_pass(&pair, phi_seconds(40));
+    EXPECT_EQ(pair.links[CENTER].out.check.count, 1 + 2);
+    link_pair_pass(&pair, phi_seconds(10));
+    EXPECT_EQ(pair.links[CENTER].out.check.count, 1 + 3);
+    link_pair_fini(&pair);
+}
+
 // Any packet shows life: a busy client must not be asked, nor closed for an answer that is late.
 // [P-40]
 TEST(link, any_packet_is_a_sign_of_life)
