@@ -48,7 +48,7 @@ static void check_sessions(domain *d, const center_counters *n)
         joined += session_is(s, SESSION_JOINED);
         joining += session_is(s, SESSION_JOINING);
         watching += s->watch != NULL;
-        made += s->calls_made_count;
+        made += call_made_count(s);
     }
     uint64_t bound = check_registry(d, &c->registry);
     if (joined != n->sessions || joined != bound || joining != c->joining_count ||
@@ -74,6 +74,13 @@ void check_counters(domain *d)
         domain_fail(d, "%llu requests came, %llu ended and %llu are open",
                     (unsigned long long)n.requests_total, (unsigned long long)ended,
                     (unsigned long long)n.calls);
+    }
+    uint64_t inquiries_ended = n.inquiries_answered_total + n.inquiries_failed_total +
+                               n.inquiries_refused_total + n.inquiries_ended_total;
+    if (n.inquiries_total != inquiries_ended + n.inquiries) {
+        domain_fail(d, "%llu inquiries came, %llu ended and %llu are open",
+                    (unsigned long long)n.inquiries_total, (unsigned long long)inquiries_ended,
+                    (unsigned long long)n.inquiries);
     }
     uint64_t links_ended = n.links_lost_total;
     for (int i = 0; i < PHI_BYE_COUNT; i++) {

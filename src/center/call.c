@@ -5,55 +5,103 @@
 // Design notes
 //   - Opening and ending a call takes and gives a slot, links and unlinks two list nodes and a
 //     timer: no memory, no search.
-//   - Only a cancel finds a call by its caller's number. A caller's first makes an index of its
-//     open calls, hashed under a secret; who never cancels pays nothing for it. Without one each
-//     cancel would walk over all calls of its sender, and a flood of them keep everybody waiting.
-//   - A caller whose buffer is full must still learn how its call ended. So the slot stays, owed,
-//     until there is room. Owed calls count against the caller's limit, which bounds them. A caller
-//     that is over that limit too, and does not read, is ended (slow_consumer).
+//   - Only a cancel or an answer to an inquiry finds a call by its caller's number. A caller's
+//     first makes an index of its open calls, hashed under a secret; who never sends one pays
+//     nothing for it. Without one each would walk over all calls of its sender, and a flood of them
+//     keep everybody waiting. Where there is an index, a number that is in use is refused (P-51);
+//     who has none, and uses a number twice, confuses only itself.
+//   - A side whose buffer is full must still learn how its call ended. So the slot stays until
+//     there is room. A caller is owed a failure (of a gather: the reply): those count against its
+//     limit, which bounds them; one that is over that limit too, and does not read, is ended
+//     (slow_consumer). A responder is owed a cancel: it may wait for the answer to an inquiry. What
+//     is over the limit there is dropped: it has the deadline that it was told.
 //
 // Invariants
-//   - a call is on its caller's calls_made, and calls_made_count counts that list
-//   - open: responder is set and the call is on its calls_taken
-//   - owed: responder is NULL, the timer is not set, and the call is on its caller's calls_owed
+//   - caller set: it is on its caller's calls.made, which made_count counts (a part: on its
+//     owner's list, counted by parts_count)
+//   - open: timed; on its responder's calls.taken, when it has one
+//   - over: is owed to somebody. To the caller: caller is set, and it is on its calls.owed. To the
+//     responder: responder is set, and it is on its calls.cancels_owed
 
 #include "center/call.h"
 
 #include "base/assert.h"
 #include "base/siphash.h"
 #include "center/deliver.h"
+#include "center/inquiry.h"
 #include "center/state.h"
 #include "center/stream.h"
 
+// A reply of the center's own that waits for room.
+typedef struct owed_reply {
+    own_call own;
+    uint16_t size;
+    uint8_t body[];
+} owed_reply;
+
 static void on_deadline(phi_timer *timer, phi_time now);
+static inline session_calls *calls_of(center *c, session *s);
+static session_calls *calls_new(center *c, session *s);
 static call *take(center *c, session *caller, uint64_t number);
+static void close_call(center *c, call *k);
+static void part_close(center *c, call *part);
+static void stop(center *c, call *k, ph_failure_code why);
+static void release(center *c, call *k);
+
+static void owe_cancel(center *c, call *k, session *responder, ph_failure_code why);
+static void forgive_cancel(center *c, call *k);
+static void owe(call *k, call_end end, ph_failure_code code);
+static bool pay_caller(center *c, call *k);
+static void reply_drop(center *c, own_call *o);
+
 static void make_index(center *c, session *caller);
 static phi_list *bucket_of(const center *c, const session *caller, uint64_t number);
 static call *find_open(const phi_list *list, size_t node_offset, uint64_t number);
 static void settle(center *c, call *k, phi_load_end end);
 static phi_load_end load_end_of(call_end end);
-static void detach(center *c, call *k);
-static void owe(call *k, call_end end, ph_failure_code code);
 static uint64_t *counter_of(center *c, call_end end);
 
-call *call_open(center *c, session *caller, session *responder, uint64_t number)
+static const own_call_ops reply_ops = { .drop = reply_drop };
+
+// ---- life
+
+call *call_open(center *c, session *caller, session *responder, uint64_t number,
+                ph_failure_code *why)
 {
-    PH_ASSERT(session_is(responder, SESSION_JOINED));
-    call *k = take(c, caller, number);
-    if (k != NULL) {
-        k->responder = responder;
-        phi_list_append(&responder->calls_taken, &k->of_responder);
-        if (caller->calls_by_number != NULL) {
-            phi_list_append(bucket_of(c, caller, number), &k->of_number);
+    if (PHI_UNLIKELY(responder != NULL && calls_of(c, responder) == NULL)) {
+        *why = PH_FAILURE_SLOW_CONSUMER; // [P-59]
+        return NULL;
+    }
+    phi_list *bucket = NULL;
+    if (caller->calls != NULL && caller->calls->by_number != NULL) {
+        bucket = bucket_of(c, caller, number);
+        if (find_open(bucket, offsetof(call, of_number), number) != NULL) {
+            *why = PH_FAILURE_MALFORMED; // [P-51]
+            return NULL;
         }
+    }
+    call *k = take(c, caller, number);
+    if (k == NULL) {
+        *why = PH_FAILURE_TOO_MANY_CALLS;
+        return NULL;
+    }
+    k->is_open = true;
+    if (PHI_LIKELY(responder != NULL)) {
+        PH_ASSERT(session_is(responder, SESSION_JOINED));
+        k->responder = responder;
+        phi_list_append(&responder->calls->taken, &k->of_responder);
+    }
+    if (bucket != NULL) {
+        phi_list_append(bucket, &k->of_number);
     }
     return k;
 }
 
 void call_time(center *c, call *k, uint32_t ttl_ms)
 {
-    PH_ASSERT(k->responder != NULL);
+    PH_ASSERT(k->is_open);
     PH_ASSERT(ttl_ms > 0);
+    k->ttl_ms = ttl_ms;
     phi_timer_set(&c->io->timers, &k->timer, phi_time_add(c->io->now, phi_ms(ttl_ms)));
 }
 
@@ -62,7 +110,6 @@ void call_measure(center *c, call *k, account *instance)
     PH_ASSERT(k->instance == NULL);
     PH_ASSERT(instance->session == k->responder);
     k->instance = instance;
-    k->begun = c->io->now;
     phi_balancer_begin(&instance->service->ready, &instance->load, c->io->now);
 }
 
@@ -82,42 +129,38 @@ void call_judge(center *c, call *k, uint16_t code)
     }
 }
 
-call *call_find(const center *c, uint64_t handle)
-{
-    call *k = phi_slots_find(&c->calls, handle);
-    return k == NULL || k->responder == NULL ? NULL : k;
-}
-
-call *call_of_number(center *c, session *caller, uint64_t number)
-{
-    if (caller->calls_by_number == NULL) {
-        make_index(c, caller);
-    }
-    if (caller->calls_by_number == NULL) { // no memory: the long way, bounded by the caller's limit
-        return find_open(&caller->calls_made, offsetof(call, of_caller), number);
-    }
-    return find_open(bucket_of(c, caller, number), offsetof(call, of_number), number);
-}
-
 void call_finish(center *c, call *k, call_end end)
 {
     session *caller = k->caller;
-    PH_ASSERT(phi_slots_find(&c->calls, k->handle) == k);
-    PH_ASSERT(caller->calls_made_count > 0);
-    settle(c, k, load_end_of(end));
-    detach(c, k);
+    PH_ASSERT(caller != NULL);
+    PH_ASSERT(caller->calls->made_count > 0);
+    PH_ASSERT(!call_is_part(k));
+    if (PHI_LIKELY(k->is_open)) {
+        settle(c, k, load_end_of(end));
+        close_call(c, k);
+    }
+    PH_ASSERT(k->own == NULL);
+    phi_list_remove(&k->of_number);
     phi_list_remove(&k->of_caller);
-    caller->calls_made_count--;
+    caller->calls->made_count--;
+    k->caller = NULL;
     (*counter_of(c, end))++;
-    phi_slots_give(&c->calls, k->handle);
+    if (PHI_UNLIKELY(k->responder != NULL)) {
+        c->calls_aside++;
+    } else {
+        phi_slots_give(&c->calls, k->handle);
+    }
 }
 
 void call_fail(center *c, call *k, call_end end, ph_failure_code code)
 {
-    PH_ASSERT(k->responder != NULL);
-    bool is_full = end == CALL_REFUSED && code == PH_FAILURE_SLOW_CONSUMER;
-    settle(c, k, is_full ? PHI_LOAD_FAILED : load_end_of(end));
-    detach(c, k);
+    PH_ASSERT(!call_is_part(k));
+    PH_ASSERT(k->own == NULL);
+    if (k->is_open) {
+        bool is_full = end == CALL_REFUSED && code == PH_FAILURE_SLOW_CONSUMER;
+        settle(c, k, is_full ? PHI_LOAD_FAILED : load_end_of(end));
+        close_call(c, k);
+    }
     if (deliver_failure(c, k->caller, k->number, /* turn= */ 0, code)) {
         call_finish(c, k, end);
     } else {
@@ -125,11 +168,64 @@ void call_fail(center *c, call *k, call_end end, ph_failure_code code)
     }
 }
 
-void call_stop(center *c, call *k, ph_failure_code why)
+void call_break(center *c, call *k, call_end end, ph_failure_code code)
 {
-    PH_ASSERT(k->responder != NULL);
-    // Dropped when its buffer is full: a cancel only saves work.
-    (void)!deliver_cancel(c, k->responder, k->handle, why);
+    PH_ASSERT(k->is_open);
+    settle(c, k, load_end_of(end));
+    stop(c, k, code);
+    call_fail(c, k, end, code);
+}
+
+void call_overrun(center *c, call *k, ph_failure_code code)
+{
+    if (PHI_UNLIKELY(call_is_part(k))) {
+        k->own->ops->give_up(c, k->own, k, code, /* is_known= */ true);
+    } else {
+        call_fail(c, k, CALL_OVERRUN, code);
+    }
+}
+
+void call_give_up(center *c, call *k, ph_failure_code code)
+{
+    if (call_is_part(k)) {
+        k->own->ops->give_up(c, k->own, k, code, /* is_known= */ false);
+    } else {
+        call_break(c, k, CALL_FAILED, code);
+    }
+}
+
+void call_replied(center *c, call *k)
+{
+    if (PHI_UNLIKELY(call_is_part(k))) {
+        k->own->ops->replied(c, k->own, k);
+    } else {
+        call_finish(c, k, CALL_REPLIED);
+    }
+}
+
+void call_reply(center *c, call *k, phi_bytes body)
+{
+    PH_ASSERT(k->is_open);
+    PH_ASSERT(k->responder == NULL);
+    close_call(c, k);
+    k->own = NULL;
+    if (deliver_reply(c, k->caller, k->number, body)) {
+        call_finish(c, k, CALL_REPLIED);
+        return;
+    }
+    owed_reply *reply = NULL;
+    if (!phi_quota_is_used_up(&c->quota)) {
+        reply = phi_take(&c->quota.counted, sizeof *reply + body.size);
+    }
+    if (reply == NULL) {
+        owe(k, CALL_OVERRUN, PH_FAILURE_SLOW_CONSUMER);
+        return;
+    }
+    reply->own.ops = &reply_ops;
+    reply->size = (uint16_t)body.size;
+    memcpy(reply->body, body.data, body.size);
+    k->own = &reply->own;
+    owe(k, CALL_REPLIED, /* code= */ 0);
 }
 
 void call_refuse(center *c, session *caller, uint64_t number, ph_failure_code code)
@@ -147,41 +243,126 @@ void call_refuse(center *c, session *caller, uint64_t number, ph_failure_code co
     session_end(c, caller, PHI_BYE_SLOW_CONSUMER, 0, NULL);
 }
 
-void call_pay(center *c, session *caller)
+// ---- parts
+
+call *call_part_open(center *c, call *head, session *responder)
 {
-    while (!phi_list_is_empty(&caller->calls_owed)) {
-        call *k = PHI_CONTAINER_OF(caller->calls_owed.next, call, of_responder);
-        PH_ASSERT(k->responder == NULL);
-        PH_ASSERT(k->caller == caller);
-        if (!deliver_failure(c, caller, k->number, /* turn= */ 0, (ph_failure_code)k->owed_code)) {
+    PH_ASSERT(head->is_open);
+    PH_ASSERT(head->own != NULL);
+    PH_ASSERT(session_is(responder, SESSION_JOINED));
+    uint64_t handle = 0;
+    call *part = calls_of(c, responder) == NULL ? NULL : phi_slots_take(&c->calls, &handle);
+    if (part == NULL) {
+        return NULL;
+    }
+    part->handle = handle;
+    part->number = head->number;
+    part->caller = head->caller;
+    part->responder = responder;
+    part->own = head->own;
+    part->is_open = true;
+    phi_list_append(&responder->calls->taken, &part->of_responder);
+    part->caller->calls->parts_count++;
+    c->calls_aside++;
+    return part;
+}
+
+void call_part_finish(center *c, call *part)
+{
+    part_close(c, part);
+    release(c, part);
+}
+
+void call_part_stop(center *c, call *part, ph_failure_code why)
+{
+    session *responder = part->responder;
+    part_close(c, part);
+    if (!deliver_cancel(c, responder, part->handle, why)) {
+        owe_cancel(c, part, responder, why);
+    }
+    release(c, part);
+}
+
+// ---- what a session's room and its end settle
+
+void call_pay(center *c, session *s)
+{
+    if (s->calls == NULL) {
+        return;
+    }
+    while (!phi_list_is_empty(&s->calls->owed)) {
+        call *k = PHI_CONTAINER_OF(s->calls->owed.next, call, of_number);
+        PH_ASSERT(!k->is_open);
+        PH_ASSERT(k->caller == s);
+        if (!pay_caller(c, k)) {
             return;
         }
-        call_finish(c, k, (call_end)k->owed_end);
     }
+    while (!phi_list_is_empty(&s->calls->cancels_owed)) {
+        call *k = PHI_CONTAINER_OF(s->calls->cancels_owed.next, call, of_responder);
+        PH_ASSERT(!k->is_open);
+        PH_ASSERT(k->responder == s);
+        if (!deliver_cancel(c, s, k->handle, (ph_failure_code)k->owed_code)) {
+            return;
+        }
+        forgive_cancel(c, k);
+    }
+    inquiry_pay(c, s);
 }
 
 void call_leave(center *c, session *s)
 {
-    while (!phi_list_is_empty(&s->calls_made)) {
-        call *k = PHI_CONTAINER_OF(s->calls_made.next, call, of_caller);
+    if (s->calls == NULL) {
+        return;
+    }
+    while (!phi_list_is_empty(&s->calls->made)) {
+        call *k = PHI_CONTAINER_OF(s->calls->made.next, call, of_caller);
         PH_ASSERT(k->caller == s);
-        if (k->responder != NULL && k->responder != s) {
-            call_stop(c, k, PH_FAILURE_CALLER_LOST);
+        if (k->is_open && k->responder != s) {
+            settle(c, k, load_end_of(CALL_ABANDONED));
+            stop(c, k, PH_FAILURE_CALLER_LOST);
+        } else if (k->own != NULL) { // the reply that it is owed
+            k->own->ops->drop(c, k->own);
+            k->own = NULL;
         }
         call_finish(c, k, CALL_ABANDONED);
     }
-    while (!phi_list_is_empty(&s->calls_taken)) {
-        call *k = PHI_CONTAINER_OF(s->calls_taken.next, call, of_responder);
+    while (!phi_list_is_empty(&s->calls->taken)) {
+        call *k = PHI_CONTAINER_OF(s->calls->taken.next, call, of_responder);
         PH_ASSERT(k->responder == s);
-        call_fail(c, k, CALL_LOST, PH_FAILURE_RESPONDER_LOST);
+        if (call_is_part(k)) {
+            k->own->ops->give_up(c, k->own, k, PH_FAILURE_RESPONDER_LOST, /* is_known= */ true);
+        } else {
+            call_fail(c, k, CALL_LOST, PH_FAILURE_RESPONDER_LOST);
+        }
     }
-    call_drop_index(c, s);
+    while (!phi_list_is_empty(&s->calls->cancels_owed)) {
+        forgive_cancel(c, PHI_CONTAINER_OF(s->calls->cancels_owed.next, call, of_responder));
+    }
+    call_check(s);
+    call_forget(c, s);
 }
 
-void call_drop_index(center *c, session *s)
+void call_forget(center *c, session *s)
 {
-    phi_give(c->io->alloc, s->calls_by_number, sizeof(phi_list) << c->call_bucket_bits);
-    s->calls_by_number = NULL;
+    if (s->calls != NULL) {
+        phi_give(c->io->alloc, s->calls->by_number, sizeof(phi_list) << c->call_bucket_bits);
+        phi_give(c->io->alloc, s->calls, sizeof *s->calls);
+        s->calls = NULL;
+    }
+}
+
+void call_drop_all(center *c)
+{
+    uint32_t index = 0;
+    uint64_t handle;
+    call *k;
+    for (; (k = phi_slots_next(&c->calls, &index, &handle)) != NULL; index++) {
+        phi_timer_clear(&c->io->timers, &k->timer);
+        if (k->own != NULL && k->responder == NULL) {
+            k->own->ops->drop(c, k->own);
+        }
+    }
 }
 
 // [P-57]
@@ -190,14 +371,69 @@ static void on_deadline(phi_timer *timer, phi_time now)
     (void)now;
     call *k = PHI_CONTAINER_OF(timer, call, timer);
     center *c = center_of(k->caller);
-    call_stop(c, k, PH_FAILURE_DEADLINE);
-    call_fail(c, k, CALL_EXPIRED, PH_FAILURE_DEADLINE);
+    if (k->own != NULL) {
+        k->own->ops->expire(c, k->own);
+    } else {
+        call_break(c, k, CALL_EXPIRED, PH_FAILURE_DEADLINE);
+    }
+}
+
+// ---- queries
+
+uint32_t call_time_left(const center *c, const call *k)
+{
+    uint64_t past_ms = phi_dur_ms(phi_time_diff(c->io->now, k->opened));
+    return past_ms < k->ttl_ms ? k->ttl_ms - (uint32_t)past_ms : 1;
+}
+
+call *call_find(const center *c, uint64_t handle)
+{
+    call *k = phi_slots_find(&c->calls, handle);
+    return k == NULL || !k->is_open ? NULL : k;
+}
+
+call *call_of_number(center *c, session *caller, uint64_t number)
+{
+    if (caller->calls == NULL) {
+        return NULL;
+    }
+    if (caller->calls->by_number == NULL) {
+        make_index(c, caller);
+    }
+    if (caller->calls->by_number ==
+        NULL) { // no memory: the long way, bounded by the caller's limit
+        return find_open(&caller->calls->made, offsetof(call, of_caller), number);
+    }
+    return find_open(bucket_of(c, caller, number), offsetof(call, of_number), number);
+}
+
+// ---- ends
+
+// NULL without memory.
+static inline session_calls *calls_of(center *c, session *s)
+{
+    return PHI_LIKELY(s->calls != NULL) ? s->calls : calls_new(c, s);
+}
+
+static session_calls *calls_new(center *c, session *s)
+{
+    session_calls *calls = phi_take_zeroed(c->io->alloc, 1, sizeof *calls);
+    if (calls != NULL) {
+        phi_list_init(&calls->made);
+        phi_list_init(&calls->taken);
+        phi_list_init(&calls->owed);
+        phi_list_init(&calls->cancels_owed);
+        phi_list_init(&calls->dialogs_owed);
+        s->calls = calls;
+    }
+    return calls;
 }
 
 static call *take(center *c, session *caller, uint64_t number)
 {
     PH_ASSERT(session_is(caller, SESSION_JOINED));
-    if (caller->calls_made_count >= c->options.calls_per_client_max) {
+    session_calls *calls = calls_of(c, caller);
+    if (calls == NULL || calls->made_count >= c->options.calls_per_client_max) {
         return NULL;
     }
     uint64_t handle;
@@ -208,11 +444,130 @@ static call *take(center *c, session *caller, uint64_t number)
     k->handle = handle;
     k->number = number;
     k->caller = caller;
+    k->opened = c->io->now;
     phi_timer_init(&k->timer, on_deadline);
-    phi_list_append(&caller->calls_made, &k->of_caller);
-    caller->calls_made_count++;
+    phi_list_append(&calls->made, &k->of_caller);
+    calls->made_count++;
     return k;
 }
+
+// From open to over: its responder has no part in it any more.
+static void close_call(center *c, call *k)
+{
+    PH_ASSERT(k->is_open);
+    if (PHI_UNLIKELY(c->streams.count != 0)) {
+        stream_call_over(c, k);
+    }
+    k->is_open = false;
+    phi_timer_clear(&c->io->timers, &k->timer);
+    phi_list_remove(&k->of_responder);
+    phi_list_remove(&k->of_number);
+    k->responder = NULL;
+    if (PHI_UNLIKELY(k->dialog != NULL)) {
+        inquiry_drop(c, k);
+    }
+}
+
+static void part_close(center *c, call *part)
+{
+    PH_ASSERT(call_is_part(part));
+    PH_ASSERT(part->caller->calls->parts_count > 0);
+    close_call(c, part);
+    phi_list_remove(&part->of_caller);
+    part->caller->calls->parts_count--;
+    part->caller = NULL;
+    part->own = NULL;
+}
+
+// From open to over, and whoever works on it is told.
+static void stop(center *c, call *k, ph_failure_code why)
+{
+    session *responder = k->responder;
+    own_call *o = k->own;
+    k->own = NULL;
+    close_call(c, k);
+    if (o != NULL) {
+        PH_ASSERT(responder == NULL);
+        o->ops->stop(c, o, why);
+    } else if (!deliver_cancel(c, responder, k->handle, why)) {
+        owe_cancel(c, k, responder, why);
+    }
+}
+
+// Of one that stood aside: the slot goes, unless a cancel is owed.
+static void release(center *c, call *k)
+{
+    PH_ASSERT(k->caller == NULL);
+    if (k->responder == NULL) {
+        PH_ASSERT(c->calls_aside > 0);
+        c->calls_aside--;
+        phi_slots_give(&c->calls, k->handle);
+    }
+}
+
+// ---- debts
+
+static void owe_cancel(center *c, call *k, session *responder, ph_failure_code why)
+{
+    PH_ASSERT(!k->is_open);
+    if (responder->calls->cancels_owed_count >= c->options.calls_per_client_max) {
+        c->counters.messages_dropped_total++;
+        return;
+    }
+    k->responder = responder;
+    k->owed_code = (uint16_t)why;
+    phi_list_append(&responder->calls->cancels_owed, &k->of_responder);
+    responder->calls->cancels_owed_count++;
+}
+
+static void forgive_cancel(center *c, call *k)
+{
+    PH_ASSERT(k->responder->calls->cancels_owed_count > 0);
+    phi_list_remove(&k->of_responder);
+    k->responder->calls->cancels_owed_count--;
+    k->responder = NULL;
+    if (k->caller == NULL) {
+        release(c, k);
+    }
+}
+
+static void owe(call *k, call_end end, ph_failure_code code)
+{
+    PH_ASSERT(!k->is_open);
+    PH_ASSERT(!phi_timer_is_set(&k->timer));
+    // Both sides are owed: for the same reason.
+    PH_ASSERT(k->responder == NULL || k->owed_code == (uint16_t)code);
+    k->owed_end = (uint8_t)end;
+    k->owed_code = (uint16_t)code;
+    phi_list_append(&k->caller->calls->owed, &k->of_number);
+}
+
+// False when there still is no room.
+static bool pay_caller(center *c, call *k)
+{
+    if (k->own != NULL) {
+        owed_reply *reply = PHI_CONTAINER_OF(k->own, owed_reply, own);
+        PH_ASSERT(reply->own.ops == &reply_ops);
+        if (!deliver_reply(c, k->caller, k->number, phi_bytes_of(reply->body, reply->size))) {
+            return false;
+        }
+        reply_drop(c, k->own);
+        k->own = NULL;
+    } else if (!deliver_failure(c, k->caller, k->number, /* turn= */ 0,
+                                (ph_failure_code)k->owed_code)) {
+        return false;
+    }
+    call_finish(c, k, (call_end)k->owed_end);
+    return true;
+}
+
+static void reply_drop(center *c, own_call *o)
+{
+    owed_reply *reply = PHI_CONTAINER_OF(o, owed_reply, own);
+    phi_give(&c->quota.counted, reply, sizeof *reply + reply->size);
+}
+
+// ---- by number
 
 // Of all that are open; nothing when there is no memory.
 static void make_index(center *c, session *caller)
@@ -225,10 +580,10 @@ static void make_index(center *c, session *caller)
     for (size_t i = 0; i < count; i++) {
         phi_list_init(&buckets[i]);
     }
-    caller->calls_by_number = buckets;
-    for (phi_list *n = caller->calls_made.next; n != &caller->calls_made; n = n->next) {
+    caller->calls->by_number = buckets;
+    for (phi_list *n = caller->calls->made.next; n != &caller->calls->made; n = n->next) {
         call *k = PHI_CONTAINER_OF(n, call, of_caller);
-        if (k->responder != NULL) {
+        if (k->is_open) {
             phi_list_append(bucket_of(c, caller, k->number), &k->of_number);
         }
     }
@@ -237,10 +592,10 @@ static void make_index(center *c, session *caller)
 // Numbers are the caller's choice: what it cannot know decides where they fall.
 static phi_list *bucket_of(const center *c, const session *caller, uint64_t number)
 {
-    PH_ASSERT(caller->calls_by_number != NULL);
+    PH_ASSERT(caller->calls->by_number != NULL);
     PH_ASSERT(c->call_bucket_bits > 0);
     uint64_t hash = phi_siphash(c->hash, phi_bytes_of(&number, sizeof number));
-    return &caller->calls_by_number[hash >> (64 - c->call_bucket_bits)];
+    return &caller->calls->by_number[hash >> (64 - c->call_bucket_bits)];
 }
 
 // Newest first.
@@ -248,7 +603,7 @@ static call *find_open(const phi_list *list, size_t node_offset, uint64_t number
 {
     for (phi_list *n = list->prev; n != list; n = n->prev) {
         call *k = (call *)((uint8_t *)n - node_offset);
-        if (k->number == number && k->responder != NULL) {
+        if (k->number == number && k->is_open) {
             return k;
         }
     }
@@ -265,7 +620,7 @@ static void settle(center *c, call *k, phi_load_end end)
     PH_ASSERT(instance->service != NULL);
     k->instance = NULL;
     phi_balancer_end(&instance->service->ready, &instance->load, end,
-                     phi_time_diff(c->io->now, k->begun), c->io->now);
+                     phi_time_diff(c->io->now, k->opened), c->io->now);
 }
 
 static phi_load_end load_end_of(call_end end)
@@ -286,27 +641,6 @@ static phi_load_end load_end_of(call_end end)
         break;
     }
     PH_UNREACHABLE("an end that is none");
-}
-
-// From its responder, or from the list of those owed.
-static void detach(center *c, call *k)
-{
-    if (PHI_UNLIKELY(c->streams.count != 0)) {
-        stream_call_over(c, k);
-    }
-    phi_timer_clear(&c->io->timers, &k->timer);
-    phi_list_remove(&k->of_responder);
-    phi_list_remove(&k->of_number);
-    k->responder = NULL;
-}
-
-static void owe(call *k, call_end end, ph_failure_code code)
-{
-    PH_ASSERT(k->responder == NULL);
-    PH_ASSERT(!phi_timer_is_set(&k->timer));
-    k->owed_end = (uint8_t)end;
-    k->owed_code = (uint16_t)code;
-    phi_list_append(&k->caller->calls_owed, &k->of_responder);
 }
 
 static uint64_t *counter_of(center *c, call_end end)
@@ -332,4 +666,21 @@ static uint64_t *counter_of(center *c, call_end end)
         break;
     }
     PH_UNREACHABLE("an end that is none");
+}
+
+void call_check(const session *s)
+{
+    const session_calls *calls = s->calls;
+    if (calls == NULL) {
+        return;
+    }
+    PH_ASSERT(phi_list_is_empty(&calls->made) == (calls->made_count == 0));
+    PH_ASSERT(phi_list_is_empty(&calls->cancels_owed) == (calls->cancels_owed_count == 0));
+    if (calls->made_count == 0) {
+        PH_ASSERT(phi_list_is_empty(&calls->owed));
+        PH_ASSERT(calls->parts_count == 0);
+    }
+    if (phi_list_is_empty(&calls->taken)) {
+        PH_ASSERT(phi_list_is_empty(&calls->dialogs_owed));
+    }
 }

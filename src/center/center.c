@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "center/broadcast.h"
+#include "center/inquiry.h"
 #include "center/state.h"
 #include "center/stream.h"
 #include "io/address.h"
@@ -47,7 +48,6 @@ static void on_accept(void *owner, phi_stream *stream);
 static void on_shed(void *owner, ph_err reason);
 static void on_turn(phi_turn_hook *hook);
 static void end_session_for_stop(center *c, session *s);
-static void drop_calls(center *c);
 
 static const phi_listener_events listener_events = {
     .on_accept = on_accept,
@@ -100,6 +100,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     phi_slots_init(&c->stream_receivers, io->alloc, stream_receiver_size(),
                    (uint32_t)options->streams_max);
     phi_slots_init(&c->calls, io->alloc, sizeof(call), (uint32_t)options->calls_max);
+    phi_slots_init(&c->dialogs, io->alloc, sizeof(dialog), (uint32_t)options->calls_max);
     c->hash = (phi_hash_key){ secret[2], secret[3] };
     registry_init(&c->registry, io->alloc, c->hash, connections_max);
     c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
@@ -124,7 +125,7 @@ void center_free(center **center_at)
     for (size_t i = 0; i < c->listener_count; i++) {
         phi_listener_close(c->io, c->listeners[i]);
     }
-    drop_calls(c);
+    call_drop_all(c);
     stream_drop_all(c);
     session_drop_all(c);
     phi_transports_fini(&c->transports);
@@ -133,6 +134,7 @@ void center_free(center **center_at)
     phi_quota_fini(&c->quota);
     presence_fini(&c->presence);
     registry_fini(&c->registry);
+    phi_slots_fini(&c->dialogs);
     phi_slots_fini(&c->calls);
     phi_slots_fini(&c->stream_receivers);
     phi_slots_fini(&c->streams);
@@ -203,7 +205,8 @@ center_counters center_count(const center *c)
     center_counters counters = c->counters;
     counters.connections = c->sessions.count;
     counters.sessions = c->joined_count;
-    counters.calls = c->calls.count;
+    counters.calls = c->calls.count - c->calls_aside;
+    counters.inquiries = c->inquiries_count;
     counters.streams = c->streams.count;
     counters.watchers = c->presence.watch_count;
     counters.send_memory = c->quota.bytes;
@@ -317,15 +320,4 @@ static void end_session_for_stop(center *c, session *s)
 {
     uint64_t retry_after_ms = phi_random_between(&c->random, 0, c->options.stop_spread);
     session_end(c, s, PHI_BYE_GOING_AWAY, (uint32_t)retry_after_ms, NULL);
-}
-
-// Their timers stand in the io, which lives on.
-static void drop_calls(center *c)
-{
-    uint32_t index = 0;
-    uint64_t handle;
-    call *k;
-    for (; (k = phi_slots_next(&c->calls, &index, &handle)) != NULL; index++) {
-        phi_timer_clear(&c->io->timers, &k->timer);
-    }
 }

@@ -28,7 +28,7 @@ enum {
 PH_STATIC_ASSERT(OWN_BYTES_MAX + PHI_PACKET_HEAD_CHECKED <= PHI_PACKET_BYTES_JOINING_MAX);
 PH_STATIC_ASSERT(FAILURE_CODE_BYTES + FAILURE_TEXT_BYTES_MAX <= DELIVER_OWN_BODY_BYTES_MAX);
 
-static bool is_authorised(const delivery *d);
+static inline bool is_authorised(const session *sender, deliver_as as, const call *within);
 static delivered bind(center *c, const delivery *d, uint64_t *number);
 static delivered deliver_own(center *c, session *receiver, const phi_message *m);
 static const char *text_of(ph_failure_code code);
@@ -41,7 +41,8 @@ static inline bool is_first_fragment(phi_bytes payload)
 delivered deliver(center *c, const delivery *d)
 {
     PH_ASSERT(d->payload.size >= PHI_MESSAGE_HEAD_BYTES);
-    if (!is_authorised(d)) {
+    PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
+    if (!is_authorised(d->sender, d->as, d->within)) {
         return DELIVER_REFUSED;
     }
     // What came in as one packet goes out as one, unless the receiver's suite has longer heads, or
@@ -75,6 +76,11 @@ delivered deliver(center *c, const delivery *d)
     phi_transport_commit(&d->receiver->transport, PHI_COMMAND_MESSAGE, d->payload.size);
     c->counters.messages_sent_total++;
     return DELIVERED;
+}
+
+bool deliver_is_allowed(const session *sender, deliver_as as, const call *within)
+{
+    return is_authorised(sender, as, within);
 }
 
 ph_failure_code deliver_code(delivered why)
@@ -133,22 +139,19 @@ bool deliver_reply(center *c, session *caller, uint64_t number, phi_bytes body)
 // The one authorisation check. In this version everybody in a domain may write to everybody; but in
 // a call only its responder may answer and ask back, and only its caller may answer that (P-56,
 // P-62).
-static bool is_authorised(const delivery *d)
+static inline bool is_authorised(const session *sender, deliver_as as, const call *within)
 {
-    PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
-    if (d->sender == NULL) {
+    if (sender == NULL) { // the center
         return true;
     }
-    PH_ASSERT(session_is(d->sender, SESSION_JOINED));
-    switch (d->as) {
+    PH_ASSERT(session_is(sender, SESSION_JOINED));
+    switch (as) {
     case DELIVER_AS_ANYBODY:
         return true;
     case DELIVER_AS_RESPONDER:
-        PH_ASSERT(d->receiver == d->within->caller);
-        return PHI_CANARY || d->within->responder == d->sender;
+        return PHI_CANARY || within->responder == sender;
     case DELIVER_AS_CALLER:
-        PH_ASSERT(d->receiver == d->within->responder);
-        return PHI_CANARY || d->within->caller == d->sender;
+        return PHI_CANARY || within->caller == sender;
     }
     PH_UNREACHABLE("no capacity to speak in");
 }

@@ -57,6 +57,9 @@ typedef enum delivered {
 
 PHI_MUST_CHECK delivered deliver(center *c, const delivery *d);
 
+// The authorisation check, for who has to know before there is something to deliver.
+bool deliver_is_allowed(const session *sender, deliver_as as, const call *within);
+
 // What becomes of a request or an inquiry that was not delivered. Not for DELIVERED.
 ph_failure_code deliver_code(delivered why);
 

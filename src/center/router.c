@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "center/broadcast.h"
 #include "center/deliver.h"
+#include "center/inquiry.h"
 #include "center/state.h"
 #include "wire/message.h"
 
@@ -44,9 +45,10 @@ typedef struct destination {
 
 static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_request(center *c, session *s, const phi_message *m, phi_bytes payload);
+static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payload);
+static void on_failure(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_cancel(center *c, session *s, const phi_message *m);
-static void on_inquiry(center *c, session *s, const phi_message *m);
 
 static destination resolve(center *c, session *s, phi_bytes to);
 static destination choose(center *c, session *s, phi_bytes name);
@@ -83,13 +85,17 @@ void router_route(center *c, session *s, const phi_message *m, phi_bytes payload
         on_request(c, s, m, payload);
         break;
     case PHI_KIND_REPLY:
+        on_reply(c, s, m, payload);
+        break;
     case PHI_KIND_FAILURE:
-        on_answer(c, s, m, payload);
+        on_failure(c, s, m, payload);
         break;
     case PHI_KIND_INQUIRY:
-        on_inquiry(c, s, m);
+        inquiry_receive(c, s, m, payload);
         break;
     case PHI_KIND_ANSWER:
+        on_answer(c, s, m, payload);
+        break;
     case PHI_KIND_RECEIPT:
         c->counters.messages_dropped_total++;
         break;
@@ -166,11 +172,13 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
         call_refuse(c, s, m->call, to.reach == REACH_NOBODY ? to.code : PH_FAILURE_UNSUPPORTED);
         return;
     }
-    call *k = call_open(c, s, to.one, m->call);
-    if (k == NULL) {
-        call_refuse(c, s, m->call, PH_FAILURE_TOO_MANY_CALLS);
+    ph_failure_code why;
+    call *k = call_open(c, s, to.one, m->call, &why);
+    if (PHI_UNLIKELY(k == NULL)) {
+        call_refuse(c, s, m->call, why);
         return;
     }
+    k->depth = m->depth;
     if (to.instance != NULL) {
         call_measure(c, k, to.instance);
     }
@@ -187,15 +195,10 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
     }
 }
 
-// A reply or a failure.
-static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload)
+// A reply, or the responder's failure.
+static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
-    phi_failure failure;
-    if (m->kind == PHI_KIND_FAILURE && phi_failure_decode(m->body, &failure) != PH_OK) {
-        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
-        return;
-    }
-    if (PHI_UNLIKELY((m->flags & FLAGS_RESERVED) != 0)) {
+    if (PHI_UNLIKELY((m->flags & FLAGS_RESERVED) != 0 || m->turn != 0)) {
         c->counters.messages_dropped_total++;
         return;
     }
@@ -213,7 +216,7 @@ static void on_answer(center *c, session *s, const phi_message *m, phi_bytes pay
                                             .ttl_ms = m->ttl_ms });
     if (PHI_LIKELY(how == DELIVERED)) {
         if (PHI_UNLIKELY(m->kind == PHI_KIND_FAILURE)) {
-            call_judge(c, k, failure.code);
+            call_judge(c, k, phi_get_u16(m->body.data));
         }
         if (PHI_LIKELY((m->flags & PHI_FLAG_MORE) == 0)) { // else with its last fragment
             call_finish(c, k, m->kind == PHI_KIND_REPLY ? CALL_REPLIED : CALL_FAILED);
@@ -225,6 +228,29 @@ static void on_answer(center *c, session *s, const phi_message *m, phi_bytes pay
     }
 }
 
+// The responder's, or the caller's to an inquiry.
+static void on_failure(center *c, session *s, const phi_message *m, phi_bytes payload)
+{
+    phi_failure failure;
+    if (phi_failure_decode(m->body, &failure) != PH_OK) {
+        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
+    } else if (m->turn != 0) {
+        on_answer(c, s, m, payload);
+    } else {
+        on_reply(c, s, m, payload);
+    }
+}
+
+// To an inquiry.
+static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload)
+{
+    if (PHI_UNLIKELY((m->flags & FLAGS_RESERVED) != 0)) {
+        c->counters.messages_dropped_total++;
+        return;
+    }
+    inquiry_answer(c, s, m, payload);
+}
+
 static void on_cancel(center *c, session *s, const phi_message *m)
 {
     call *k = call_of_number(c, s, m->call);
@@ -232,16 +258,7 @@ static void on_cancel(center *c, session *s, const phi_message *m)
         c->counters.messages_dropped_total++;
         return;
     }
-    call_stop(c, k, PH_FAILURE_CANCELLED);
-    call_fail(c, k, CALL_CANCELLED, PH_FAILURE_CANCELLED);
-}
-
-// Reserved; but it wants an answer.
-static void on_inquiry(center *c, session *s, const phi_message *m)
-{
-    if (!deliver_failure(c, s, m->call, /* turn= */ 0, PH_FAILURE_UNSUPPORTED)) {
-        c->counters.messages_dropped_total++;
-    }
+    call_break(c, k, CALL_CANCELLED, PH_FAILURE_CANCELLED);
 }
 
 // ---- helpers

@@ -27,36 +27,6 @@ static void few_calls(center_options *o)
     o->calls_max = 5;
 }
 
-// A call from `from` to `to`, as far as the responder; its number there.
-static uint64_t call_to(peer *from, peer *to, const char *address, uint64_t number)
-{
-    peer_request(from, address, number, 0);
-    world_settle(from->w);
-    const phi_message *m = peer_next(to);
-    assert_non_null(m);
-    EXPECT_EQ(m->kind, PHI_KIND_REQUEST);
-    return m->call;
-}
-
-// The peer stops reading, and its send buffer at the center is filled to the brim by `other`.
-static void fill_up(peer *p, peer *other)
-{
-    static char body[60000];
-    memset(body, 'x', sizeof body - 1);
-    p->reads_max = 0;
-    uint64_t dropped = world_count(p->w).events_dropped_total;
-    while (world_count(p->w).events_dropped_total == dropped) {
-        peer_event(other, p->id, body);
-        world_settle(p->w);
-    }
-    // what is left is less than a failure takes
-    do {
-        dropped = world_count(p->w).events_dropped_total;
-        peer_event(other, p->id, "");
-        world_settle(p->w);
-    } while (world_count(p->w).events_dropped_total == dropped);
-}
-
 // Reads what there is; returns how many of them are not events.
 static size_t count_answers(peer *p)
 {
@@ -66,26 +36,6 @@ static size_t count_answers(peer *p)
         count += m->kind != PHI_KIND_EVENT;
     }
     return count;
-}
-
-// Reads on; skips the events that filled the buffer, to the first answer.
-static void drain_to_answer(peer *p)
-{
-    p->reads_max = SIZE_MAX;
-    world_settle(p->w);
-    while (p->inbox_read < p->inbox_count && p->inbox[p->inbox_read].m.kind == PHI_KIND_EVENT) {
-        p->inbox_read++;
-    }
-}
-
-// All that ends is counted once, and nothing else is: what was asked is what ended or is open.
-static void expect_balance(const world *w)
-{
-    center_counters n = world_count(w);
-    EXPECT_EQ(n.requests_total, n.calls + n.calls_replied_total + n.calls_failed_total +
-                                    n.calls_refused_total + n.calls_expired_total +
-                                    n.calls_lost_total + n.calls_cancelled_total +
-                                    n.calls_abandoned_total + n.calls_overrun_total);
 }
 
 // ---- events
@@ -161,7 +111,7 @@ TEST(router, event_to_full_buffer_is_dropped)
     world *w = world_new(small);
     peer *a = world_join(w, "a");
     peer *b = world_join(w, "b");
-    fill_up(b, a);
+    peer_fill_up(b, a);
     size_t bytes = w->alloc.bytes;
     for (int i = 0; i < 1000; i++) {
         peer_event(a, "b", "more");
@@ -179,7 +129,7 @@ TEST(router, broadcast_passes_a_full_buffer_by)
     peer *a = world_join(w, "a");
     peer *full = world_join(w, "full");
     peer *b = world_join(w, "b");
-    fill_up(full, a);
+    peer_fill_up(full, a);
     center_counters before = world_count(w);
     peer_event(a, "all:", "x");
     world_settle(w);
@@ -227,8 +177,8 @@ TEST(router, replies_go_to_their_callers)
     peer *a = world_join(w, "a");
     peer *b = world_join(w, "b");
     peer *r = world_join(w, "r");
-    uint64_t from_a = call_to(a, r, "r", 7);
-    uint64_t from_b = call_to(b, r, "r@d", 7);
+    uint64_t from_a = peer_call(a, r, "r", 7);
+    uint64_t from_b = peer_call(b, r, "r@d", 7);
     EXPECT(from_a != from_b);
     EXPECT_EQ(world_count(w).calls, 2);
     peer_reply(r, from_b, "for b");
@@ -245,7 +195,7 @@ TEST(router, replies_go_to_their_callers)
     EXPECT(phi_bytes_equal(m->body, phi_bytes_text("for b")));
     EXPECT_EQ(world_count(w).calls, 0);
     EXPECT_EQ(world_count(w).calls_replied_total, 2);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -255,11 +205,11 @@ TEST(router, failure_of_responder_reaches_caller)
     world *w = world_new(NULL);
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
-    peer_failure(r, call_to(a, r, "r", 1), 1234);
+    peer_failure(r, peer_call(a, r, "r", 1), 1234);
     world_settle(w);
     peer_expect_failure(a, 1, 1234);
     EXPECT_EQ(world_count(w).calls_failed_total, 1);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -268,18 +218,18 @@ TEST(router, call_to_oneself_works)
 {
     world *w = world_new(NULL);
     peer *a = world_join(w, "a");
-    uint64_t call = call_to(a, a, "a", 5);
+    uint64_t call = peer_call(a, a, "a", 5);
     peer_reply(a, call, "me");
     world_settle(w);
     const phi_message *m = peer_next(a);
     assert_non_null(m);
     EXPECT_EQ(m->call, 5);
-    (void)call_to(a, a, "a", 6);
+    (void)peer_call(a, a, "a", 6);
     peer_cut(a);
     world_settle(w);
     EXPECT_EQ(world_count(w).calls, 0);
     EXPECT_EQ(world_count(w).calls_abandoned_total, 1);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -344,7 +294,7 @@ TEST(router, request_to_nowhere_fails_with_its_reason)
     EXPECT_EQ(r->inbox_count, 0);
     EXPECT_EQ(world_count(w).calls, 0);
     EXPECT_EQ(world_count(w).calls_refused_total, PHI_COUNT_OF(cases));
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -379,17 +329,13 @@ TEST(router, deadline_fails_the_call_and_cancels_it)
     EXPECT(peer_next(a) == NULL);
     world_pass(w, 2);
     peer_expect_failure(a, 9, PH_FAILURE_DEADLINE);
-    const phi_message *m = peer_next(r);
-    assert_non_null(m);
-    EXPECT_EQ(m->kind, PHI_KIND_CANCEL);
-    EXPECT_EQ(m->call, call);
-    EXPECT(phi_bytes_equal(m->from, phi_bytes_text("@d")));
+    peer_expect_cancel(r, call, PH_FAILURE_DEADLINE);
     peer_reply(r, call, "late");
     world_settle(w);
     EXPECT(peer_next(a) == NULL);
     EXPECT_EQ(world_count(w).replies_stray_total, 1);
     EXPECT_EQ(world_count(w).calls_expired_total, 1);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -403,9 +349,9 @@ TEST(router, responder_lost_is_told_at_once)
         peer *a = world_watch(w, "a");
         peer *b = world_join(w, "b");
         peer *r = world_join(w, "r");
-        (void)call_to(a, r, "r", 1);
-        (void)call_to(a, r, "r", 2);
-        (void)call_to(b, r, "r", 1);
+        (void)peer_call(a, r, "r", 1);
+        (void)peer_call(a, r, "r", 2);
+        (void)peer_call(b, r, "r", 1);
         world_settle(w);
         deaths[i](r);
         world_turn(w);
@@ -415,7 +361,7 @@ TEST(router, responder_lost_is_told_at_once)
         EXPECT(peer_find(a, "r@d") == NULL);
         EXPECT_EQ(world_count(w).calls, 0);
         EXPECT_EQ(world_count(w).calls_lost_total, 3);
-        expect_balance(w);
+        world_expect_balance(w);
         world_free(w);
     }
 }
@@ -427,18 +373,15 @@ TEST(router, caller_gone_cancels_its_calls)
     world *w = world_new(NULL);
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
-    uint64_t call = call_to(a, r, "r", 1);
+    uint64_t call = peer_call(a, r, "r", 1);
     peer_cut(a);
     world_turn(w);
-    const phi_message *m = peer_next(r);
-    assert_non_null(m);
-    EXPECT_EQ(m->kind, PHI_KIND_CANCEL);
-    EXPECT_EQ(m->call, call);
+    peer_expect_cancel(r, call, PH_FAILURE_CALLER_LOST);
     peer_reply(r, call, "late");
     world_settle(w);
     EXPECT_EQ(world_count(w).replies_stray_total, 1);
     EXPECT_EQ(world_count(w).calls_abandoned_total, 1);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -448,28 +391,22 @@ TEST(router, cancel_ends_the_call)
     world *w = world_new(NULL);
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
-    uint64_t one = call_to(a, r, "r", 1);
-    uint64_t two = call_to(a, r, "r", 2);
+    uint64_t one = peer_call(a, r, "r", 1);
+    uint64_t two = peer_call(a, r, "r", 2);
     peer_cancel(a, 1);
     world_settle(w);
     peer_expect_failure(a, 1, PH_FAILURE_CANCELLED);
-    const phi_message *m = peer_next(r);
-    assert_non_null(m);
-    EXPECT_EQ(m->kind, PHI_KIND_CANCEL);
-    EXPECT_EQ(m->call, one);
+    peer_expect_cancel(r, one, PH_FAILURE_CANCELLED);
     peer_reply(r, one, "late");
     peer_reply(r, two, "in time");
     peer_cancel(a, 1);
     peer_cancel(r, two); // not its own call
     world_settle(w);
-    m = peer_next(a);
-    assert_non_null(m);
-    EXPECT_EQ(m->call, 2);
-    EXPECT_EQ(m->kind, PHI_KIND_REPLY);
+    (void)peer_expect(a, PHI_KIND_REPLY, 2, "in time");
     EXPECT(peer_next(a) == NULL);
     EXPECT_EQ(world_count(w).messages_dropped_total, 2);
     EXPECT_EQ(world_count(w).replies_stray_total, 1);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -506,7 +443,7 @@ TEST(router, cancel_finds_its_call_among_many)
         EXPECT(peer_next(a) == NULL);
         EXPECT_EQ(world_count(w).calls, 0);
         EXPECT_EQ(world_count(w).calls_cancelled_total, 2 * HALF);
-        expect_balance(w);
+        world_expect_balance(w);
         world_free(w);
     }
 }
@@ -519,7 +456,7 @@ TEST(router, foreign_reply_is_dropped)
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
     peer *thief = world_join(w, "thief");
-    uint64_t call = call_to(a, r, "r", 1);
+    uint64_t call = peer_call(a, r, "r", 1);
     peer_reply(thief, call, "forged");
     peer_failure(thief, call, 1000);
     peer_reply(a, call, "forged");
@@ -538,26 +475,36 @@ TEST(router, foreign_reply_is_dropped)
     EXPECT(phi_bytes_equal(m->body, phi_bytes_text("true")));
     EXPECT(peer_next(a) == NULL);
     EXPECT_EQ(world_count(w).replies_stray_total, 7);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
-// Reserved kinds are answered where they want an answer, else dropped and counted [P-51].
-TEST(router, reserved_kinds_are_refused)
+// What is reserved, and what only a center says, is answered where it wants an answer, else dropped
+// and counted [P-51].
+TEST(router, reserved_flags_and_kinds_are_refused)
 {
     world *w = world_new(NULL);
     peer *a = world_join(w, "a");
-    peer_say(a, &(phi_message){ .kind = PHI_KIND_INQUIRY, .call = 3, .turn = 1 });
-    peer_say(a, &(phi_message){ .kind = PHI_KIND_ANSWER, .call = 3, .turn = 1 });
+    peer *r = world_join(w, "r");
+    uint64_t call = peer_call(a, r, "r", 1);
     peer_say(a, &(phi_message){ .kind = PHI_KIND_EVENT,
                                 .flags = PHI_FLAG_DURABLE,
                                 .to = phi_bytes_text("all:") });
-    peer_say(a, &(phi_message){ .kind = PHI_KIND_REPLY, .flags = PHI_FLAG_DURABLE, .call = 3 });
+    peer_say(r, &(phi_message){ .kind = PHI_KIND_REPLY, .flags = PHI_FLAG_DURABLE, .call = call });
+    peer_say(r, &(phi_message){ .kind = PHI_KIND_REPLY, .flags = PHI_FLAG_PART, .call = call });
+    peer_say(r, &(phi_message){ .kind = PHI_KIND_REPLY, .turn = 1, .call = call });
+    peer_say(r, &(phi_message){ .kind = PHI_KIND_RECEIPT,
+                                .call = 1,
+                                .body = phi_bytes_of("\0\0\0\0\0\0\0\0\0\0", 10) });
     world_settle(w);
-    peer_expect_failure(a, 3, PH_FAILURE_UNSUPPORTED);
     EXPECT(peer_next(a) == NULL);
-    EXPECT_EQ(world_count(w).messages_dropped_total, 3);
+    EXPECT(peer_next(r) == NULL);
+    EXPECT_EQ(world_count(w).messages_dropped_total, 5);
     EXPECT(!a->is_ended);
+    EXPECT(!r->is_ended);
+    peer_reply(r, call, "the call still waits for this");
+    world_settle(w);
+    EXPECT_EQ(world_count(w).calls_replied_total, 1);
     world_free(w);
 }
 
@@ -571,21 +518,21 @@ TEST(router, too_many_calls_fail)
     peer *a = world_join(w, "a");
     peer *b = world_join(w, "b");
     peer *r = world_join(w, "r");
-    uint64_t first = call_to(a, r, "r", 1);
-    (void)call_to(a, r, "r", 2);
-    (void)call_to(a, r, "r", 3);
+    uint64_t first = peer_call(a, r, "r", 1);
+    (void)peer_call(a, r, "r", 2);
+    (void)peer_call(a, r, "r", 3);
     peer_request(a, "r", 4, 0);
     world_settle(w);
     peer_expect_failure(a, 4, PH_FAILURE_TOO_MANY_CALLS); // of a
-    (void)call_to(b, r, "r", 1);
-    (void)call_to(b, r, "r", 2);
+    (void)peer_call(b, r, "r", 1);
+    (void)peer_call(b, r, "r", 2);
     peer_request(b, "r", 3, 0);
     world_settle(w);
     peer_expect_failure(b, 3, PH_FAILURE_TOO_MANY_CALLS); // of the center
     peer_reply(r, first, "");
     world_settle(w);
-    (void)call_to(b, r, "r", 4);
-    expect_balance(w);
+    (void)peer_call(b, r, "r", 4);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -596,18 +543,18 @@ TEST(router, request_to_full_buffer_fails)
     world *w = world_new(small);
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
-    fill_up(r, a);
+    peer_fill_up(r, a);
     peer_request(a, "r", 1, 0);
     world_settle(w);
     peer_expect_failure(a, 1, PH_FAILURE_SLOW_CONSUMER);
     EXPECT_EQ(world_count(w).calls, 0);
-    drain_to_answer(r);
+    peer_drain(r);
     (void)count_answers(r);
-    uint64_t call = call_to(a, r, "r", 2); // and it works again
+    uint64_t call = peer_call(a, r, "r", 2); // and it works again
     peer_reply(r, call, "");
     world_settle(w);
     EXPECT(peer_next(a) != NULL);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -618,9 +565,9 @@ TEST(router, reply_to_full_buffer_is_owed)
     world *w = world_new(small);
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
-    uint64_t replied = call_to(a, r, "r", 1);
-    (void)call_to(a, r, "r", 2); // will be lost
-    fill_up(a, r);
+    uint64_t replied = peer_call(a, r, "r", 1);
+    (void)peer_call(a, r, "r", 2); // will be lost
+    peer_fill_up(a, r);
     peer_reply(r, replied, "too much");
     world_settle(w);
     peer_reply(r, replied, "again");
@@ -631,14 +578,14 @@ TEST(router, reply_to_full_buffer_is_owed)
     world_settle(w);
     EXPECT_EQ(world_count(w).calls, 2); // both owed
     world_pass(w, 40000);               // past their deadline: nothing more happens to them
-    drain_to_answer(a);
+    peer_drain(a);
     peer_expect_failure(a, 1, PH_FAILURE_SLOW_CONSUMER);
     peer_expect_failure(a, 2, PH_FAILURE_RESPONDER_LOST);
     EXPECT(peer_next(a) == NULL);
     EXPECT_EQ(world_count(w).calls, 0);
     EXPECT_EQ(world_count(w).calls_overrun_total, 1);
     EXPECT_EQ(world_count(w).calls_lost_total, 1);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -649,20 +596,20 @@ TEST(router, every_failure_to_full_buffer_is_owed)
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
     peer_request(a, "r", 1, 100);
-    (void)call_to(a, r, "r", 2);
-    fill_up(a, r);
+    (void)peer_call(a, r, "r", 2);
+    peer_fill_up(a, r);
     peer_cancel(a, 2);
     peer_request(a, "nobody", 3, 0);
     world_settle(w);
     world_pass(w, 200);
     EXPECT_EQ(world_count(w).calls, 3);
-    drain_to_answer(a);
+    peer_drain(a);
     peer_expect_failure(a, 2, PH_FAILURE_CANCELLED);
     peer_expect_failure(a, 3, PH_FAILURE_NO_SUCH_ACCOUNT);
     peer_expect_failure(a, 1, PH_FAILURE_DEADLINE);
     EXPECT(peer_next(a) == NULL);
     EXPECT_EQ(world_count(w).calls, 0);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -680,18 +627,148 @@ TEST(router, more_is_owed_than_fits)
         }
     }
     EXPECT_EQ(world_count(w).calls, 3000);
-    fill_up(a, r);
+    peer_fill_up(a, r);
     peer_cut(r);
     world_settle(w);
     EXPECT_EQ(world_count(w).calls, 3000);
     peer_window(a, 1000);
-    drain_to_answer(a);
+    peer_drain(a);
     for (uint64_t i = 1; i <= 3000; i++) {
         peer_expect_failure(a, i, PH_FAILURE_RESPONDER_LOST);
     }
     EXPECT(peer_next(a) == NULL);
     EXPECT_EQ(world_count(w).calls, 0);
-    expect_balance(w);
+    world_expect_balance(w);
+    world_free(w);
+}
+
+// A responder that does not read must still learn that a call is over, once there is room: it may
+// wait for an answer that never comes. Whatever ended it, and exactly once. [P-57]
+TEST(router, cancel_to_full_buffer_is_owed)
+{
+    world *w = world_new(small);
+    peer *a = world_join(w, "a");
+    peer *b = world_join(w, "b");
+    peer *r = world_join(w, "r");
+    peer_request(a, "r", 1, 100);
+    world_settle(w);
+    uint64_t expired = peer_next(r)->call;
+    uint64_t cancelled = peer_call(a, r, "r", 2);
+    uint64_t abandoned = peer_call(b, r, "r", 1);
+    uint64_t open = peer_call(a, r, "r", 3);
+    peer_fill_up(r, a);
+    peer_cancel(a, 2);
+    world_settle(w);
+    world_pass(w, 200);
+    peer_cut(b);
+    world_settle(w);
+    peer_expect_failure(a, 2, PH_FAILURE_CANCELLED);
+    peer_expect_failure(a, 1, PH_FAILURE_DEADLINE);
+    EXPECT_EQ(world_count(w).calls, 1); // the others are over for who asked
+    peer_drain(r);
+    peer_expect_cancel(r, cancelled, PH_FAILURE_CANCELLED);
+    peer_expect_cancel(r, expired, PH_FAILURE_DEADLINE);
+    peer_expect_cancel(r, abandoned, PH_FAILURE_CALLER_LOST);
+    EXPECT(peer_next(r) == NULL);
+    peer_reply(r, open, "still open");
+    peer_reply(r, cancelled, "late");
+    world_settle(w);
+    (void)peer_expect(a, PHI_KIND_REPLY, 3, "still open");
+    world_expect_no_calls(w);
+    world_expect_balance(w);
+    world_free(w);
+}
+
+// Both ends may be full when a call ends, and each is told for itself; or leaves, and is forgiven.
+TEST(router, both_ends_are_owed)
+{
+    for (int who = 0; who < 3; who++) {
+        world *w = world_new(small);
+        peer *a = world_join(w, "a");
+        peer *r = world_join(w, "r");
+        peer *other = world_join(w, "other");
+        peer_request(a, "r", 1, 100);
+        world_settle(w);
+        uint64_t call = peer_next(r)->call;
+        peer_fill_up(r, other);
+        peer_fill_up(a, other);
+        world_pass(w, 200);
+        EXPECT_EQ(world_call_slots(w), 1);
+        if (who == 0) {
+            peer_cut(a);
+            world_settle(w);
+        } else if (who == 1) {
+            peer_cut(r);
+            world_settle(w);
+        }
+        EXPECT_EQ(world_call_slots(w), 1);
+        if (who != 0) {
+            peer_drain(a);
+            peer_expect_failure(a, 1, PH_FAILURE_DEADLINE);
+            EXPECT(peer_next(a) == NULL);
+        }
+        if (who != 1) {
+            peer_drain(r);
+            peer_expect_cancel(r, call, PH_FAILURE_DEADLINE);
+            EXPECT(peer_next(r) == NULL);
+        }
+        world_expect_no_calls(w);
+        world_expect_balance(w);
+        world_free(w);
+    }
+}
+
+// What one responder is owed is bounded: it must not hold more of the center's calls than a client
+// may have. [P-57]
+TEST(router, cancels_owed_are_bounded)
+{
+    world *w = world_new(small); // 4 calls a client
+    peer *r = world_join(w, "r");
+    peer *other = world_join(w, "other");
+    peer *callers[3];
+    for (size_t i = 0; i < PHI_COUNT_OF(callers); i++) {
+        callers[i] = world_join(w, "");
+        for (uint64_t n = 1; n <= 3; n++) {
+            (void)peer_call(callers[i], r, "r", n);
+        }
+    }
+    peer_fill_up(r, other);
+    for (size_t i = 0; i < PHI_COUNT_OF(callers); i++) {
+        peer_cut(callers[i]);
+    }
+    world_settle(w);
+    EXPECT_EQ(world_count(w).calls, 0);
+    EXPECT_EQ(world_call_slots(w), 4);
+    EXPECT_EQ(world_count(w).messages_dropped_total, 9 - 4);
+    peer_drain(r);
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(peer_next(r)->kind, PHI_KIND_CANCEL);
+    }
+    EXPECT(peer_next(r) == NULL);
+    world_expect_no_calls(w);
+    world_expect_balance(w);
+    world_free(w);
+}
+
+// A number that is in use would make one call's answer another's: where the center keeps an index
+// of a caller's calls, it says so. [P-51]
+TEST(router, number_in_use_is_malformed)
+{
+    world *w = world_new(NULL);
+    peer *a = world_join(w, "a");
+    peer *r = world_join(w, "r");
+    uint64_t call = peer_call(a, r, "r", 1);
+    peer_cancel(a, 99); // makes the index
+    world_settle(w);
+    peer_request(a, "r", 1, 0);
+    world_settle(w);
+    peer_expect_failure(a, 1, PH_FAILURE_MALFORMED);
+    EXPECT(peer_next(r) == NULL);
+    peer_reply(r, call, "first");
+    world_settle(w);
+    (void)peer_expect(a, PHI_KIND_REPLY, 1, "first");
+    (void)peer_call(a, r, "r", 1); // free again
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -702,7 +779,7 @@ TEST(router, flood_without_reading_is_ended)
     world *w = world_new(small);
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
-    fill_up(a, r);
+    peer_fill_up(a, r);
     for (uint64_t i = 1; i <= 20; i++) {
         peer_request(a, "nobody", i, 0);
     }
@@ -711,7 +788,7 @@ TEST(router, flood_without_reading_is_ended)
     EXPECT_EQ(world_count(w).links_ended_total[PHI_BYE_SLOW_CONSUMER], 1);
     EXPECT_EQ(world_count(w).calls, 0);
     EXPECT(!r->is_ended);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -721,8 +798,8 @@ TEST(router, caller_gone_forgives_what_is_owed)
     world *w = world_new(small);
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
-    uint64_t call = call_to(a, r, "r", 1);
-    fill_up(a, r);
+    uint64_t call = peer_call(a, r, "r", 1);
+    peer_fill_up(a, r);
     peer_reply(r, call, "");
     world_settle(w);
     EXPECT_EQ(world_count(w).calls, 1);
@@ -730,7 +807,7 @@ TEST(router, caller_gone_forgives_what_is_owed)
     world_settle(w);
     EXPECT_EQ(world_count(w).calls, 0);
     EXPECT_EQ(world_count(w).calls_abandoned_total, 1);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
@@ -764,7 +841,7 @@ TEST(router, failure_without_code_ends_the_link)
     world *w = world_new(NULL);
     peer *a = world_join(w, "a");
     peer *r = world_join(w, "r");
-    uint64_t call = call_to(a, r, "r", 1);
+    uint64_t call = peer_call(a, r, "r", 1);
     peer_say(r,
              &(phi_message){ .kind = PHI_KIND_FAILURE, .call = call, .body = phi_bytes_text("x") });
     world_settle(w);
@@ -779,7 +856,7 @@ TEST(router, responder_in_breach_loses_its_calls)
     world *w = world_new(NULL);
     peer *a = world_watch(w, "a");
     peer *r = world_join(w, "r");
-    (void)call_to(a, r, "r", 1);
+    (void)peer_call(a, r, "r", 1);
     world_settle(w);
     peer_say(r, &(phi_message){ .kind = PHI_KIND_EVENT,
                                 .to = phi_bytes_text("a"),
@@ -788,6 +865,6 @@ TEST(router, responder_in_breach_loses_its_calls)
     peer_expect_failure(a, 1, PH_FAILURE_RESPONDER_LOST);
     EXPECT(peer_find(a, "r@d") == NULL); // in the same turn
     EXPECT_EQ(a->last_reason, PHI_WHY_PROTOCOL_ERROR);
-    expect_balance(w);
+    world_expect_balance(w);
     world_free(w);
 }

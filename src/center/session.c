@@ -97,9 +97,6 @@ void session_accept(center *c, phi_stream *stream)
     }
     s->handle = handle;
     phi_sm_init(&s->sm, session_states, SESSION_STATE_COUNT);
-    phi_list_init(&s->calls_made);
-    phi_list_init(&s->calls_taken);
-    phi_list_init(&s->calls_owed);
     bool is_admitted = admits(c);
     if (start_link(c, s, stream) != PH_OK) {
         CENTER_LOG_WRITE(c, MEMORY, PHI_LOG_NUMBER("connections", c->sessions.count));
@@ -160,7 +157,7 @@ void session_drop_all(center *c)
     while ((s = phi_slots_next(&c->sessions, &index, &handle)) != NULL) {
         broadcast_drop(c, s);
         presence_unwatch(c, s);
-        call_drop_index(c, s);
+        call_forget(c, s);
         phi_transport_drop(&s->transport);
         phi_slots_give(&c->sessions, handle);
     }
@@ -384,13 +381,7 @@ void session_check(const session *s)
     } else {
         PH_ASSERT(s->watch == NULL);
         PH_ASSERT(s->broadcast == NULL);
-        PH_ASSERT(phi_list_is_empty(&s->calls_made));
-        PH_ASSERT(phi_list_is_empty(&s->calls_taken));
-        PH_ASSERT(s->calls_made_count == 0);
-        PH_ASSERT(s->calls_by_number == NULL);
+        PH_ASSERT(s->calls == NULL);
     }
-    if (phi_list_is_empty(&s->calls_made)) {
-        PH_ASSERT(s->calls_made_count == 0);
-        PH_ASSERT(phi_list_is_empty(&s->calls_owed));
-    }
+    call_check(s);
 }

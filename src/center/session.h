@@ -21,6 +21,7 @@
 typedef struct center center;
 typedef struct watch watch;
 typedef struct broadcast broadcast;
+typedef struct session_calls session_calls;
 typedef struct session_streams session_streams;
 
 typedef enum session_state {
@@ -50,12 +51,8 @@ struct session {
     broadcast *broadcast;       // owned; one that waits for its share; it is held then
     session_streams *streams;   // owned; NULL until its first message in fragments
 
-    phi_list calls_made;  // call.of_caller
-    phi_list calls_taken; // call.of_responder, open ones
-    phi_list calls_owed;  // call.of_responder: ended ones whose failure waits for room
-    uint32_t calls_made_count;
+    session_calls *calls;       // owned; NULL until its first call, either way
     uint32_t message_bytes_max; // the largest it takes in fragments; 0: none
-    phi_list *calls_by_number;  // owned; NULL until its first cancel; see call.c
 };
 
 static inline session *session_of(phi_transport *t)

@@ -37,10 +37,13 @@ struct center {
     uint32_t joining_count;         // sessions in SESSION_JOINING
     uint32_t joined_count;          // sessions in SESSION_JOINED
     phi_slots calls;                // call
+    uint32_t calls_aside;           // of them, those that are not on a session's calls.made
+    phi_slots dialogs;              // dialog
+    uint32_t inquiries_count;       // in them, owed ones included
     phi_slots streams;              // stream
     phi_slots stream_receivers;     // stream.c's
     struct message_stream *opening; // whose first fragment is being routed; NULL: none is
-    uint8_t call_bucket_bits;       // each session.calls_by_number has so many, as a power of two
+    uint8_t call_bucket_bits;       // each session_calls.by_number has so many, as a power of two
     presence presence;
     phi_list broadcasts;      // broadcast.node, those that wait
     uint64_t deliveries_left; // of broadcasts, in this turn

@@ -21,6 +21,7 @@
 #include "center/stream.h"
 
 #include "base/assert.h"
+#include "center/inquiry.h"
 #include "center/router.h"
 #include "center/state.h"
 #include "wire/stream.h"
@@ -371,10 +372,13 @@ static void finish(center *c, message_stream *st)
 {
     call *k = call_find(c, st->call);
     uint8_t kind = st->kind;
+    uint16_t turn = st->turn;
     c->counters.streams_done_total++;
     drop_stream(c, st);
     if (kind == PHI_KIND_REPLY) {
-        call_finish(c, k, CALL_REPLIED);
+        call_replied(c, k);
+    } else if (kind == PHI_KIND_ANSWER) {
+        inquiry_answered(c, k, turn);
     }
 }
 
@@ -402,15 +406,14 @@ static void end_call(center *c, uint8_t kind, call *k, uint16_t turn, ph_failure
 {
     switch ((phi_kind)kind) {
     case PHI_KIND_REQUEST:
-        call_stop(c, k, code);
-        call_fail(c, k, CALL_REFUSED, code);
+        call_break(c, k, CALL_REFUSED, code);
         break;
     case PHI_KIND_REPLY:
-        call_fail(c, k, CALL_OVERRUN, code);
+        call_overrun(c, k, code);
         break;
     case PHI_KIND_INQUIRY:
     case PHI_KIND_ANSWER:
-        (void)turn;
+        inquiry_fail(c, k, turn, code);
         break;
     case PHI_KIND_EVENT:
     case PHI_KIND_FAILURE:
@@ -438,7 +441,12 @@ static void refuse(center *c, session *s, const phi_message *m, ph_failure_code 
     if (m->kind != PHI_KIND_EVENT) {
         k = is_callers ? call_of_number(c, s, m->call) : call_find(c, m->call);
     }
-    if (k != NULL && (is_callers || k->responder == s)) {
+    if (k == NULL || (!is_callers && k->responder != s)) {
+        return;
+    }
+    if (m->kind == PHI_KIND_INQUIRY) {
+        inquiry_refuse(c, k, m->turn, code);
+    } else {
         end_call(c, m->kind, k, m->turn, code);
     }
 }

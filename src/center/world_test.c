@@ -669,6 +669,43 @@ void peer_cancel(peer *p, uint64_t call)
     peer_say(p, &(phi_message){ .kind = PHI_KIND_CANCEL, .call = call });
 }
 
+void peer_inquire(peer *p, uint64_t call, uint16_t turn, uint32_t ttl_ms)
+{
+    peer_say(p, &(phi_message){ .kind = PHI_KIND_INQUIRY,
+                                .turn = turn,
+                                .call = call,
+                                .ttl_ms = ttl_ms,
+                                .method = phi_bytes_text("asked back"),
+                                .body = phi_bytes_text("??") });
+}
+
+void peer_answer(peer *p, uint64_t call, uint16_t turn, const char *body)
+{
+    peer_say(
+        p, &(phi_message){
+               .kind = PHI_KIND_ANSWER, .turn = turn, .call = call, .body = phi_bytes_text(body) });
+}
+
+void peer_fail_inquiry(peer *p, uint64_t call, uint16_t turn, uint16_t code)
+{
+    uint8_t body[2];
+    phi_put_u16(body, code);
+    peer_say(p, &(phi_message){ .kind = PHI_KIND_FAILURE,
+                                .turn = turn,
+                                .call = call,
+                                .body = phi_bytes_of(body, 2) });
+}
+
+uint64_t peer_call(peer *from, peer *to, const char *address, uint64_t number)
+{
+    peer_request(from, address, number, 0);
+    world_settle(from->w);
+    const phi_message *m = peer_next(to);
+    assert_non_null(m);
+    EXPECT_EQ(m->kind, PHI_KIND_REQUEST);
+    return m->call;
+}
+
 void peer_ask(peer *p, const phi_presence_ask *ask)
 {
     uint8_t bytes[1024];
@@ -702,6 +739,33 @@ void peer_cut(peer *p)
     p->is_open = false;
 }
 
+void peer_fill_up(peer *p, peer *other)
+{
+    static char body[60000];
+    memset(body, 'x', sizeof body - 1);
+    p->reads_max = 0;
+    uint64_t dropped = world_count(p->w).events_dropped_total;
+    while (world_count(p->w).events_dropped_total == dropped) {
+        peer_event(other, p->id, body);
+        world_settle(p->w);
+    }
+    // what is left is less than a failure takes
+    do {
+        dropped = world_count(p->w).events_dropped_total;
+        peer_event(other, p->id, "");
+        world_settle(p->w);
+    } while (world_count(p->w).events_dropped_total == dropped);
+}
+
+void peer_drain(peer *p)
+{
+    p->reads_max = SIZE_MAX;
+    world_settle(p->w);
+    while (p->inbox_read < p->inbox_count && p->inbox[p->inbox_read].m.kind == PHI_KIND_EVENT) {
+        p->inbox_read++;
+    }
+}
+
 const phi_message *peer_next(peer *p)
 {
     return p->inbox_read == p->inbox_count ? NULL : &p->inbox[p->inbox_read++].m;
@@ -721,13 +785,40 @@ phi_bytes peer_next_packet(peer *p, uint16_t command)
 
 void peer_expect_failure(peer *p, uint64_t call, uint16_t code)
 {
+    peer_expect_inquiry_failure(p, call, /* turn= */ 0, code);
+}
+
+void peer_expect_inquiry_failure(peer *p, uint64_t call, uint16_t turn, uint16_t code)
+{
     const phi_message *m = peer_next(p);
     assert_non_null(m);
     EXPECT_EQ(m->kind, PHI_KIND_FAILURE);
     EXPECT_EQ(m->call, call);
+    EXPECT_EQ(m->turn, turn);
     phi_failure failure;
     EXPECT_ERR(phi_failure_decode(m->body, &failure), PH_OK);
     EXPECT_EQ(failure.code, code);
+}
+
+void peer_expect_cancel(peer *p, uint64_t call, uint16_t code)
+{
+    const phi_message *m = peer_next(p);
+    assert_non_null(m);
+    EXPECT_EQ(m->kind, PHI_KIND_CANCEL);
+    EXPECT_EQ(m->call, call);
+    EXPECT(phi_bytes_equal(m->from, phi_bytes_text("@d")));
+    EXPECT_EQ(m->body.size, 2);
+    EXPECT_EQ(phi_get_u16(m->body.data), code);
+}
+
+const phi_message *peer_expect(peer *p, phi_kind kind, uint64_t call, const char *body)
+{
+    const phi_message *m = peer_next(p);
+    assert_non_null(m);
+    EXPECT_EQ(m->kind, kind);
+    EXPECT_EQ(m->call, call);
+    EXPECT(phi_bytes_equal(m->body, phi_bytes_text(body)));
+    return m;
 }
 
 void peer_expect_bye(const peer *p, phi_bye_code code)
@@ -762,4 +853,16 @@ void world_expect_converged(const world *w, const peer *p)
     }
     EXPECT_EQ(p->table_count, online);
     EXPECT(p->knows_list);
+}
+
+void world_expect_balance(const world *w)
+{
+    center_counters n = world_count(w);
+    EXPECT_EQ(n.requests_total, n.calls + n.calls_replied_total + n.calls_failed_total +
+                                    n.calls_refused_total + n.calls_expired_total +
+                                    n.calls_lost_total + n.calls_cancelled_total +
+                                    n.calls_abandoned_total + n.calls_overrun_total);
+    EXPECT_EQ(n.inquiries_total, n.inquiries + n.inquiries_answered_total +
+                                     n.inquiries_failed_total + n.inquiries_refused_total +
+                                     n.inquiries_ended_total);
 }

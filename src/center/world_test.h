@@ -141,12 +141,23 @@ void peer_request(peer *p, const char *to, uint64_t call, uint32_t ttl_ms);
 void peer_reply(peer *p, uint64_t call, const char *body);
 void peer_failure(peer *p, uint64_t call, uint16_t code);
 void peer_cancel(peer *p, uint64_t call);
+// Within a call: as its responder, and as its caller.
+void peer_inquire(peer *p, uint64_t call, uint16_t turn, uint32_t ttl_ms);
+void peer_answer(peer *p, uint64_t call, uint16_t turn, const char *body);
+void peer_fail_inquiry(peer *p, uint64_t call, uint16_t turn, uint16_t code);
+// A request of `from` to `to`, as far as the responder; its number there.
+uint64_t peer_call(peer *from, peer *to, const char *address, uint64_t number);
 void peer_ask(peer *p, const phi_presence_ask *ask);
 void peer_own_state(peer *p, const phi_own_state *own);
 // Says bye, as a client that leaves.
 void peer_leave(peer *p);
 // Is gone without a word.
 void peer_cut(peer *p);
+
+// It stops reading, and its send buffer at the center is filled to the brim by `other`.
+void peer_fill_up(peer *p, peer *other);
+// It reads on; the events that filled its buffer are skipped, up to the first other message.
+void peer_drain(peer *p);
 
 // The next unread message, or NULL.
 const phi_message *peer_next(peer *p);
@@ -155,11 +166,24 @@ const phi_message *peer_next(peer *p);
 phi_bytes peer_next_packet(peer *p, uint16_t command);
 // The next message is a failure of that call with that code.
 void peer_expect_failure(peer *p, uint64_t call, uint16_t code);
+// The same for an inquiry in it, by its turn.
+void peer_expect_inquiry_failure(peer *p, uint64_t call, uint16_t turn, uint16_t code);
+// The next message is the center's cancel of that call, for that reason.
+void peer_expect_cancel(peer *p, uint64_t call, uint16_t code);
+// The next message is of that kind, with that call and body.
+const phi_message *peer_expect(peer *p, phi_kind kind, uint64_t call, const char *body);
 // Its link ended, said by the center, for that reason.
 void peer_expect_bye(const peer *p, phi_bye_code code);
 
 const line *peer_find(const peer *p, const char *id);
 // Its table is what the center's is: just those peers that are in.
 void world_expect_converged(const world *w, const peer *p);
+
+// The center keeps nothing of any call: none is open, nobody is owed anything.
+void world_expect_no_calls(const world *w);
+// So many calls take a slot, for whatever reason.
+uint32_t world_call_slots(const world *w);
+// All requests and inquiries that came are counted once, by how they ended, or are open.
+void world_expect_balance(const world *w);
 
 #endif // CENTER_WORLD_TEST_H

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/world_calls_test.c - see world_test.h: what only a look into the center's own state tells.
+
+#include "center/state.h"
+#include "center/world_test.h"
+#include "tests/harness/test.h"
+
+void world_expect_no_calls(const world *w)
+{
+    EXPECT_EQ(w->c->calls.count, 0);
+    EXPECT_EQ(w->c->calls_aside, 0);
+    EXPECT_EQ(w->c->dialogs.count, 0);
+    EXPECT_EQ(w->c->inquiries_count, 0);
+}
+
+uint32_t world_call_slots(const world *w)
+{
+    return w->c->calls.count;
+}
