@@ -22,7 +22,8 @@
 static ph_err stay_within(ph_client *client, phi_draft *draft);
 static void on_timer(phi_timer *timer, phi_time now);
 static void end_empty(phi_call *call, ph_err status, uint16_t code);
-static void end(phi_call *call, ph_err status, uint16_t code, const ph_incoming *reply);
+static PHI_ALWAYS_INLINE void end(phi_call *call, ph_err status, uint16_t code,
+                                  const ph_incoming *reply);
 
 void phi_client_calls_init(ph_client *client)
 {
@@ -148,29 +149,44 @@ ph_err ph_client_cancel(ph_client *client, ph_call_id id)
 
 // ---- what comes
 
+// In a call: a part of a gather, or what became of an inquiry of ours.
+static PHI_COLD void on_one_of_several(ph_client *client, const phi_message *message)
+{
+    if ((message->flags & PHI_FLAG_PART) != 0) {
+        phi_client_on_part(client, message);
+    } else {
+        phi_client_on_answer(client, message);
+    }
+}
+
 void phi_client_on_reply(ph_client *client, const phi_message *message)
 {
+    phi_call *call = phi_slots_find(&client->calls, message->call);
     if (PHI_UNLIKELY((message->turn | (message->flags & PHI_FLAG_PART)) != 0)) {
-        // One of several in a call: a part of a gather, or what became of an inquiry of ours.
-        if ((message->flags & PHI_FLAG_PART) != 0) {
-            phi_client_on_part(client, message);
-        } else {
-            phi_client_on_answer(client, message);
-        }
+        on_one_of_several(client, message);
+    } else if (PHI_UNLIKELY(call == NULL || call->is_cancelled)) {
+        client->counters.replies_stray++;
+    } else if (PHI_UNLIKELY(call->kind != PHI_CALL_REQUEST)) {
+        phi_client_on_gathered(call, message);
+    } else {
+        ph_incoming incoming = phi_client_incoming(message);
+        end(call, PH_OK, 0, &incoming);
+    }
+}
+
+void phi_client_on_failure(ph_client *client, const phi_message *message)
+{
+    if ((message->turn | (message->flags & PHI_FLAG_PART)) != 0) {
+        on_one_of_several(client, message);
         return;
     }
     phi_call *call = phi_slots_find(&client->calls, message->call);
-    if (PHI_UNLIKELY(call == NULL || call->is_cancelled)) {
+    if (call == NULL || call->is_cancelled) {
         client->counters.replies_stray++;
         return;
     }
-    if (PHI_UNLIKELY(call->kind != PHI_CALL_REQUEST)) {
+    if (call->kind != PHI_CALL_REQUEST) {
         phi_client_on_gathered(call, message);
-        return;
-    }
-    if (PHI_LIKELY(message->kind == PHI_KIND_REPLY)) {
-        ph_incoming incoming = phi_client_incoming(message);
-        end(call, PH_OK, 0, &incoming);
         return;
     }
     phi_failed failed;
@@ -252,15 +268,6 @@ static void end_empty(phi_call *call, ph_err status, uint16_t code)
     PH_UNREACHABLE("no such kind");
 }
 
-static void end(phi_call *call, ph_err status, uint16_t code, const ph_incoming *reply)
-{
-    ph_client *client = call->client;
-    phi_call was = phi_call_close(call, status);
-    phi_client_enter(client);
-    was.done.replied(client, (ph_call_id){ was.handle }, status, code, reply, was.arg);
-    phi_client_leave(client);
-}
-
 static PHI_COLD void count_other(ph_client *client, phi_call_kind kind, ph_err status)
 {
     ph_client_counters *c = &client->counters;
@@ -282,18 +289,34 @@ static PHI_COLD void count_other(ph_client *client, phi_call_kind kind, ph_err s
     }
 }
 
-phi_call phi_call_close(phi_call *call, ph_err status)
+static PHI_ALWAYS_INLINE void close_call(phi_call *call, ph_err status)
 {
     ph_client *client = call->client;
     PH_ASSERT(client->magic == PHI_CLIENT_MAGIC);
     PH_ASSERT(call->done.replied != NULL);
-    phi_call was = *call;
-    phi_timer_clear(&client->io->timers, &call->timer);
-    phi_slots_give(&client->calls, was.handle);
-    if (PHI_LIKELY(status == PH_OK && was.kind != PHI_CALL_RECEIPT)) {
+    if (PHI_LIKELY(status == PH_OK && call->kind != PHI_CALL_RECEIPT)) {
         client->counters.replies++;
     } else {
-        count_other(client, (phi_call_kind)was.kind, status);
+        count_other(client, (phi_call_kind)call->kind, status);
     }
-    return was;
+    phi_timer_clear(&client->io->timers, &call->timer);
+    phi_slots_give(&client->calls, call->handle);
+}
+
+void phi_call_close(phi_call *call, ph_err status)
+{
+    close_call(call, status);
+}
+
+static PHI_ALWAYS_INLINE void end(phi_call *call, ph_err status, uint16_t code,
+                                  const ph_incoming *reply)
+{
+    ph_client *client = call->client;
+    ph_reply_fn *done = call->done.replied;
+    ph_call_id id = { call->handle };
+    void *arg = call->arg;
+    close_call(call, status);
+    phi_client_enter(client);
+    done(client, id, status, code, reply, arg);
+    phi_client_leave(client);
 }

@@ -255,6 +255,7 @@ void phi_client_calls_fini(ph_client *client);
 // All of them, and all inquiries, with `status`.
 void phi_client_calls_end(ph_client *client, ph_err status);
 void phi_client_on_reply(ph_client *client, const phi_message *message);
+void phi_client_on_failure(ph_client *client, const phi_message *message);
 
 // Gives it a number, sends it, and sets its timer, `grace` behind its deadline. What it calls when
 // it ends is for the caller to fill in.
@@ -268,8 +269,8 @@ PHI_MUST_CHECK ph_err phi_call_start(ph_client *client, phi_draft *draft, phi_du
 // none.
 phi_call *phi_call_find(ph_client *client, uint64_t handle, phi_call_kind kind);
 
-// Gives its number back and counts. What was in it is returned: the rest is to call `done`.
-phi_call phi_call_close(phi_call *call, ph_err status);
+// Its number goes back, and is counted: `call` is gone. What is left is to call its `done`.
+void phi_call_close(phi_call *call, ph_err status);
 
 // A failure in the words of ph_reply_fn: its status, and `reply` with the text as its body, or
 // NULL. False: it has no code, and the link has ended.

@@ -109,8 +109,11 @@ void phi_client_on_gathered(phi_call *call, const phi_message *message)
 void phi_gather_end(phi_call *call, ph_err status, uint16_t code, const ph_gathered *gathered)
 {
     ph_client *client = call->client;
-    phi_call was = phi_call_close(call, status);
+    ph_gathered_fn *done = call->done.gathered;
+    ph_call_id id = { call->handle };
+    void *arg = call->arg;
+    phi_call_close(call, status);
     phi_client_enter(client);
-    was.done.gathered(client, (ph_call_id){ was.handle }, status, code, gathered, was.arg);
+    done(client, id, status, code, gathered, arg);
     phi_client_leave(client);
 }

@@ -58,8 +58,11 @@ void phi_client_on_receipt(ph_client *client, const phi_message *message)
 void phi_receipt_end(phi_call *call, ph_err status, const ph_receipt *receipt)
 {
     ph_client *client = call->client;
-    phi_call was = phi_call_close(call, status);
+    ph_receipt_fn *done = call->done.receipted;
+    ph_call_id id = { call->handle };
+    void *arg = call->arg;
+    phi_call_close(call, status);
     phi_client_enter(client);
-    was.done.receipted(client, (ph_call_id){ was.handle }, status, receipt, was.arg);
+    done(client, id, status, receipt, arg);
     phi_client_leave(client);
 }

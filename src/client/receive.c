@@ -8,10 +8,13 @@
 #include "client/core.h"
 
 static void on_event(phi_transport *transport, const phi_link_event *event);
+static void on_other_event(ph_client *client, const phi_link_event *event);
 static void on_room(phi_transport *transport);
 static void on_gone(phi_transport *transport);
 static void on_packet(ph_client *client, const phi_packet *packet);
+static void on_other_packet(ph_client *client, const phi_packet *packet);
 static void on_message(ph_client *client, phi_bytes payload);
+static void on_other_message(ph_client *client, const phi_message *message);
 static void on_event_message(ph_client *client, const phi_message *message);
 
 const phi_transport_events phi_client_transport_events = {
@@ -30,10 +33,16 @@ static ph_client *client_of(phi_transport *transport)
 static void on_event(phi_transport *transport, const phi_link_event *event)
 {
     ph_client *client = client_of(transport);
-    switch (event->type) {
-    case PHI_LINK_EVENT_PACKET:
+    if (PHI_LIKELY(event->type == PHI_LINK_EVENT_PACKET)) {
         on_packet(client, &event->packet);
-        return;
+    } else {
+        on_other_event(client, event);
+    }
+}
+
+static PHI_COLD void on_other_event(ph_client *client, const phi_link_event *event)
+{
+    switch (event->type) {
     case PHI_LINK_EVENT_OPEN:
         phi_client_on_open(client, event->welcome);
         return;
@@ -41,6 +50,7 @@ static void on_event(phi_transport *transport, const phi_link_event *event)
         phi_client_on_end(client, &event->end);
         return;
     case PHI_LINK_EVENT_NONE:
+    case PHI_LINK_EVENT_PACKET:
     case PHI_LINK_EVENT_JOIN:
     case PHI_LINK_EVENT_SUSPECT:
     case PHI_LINK_EVENT_ALIVE:
@@ -87,13 +97,19 @@ static void on_gone(phi_transport *transport)
 
 static void on_packet(ph_client *client, const phi_packet *packet)
 {
-    if (!phi_client_is(client, PHI_CLIENT_UP)) {
+    if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP))) {
         return; // it was closed, or its WELCOME refused, while this was on its way
     }
-    switch ((phi_command)packet->command) {
-    case PHI_COMMAND_MESSAGE:
+    if (PHI_LIKELY(packet->command == PHI_COMMAND_MESSAGE)) {
         on_message(client, packet->payload);
-        return;
+    } else {
+        on_other_packet(client, packet);
+    }
+}
+
+static PHI_COLD void on_other_packet(ph_client *client, const phi_packet *packet)
+{
+    switch ((phi_command)packet->command) {
     case PHI_COMMAND_ONLINE_LIST:
         phi_client_on_page(client, packet->payload);
         return;
@@ -109,6 +125,7 @@ static void on_packet(ph_client *client, const phi_packet *packet)
     case PHI_COMMAND_STREAM:
         client->counters.dropped++; // nothing that this client asked for
         return;
+    case PHI_COMMAND_MESSAGE:
     case PHI_COMMAND_HEARTBEAT:
     case PHI_COMMAND_HANDSHAKE:
     case PHI_COMMAND_BYE:
@@ -120,33 +137,44 @@ static void on_packet(ph_client *client, const phi_packet *packet)
 static void on_message(ph_client *client, phi_bytes payload)
 {
     phi_message message;
-    if (phi_message_decode(payload, &message) != PH_OK) {
+    if (PHI_UNLIKELY(phi_message_decode(payload, &message) != PH_OK)) {
         phi_client_breach(client, "a message breaks its form");
         return;
     }
-    switch ((phi_kind)message.kind) {
-    case PHI_KIND_REPLY:
-    case PHI_KIND_FAILURE:
+    if (message.kind == PHI_KIND_REPLY) {
         phi_client_on_reply(client, &message);
-        return;
-    case PHI_KIND_REQUEST:
+    } else if (message.kind == PHI_KIND_REQUEST) {
         phi_client_on_request(client, &message);
-        return;
+    } else {
+        on_other_message(client, &message);
+    }
+}
+
+// Of its own, so that the ways above are short.
+static PHI_COLD void on_other_message(ph_client *client, const phi_message *message)
+{
+    switch ((phi_kind)message->kind) {
     case PHI_KIND_EVENT:
-        on_event_message(client, &message);
+        on_event_message(client, message);
+        return;
+    case PHI_KIND_FAILURE:
+        phi_client_on_failure(client, message);
         return;
     case PHI_KIND_CANCEL:
-        phi_client_on_cancel(client, &message);
+        phi_client_on_cancel(client, message);
         return;
     case PHI_KIND_INQUIRY:
-        phi_client_on_inquiry(client, &message);
+        phi_client_on_inquiry(client, message);
         return;
     case PHI_KIND_ANSWER:
-        phi_client_on_answer(client, &message);
+        phi_client_on_answer(client, message);
         return;
     case PHI_KIND_RECEIPT:
-        phi_client_on_receipt(client, &message);
+        phi_client_on_receipt(client, message);
         return;
+    case PHI_KIND_REPLY:
+    case PHI_KIND_REQUEST:
+        break;
     }
     PH_UNREACHABLE("the decoder knows no other kind");
 }

@@ -15,7 +15,8 @@
 
 static ph_request_id id_of(const ph_client *client, const phi_message *message);
 static void refuse(ph_client *client, ph_request_id request);
-static ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft, uint8_t kind);
+static PHI_ALWAYS_INLINE ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft,
+                                       uint8_t kind);
 static ph_err answer_inquiry(ph_client *client, ph_request_id inquiry, phi_draft *draft);
 
 // ---- what comes
@@ -146,7 +147,8 @@ ph_err ph_client_fail(ph_client *client, ph_request_id request, uint16_t code, c
     return answer(client, request, &draft, PHI_KIND_FAILURE);
 }
 
-static ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft, uint8_t kind)
+static PHI_ALWAYS_INLINE ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft,
+                                       uint8_t kind)
 {
     if (PHI_UNLIKELY(client == NULL || request.call == 0)) {
         return PH_EINVAL;
