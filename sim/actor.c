@@ -18,6 +18,7 @@
 #define REQUEST_BYTES_MIN 8u
 #define EVENT_BYTES_MIN 8u
 #define BODY_BYTES_MAX 70000u
+#define SERVICE "service:"
 
 static void on_link(ph_client *client, const ph_link_change *change, void *arg);
 static void on_presence(ph_client *client, ph_change change, ph_reason reason, const ph_peer *peer,
@@ -209,6 +210,13 @@ const known_peer *actor_knows(const actor *a, const char *id)
     return NULL;
 }
 
+static void note_line(known_peer *known, const ph_peer *peer)
+{
+    known->revision = peer->revision;
+    known->state = peer->state;
+    known->weight = peer->weight;
+}
+
 static void learn(actor *a, const ph_peer *peer)
 {
     if (a->known_count == KNOWN_MAX) {
@@ -219,7 +227,17 @@ static void learn(actor *a, const ph_peer *peer)
     copy_view(known->id, sizeof known->id, peer->id);
     copy_view(known->service, sizeof known->service, peer->service);
     known->session = peer->session;
-    known->revision = peer->revision;
+    note_line(known, peer);
+}
+
+static void relearn(actor *a, const char *id, const ph_peer *peer)
+{
+    for (size_t i = 0; i < a->known_count; i++) {
+        if (strcmp(a->known[i].id, id) == 0) {
+            note_line(&a->known[i], peer);
+            return;
+        }
+    }
 }
 
 static void unlearn(actor *a, const char *id)
@@ -251,6 +269,8 @@ static void on_presence(ph_client *client, ph_change change, ph_reason reason, c
     } else if (change == PH_OFFLINE) {
         a->offlines++;
         unlearn(a, a->told.id);
+    } else {
+        relearn(a, a->told.id, peer);
     }
     sim_note(d->s, a->node, "%s %s, session %llu, revision %llu, %s", a->told.id,
              ph_change_name(change), (unsigned long long)peer->session,
@@ -291,6 +311,9 @@ call_record *actor_call(actor *a, const char *to, uint32_t target, size_t body_s
                                .body_size = body_size };
         call->deadline = phi_time_add(call->begun, phi_ms(timeout_ms));
         snprintf(call->target_id, sizeof call->target_id, "%s@" DOMAIN_NAME, to);
+        if (strncmp(to, SERVICE, strlen(SERVICE)) == 0) {
+            snprintf(call->service, sizeof call->service, "%s", to + strlen(SERVICE));
+        }
         phi_put_u32(body, a->index);
         phi_put_u32(body + 4, call->serial);
         ph_outgoing outgoing = PH_OUTGOING_INIT;

@@ -100,7 +100,7 @@ unsigned census_print(FILE *to, const census *sum)
 {
     static const ph_failure_code made_here[] = {
         PH_FAILURE_NO_SUCH_ACCOUNT, PH_FAILURE_TOO_MANY_CALLS, PH_FAILURE_SLOW_CONSUMER,
-        PH_FAILURE_RESPONDER_LOST,  PH_FAILURE_UNSUPPORTED,
+        PH_FAILURE_RESPONDER_LOST,  PH_FAILURE_UNSUPPORTED,    PH_FAILURE_NO_READY_INSTANCE,
     };
     unsigned missing = 0;
 #define CENTER_METRIC(name, kind, help) missing += line(to, "center", #name, sum->center.name);

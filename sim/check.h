@@ -24,6 +24,9 @@ void check_presence_converged(domain *d);
 // Requests received are requests ended, one way or another, or still open.
 void check_counters(domain *d);
 
+// Those are chosen that are ready, and what they were chosen for is counted until it ends.
+void check_services(domain *d);
+
 // No link, at either end, stays in a state past its deadline.
 void check_links(domain *d);
 bool check_links_are_idle(const domain *d); // what waited to be sent has left; needs a center

@@ -67,6 +67,16 @@ void check_presence_ready(actor *a, uint64_t revision)
     }
 }
 
+static bool sees_line(const actor *a, const account *of, const char *id, const char **why)
+{
+    const known_peer *known = actor_knows(a, id);
+    if (known->state != (ph_state)of->entry[ENTRY_STATE_AT] || known->weight != of->weight) {
+        *why = "sees somebody as it was";
+        return false;
+    }
+    return true;
+}
+
 static bool sees(const actor *a, const char *id, uint64_t number, const char **why)
 {
     const known_peer *known = actor_knows(a, id);
@@ -126,7 +136,7 @@ bool check_presence_agrees(const actor *a, const char **why)
         }
         char id[48];
         snprintf(id, sizeof id, "%.*s", (int)session_id(s).size, (const char *)session_id(s).data);
-        if (!sees(a, id, s->number, why)) {
+        if (!sees(a, id, s->number, why) || !sees_line(a, s->account, id, why)) {
             return false;
         }
         expected++;

@@ -14,19 +14,39 @@ static bool is_from(const ph_incoming *reply, const char *id)
     return reply->from.size == strlen(id) && memcmp(reply->from.data, id, reply->from.size) == 0;
 }
 
+// Who may have answered it.
+typedef struct asked {
+    const char *id;
+    uint32_t index; // NOBODY: not one of the actors
+} asked;
+
+// Of a call to a service: the instance that answered, if it is one; but never the caller.
+static asked asked_of(const call_record *call, const ph_incoming *reply)
+{
+    const domain *d = call->domain;
+    for (uint32_t i = 0; call->service[0] != '\0' && i < d->actor_count; i++) {
+        const actor *a = &d->actors[i];
+        if (i != call->caller && strcmp(a->service, call->service) == 0 && is_from(reply, a->id)) {
+            return (asked){ a->id, i };
+        }
+    }
+    return (asked){ call->target_id, call->target };
+}
+
 static void check_success(const call_record *call, const ph_incoming *reply)
 {
     domain *d = call->domain;
-    if (!is_from(reply, call->target_id)) {
+    asked who = asked_of(call, reply);
+    if (!is_from(reply, who.id)) {
         domain_fail(d, "call %u was for %s, and %.*s answered it", call->serial, call->target_id,
                     (int)reply->from.size, reply->from.data);
         return;
     }
-    if (call->target == NOBODY) {
+    if (who.index == NOBODY) {
         return; // a rogue may say what it likes to who asked it
     }
     const uint8_t *body = (const uint8_t *)reply->body.data;
-    if (reply->body.size != call->body_size + 4 || phi_get_u32(body) != call->target ||
+    if (reply->body.size != call->body_size + 4 || phi_get_u32(body) != who.index ||
         phi_get_u32(body + 4) != call->caller || phi_get_u32(body + 8) != call->serial) {
         domain_fail(d, "call %u of c%02u got the reply to another call", call->serial,
                     call->caller);
@@ -38,8 +58,9 @@ static void check_failure(const call_record *call, uint16_t code, const ph_incom
     domain *d = call->domain;
     bool is_own = code >= PH_FAILURE_APPLICATION || code == PH_FAILURE_RESPONDER_FAILED ||
                   code == PH_FAILURE_NO_HANDLER;
-    const char *from = is_own ? call->target_id : "@" DOMAIN_NAME;
-    bool is_rogue = call->target == NOBODY && is_from(reply, call->target_id);
+    asked who = asked_of(call, reply);
+    const char *from = is_own ? who.id : "@" DOMAIN_NAME;
+    bool is_rogue = who.index == NOBODY && is_from(reply, who.id);
     if (!is_from(reply, from) && !is_rogue) {
         domain_fail(d, "call %u: failure %u came from %.*s instead of %s", call->serial, code,
                     (int)reply->from.size, reply->from.data, from);

@@ -147,6 +147,7 @@ void domain_center_kill(domain *d)
 {
     PH_ASSERT(d->center != NULL);
     check_counters(d);
+    check_services(d);
     if (d->options.census != NULL) {
         center_counters counters = center_count(d->center);
         census_add_center(d->options.census, &counters);

@@ -65,6 +65,7 @@ typedef struct call_record {
     uint32_t caller;
     uint32_t target;    // an actor, or NOBODY
     char target_id[48]; // whose reply it may be: "c07@sim"
+    char service[16];   // any of these may reply, then; "": only the target
     phi_time begun;     // world time
     phi_time deadline;  // same; PHI_TIME_NEVER once its caller was frozen
     ph_call_id id;
@@ -90,6 +91,8 @@ typedef struct known_peer {
     char service[24];
     uint64_t session;
     uint64_t revision;
+    ph_state state;
+    uint16_t weight;
 } known_peer;
 
 // The last change that an actor was told of.

@@ -2,6 +2,8 @@
 //
 // sim/load.c - what clients do all day: call each other, cancel, tell, watch.
 
+#include <posthouse/state.h>
+
 #include "base/assert.h"
 #include "sim/rogue.h"
 #include "sim/swarm.h"
@@ -73,6 +75,31 @@ static size_t body_size(const load *l, phi_random *random)
                                       max < REQUEST_BYTES_MIN ? REQUEST_BYTES_MIN : max);
 }
 
+// The last one has no instances.
+static const char *a_service(phi_random *random)
+{
+    static const char *const all[] = { "service:s0", "service:s1", "service:s2", "service:s3" };
+    return all[phi_random_below(random, 20) < 19 ? phi_random_below(random, 3) : 3];
+}
+
+static void change_state(actor *a, phi_random *random)
+{
+    static const ph_state states[] = { PH_STATE_READY, PH_STATE_READY, PH_STATE_STARTING,
+                                       PH_STATE_DRAINING };
+    static const char *const software[] = { "", "1.0", "a little longer than that" };
+    ph_own_state own = PH_OWN_STATE_INIT;
+    own.state = states[phi_random_below(random, PHI_COUNT_OF(states))];
+    own.has_weight = phi_random_chance(random, 50);
+    own.weight = (uint16_t)phi_random_below(random, 4);
+    if (phi_random_chance(random, 50)) {
+        own.software = software[phi_random_below(random, PHI_COUNT_OF(software))];
+    }
+    ph_err rc = ph_client_set_state(a->client, &own);
+    if (rc != PH_OK && rc != PH_ENOMEM) {
+        domain_fail(a->domain, "%s cannot change its state: %s", a->account, ph_err_name(rc));
+    }
+}
+
 static void make_call(const load *l, actor *a, phi_random *random)
 {
     domain *d = l->domain;
@@ -86,6 +113,10 @@ static void make_call(const load *l, actor *a, phi_random *random)
         to = rogue_account(d->rogues[phi_random_below(random, d->rogue_count)]);
     } else if (which == 4) {
         to = "all:"; // no address for a request
+    }
+    if (which >= 80) {
+        to = a_service(random);
+        target = NOBODY;
     }
     uint32_t timeout_ms =
         (uint32_t)phi_random_between(random, TIMEOUT_MS_MIN, l->options.load_timeout_max_ms);
@@ -145,10 +176,14 @@ static void step(sim *s, void *arg)
     } else if (what < 80) {
         const actor *to = &l->domain->actors[phi_random_below(random, l->domain->actor_count)];
         (void)!actor_event(a, to->account, body_size(l, random));
-    } else if (what < 88) {
+    } else if (what < 85) {
         (void)!actor_event(a, "all:", body_size(l, random));
-    } else if (what < 96) {
+    } else if (what < 88) {
+        (void)!actor_event(a, a_service(random), body_size(l, random));
+    } else if (what < 94) {
         cancel_one(l, a, random);
+    } else if (what < 96) {
+        change_state(a, random);
     } else {
         change_watch(a, random);
     }

@@ -20,6 +20,7 @@ static void check_all(domain *d)
 {
     check_links(d);
     check_counters(d);
+    check_services(d);
 }
 
 static void start(domain *d, load *l, const swarm_options *o)

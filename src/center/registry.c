@@ -196,6 +196,5 @@ void account_check(const account *a)
     PH_ASSERT(phi_bytes_equal(entry_id(a->entry), account_id(a)));
     PH_ASSERT(a->session == NULL || a->session->account == a);
     PH_ASSERT(a->own_state >= PHI_STATE_STARTING && a->own_state <= PHI_STATE_DRAINING);
-    PH_ASSERT(a->load.place == 0 || account_is_ready(a));
     PH_ASSERT(phi_bytes_equal(entry_service(a->entry), account_service(a)));
 }
