@@ -9,8 +9,8 @@
 static uint32_t outstanding_of(const account *a)
 {
     uint32_t count = 0;
-    if (a->session != NULL) {
-        const phi_list *taken = &a->session->calls_taken;
+    if (a->session != NULL && a->session->calls != NULL) {
+        const phi_list *taken = &a->session->calls->taken;
         for (const phi_list *n = taken->next; n != taken; n = n->next) {
             count += PHI_CONTAINER_OF(n, const call, of_responder)->instance == a;
         }
