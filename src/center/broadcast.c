@@ -3,12 +3,19 @@
 // center/broadcast.c - see broadcast.h.
 //
 // Design notes
-//   - Who joined after a broadcast began is not meant by it. So one that takes many turns reaches
-//     nobody twice: a client that comes back has a new session.
+//   - Whoever is meant is settled when a broadcast begins. Everyone is walked over by place; who
+//     joined later has a higher number and is passed over. Instances and subscribers are found in
+//     one go, as many as the allowance has room for are told at once, and the others are kept as
+//     handles: a handle misses who left, and a client that comes back has another.
+//   - Finding subscribers has a cost of its own, which a client can drive up (topics.h). It is
+//     charged to the allowance; so one match may exceed a turn, but the next then waits.
+//   - One that waits is not begun before it has its share: nobody is found in vain.
 //   - A share is a fraction of the allowance, and rounds are made until the allowance is used up: a
 //     lone sender gets all of it, many get alike, whatever the size of what each one asks for.
 //   - What does not fan out needs no allowance: the io reads once a turn from each connection,
 //     which bounds what one can ask for.
+//   - The first fragment of a message (stream.h) is told like any event; in later turns the stream
+//     is opened anew for it.
 //
 // Invariants  session.broadcast is set exactly for those on center.broadcasts, and those are held
 //             while any waits, the allowance of this turn is used up
@@ -16,50 +23,82 @@
 #include "center/broadcast.h"
 
 #include "base/assert.h"
-#include "center/router.h"
 #include "center/state.h"
+#include "center/stream.h"
+#include "center/subscription.h"
 
 enum {
-    SHARES = 8, // of an allowance
+    SHARES = 8,             // of an allowance
+    PLACES_A_DELIVERY = 16, // looked at by a match, or receivers kept: they cost about the same
+    KEPT_FIRST = 32,        // handles
 };
 
-// How far it has come.
-typedef struct place {
-    uint32_t index;        // in center.sessions
-    uint64_t session_last; // who has a higher number joined later
-    uint64_t told;         // or found full
-} place;
+// Who is still to be told.
+typedef struct fan {
+    center_event event;
+    audience audience;
+    bool is_begun;
+    phi_bytes name;        // view into event.payload
+    uint32_t index;        // everyone: in center.sessions
+    uint64_t session_last; // same: who has a higher number joined later
+    uint64_t told;         // same: or found full
+    uint64_t *kept;        // others: owned; handles in center.sessions
+    uint32_t kept_at;      // of the next
+    uint32_t kept_count;
+    uint32_t kept_capacity;
+    uint64_t stream; // handle, when it is a first fragment; else 0
+} fan;
 
 struct broadcast {
-    phi_list node;   // on center.broadcasts
-    session *sender; // borrowed until broadcast_drop
-    place place;
-    uint32_t ttl_ms;
-    size_t size;
+    phi_list node; // on center.broadcasts
+    fan fan;       // its sender is borrowed until broadcast_drop
     uint8_t payload[];
 };
 
-static bool run(center *c, session *s, place *at, phi_bytes payload, uint32_t ttl_ms);
-static broadcast *wait_new(center *c, session *s, phi_bytes payload);
+// A fan whose receivers are being found.
+typedef struct finding {
+    center *center;
+    fan *fan;
+    uint64_t places; // looked at
+} finding;
+
+static bool run(center *c, fan *f);
+static bool run_everyone(center *c, fan *f);
+static void begin(center *c, fan *f);
+static void find_instances(finding *w);
+static void find_subscribers(finding *w);
+static void on_found(void *arg, void *owner);
+static void charge(center *c, uint64_t places);
+
+static bool keep(center *c, fan *f, const session *receiver);
+static bool run_kept(center *c, fan *f);
+static void miss_rest(center *c, fan *f, ph_failure_code why);
+static void finish(center *c, fan *f);
+
+static broadcast *wait_new(center *c, fan *f);
 static void go_on(center *c, broadcast *b);
 static void wait_free(center *c, broadcast *b);
-static void count_missed(center *c, const place *at);
 
-void broadcast_start(center *c, session *s, phi_bytes payload, uint32_t ttl_ms)
+void broadcast_start(center *c, const center_event *e, audience to, phi_bytes name)
 {
+    session *s = e->sender;
     PH_ASSERT(s->broadcast == NULL); // or it would be held
-    place at = { .session_last = c->session_last };
-    if (PHI_LIKELY(run(c, s, &at, payload, ttl_ms))) {
+    fan f = { .event = *e,
+              .audience = to,
+              .name = name,
+              .session_last = c->session_last,
+              .stream = stream_opening(c) };
+    if (PHI_LIKELY(run(c, &f))) {
+        finish(c, &f);
         return;
     }
     PH_ASSERT(c->deliveries_left == 0);
-    broadcast *b = wait_new(c, s, payload);
+    broadcast *b = wait_new(c, &f);
     if (b == NULL) {
-        count_missed(c, &at);
+        miss_rest(c, &f, PH_FAILURE_SLOW_CONSUMER);
+        finish(c, &f);
         return;
     }
-    b->place = at;
-    b->ttl_ms = ttl_ms;
     c->counters.broadcasts_held_total++;
     phi_transport_hold(&s->transport);
     phi_io_hurry(c->io);
@@ -86,36 +125,194 @@ void broadcast_drop(center *c, session *s)
 {
     broadcast *b = s->broadcast;
     if (b != NULL) {
-        PH_ASSERT(b->sender == s);
-        count_missed(c, &b->place);
+        PH_ASSERT(b->fan.event.sender == s);
+        miss_rest(c, &b->fan, PH_FAILURE_CALLER_LOST);
         phi_list_remove(&b->node);
         wait_free(c, b);
     }
 }
 
-// ---- helpers
+// ---- telling
 
 // False when the allowance was used up before everybody was told.
-static bool run(center *c, session *s, place *at, phi_bytes payload, uint32_t ttl_ms)
+static bool run(center *c, fan *f)
+{
+    if (PHI_UNLIKELY(event_is_expired(c, &f->event))) { // [P-57]
+        miss_rest(c, f, PH_FAILURE_DEADLINE);
+        return true;
+    }
+    if (f->audience == AUDIENCE_EVERYONE) {
+        return run_everyone(c, f);
+    }
+    if (!f->is_begun) {
+        if (c->deliveries_left == 0) {
+            return false;
+        }
+        begin(c, f);
+    }
+    return run_kept(c, f);
+}
+
+static bool run_everyone(center *c, fan *f)
 {
     uint64_t handle;
     session *other;
-    for (; (other = phi_slots_next(&c->sessions, &at->index, &handle)) != NULL; at->index++) {
-        if (other == s || !session_is(other, SESSION_JOINED) || other->number > at->session_last) {
+    for (; (other = phi_slots_next(&c->sessions, &f->index, &handle)) != NULL; f->index++) {
+        if (other == f->event.sender || !session_is(other, SESSION_JOINED) ||
+            other->number > f->session_last) {
             continue;
         }
         if (PHI_UNLIKELY(c->deliveries_left == 0)) {
             return false;
         }
         c->deliveries_left--;
-        at->told++;
-        router_tell(c, s, other, payload, ttl_ms);
+        f->told++;
+        event_tell(c, &f->event, other);
     }
     return true;
 }
 
-static broadcast *wait_new(center *c, session *s, phi_bytes payload)
+// Tells as many as the allowance has room for, and keeps the others.
+static void begin(center *c, fan *f)
 {
+    PH_ASSERT(c->deliveries_left > 0);
+    f->is_begun = true;
+    finding w = { .center = c, .fan = f };
+    if (f->audience == AUDIENCE_INSTANCES) {
+        find_instances(&w);
+    } else {
+        find_subscribers(&w);
+    }
+    charge(c, w.places);
+}
+
+static void find_instances(finding *w)
+{
+    center *c = w->center;
+    center_event *e = &w->fan->event;
+    const service *v = services_find(&c->registry.services, w->fan->name);
+    bool is_any = false;
+    if (v != NULL) {
+        for (phi_list *n = v->instances.next; n != &v->instances; n = n->next) {
+            const account *a = PHI_CONTAINER_OF(n, account, of_service);
+            w->places++;
+            if (a->session == e->sender) {
+                continue;
+            }
+            is_any = true;
+            if (a->session == NULL) { // [P-49]
+                event_miss(c, e, 1, PH_FAILURE_OFFLINE);
+            } else {
+                on_found(w, a->session);
+            }
+        }
+    }
+    if (!is_any) {
+        event_nobody(c, e, PH_FAILURE_NO_READY_INSTANCE);
+    }
+}
+
+static void find_subscribers(finding *w)
+{
+    center *c = w->center;
+    phi_topic topic;
+    if (!phi_topic_parse(w->fan->name, &topic)) {
+        event_nobody(c, &w->fan->event, PH_FAILURE_MALFORMED);
+        return;
+    }
+    w->places += topics_match(&c->topics, &topic, on_found, w);
+}
+
+static void on_found(void *arg, void *owner)
+{
+    finding *w = arg;
+    center *c = w->center;
+    fan *f = w->fan;
+    session *receiver = owner;
+    PH_ASSERT(session_is(receiver, SESSION_JOINED));
+    if (PHI_LIKELY(c->deliveries_left > 0)) {
+        c->deliveries_left--;
+        event_tell(c, &f->event, receiver);
+    } else if (!keep(c, f, receiver)) {
+        event_miss(c, &f->event, 1, PH_FAILURE_SLOW_CONSUMER);
+    }
+}
+
+static void charge(center *c, uint64_t places)
+{
+    c->places_passed += places;
+    uint64_t deliveries = c->places_passed / PLACES_A_DELIVERY;
+    c->places_passed %= PLACES_A_DELIVERY;
+    c->deliveries_left -= deliveries < c->deliveries_left ? deliveries : c->deliveries_left;
+}
+
+// ---- those who are told later
+
+// False without memory.
+static bool keep(center *c, fan *f, const session *receiver)
+{
+    if (f->kept_count == f->kept_capacity) {
+        uint32_t capacity = f->kept_capacity == 0 ? KEPT_FIRST : 2 * f->kept_capacity;
+        if (phi_quota_is_used_up(&c->quota)) {
+            return false;
+        }
+        uint64_t *kept = phi_resize(&c->quota.counted, f->kept, f->kept_capacity * sizeof *kept,
+                                    capacity * sizeof *kept);
+        if (kept == NULL) {
+            return false;
+        }
+        f->kept = kept;
+        f->kept_capacity = capacity;
+    }
+    f->kept[f->kept_count++] = receiver->handle;
+    return true;
+}
+
+// False when the allowance was used up before all were told.
+static bool run_kept(center *c, fan *f)
+{
+    for (; f->kept_at < f->kept_count; f->kept_at++) {
+        if (c->deliveries_left == 0) {
+            return false;
+        }
+        c->deliveries_left--;
+        session *receiver = phi_slots_find(&c->sessions, f->kept[f->kept_at]);
+        if (receiver == NULL || !session_is(receiver, SESSION_JOINED)) {
+            event_miss(c, &f->event, 1, PH_FAILURE_NO_SUCH_ACCOUNT);
+        } else {
+            event_tell(c, &f->event, receiver);
+        }
+    }
+    return true;
+}
+
+// Nobody else gets it. Of everyone those that joined or left since it began blur the count a little.
+static void miss_rest(center *c, fan *f, ph_failure_code why)
+{
+    if (f->audience == AUDIENCE_EVERYONE) {
+        uint64_t meant = c->joined_count - 1;
+        event_miss(c, &f->event, meant > f->told ? meant - f->told : 0, why);
+    } else if (f->is_begun) {
+        event_miss(c, &f->event, f->kept_count - f->kept_at, why);
+    } else {
+        event_nobody(c, &f->event, why);
+    }
+    f->kept_at = f->kept_count;
+}
+
+static void finish(center *c, fan *f)
+{
+    event_done(c, &f->event);
+    phi_give(&c->quota.counted, f->kept, f->kept_capacity * sizeof *f->kept);
+    f->kept = NULL;
+}
+
+// ---- waiting
+
+// NULL without memory; then the fan stays the caller's.
+static broadcast *wait_new(center *c, fan *f)
+{
+    phi_bytes payload = f->event.payload;
     if (phi_quota_is_used_up(&c->quota)) {
         return NULL;
     }
@@ -123,37 +320,54 @@ static broadcast *wait_new(center *c, session *s, phi_bytes payload)
     if (b == NULL) {
         return NULL;
     }
-    *b = (broadcast){ .sender = s, .size = payload.size };
+    *b = (broadcast){ .fan = *f };
     memcpy(b->payload, payload.data, payload.size);
+    b->fan.event.payload.data = b->payload;
+    if (f->name.size != 0) {
+        PH_ASSERT(f->name.data > payload.data);
+        PH_ASSERT(f->name.data < payload.data + payload.size);
+        b->fan.name.data = b->payload + (f->name.data - payload.data);
+    }
     phi_list_append(&c->broadcasts, &b->node);
-    s->broadcast = b;
+    f->event.sender->broadcast = b;
     return b;
 }
 
 // The broadcast, and when that is done what its sender sent behind it, up to the next that waits.
 static void go_on(center *c, broadcast *b)
 {
-    session *s = b->sender;
+    fan *f = &b->fan;
+    session *s = f->event.sender;
     PH_ASSERT(s->broadcast == b);
     PH_ASSERT(session_is(s, SESSION_JOINED));
-    if (!run(c, s, &b->place, phi_bytes_of(b->payload, b->size), b->ttl_ms)) {
+    bool is_done = true;
+    if (f->stream == 0) {
+        is_done = run(c, f);
+    } else if (stream_reopen(c, f->stream)) {
+        is_done = run(c, f);
+        stream_pause(c);
+    } else { // it was given up
+        f->stream = 0;
+        miss_rest(c, f, PH_FAILURE_CANCELLED);
+    }
+    if (!is_done) {
         phi_list_append(&c->broadcasts, &b->node);
         return;
     }
+    finish(c, f);
+    uint64_t stream = f->stream;
     wait_free(c, b);
+    if (stream != 0) {
+        stream_opened(c, stream);
+    }
     phi_transport_go_on(&s->transport);
 }
 
 static void wait_free(center *c, broadcast *b)
 {
     PH_ASSERT(!phi_list_is_linked(&b->node));
-    b->sender->broadcast = NULL;
-    phi_give(&c->quota.counted, b, sizeof *b + b->size);
-}
-
-// Those that joined or left since it began blur it a little.
-static void count_missed(center *c, const place *at)
-{
-    uint64_t meant = c->joined_count - 1;
-    c->counters.events_dropped_total += meant > at->told ? meant - at->told : 0;
+    fan *f = &b->fan;
+    f->event.sender->broadcast = NULL;
+    phi_give(&c->quota.counted, f->kept, f->kept_capacity * sizeof *f->kept);
+    phi_give(&c->quota.counted, b, sizeof *b + f->event.payload.size);
 }

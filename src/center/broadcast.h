@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/broadcast.h - one event for everybody, and how much of that fits into a turn.
+// center/broadcast.h - one event for many, and how much of that fits into a turn.
 //
 // One small packet may ask for as many deliveries as there are sessions. So a turn has an allowance
-// of them. A broadcast that finds it used up waits, with its payload and its place among the
-// sessions, and its sender is held: what it sent behind that waits, too, so that order (P-55) stays
+// of them. A broadcast that finds it used up waits, with its payload and those who are still to be
+// told, and its sender is held: what it sent behind that waits, too, so that order (P-55) stays
 // what it was. In the next turn those that wait go on, a share each, in rounds.
 //
 // Life     start -> (turn)* -> done, or broadcast_drop when its sender leaves
@@ -15,13 +15,19 @@
 #ifndef CENTER_BROADCAST_H
 #define CENTER_BROADCAST_H
 
-#include "base/bytes.h"
-#include "center/session.h"
+#include "center/event.h"
 
 typedef struct broadcast broadcast;
 
-// From inside the transport's on_event of `s`. `payload` is borrowed until the call returns.
-void broadcast_start(center *c, session *s, phi_bytes payload, uint32_t ttl_ms);
+typedef enum audience {
+    AUDIENCE_EVERYONE,  // in the domain, but the sender
+    AUDIENCE_INSTANCES, // of the service called `name`, but the sender
+    AUDIENCE_TOPIC,     // who subscribed to what fits the topic `name`
+} audience;
+
+// From inside the transport's on_event of the sender. `name` is a view into the event's payload,
+// which is borrowed until the call returns.
+void broadcast_start(center *c, const center_event *e, audience to, phi_bytes name);
 
 // End of a turn: a new allowance, from which those that wait go on first.
 void broadcast_turn(center *c);

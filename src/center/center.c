@@ -16,6 +16,7 @@
 #include "center/inquiry.h"
 #include "center/state.h"
 #include "center/stream.h"
+#include "center/subscription.h"
 #include "io/address.h"
 
 static const phi_log_event log_events[CENTER_LOG_COUNT] = {
@@ -105,6 +106,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     registry_init(&c->registry, io->alloc, c->hash, connections_max);
     c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
     phi_list_init(&c->broadcasts);
+    subscription_init(c);
     c->deliveries_left = options->deliveries_per_turn_max;
     phi_quota_init(&c->quota, io->alloc, options->send_memory_max);
     set_link_options(c);
@@ -131,6 +133,8 @@ void center_free(center **center_at)
     phi_transports_fini(&c->transports);
     phi_io_unhook(&c->hook);
     PH_ASSERT(phi_list_is_empty(&c->broadcasts));
+    PH_ASSERT(phi_list_is_empty(&c->answered));
+    topics_fini(&c->topics);
     phi_quota_fini(&c->quota);
     presence_fini(&c->presence);
     registry_fini(&c->registry);
@@ -209,6 +213,8 @@ center_counters center_count(const center *c)
     counters.inquiries = c->inquiries_count;
     counters.streams = c->streams.count;
     counters.watchers = c->presence.watch_count;
+    counters.subscriptions = topics_count(&c->topics);
+    counters.subscription_memory = c->topics.memory.bytes;
     counters.send_memory = c->quota.bytes;
     counters.send_memory_refused_total = c->quota.refusals;
     counters.bytes_received_total = c->transports.bytes_received;
@@ -250,6 +256,7 @@ static void on_turn(phi_turn_hook *hook)
 {
     center *c = PHI_CONTAINER_OF(hook, center, hook);
     broadcast_turn(c);
+    subscription_turn(c);
     presence_turn(c);
     if (c->is_stopping && c->stopped != NULL && c->sessions.count == 0) {
         CENTER_LOG_WRITE(c, STOPPED, PHI_LOG_NUMBER("joins", c->counters.joins_total));
@@ -313,6 +320,7 @@ static void set_link_options(center *c)
         .calls_max = (uint32_t)o->calls_per_client_max,
         .message_bytes_max = (uint32_t)o->message_max,
         .streams_max = (uint32_t)o->streams_per_client_max,
+        .subscriptions_max = (uint32_t)o->subscriptions_per_client_max,
     };
 }
 

@@ -134,6 +134,14 @@ bool deliver_reply(center *c, session *caller, uint64_t number, phi_bytes body)
     return deliver_own(c, caller, &reply) == DELIVERED;
 }
 
+bool deliver_receipt(center *c, session *sender, uint64_t number, phi_bytes body)
+{
+    PH_ASSERT(body.size == PHI_RECEIPT_BYTES);
+    PH_ASSERT(number != 0);
+    const phi_message receipt = { .kind = PHI_KIND_RECEIPT, .call = number, .body = body };
+    return deliver_own(c, sender, &receipt) == DELIVERED;
+}
+
 // ---- helpers
 
 // The one authorisation check. In this version everybody in a domain may write to everybody; but in

@@ -75,4 +75,7 @@ PHI_MUST_CHECK bool deliver_cancel(center *c, session *responder, uint64_t numbe
 // A reply of the center's own. `body` has at most DELIVER_OWN_BODY_BYTES_MAX.
 PHI_MUST_CHECK bool deliver_reply(center *c, session *caller, uint64_t number, phi_bytes body);
 
+// What became of an event, told to who sent it: P-68.
+PHI_MUST_CHECK bool deliver_receipt(center *c, session *sender, uint64_t number, phi_bytes body);
+
 #endif // CENTER_DELIVER_H

@@ -22,7 +22,7 @@
 #include "wire/message.h"
 
 enum {
-    FLAGS_RESERVED = PHI_FLAG_DURABLE | PHI_FLAG_RECEIPT | PHI_FLAG_PART,
+    FLAGS_RESERVED = PHI_FLAG_DURABLE | PHI_FLAG_PART,
 };
 
 // Where an address leads.
@@ -105,19 +105,6 @@ void router_route(center *c, session *s, const phi_message *m, phi_bytes payload
     }
 }
 
-void router_tell(center *c, const session *sender, session *receiver, phi_bytes payload,
-                 uint32_t ttl_ms)
-{
-    if (deliver(c, &(delivery){ .sender = sender,
-                                .receiver = receiver,
-                                .payload = payload,
-                                .ttl_ms = ttl_ms }) == DELIVERED) {
-        c->counters.events_delivered_total++;
-    } else {
-        c->counters.events_dropped_total++;
-    }
-}
-
 bool router_pass(center *c, const session *sender, session *receiver, phi_bytes payload,
                  const stream_key *key)
 {
@@ -136,8 +123,11 @@ bool router_pass(center *c, const session *sender, session *receiver, phi_bytes 
 
 static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
-    if ((m->flags & FLAGS_RESERVED) != 0) {
+    center_event e = event_of(c, s, m, payload);
+    if (PHI_UNLIKELY((m->flags & FLAGS_RESERVED) != 0)) {
         c->counters.messages_dropped_total++;
+        e.tally.code = PH_FAILURE_UNSUPPORTED;
+        event_done(c, &e);
         return;
     }
     destination to = resolve(c, s, m->to);
@@ -146,16 +136,22 @@ static void on_event(center *c, session *s, const phi_message *m, phi_bytes payl
         if (to.instance != NULL) {
             phi_balancer_give(&to.instance->load, c->io->now);
         }
-        router_tell(c, s, to.one, payload, m->ttl_ms);
+        event_tell(c, &e, to.one);
+        event_done(c, &e);
         return;
     case REACH_EVERYONE:
-        broadcast_start(c, s, payload, m->ttl_ms);
+        broadcast_start(c, &e, AUDIENCE_EVERYONE, to.name);
         return;
     case REACH_INSTANCES:
+        broadcast_start(c, &e, AUDIENCE_INSTANCES, to.name);
+        return;
     case REACH_TOPIC:
+        broadcast_start(c, &e, AUDIENCE_TOPIC, to.name);
+        return;
     case REACH_CENTER:
     case REACH_NOBODY:
-        c->counters.events_dropped_total++;
+        event_nobody(c, &e, to.reach == REACH_NOBODY ? to.code : PH_FAILURE_UNSUPPORTED);
+        event_done(c, &e);
         return;
     }
 }

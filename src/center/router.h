@@ -16,10 +16,6 @@ void router_handle(center *c, session *s, phi_bytes payload);
 // A message whose form and sender are good; or the first fragment of one (P-66).
 void router_route(center *c, session *s, const phi_message *m, phi_bytes payload);
 
-// An event for one receiver, delivered or dropped, and counted.
-void router_tell(center *c, const session *sender, session *receiver, phi_bytes payload,
-                 uint32_t ttl_ms);
-
 // A later fragment for one of those the first was delivered to. False without room.
 PHI_MUST_CHECK bool router_pass(center *c, const session *sender, session *receiver,
                                 phi_bytes payload, const stream_key *key);

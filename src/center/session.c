@@ -20,8 +20,8 @@
 #include "center/router.h"
 #include "center/state.h"
 #include "center/stream.h"
+#include "center/subscription.h"
 #include "wire/stream.h"
-#include "wire/subscription.h"
 
 enum {
     RETRY_MS = 1000, // and up to as much again, so that they do not all come back at once
@@ -66,7 +66,6 @@ static void on_gone(phi_transport *t);
 
 static void handle_packet(center *c, session *s, const phi_packet *packet);
 static void handle_ask(center *c, session *s, phi_bytes payload);
-static void handle_subscription(center *c, session *s, phi_bytes payload);
 static void handle_closed(center *c, session *s, const phi_link_end *end);
 
 static bool admits(const center *c);
@@ -123,6 +122,7 @@ void session_leave(center *c, session *s, phi_why why)
     PH_ASSERT(c->joined_count > 0);
     session_check(s);
     broadcast_drop(c, s);
+    subscription_leave(c, s);
     c->joined_count--;
     center_pace(c);
     phi_sm_move(&s->sm, SESSION_LEAVING); // nothing is delivered to it from here on
@@ -156,6 +156,7 @@ void session_drop_all(center *c)
     session *s;
     while ((s = phi_slots_next(&c->sessions, &index, &handle)) != NULL) {
         broadcast_drop(c, s);
+        subscription_leave(c, s);
         presence_unwatch(c, s);
         call_forget(c, s);
         phi_transport_drop(&s->transport);
@@ -202,7 +203,7 @@ static void handle_packet(center *c, session *s, const phi_packet *packet)
         own_state_handle(c, s, packet->payload);
         return;
     case PHI_COMMAND_SUBSCRIPTION:
-        handle_subscription(c, s, packet->payload);
+        subscription_handle(c, s, packet->payload);
         return;
     case PHI_COMMAND_STREAM:
         stream_control(c, s, packet->payload);
@@ -230,17 +231,6 @@ static void handle_ask(center *c, session *s, phi_bytes payload)
     }
 }
 
-// [P-73]
-static void handle_subscription(center *c, session *s, phi_bytes payload)
-{
-    phi_subscription subscription;
-    if (phi_subscription_decode(payload, &subscription) != PH_OK) {
-        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
-        return;
-    }
-    session_end(c, s, PHI_BYE_ILLEGAL_IN_STATE, 0, "not spoken here yet");
-}
-
 static void handle_closed(center *c, session *s, const phi_link_end *end)
 {
     if (is_breach(end)) {
@@ -265,6 +255,7 @@ static void on_room(phi_transport *t)
     if (session_is(s, SESSION_JOINED)) {
         call_pay(center_of(s), s);
         stream_pay(center_of(s), s);
+        subscription_on_room(center_of(s), s);
         presence_on_room(center_of(s), s);
     }
 }
@@ -381,6 +372,7 @@ void session_check(const session *s)
     } else {
         PH_ASSERT(s->watch == NULL);
         PH_ASSERT(s->broadcast == NULL);
+        PH_ASSERT(s->subscriber == NULL);
         PH_ASSERT(s->calls == NULL);
     }
     call_check(s);

@@ -21,6 +21,7 @@
 typedef struct center center;
 typedef struct watch watch;
 typedef struct broadcast broadcast;
+typedef struct subscriber subscriber;
 typedef struct session_calls session_calls;
 typedef struct session_streams session_streams;
 
@@ -49,6 +50,7 @@ struct session {
     uint64_t addressed_service; // and handle of the service
     watch *watch;               // owned; NULL: it does not want presence
     broadcast *broadcast;       // owned; one that waits for its share; it is held then
+    subscriber *subscriber;     // owned; NULL: it never subscribed
     session_streams *streams;   // owned; NULL until its first message in fragments
 
     session_calls *calls;       // owned; NULL until its first call, either way

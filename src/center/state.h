@@ -9,6 +9,7 @@
 #include "center/call.h"
 #include "center/center.h"
 #include "center/presence.h"
+#include "center/topics.h"
 
 typedef enum center_log_id {
 #define CENTER_LOG(name, id, level, text, advice) CENTER_LOG_##name,
@@ -47,6 +48,9 @@ struct center {
     presence presence;
     phi_list broadcasts;      // broadcast.node, those that wait
     uint64_t deliveries_left; // of broadcasts, in this turn
+    uint64_t places_passed;   // looked at by matches, and not charged to that yet
+    topics topics;            // who subscribed to what; its owners are sessions
+    phi_list answered;        // subscriber.node, those whose answer had to wait for room
     phi_random random;        // for made-up accounts and spread retry-afters; nothing secret
 
     bool is_stopping;

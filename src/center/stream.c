@@ -134,6 +134,29 @@ static void on_first(center *c, session *s, const phi_message *m, phi_bytes payl
     }
 }
 
+uint64_t stream_opening(const center *c)
+{
+    return c->opening == NULL ? 0 : c->opening->handle;
+}
+
+bool stream_reopen(center *c, uint64_t handle)
+{
+    PH_ASSERT(c->opening == NULL);
+    message_stream *st = phi_slots_find(&c->streams, handle);
+    if (st == NULL || st->abort_code != 0) {
+        return false;
+    }
+    PH_ASSERT(!st->is_open);
+    c->opening = st;
+    return true;
+}
+
+void stream_pause(center *c)
+{
+    PH_ASSERT(c->opening != NULL);
+    c->opening = NULL;
+}
+
 void stream_opened(center *c, uint64_t handle)
 {
     message_stream *st = phi_slots_find(&c->streams, handle);

@@ -61,6 +61,14 @@ stream_bound stream_bind(center *c, session *receiver, stream_key *key);
 // It could not be queued after all.
 void stream_unbind(center *c, session *receiver);
 
+// The handle of the stream whose first fragment is being routed; 0: none is.
+uint64_t stream_opening(const center *c);
+
+// A broadcast goes on telling the first fragment of that stream, up to stream_pause. False when it
+// was given up meanwhile.
+PHI_MUST_CHECK bool stream_reopen(center *c, uint64_t handle);
+void stream_pause(center *c);
+
 // A broadcast whose message is in fragments has been told to all its receivers. `handle` of the
 // stream that was c->opening when it began.
 void stream_opened(center *c, uint64_t handle);

@@ -151,6 +151,12 @@ uint32_t topics_client_count(const topics_client *client)
     return client->count;
 }
 
+void *topics_client_owner(const topics_client *client)
+{
+    PH_ASSERT(client->owner != NULL);
+    return client->owner;
+}
+
 // ---- changes
 
 ph_err topics_subscribe(topics *t, topics_client *client, const phi_topic *pattern)

@@ -89,6 +89,9 @@ void topics_leave(topics *t, topics_client **client);
 
 uint32_t topics_client_count(const topics_client *client);
 
+// As given to topics_client_new.
+void *topics_client_owner(const topics_client *client);
+
 // Subscribing again to the same is nothing.
 //
 // PH_ELIMIT   the client has, or all have, as many as they may

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/event.c - see event.h.
+//
+// Clauses: P-57, P-68.
+
+#include "center/event.h"
+
+#include "base/assert.h"
+#include "center/state.h"
+
+static uint32_t time_left(const center *c, const center_event *e);
+static void note(center_event *e, ph_failure_code why);
+static uint32_t add(uint32_t count, uint64_t more);
+
+center_event event_of(const center *c, session *sender, const phi_message *m, phi_bytes payload)
+{
+    PH_ASSERT(m->kind == PHI_KIND_EVENT);
+    bool is_asked = (m->flags & PHI_FLAG_RECEIPT) != 0;
+    uint32_t ttl_ms = m->ttl_ms;
+    if (PHI_UNLIKELY(is_asked && ttl_ms == 0)) {
+        ttl_ms = (uint32_t)c->options.call_time_default;
+    }
+    return (center_event){ .sender = sender,
+                           .payload = payload,
+                           .number = is_asked ? m->call : 0,
+                           .ttl_ms = ttl_ms,
+                           .since = c->io->now };
+}
+
+bool event_is_expired(const center *c, const center_event *e)
+{
+    return e->ttl_ms != 0 && time_left(c, e) == 0;
+}
+
+void event_tell(center *c, center_event *e, session *receiver)
+{
+    PH_ASSERT(!event_is_expired(c, e));
+    delivery d = { .sender = e->sender,
+                   .receiver = receiver,
+                   .payload = e->payload,
+                   .ttl_ms = e->ttl_ms == 0 ? 0 : time_left(c, e) };
+    // The receipt is between the sender and the center.
+    const delivery_marks marks = {
+        .flags = (uint8_t)(e->payload.data[PHI_MESSAGE_FLAGS_AT] & ~PHI_FLAG_RECEIPT),
+    };
+    if (PHI_UNLIKELY(e->number != 0)) {
+        d.marks = &marks;
+    }
+    delivered how = deliver(c, &d);
+    if (PHI_LIKELY(how == DELIVERED)) {
+        c->counters.events_delivered_total++;
+        e->tally.delivered = add(e->tally.delivered, 1);
+    } else {
+        event_miss(c, e, 1, deliver_code(how));
+    }
+}
+
+void event_miss(center *c, center_event *e, uint64_t count, ph_failure_code why)
+{
+    PH_ASSERT(why != 0);
+    if (count == 0) {
+        return;
+    }
+    c->counters.events_dropped_total += count;
+    if (why == PH_FAILURE_DEADLINE) {
+        c->counters.events_expired_total += count;
+    }
+    e->tally.dropped = add(e->tally.dropped, count);
+    note(e, why);
+}
+
+void event_nobody(center *c, center_event *e, ph_failure_code why)
+{
+    PH_ASSERT(why != 0);
+    c->counters.events_dropped_total++;
+    if (why == PH_FAILURE_DEADLINE) {
+        c->counters.events_expired_total++;
+    }
+    note(e, why);
+}
+
+void event_done(center *c, const center_event *e)
+{
+    if (PHI_LIKELY(e->number == 0)) {
+        return;
+    }
+    uint8_t body[PHI_RECEIPT_BYTES];
+    phi_receipt_encode(body, &e->tally);
+    if (deliver_receipt(c, e->sender, e->number, phi_bytes_of(body, sizeof body))) {
+        c->counters.receipts_total++;
+    } else {
+        c->counters.receipts_dropped_total++;
+    }
+}
+
+// ---- helpers
+
+// 0: none. What is less than a millisecond counts as one: 0 would mean no limit to the receiver.
+static uint32_t time_left(const center *c, const center_event *e)
+{
+    uint64_t spent_us = phi_dur_us(phi_time_diff(c->io->now, e->since));
+    uint64_t whole_us = (uint64_t)e->ttl_ms * 1000;
+    return spent_us < whole_us ? (uint32_t)((whole_us - spent_us + 999) / 1000) : 0;
+}
+
+// Only the first reason is told.
+static void note(center_event *e, ph_failure_code why)
+{
+    if (e->tally.code == 0) {
+        e->tally.code = (uint16_t)why;
+    }
+}
+
+static uint32_t add(uint32_t count, uint64_t more)
+{
+    return more < UINT32_MAX - count ? count + (uint32_t)more : UINT32_MAX;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/event.h - one event on its way to its receivers: how long it may still take, and what
+// became of it, which its sender may want a receipt for (P-68).
+//
+// Life     event_of -> (event_tell | event_miss | event_nobody)* -> event_done
+// Threads  none
+
+#ifndef CENTER_EVENT_H
+#define CENTER_EVENT_H
+
+#include "center/deliver.h"
+
+typedef struct center_event {
+    session *sender;
+    phi_bytes payload;
+    uint64_t number;   // the sender's, for the receipt; 0: it wants none
+    uint32_t ttl_ms;   // left when it came; 0 no limit
+    phi_time since;    // when it came
+    phi_receipt tally; // so far
+} center_event;
+
+// Of a message of kind event. Views stay views.
+center_event event_of(const center *c, session *sender, const phi_message *m, phi_bytes payload);
+
+// Whether its time is over.
+bool event_is_expired(const center *c, const center_event *e);
+
+// Delivered or dropped, and counted.
+void event_tell(center *c, center_event *e, session *receiver);
+
+// `count` receivers do not get it.
+void event_miss(center *c, center_event *e, uint64_t count, ph_failure_code why);
+
+// There is no receiver at all, or nobody knows how many there would be.
+void event_nobody(center *c, center_event *e, ph_failure_code why);
+
+// The center is done with it: the receipt, when one is wanted.
+void event_done(center *c, const center_event *e);
+
+#endif // CENTER_EVENT_H
