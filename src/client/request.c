@@ -65,8 +65,8 @@ void phi_client_on_inquiry(ph_client *client, const phi_message *message)
 
 void phi_client_on_cancel(ph_client *client, const phi_message *message)
 {
-    phi_failure why = { .code = PH_FAILURE_CANCELLED };
-    if (message->body.size != 0 && phi_failure_decode(message->body, &why) != PH_OK) {
+    phi_failure why;
+    if (phi_failure_decode(message->body, &why) != PH_OK) {
         phi_client_breach(client, "a cancel breaks its form");
         return;
     }

@@ -123,7 +123,7 @@ TEST(request, without_handler_is_answered_no_handler)
     EXPECT_ERR(phi_failure_decode(stage_got(&s, 0).body, &failure), PH_OK);
     EXPECT_EQ(failure.code, PH_FAILURE_NO_HANDLER);
     stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_EVENT });
-    stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_CANCEL, .call = 42 });
+    stage_cancel(&s, 42, PH_FAILURE_CANCELLED);
     EXPECT_TEXT(stage_heard(&s), "");
     ph_client_counters count = { .struct_size = sizeof count };
     ph_client_count(s.client, &count);
@@ -166,7 +166,7 @@ TEST(request, events_and_cancels_arrive_and_strays_are_counted)
                                           .from = phi_bytes_text("you@home"),
                                           .method = phi_bytes_text("news"),
                                           .body = phi_bytes_text("snow") });
-    stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_CANCEL, .call = 42 });
+    stage_cancel(&s, 42, PH_FAILURE_CANCELLED);
     stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_INQUIRY, .call = 42, .turn = 1 });
     stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_ANSWER, .call = 42, .turn = 1 });
     EXPECT_TEXT(stage_heard(&s), "event news snow\ncancel 42 cancelled\n");

@@ -45,6 +45,17 @@ typedef struct guest {
     ph_request_id request;
     bool answers; // in the callback, with what came
     char seen[256];
+
+    // dialogs
+    bool asks;         // back, in the callback; the request is answered with the answer
+    bool answers_asks; // in the callback, with what came
+    bool goes_on;      // answers an inquiry with what the same request, once more, brings
+    unsigned inquiries;
+    unsigned ask_dones;
+    unsigned depth_most; // of inquiries
+    ph_err ask_status;
+    uint16_t ask_code;
+    ph_request_id inquiry;
 } guest;
 
 // ---- the house
@@ -121,6 +132,73 @@ static void on_event(ph_client *client, const ph_incoming *event, void *arg)
              (int)event->body.size, event->body.data);
 }
 
+// A request whose responder asks its caller back, or a call that was made to answer an inquiry.
+typedef struct errand {
+    guest *guest;
+    ph_request_id request;
+} errand;
+
+static void on_errand(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
+                      const ph_incoming *reply, void *arg)
+{
+    (void)call;
+    errand *e = arg;
+    guest *g = e->guest;
+    g->ask_dones++;
+    g->ask_status = status;
+    g->ask_code = code;
+    ph_err rc = PH_OK;
+    if (status == PH_OK) {
+        rc = ph_client_reply(client, e->request, reply->body.data, reply->body.size);
+    } else if (status == PH_EFAILURE) {
+        rc = ph_client_fail(client, e->request, PH_FAILURE_RESPONDER_FAILED, ph_failure_name(code));
+    }
+    EXPECT(rc == PH_OK);
+    free(e);
+}
+
+static errand *errand_new(guest *g, ph_request_id request)
+{
+    errand *e = malloc(sizeof *e);
+    assert_non_null(e);
+    *e = (errand){ g, request };
+    return e;
+}
+
+static void ask(guest *g, const ph_incoming *incoming)
+{
+    ph_outgoing question = PH_OUTGOING_INIT;
+    question.method = "which";
+    question.body = incoming->body.data;
+    question.body_size = incoming->body.size;
+    EXPECT_ERR(
+        ph_client_ask(g->client, g->request, &question, NULL, on_errand, errand_new(g, g->request)),
+        PH_OK);
+}
+
+static void on_inquiry(ph_client *client, ph_call_id call, ph_request_id inquiry,
+                       const ph_incoming *incoming, void *arg)
+{
+    guest *g = arg;
+    EXPECT_EQ(call.value, inquiry.call);
+    EXPECT(incoming->method.size == 5 && memcmp(incoming->method.data, "which", 5) == 0);
+    EXPECT(ph_client_time_left_ms(client, inquiry) <= incoming->timeout_ms);
+    g->inquiries++;
+    g->inquiry = inquiry;
+    g->depth_most = inquiry.depth > g->depth_most ? inquiry.depth : g->depth_most;
+    if (g->goes_on) {
+        ph_outgoing out = PH_OUTGOING_INIT;
+        out.to = "oracle";
+        out.within = &inquiry;
+        EXPECT_ERR(ph_client_request(client, &out, NULL, on_errand, errand_new(g, inquiry)), PH_OK);
+    } else if (g->answers_asks) {
+        char answer[64];
+        int size = snprintf(answer, sizeof answer, "%.*s, of course", (int)incoming->body.size,
+                            incoming->body.data);
+        EXPECT_ERR(ph_client_reply(client, inquiry, answer, (size_t)size), PH_OK);
+    }
+}
+
 static void on_request(ph_client *client, ph_request_id request, const ph_incoming *incoming,
                        void *arg)
 {
@@ -128,7 +206,9 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
     g->requests++;
     g->request = request;
     EXPECT(incoming->timeout_ms > 0);
-    if (g->answers) {
+    if (g->asks) {
+        ask(g, incoming);
+    } else if (g->answers) {
         EXPECT_ERR(ph_client_reply(client, request, incoming->body.data, incoming->body.size),
                    PH_OK);
     }
@@ -174,6 +254,7 @@ static void guest_init(guest *g, house *h, const char *account)
     options.on_event = on_event;
     options.on_request = on_request;
     options.on_cancel = on_cancel;
+    options.on_inquiry = on_inquiry;
     options.arg = g;
     EXPECT_ERR(ph_client_new(&g->client, &options), PH_OK);
 }
@@ -600,4 +681,134 @@ TEST(live, empty_loop)
     ph_loop_free(&loop);
     ph_loop_free(&loop);
     ph_loop_free(NULL);
+}
+
+// ---- dialogs
+
+// The paper's figure 5: the responder asks its caller back inside the call, and goes on with the
+// answer; once with a handler for all calls, once with one of the call's own. [P-62]
+TEST(live, responder_asks_its_caller_back)
+{
+    house h;
+    guest caller;
+    guest oracle;
+    house_init(&h, PHI_SUITE_PAPER);
+    guest_up(&caller, &h, "caller");
+    guest_up(&oracle, &h, "oracle");
+    oracle.asks = true;
+    caller.answers_asks = true;
+    ph_outgoing out = to("oracle", "Guinea");
+    for (unsigned i = 0; i < 2; i++) {
+        out.on_inquiry = i == 0 ? NULL : on_inquiry;
+        ph_reply *reply = NULL;
+        EXPECT_ERR(ph_client_request_wait(caller.client, &out, &reply), PH_OK);
+        const ph_incoming *in = ph_reply_incoming(reply);
+        EXPECT(in->body.size == 17 && memcmp(in->body.data, "Guinea, of course", 17) == 0);
+        EXPECT(in->from.size == 11 && memcmp(in->from.data, "oracle@home", 11) == 0);
+        ph_reply_free(&reply);
+        EXPECT_EQ(caller.inquiries, i + 1);
+        EXPECT_EQ(caller.inquiry.depth, 1);
+    }
+    ph_client_counters count = { .struct_size = sizeof count };
+    ph_client_count(oracle.client, &count);
+    EXPECT_EQ(count.asks, 2);
+    EXPECT_EQ(count.ask_answers, 2);
+    ph_client_free(&oracle.client);
+    ph_client_free(&caller.client);
+    house_fini(&h);
+}
+
+// A caller that was written before there were inquiries is a typed failure to who asks it, not a
+// wait. [P-58] [P-62]
+TEST(live, caller_without_a_handler_is_a_failure)
+{
+    house h;
+    guest oracle;
+    house_init(&h, PHI_SUITE_CHECK);
+    guest_up(&oracle, &h, "oracle");
+    oracle.asks = true;
+    ph_client_options options = PH_CLIENT_OPTIONS_INIT;
+    options.loop = h.loop;
+    options.centers = h.address;
+    ph_client *plain = NULL;
+    EXPECT_ERR(ph_client_new(&plain, &options), PH_OK);
+    EXPECT_ERR(ph_client_open_wait(plain, WAIT_MS), PH_OK);
+    ph_outgoing out = to("oracle", "Guinea");
+    ph_reply *reply = NULL;
+    EXPECT_ERR(ph_client_request_wait(plain, &out, &reply), PH_EFAILURE);
+    EXPECT_ERR(oracle.ask_status, PH_EFAILURE);
+    EXPECT_EQ(oracle.ask_code, PH_FAILURE_NO_HANDLER);
+    ph_reply_free(&reply);
+    ph_client_free(&plain);
+    ph_client_free(&oracle.client);
+    house_fini(&h);
+}
+
+// A responder must not wait for who is gone, has given up, or is out of time; and it is told which.
+// [P-57] [P-62]
+TEST(live, inquiry_ends_with_its_call_and_says_why)
+{
+    static const struct {
+        ph_err status;
+        uint16_t code;
+    } cases[] = {
+        { PH_ECANCELLED, PH_FAILURE_CANCELLED },
+        { PH_ECANCELLED, PH_FAILURE_CALLER_LOST },
+        { PH_ETIMEDOUT, PH_FAILURE_DEADLINE },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        house h;
+        guest caller;
+        guest oracle;
+        house_init(&h, PHI_SUITE_PLAIN);
+        guest_up(&caller, &h, "caller");
+        guest_up(&oracle, &h, "oracle");
+        oracle.asks = true;
+        ph_outgoing out = to("oracle", "Guinea");
+        out.timeout_ms = cases[i].code == PH_FAILURE_DEADLINE ? 20 : WAIT_MS;
+        ph_call_id id = { 0 };
+        EXPECT_ERR(ph_client_request(caller.client, &out, &id, on_reply, &caller), PH_OK);
+        wait_for(&h, &caller.inquiries, 1);
+        if (cases[i].code == PH_FAILURE_CANCELLED) {
+            EXPECT_ERR(ph_client_cancel(caller.client, id), PH_OK);
+        } else if (cases[i].code == PH_FAILURE_CALLER_LOST) {
+            ph_client_free(&caller.client);
+        }
+        wait_for(&h, &oracle.cancels, 1);
+        EXPECT_EQ(oracle.code, cases[i].code);
+        EXPECT_EQ(oracle.ask_dones, 1);
+        EXPECT_ERR(oracle.ask_status, cases[i].status);
+        EXPECT_EQ(oracle.ask_code, cases[i].code);
+        wait_for(&h, &caller.dones, 1);
+        ph_client_free(&caller.client);
+        ph_client_free(&oracle.client);
+        house_fini(&h);
+    }
+}
+
+// Two programs that ask each other in circles: the fifth dialog inside another is refused, and all
+// of them come to their end. [P-63]
+TEST(live, dialogs_nest_four_deep_and_no_deeper)
+{
+    house h;
+    guest caller;
+    guest oracle;
+    house_init(&h, PHI_SUITE_CHECK);
+    guest_up(&caller, &h, "caller");
+    guest_up(&oracle, &h, "oracle");
+    oracle.asks = true;
+    caller.goes_on = true;
+    ph_outgoing out = to("oracle", "turtles");
+    EXPECT_ERR(ph_client_request(caller.client, &out, NULL, on_reply, &caller), PH_OK);
+    wait_for(&h, &caller.dones, 1);
+    EXPECT_EQ(caller.inquiries, 4);
+    EXPECT_EQ(caller.depth_most, 4);
+    EXPECT_EQ(oracle.requests, 5);
+    EXPECT_EQ(oracle.ask_dones, 5);
+    EXPECT_ERR(caller.status, PH_EFAILURE);
+    EXPECT_EQ(caller.code, PH_FAILURE_RESPONDER_FAILED);
+    EXPECT_TEXT(caller.seen, "oracle@home: responder_failed"); // of too_deep, four times over
+    ph_client_free(&oracle.client);
+    ph_client_free(&caller.client);
+    house_fini(&h);
 }
