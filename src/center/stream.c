@@ -67,6 +67,7 @@ static void on_stall(phi_timer *timer, phi_time now);
 
 static ph_failure_code judge_first(const center *c, const session *s, const phi_message *m,
                                    size_t packet_size);
+static bool is_too_long(const message_stream *st, uint8_t flags);
 static message_stream *open_stream(center *c, session *s, const phi_message *m);
 static void refuse(center *c, session *s, const phi_message *m, ph_failure_code code);
 static void finish(center *c, message_stream *st);
@@ -170,8 +171,20 @@ void stream_opened(center *c, uint64_t handle)
         give_up(c, st, PH_FAILURE_NO_SUCH_ACCOUNT);
         return;
     }
+    if (is_too_long(st, PHI_FLAG_MORE)) {
+        give_up(c, st, PH_FAILURE_TOO_LARGE);
+        return;
+    }
     grant(c, st);
     touch(c, st);
+}
+
+// What has more to come is at least a byte longer. Its sender would not get leave for that one, and
+// wait for it. [P-66]
+static bool is_too_long(const message_stream *st, uint8_t flags)
+{
+    uint64_t least = st->passed + ((flags & PHI_FLAG_MORE) != 0);
+    return least > st->bytes_max;
 }
 
 // 0: nothing to complain about.
@@ -200,7 +213,7 @@ static void on_rest(center *c, message_stream *st, const phi_message *m, phi_byt
         return;
     }
     st->passed += m->body.size;
-    if (st->passed > st->bytes_max) {
+    if (is_too_long(st, m->flags)) {
         give_up(c, st, PH_FAILURE_TOO_LARGE);
         return;
     }

@@ -185,9 +185,32 @@ TEST(stream, too_long_a_body_is_given_up)
     uint64_t call = expect_fragment(small, PHI_KIND_REQUEST, PHI_FLAG_MORE, FIRST);
     grant(small, PHI_KIND_REQUEST, call, UINT32_MAX);
     expect_control(p.a, PHI_STREAM_CREDIT, 7, REST);
-    say_rest(p.a, PHI_KIND_REQUEST, 7, REST);
-    say_rest(p.a, PHI_KIND_REQUEST, 7, 1);
-    peer_expect_bye(p.a, PHI_BYE_CREDIT_EXCEEDED); // it was told how much there was room for
+    say_rest(p.a, PHI_KIND_REQUEST, 7, REST); // and more: it would wait for leave
+    expect_control(p.a, PHI_STREAM_REFUSE, 7, PH_FAILURE_TOO_LARGE);
+    peer_expect_failure(p.a, 7, PH_FAILURE_TOO_LARGE);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    say_rest(p.a, PHI_KIND_REQUEST, 7, 1); // it was on its way
+    EXPECT(p.a->is_open);
+
+    peer *least = join_large(p.w, "least", FIRST);
+    say_first(p.a, PHI_KIND_EVENT, 8, "least");
+    expect_fragment(least, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    expect_control(p.a, PHI_STREAM_REFUSE, 8, PH_FAILURE_TOO_LARGE);
+    world_free(p.w);
+}
+
+// What just fits is no less welcome. [P-66]
+TEST(stream, body_of_just_the_limit_arrives)
+{
+    pair p = pair_new();
+    peer *small = join_large(p.w, "small", FIRST + REST);
+    say_first(p.a, PHI_KIND_EVENT, 7, "small");
+    uint64_t number = expect_fragment(small, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    grant(small, PHI_KIND_EVENT, number, UINT32_MAX);
+    expect_control(p.a, PHI_STREAM_CREDIT, 7, REST);
+    say_last(p.a, PHI_KIND_EVENT, 7, REST);
+    expect_fragment(small, PHI_KIND_EVENT, PHI_FLAG_REST, REST);
+    expect_no_control(p.a);
     EXPECT_EQ(world_count(p.w).streams, 0);
     world_free(p.w);
 }

@@ -54,12 +54,106 @@ def equal(got, expected):
         raise AssertionError(f"{got!r} is not {expected!r}")
 
 
+def equal_failure(code, function, *arguments, **options):
+    try:
+        function(*arguments, **options)
+    except ph.Failure as failure:
+        equal(failure.code, code)
+    else:
+        raise AssertionError("no failure")
+
+
+class Serving:
+    """A client that takes what comes, on a thread of its own, until it is stopped."""
+
+    def __init__(self, client):
+        self.client = client
+        self.thread = threading.Thread(target=serve_until_bye, args=(client,))
+        self.thread.start()
+
+    def __enter__(self):
+        return self.client
+
+    def __exit__(self, *_):
+        self.client.bye()
+        self.thread.join()
+
+
 def serve_until_bye(client):
     try:
         while True:
             client.turn()
     except (ph.Bye, EOFError, OSError):
         pass
+
+
+def run_calls(name, center):
+    @test(f"{name}_a_service_is_called_by_its_name")
+    def _():
+        caller = center.join("caller")
+        equal_failure(3, caller.call, "service:mill", "who")
+        with Serving(center.join("mill-1", service="mill", on_request=lambda m: b"1")), \
+                Serving(center.join("mill-2", service="mill", on_request=lambda m: b"2")):
+            equal({caller.call("service:mill", "who") for _ in range(100)}, {b"1", b"2"})
+        caller.bye()
+
+    @test(f"{name}_starting_draining_and_weightless_instances_are_not_chosen")
+    def _():
+        caller = center.join("caller")
+        with Serving(center.join("loom-1", service="loom", on_request=lambda m: b"1", state=ph.STARTING)), \
+                Serving(center.join("loom-2", service="loom", on_request=lambda m: b"2", state=ph.DRAINING)), \
+                Serving(center.join("loom-3", service="loom", on_request=lambda m: b"3", weight=0)):
+            equal_failure(3, caller.call, "service:loom", "who")
+            equal(caller.call("loom-1", "who"), b"1")
+            with Serving(center.join("loom-4", service="loom", on_request=lambda m: b"4", weight=1000)):
+                equal({caller.call("service:loom", "who") for _ in range(20)}, {b"4"})
+        caller.bye()
+
+
+def run_fragments(name, center):
+    long = bytes(i * i & 0xff for i in range(1000003))
+
+    @test(f"{name}_long_requests_and_replies_go_in_fragments")
+    def _():
+        with Serving(center.join("echo", on_request=lambda m: m.body[::-1])):
+            caller = center.join("caller")
+            for size in (0, 31744, 31745, 65536, 300000, len(long)):
+                equal(caller.call("echo", "turn round", long[:size]), long[:size][::-1])
+            caller.bye()
+
+    @test(f"{name}_a_long_event_arrives_whole_and_in_its_place")
+    def _():
+        with Serving(center.join("receiver", on_request=lambda m: b"")) as receiver:
+            sender = center.join("sender")
+            for body in (b"first", long, b"last"):
+                sender.event("receiver", "n", body)
+            sender.call("receiver", "behind them")
+            equal([e.body for e in receiver.events], [b"first", long, b"last"])
+            sender.bye()
+
+    @test(f"{name}_what_is_too_long_for_its_receiver_is_given_up")
+    def _():
+        with Serving(center.join("small", on_request=lambda m: m.body, message_max=100000)), \
+                Serving(center.join("never", on_request=lambda m: m.body, message_max=0)):
+            caller = center.join("caller")
+            equal_failure(8, caller.call, "small", "x", long[:100001])
+            equal_failure(8, caller.call, "never", "x", long[:40000])
+            equal(caller.call("small", "x", long[:100000]), long[:100000])
+            equal(caller.call("never", "x", long[:30000]), long[:30000])
+            caller.bye()
+
+    @test(f"{name}_more_than_the_credit_ends_the_link")
+    def _():
+        with Serving(center.join("mean", on_request=lambda m: b"")) as mean:
+            mean.stream = lambda *_: None  # grants nothing
+            greedy = center.join("greedy")
+            greedy.leave[ph.REQUEST, 0, 1] = 1
+            greedy.message(ph.REQUEST, "mean", "x", b"1", 1, 5000, flags=ph.MORE)
+            greedy.message(ph.REQUEST, body=b"2", call=1, flags=ph.REST)
+            try:
+                greedy.until(lambda: False)
+            except ph.Bye as bye:
+                equal(bye.reason, 20)
 
 
 def run_suite(name, number):
@@ -149,6 +243,9 @@ def run_suite(name, number):
         equal({e.sender for e in receiver.events}, {"sender@interop"})
         sender.bye()
         receiver.bye()
+
+    run_calls(name, center)
+    run_fragments(name, center)
 
     if number == ph.PLAIN:
 
