@@ -454,6 +454,12 @@ static void answer(actor *a, const held_request *request, manner how)
         sim_after(d->s, a->node, delay, reply_late, hold(a, request));
         break;
     }
+    case MANNER_WORK:
+        sim_after(d->s, a->node, a->work, reply_late, hold(a, request));
+        break;
+    case MANNER_BREAK:
+        (void)!ph_client_fail(a->client, request->id, PH_FAILURE_RESPONDER_FAILED, NULL);
+        break;
     case MANNER_MIXED:
         answer(a, request, (manner)phi_random_below(random, MANNER_MIXED));
         break;

@@ -37,6 +37,7 @@ domain *domain_new(const domain_options *options)
         a->index = i;
         snprintf(a->account, sizeof a->account, "c%02u", i);
         snprintf(a->id, sizeof a->id, "c%02u@" DOMAIN_NAME, i);
+        a->work = phi_ms(2);
         snprintf(a->service, sizeof a->service, "s%u", i % 3);
         a->node = sim_node_add(d->s, a->account);
         sim_node_kill(d->s, a->node);

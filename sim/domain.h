@@ -39,6 +39,8 @@ typedef enum manner {
     MANNER_FAIL, // fails at once, with a code of its own
     MANNER_LATE, // replies after a while, perhaps too late
     MANNER_TWICE,
+    MANNER_WORK,  // replies when actor.work has passed
+    MANNER_BREAK, // fails at once: it could not (responder_failed)
     MANNER_MIXED, // one of the others, by its node's chance
     MANNER_COUNT
 } manner;
@@ -115,6 +117,7 @@ struct actor {
     char id[48];
     char service[16];
     manner manner;
+    phi_dur work; // MANNER_WORK
 
     ph_link_state link;
     unsigned ups;
