@@ -9,7 +9,11 @@ import collections
 import socket
 import struct
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+try:
+    from cryptography.hazmat.decrepit.ciphers.modes import OFB
+except ImportError:  # older ones
+    from cryptography.hazmat.primitives.ciphers.modes import OFB
 
 HEARTBEAT, HANDSHAKE, ONLINE_LIST, ONLINE_STATUS, MESSAGE, BYE, OWN_STATE, SUBSCRIPTION, STREAM = range(1, 10)
 HELLO, JOIN, WELCOME = 1, 2, 3
@@ -83,7 +87,7 @@ class Direction:
     def __init__(self, suite, key=None, iv=None):
         self.is_checked = suite != PLAIN
         self.sum = self.count = 0
-        self.stream = Cipher(algorithms.AES(key), modes.OFB(iv)).encryptor() if suite == PAPER else None
+        self.stream = Cipher(algorithms.AES(key), OFB(iv)).encryptor() if suite == PAPER else None
 
     def check(self, packet):
         words = struct.pack(">H", self.count & 0xFFFF) + packet[:4] + b"\0\0" + packet[6:]

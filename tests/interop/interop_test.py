@@ -110,6 +110,84 @@ def run_calls(name, center):
         caller.bye()
 
 
+def run_dialogs(name, center):
+    def book(responder, request):
+        return b"booked at " + responder.inquire(request, "which bank") + b", " + responder.inquire(request, "how much", b"EUR")
+
+    def serving(account, on_request, **options):
+        client = center.join(account, **options)
+        client.on_request = lambda request: on_request(client, request)
+        return Serving(client)
+
+    @test(f"{name}_a_responder_asks_its_caller_back")
+    def _():
+        answers = {"which bank": lambda m: b"ours", "how much": lambda m: b"12 " + m.body}
+        with serving("clerk", book):
+            caller = center.join("caller", on_inquiry=lambda m: answers[m.method](m))
+            equal(caller.call("clerk", "book"), b"booked at ours, 12 EUR")
+            caller.on_inquiry = None
+            equal_failure(18, caller.call, "clerk", "book")  # the clerk passes on why it could not
+            caller.bye()
+
+    @test(f"{name}_dialogs_stand_in_dialogs_four_deep")
+    def _():
+        # Each inquiry is answered by a call of its own, in which the next is asked.
+        def deeper(client, request):
+            return client.inquire(request, "go on", request.body)
+
+        with serving("well", deeper):
+            caller = center.join("caller")
+            depths = []
+
+            def on_inquiry(inquiry):
+                depths.append(inquiry.depth)
+                if len(inquiry.body) == int(inquiry.depth):
+                    return b"the ground"
+                return caller.call("well", "deeper", inquiry.body, depth=inquiry.depth)
+
+            caller.on_inquiry = on_inquiry
+            equal(caller.call("well", "deeper", b"...."), b"the ground")
+            equal(depths, [1, 2, 3, 4])
+            equal_failure(20, caller.call, "well", "deeper", b".....")
+            caller.bye()
+
+    @test(f"{name}_a_dialog_ends_with_its_call")
+    def _():
+        ends = []
+
+        def ask_on(client, request):
+            if request.method == "are you free":
+                return b"yes"
+            try:
+                client.inquire(request, "well?")
+            except ph.Failure as failure:
+                ends.append(failure.code)
+            return b"never heard"
+
+        with serving("patient", ask_on):
+            caller = center.join("caller")
+            caller.answer_with = lambda *_: None  # leaves inquiries open
+            equal_failure(11, caller.call, "patient", "x", ttl_ms=200)
+            caller.message(ph.REQUEST, "patient", "x", b"", caller.number(), 60000)
+            caller.message(ph.CANCEL, call=caller.next_number - 1)
+            caller.until(lambda: caller.ended)
+            equal([ph.failed(end).code for end in caller.ended.values()], [12])
+            caller.message(ph.REQUEST, "patient", "x", b"", caller.number(), 60000)
+            caller.bye()
+            other = center.join("other")
+            equal(other.call("patient", "are you free"), b"yes")
+            other.bye()
+        equal(ends, [11, 12, 19])
+
+    @test(f"{name}_inquiries_and_answers_go_in_fragments")
+    def _():
+        long = bytes(range(256)) * 600
+        with serving("clerk", lambda client, request: client.inquire(request, "and?", request.body[::-1])):
+            caller = center.join("caller", on_inquiry=lambda m: m.body[1:])
+            equal(caller.call("clerk", "long", long), long[::-1][1:])
+            caller.bye()
+
+
 def run_fragments(name, center):
     long = bytes(i * i & 0xff for i in range(1000003))
 
@@ -154,6 +232,66 @@ def run_fragments(name, center):
                 greedy.until(lambda: False)
             except ph.Bye as bye:
                 equal(bye.reason, 20)
+
+
+def run_topics(name, center):
+    @test(f"{name}_who_subscribed_gets_what_is_published")
+    def _():
+        reader, publisher = center.join("reader"), center.join("publisher")
+        equal(reader.subscribe("orders.*.created", "orders.eu.>", "Z\u00fcrich"), [])
+        for topic in ("orders.eu.created", "orders.us.created", "orders.us.deleted", "orders.eu", "orders", "Z\u00fcrich"):
+            publisher.event(f"topic:{topic}", "happened", topic.encode())
+        reader.until(lambda: len(reader.events) == 3)
+        equal([e.body.decode() for e in reader.events], ["orders.eu.created", "orders.us.created", "Z\u00fcrich"])
+        equal({(e.sender, e.method) for e in reader.events}, {("publisher@interop", "happened")})
+        equal([e.to for e in reader.events][:1], ["topic:orders.eu.created"])
+        equal(reader.unsubscribe("orders.*.created", "never.had"), [])
+        for topic in ("orders.us.created", "orders.eu.created"):
+            publisher.event(f"topic:{topic}", "again", b"")
+        reader.until(lambda: len(reader.events) == 4)
+        equal(reader.events[3].to, "topic:orders.eu.created")
+        reader.bye()
+        publisher.bye()
+
+    @test(f"{name}_what_is_no_pattern_is_refused_by_name")
+    def _():
+        reader = center.join("reader")
+        equal(reader.subscribe("a..b", "good", "*>", ""), [(15, "a..b"), (15, "*>"), (15, "")])
+        reader.event("topic:good", "own", b"comes back")
+        reader.until(lambda: reader.events)
+        equal(reader.events[0].body, b"comes back")
+        reader.bye()
+
+    @test(f"{name}_a_receipt_says_what_became_of_an_event")
+    def _():
+        readers = [center.join(f"reader-{n}", service="readers") for n in range(3)]
+        for reader in readers[:2]:
+            reader.subscribe("news.>")
+        publisher = center.join("publisher")
+        equal(publisher.event("topic:news.today", "n", b"x", receipt=True), (2, 0, 0))
+        equal(publisher.event("topic:old", "n", b"x", receipt=True), (0, 0, 0))
+        equal(publisher.event("all:readers", "n", b"x", receipt=True), (3, 0, 0))
+        equal(publisher.event("reader-2", "n", b"x", receipt=True), (1, 0, 0))
+        equal(publisher.event("nobody", "n", b"x", receipt=True), (0, 0, 1))
+        equal(publisher.event("all:nothing", "n", b"x", receipt=True), (0, 0, 3))
+        readers[0].until(lambda: len(readers[0].events) == 2)
+        equal({(e.flags, e.call) for e in readers[0].events}, {(0, 0)})
+        for client in (*readers, publisher):
+            client.bye()
+
+    @test(f"{name}_a_long_event_reaches_all_who_subscribed_and_has_a_receipt")
+    def _():
+        long = bytes(range(256)) * 1000
+        one, other = center.join("reader-1", on_request=lambda m: b""), center.join("reader-2")
+        one.subscribe("long")
+        other.subscribe("*")
+        with Serving(one), Serving(other):
+            publisher = center.join("publisher")
+            equal(publisher.event("topic:long", "n", long, receipt=True), (2, 0, 0))
+            publisher.call("reader-1", "behind it")
+            equal(one.events[-1].body, long)
+            equal(one.events[-1].flags & ph.WANTS_RECEIPT, 0)
+            publisher.bye()
 
 
 def run_suite(name, number):
@@ -245,7 +383,9 @@ def run_suite(name, number):
         receiver.bye()
 
     run_calls(name, center)
+    run_dialogs(name, center)
     run_fragments(name, center)
+    run_topics(name, center)
 
     if number == ph.PLAIN:
 
