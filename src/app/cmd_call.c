@@ -6,14 +6,18 @@
 
 #include <string.h>
 
+#include "app/answers.h"
 #include "app/body.h"
 #include "app/connection.h"
 #include "app/term.h"
 #include "base/assert.h"
 #include "text/json.h"
 
+#define INQUIRIES_MAX 4u // a responder has no more of them open at a time
+
 typedef struct pending {
     connection connection;
+    answers answers; // started with --on-inquiry
     uint64_t start_ns;
     bool is_over;
     exit_status status;
@@ -21,6 +25,8 @@ typedef struct pending {
 
 static exit_status run(const args *a);
 static exit_status call(pending *p, const draft *body);
+static void on_inquiry(ph_client *client, ph_call_id call, ph_request_id inquiry,
+                       const ph_incoming *incoming, void *arg);
 static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t code,
                      const ph_incoming *reply, void *arg);
 static exit_status explain(const pending *p, ph_err status, uint16_t code, ph_view from,
@@ -28,6 +34,11 @@ static exit_status explain(const pending *p, ph_err status, uint16_t code, ph_vi
 static exit_status print_reply(const connection *s, const ph_incoming *reply, uint64_t took_ns);
 
 static const option options[] = {
+    { .name = "on-inquiry",
+      .kind = OPTION_TEXT,
+      .argument = "CMD",
+      .help = "when the responder asks back, answer with what this shell command prints; it gets "
+              "the question on standard input" },
     { .name = "newline",
       .letter = 'n',
       .kind = OPTION_CHOICE,
@@ -44,12 +55,15 @@ const command command_call = {
     .example = "posthouse call echo greet 'hello'\n"
                "posthouse call countries by_code FR | python3 -m json.tool\n"
                "posthouse call orders@home create @order.json --timeout 500ms\n"
+               "posthouse call service:orders create @order.json     any ready instance\n"
+               "posthouse call profile of congo --on-inquiry 'echo CD'\n"
                "date | posthouse call echo greet -          the body from standard input\n",
     .about =
-        "TO is an account, or account@domain; a service's name is no address. The reply's body\n"
-        "goes to standard output as it is. A failure goes to standard error with its name and\n"
+        "TO is an account, account@domain, or service:NAME for one of its ready instances. The\n"
+        "reply's body goes to standard output as it is. A failure goes to standard error with its name and\n"
         "what to do; the exit status says which kind: 6 nobody of that name, 5 no reply in time,\n"
-        "4 refused, 1 any other.\n",
+        "4 refused, 1 any other. A responder that asks back finds no_handler without --on-inquiry;\n"
+        "the command finds PH_METHOD, PH_FROM and PH_TIMEOUT_MS in its environment (quote them).\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .words_min = 2,
@@ -73,10 +87,15 @@ static exit_status run(const args *a)
     pending p = { 0 };
     ph_client_options options_client = PH_CLIENT_OPTIONS_INIT;
     exit_status status = connection_open(&p.connection, a, &options_client);
+    const char *line = args_text(a, "on-inquiry");
+    if (status == STATUS_OK && line != NULL) {
+        status = answers_start(&p.answers, &p.connection, line, INQUIRIES_MAX);
+    }
     if (status == STATUS_OK) {
         status = call(&p, &body);
     }
     connection_close(&p.connection);
+    answers_end(&p.answers);
     draft_fini(&body);
     return status;
 }
@@ -91,6 +110,8 @@ static exit_status call(pending *p, const draft *body)
     request.body = bytes.data;
     request.body_size = bytes.size;
     request.timeout_ms = (uint32_t)args_number(s->args, "timeout");
+    bool is_answering = answers_is_started(&p->answers);
+    request.on_inquiry = is_answering ? on_inquiry : NULL;
     p->start_ns = connection_now_ns();
     ph_err rc = ph_client_request(s->client, &request, NULL, on_reply, p);
     if (rc != PH_OK) {
@@ -98,12 +119,24 @@ static exit_status call(pending *p, const draft *body)
         return explain(p, rc, 0, none, none);
     }
     while (!p->is_over) {
-        if (!connection_turn(s, -1) && !p->is_over) {
+        bool goes_on = is_answering ? answers_turn(&p->answers) : connection_turn(s, -1);
+        if (!goes_on && !p->is_over) {
             term_error("%s", connection_is_interrupted() ? "interrupted" : s->reason);
             return connection_is_interrupted() ? STATUS_FAILED : STATUS_CONNECT;
         }
     }
     return p->status;
+}
+
+static void on_inquiry(ph_client *client, ph_call_id call, ph_request_id inquiry,
+                       const ph_incoming *incoming, void *arg)
+{
+    (void)client;
+    (void)call;
+    pending *p = arg;
+    term_detail("%.*s asks back %.*s, %zu bytes", (int)incoming->from.size, incoming->from.data,
+                (int)incoming->method.size, incoming->method.data, incoming->body.size);
+    answers_take(&p->answers, inquiry, incoming);
 }
 
 static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t code,

@@ -8,6 +8,7 @@
 
 #include "app/body.h"
 #include "app/connection.h"
+#include "app/receipt.h"
 #include "app/term.h"
 #include "base/assert.h"
 
@@ -17,15 +18,18 @@ static exit_status deliver(connection *s, const draft *body);
 const command command_send = {
     .name = "send",
     .words = "TO METHOD [BODY | - | @FILE]",
-    .summary = "send an event to one account, or to everybody",
+    .summary = "send an event to an account, a service, or everybody",
     .example = "posthouse send orders refresh\n"
-               "posthouse send all: notice 'maintenance at nine'\n"
+               "posthouse send service:orders refresh             one instance of a service\n"
+               "posthouse send all:orders refresh                 every instance\n"
+               "posthouse send all: notice 'maintenance at nine'   everybody\n"
                "posthouse send log line - <message.txt\n"
                "posthouse reply --account listener --events     in another terminal: a receiver\n"
                "posthouse send listener notice 'hello'          which prints this\n",
     .about =
-        "An event has no answer: when nobody of that name is online, the center drops and counts\n"
-        "it, and this command does not learn of it. Use call to know.\n",
+        "An event has no answer. The center says for how many receivers it was queued (--verbose,\n"
+        "--output json), or why for none: 6 nobody of that name, 1 any other. What they make of it\n"
+        "only a call can tell.\n",
     .words_min = 2,
     .words_max = 3,
     .run = run,
@@ -50,7 +54,7 @@ static exit_status run(const args *a)
     if (status == STATUS_OK) {
         status = deliver(&s, &body);
     }
-    connection_close(&s); // what was sent leaves before the bye
+    connection_close(&s);
     draft_fini(&body);
     return status;
 }
@@ -63,13 +67,9 @@ static exit_status deliver(connection *s, const draft *body)
     event.method = s->args->words[1];
     event.body = bytes.data;
     event.body_size = bytes.size;
-    ph_err rc = ph_client_send(s->client, &event);
-    if (rc != PH_OK) {
-        char what[256];
-        snprintf(what, sizeof what, "event to '%.100s'", event.to);
-        const ph_view none = { "", 0 };
-        return connection_explain(what, rc, 0, none, none);
-    }
-    term_detail("sent %zu bytes to %s", bytes.size, event.to);
-    return STATUS_OK;
+    event.timeout_ms = (uint32_t)args_number(s->args, "timeout");
+    char what[256];
+    snprintf(what, sizeof what, "event to '%.100s'", event.to);
+    bool is_for_some = strncmp(event.to, "all:", 4) == 0 || strncmp(event.to, "topic:", 6) == 0;
+    return receipt_send(s, &event, what, /* needs_one= */ !is_for_some);
 }

@@ -138,8 +138,9 @@ bool connection_is_address(const char *to)
         return true; // an unknown scheme may be one of a later center's
     }
     term_error("'%s' is no address", to);
-    term_hint("write account or account@domain; names are 1 to 64 of a-z 0-9 . _ -, beginning "
-              "with a letter or digit");
+    term_hint(
+        "write account, account@domain or service:NAME; names are 1 to 64 of a-z 0-9 . _ -, beginning "
+        "with a letter or digit");
     return false;
 }
 
@@ -350,7 +351,7 @@ static const char *advice_of(uint16_t code)
     case PH_FAILURE_DOMAIN_UNKNOWN:
         return "leave @domain out for the center's own domain";
     case PH_FAILURE_TOO_LARGE:
-        return "a message with its head fits into 64 KiB";
+        return "see message_max at the center (posthouse doc limits)";
     case PH_FAILURE_TOO_MANY_CALLS:
         return "wait for some to end, or raise calls_per_client_max at the center";
     case PH_FAILURE_SLOW_CONSUMER:
@@ -360,11 +361,17 @@ static const char *advice_of(uint16_t code)
     case PH_FAILURE_RESPONDER_LOST:
         return "it may or may not have been done; posthouse watch shows when it is back";
     case PH_FAILURE_ADDRESS_UNKNOWN:
-        return "write account or account@domain; all: is for events (posthouse send)";
+        return "write account, account@domain or service:NAME; events also go to all:, all:NAME, "
+               "topic:NAME";
     case PH_FAILURE_MALFORMED:
-        return "TO is account or account@domain, of a-z 0-9 . _ - only";
+        return "TO is account, account@domain or service:NAME, of a-z 0-9 . _ - only";
     case PH_FAILURE_UNSUPPORTED:
-        return "a call goes to one account; all: is for events (posthouse send)";
+        return "a call goes to one account or service:NAME; to ask all instances: posthouse "
+               "gather; all: is for events (posthouse send)";
+    case PH_FAILURE_OFFLINE:
+        return "it may come back in a moment; posthouse watch shows when";
+    case PH_FAILURE_NO_READY_INSTANCE:
+        return "is one started, are all draining? posthouse ls --service NAME shows their states";
     case PH_FAILURE_NO_HANDLER:
         return "it is online, but does not answer this method";
     default:

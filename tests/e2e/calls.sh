@@ -140,9 +140,11 @@ holds err 'and not blamed on the center' "--service 'No Name' is no name"
 
 # ---- send, ping, bench
 
-expect 0 'an event to one' posthouse send echo notice hello
+expect 0 'an event to one' posthouse send echo notice hello --output json
+json out 'is queued for one' 'x == [{"delivered": 1, "dropped": 0, "reason": ""}]'
 expect 0 'an event to all' posthouse send all: notice hello
-expect 0 'an event to nobody cannot be known' posthouse send nobody notice hello
+expect 6 'an event to nobody: 6' posthouse send nobody notice hello
+holds err 'with the reason' 'no_such_account'
 expect 2 'an event too large: 2' posthouse send echo notice @/dev/zero
 kill -USR2 "$center_pid"
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/event.c - see event.h.
+
+#include "app/event.h"
+
+#include <string.h>
+
+// How wide names are made, so that lines can be read as columns.
+#define TOPIC_COLUMNS 28
+#define FROM_COLUMNS 24
+#define METHOD_COLUMNS 16
+
+static const char topic_scheme[] = "topic:";
+
+static void column(draft *line, phi_bytes text, size_t columns)
+{
+    draft cell;
+    draft_init(&cell);
+    draft_printable(&cell, text);
+    size_t width = draft_columns(draft_view(&cell));
+    draft_bytes(line, draft_view(&cell));
+    draft_spaces(line, (width < columns ? columns - width : 0) + 2);
+    draft_fini(&cell);
+}
+
+// What `to` says behind its scheme.
+static phi_bytes topic_of(const ph_incoming *event)
+{
+    phi_bytes to = draft_of_view(event->to);
+    size_t skip = sizeof topic_scheme - 1;
+    bool is_topic = to.size > skip && memcmp(to.data, topic_scheme, skip) == 0;
+    return is_topic ? phi_bytes_of(to.data + skip, to.size - skip) : to;
+}
+
+void event_line(draft *line, const ph_incoming *event, bool has_topic)
+{
+    if (has_topic) {
+        column(line, topic_of(event), TOPIC_COLUMNS);
+    }
+    column(line, draft_of_view(event->from), FROM_COLUMNS);
+    bool has_method = event->method.size != 0;
+    column(line, has_method ? draft_of_view(event->method) : phi_bytes_text("-"), METHOD_COLUMNS);
+    draft_printable(line, draft_of_view(event->body));
+    draft_add(line, "\n");
+}
+
+void event_json(draft *line, const ph_incoming *event, bool has_topic)
+{
+    phi_json j;
+    phi_json_init_buf(&j, &line->buf);
+    phi_json_object_begin(&j);
+    if (has_topic) {
+        phi_json_key(&j, "topic");
+        phi_json_string(&j, topic_of(event));
+    }
+    phi_json_key(&j, "from");
+    phi_json_string(&j, draft_of_view(event->from));
+    phi_json_key(&j, "method");
+    phi_json_string(&j, draft_of_view(event->method));
+    phi_json_key(&j, "body");
+    phi_json_string(&j, draft_of_view(event->body));
+    phi_json_object_end(&j);
+    draft_json_end(line, &j);
+}

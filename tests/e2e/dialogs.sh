@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Services, topics, gathers, inquiries and draining, as a person at a terminal meets them. [P-62] [P-64] [P-65] [P-69] [P-73]
+. "$(dirname "$0")/tap"
+
+start_center --domain home
+start posthouse reply --account one --service shop --command 'echo one'
+start posthouse reply --account two --service shop --command 'echo two' --weight 200
+start posthouse reply --account fails --service sick --command 'echo "out of order" >&2; exit 1'
+
+# ---- services
+
+expect 0 'a service is an address' posthouse call service:shop say
+if [ "$(cat out)" = one ] || [ "$(cat out)" = two ]; then pass 'one of its instances answers'; else fail 'one of its instances answers' out; fi
+expect 6 'a service without an instance: 6' posthouse call service:nothing say
+holds err 'with its reason' 'no_ready_instance'
+expect 0 'an event to one instance' posthouse send service:shop notice --output json
+json out 'is queued for one' 'x[0]["delivered"] == 1'
+expect 0 'an event to all of them' posthouse send all:shop notice --output json
+json out 'is queued for two' 'x[0]["delivered"] == 2'
+
+# ---- topics
+
+start posthouse subscribe 'orders.*.created' 'orders.>' --output json --count 2
+subscriber=$started
+expect 0 'an event on a topic' posthouse publish orders.eu.created 'A-17' --method new --account shop-1 --output json
+json out 'is queued for the one who subscribed' 'x == [{"delivered": 1, "dropped": 0, "reason": ""}]'
+expect 0 'another' posthouse publish orders.eu 'x' --account shop-1
+wait "$subscriber"
+json started.out 'comes once to who subscribed twice' \
+    'x == [{"topic": "orders.eu.created", "from": "shop-1@home", "method": "new", "body": "A-17"},
+           {"topic": "orders.eu", "from": "shop-1@home", "method": "", "body": "x"}]'
+expect 0 'a topic that nobody wants' posthouse publish stock.changed x
+holds err 'and said so' 'nobody is there to get it'
+expect 2 'a pattern is no topic: 2' posthouse publish 'orders.*' x
+expect 2 'a pattern that is none: 2' posthouse subscribe 'orders..x'
+holds err 'with the rule' '* stands for one word'
+
+finish
