@@ -352,14 +352,18 @@ static void on_ack(sim *s, sim_host *host, sim_conn *conn)
         send_event(s, conn, 1, SIM_RESET, 0);
         return;
     }
-    bool is_shed = sim_fault_sheds(&host->fault);
-    phi_stream *stream = is_shed ? NULL : stream_new(host, conn, 1);
+    phi_stream *stream = stream_new(host, conn, 1);
     if (stream == NULL) {
         send_event(s, conn, 1, SIM_RESET, 0);
-        listener->events->on_shed(listener->owner, is_shed ? PH_ESYSTEM : PH_ENOMEM);
+        (void)listener->events->on_shed(listener->owner, PH_ENOMEM);
         return;
     }
     stream->state = SIM_STREAM_ACCEPTED;
+    if (sim_fault_sheds(&host->fault)) {
+        (void)net_write(stream, listener->events->on_shed(listener->owner, PH_ELIMIT));
+        net_close(stream);
+        return;
+    }
     listener->events->on_accept(listener->owner, stream);
     // Attached or closed: io.h asks for it.
     PH_ASSERT(stream->events != NULL || stream->state == SIM_STREAM_CLOSING);

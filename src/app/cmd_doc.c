@@ -116,8 +116,6 @@ static void write_fixed(draft *t)
           "Kept free for the bye and for heartbeat answers; further answers are left out [P-39].");
     LIMIT("bye that is not taken, ms", PHI_TRANSPORT_LINGER_MS,
           "So long a connection stays for its bye; then it is closed all the same.");
-    LIMIT("bye `limit_reached` that waits to be written, connections", CENTER_TURNED_AWAY_MAX,
-          "Further connections over a limit are closed without one.");
     LIMIT("connections accepted on one address in a turn", PHI_UV_ACCEPTS_PER_TURN,
           "The rest waits in the kernel for the next turn.");
     LIMIT("bytes read from one connection in a turn", PHI_UV_INPUT_BYTES,

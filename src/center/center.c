@@ -46,7 +46,7 @@ static ph_err check_options(const center_options *options, phi_diag *diag);
 static uint8_t bucket_bits(uint64_t calls_per_client_max);
 static void set_link_options(center *c);
 static void on_accept(void *owner, phi_stream *stream);
-static void on_shed(void *owner, ph_err reason);
+static phi_bytes on_shed(void *owner, ph_err reason);
 static void on_turn(phi_turn_hook *hook);
 static void end_session_for_stop(center *c, session *s);
 
@@ -95,8 +95,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
         return phi_diag_add(diag, rc, "create center '%s'", options->domain);
     }
     uint32_t connections_max = (uint32_t)options->connections_max;
-    phi_slots_init(&c->sessions, io->alloc, sizeof(session),
-                   connections_max + CENTER_TURNED_AWAY_MAX);
+    phi_slots_init(&c->sessions, io->alloc, sizeof(session), connections_max);
     phi_slots_init(&c->streams, io->alloc, stream_size(), (uint32_t)options->streams_max);
     phi_slots_init(&c->stream_receivers, io->alloc, stream_receiver_size(),
                    (uint32_t)options->streams_max);
@@ -114,6 +113,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     phi_io_hook(io, &c->hook);
     phi_transports_init(&c->transports, io, &session_events);
     c->transports.quota = &c->quota;
+    (void)session_refusal(c); // so that there is one when there is no memory
     *out = c;
     return PH_OK;
 }
@@ -244,12 +244,13 @@ static void on_accept(void *owner, phi_stream *stream)
     session_accept(owner, stream);
 }
 
-static void on_shed(void *owner, ph_err reason)
+static phi_bytes on_shed(void *owner, ph_err reason)
 {
     center *c = owner;
     c->counters.connections_shed_total++;
     CENTER_LOG_WRITE(c, SHED, PHI_LOG_TEXT("reason", phi_bytes_text(ph_err_text(reason))),
                      PHI_LOG_NUMBER("connections", c->sessions.count));
+    return session_refusal(c);
 }
 
 static void on_turn(phi_turn_hook *hook)

@@ -18,8 +18,6 @@
 
 // Fixed limits; the others are in limits.def.
 #define CENTER_LISTENERS_MAX 16u // addresses one center listens on
-// Connections over the limit that may wait for their bye to be written. More are closed without.
-#define CENTER_TURNED_AWAY_MAX 256u
 // All watchers together in one turn: lists for thousands that come back at once must not keep the
 // calls of others waiting.
 #define CENTER_PRESENCE_TURN_BYTES_MAX (4u * 1024u * 1024u)

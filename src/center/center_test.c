@@ -11,6 +11,16 @@
 #include "center/world_test.h"
 #include "tests/harness/test.h"
 
+static void suite_check(center_options *o)
+{
+    o->suite = PHI_SUITE_CHECK;
+}
+
+static void suite_paper(center_options *o)
+{
+    o->suite = PHI_SUITE_PAPER;
+}
+
 static void tiny(center_options *o)
 {
     o->connections_max = 3;
@@ -173,10 +183,51 @@ TEST(center, listeners_are_limited_and_shedding_is_counted)
         EXPECT_ERR(center_listen(w->c, "127.0.0.1:0", NULL, NULL), PH_OK);
     }
     EXPECT_ERR(center_listen(w->c, "127.0.0.1:0", NULL, NULL), PH_ELIMIT);
-    w->listener_events->on_shed(w->listener_owner, PH_ESYSTEM);
+    EXPECT(w->listener_events->on_shed(w->listener_owner, PH_ELIMIT).size != 0);
     EXPECT_EQ(world_count(w).connections_shed_total, 1);
     EXPECT(world_logged(w, "CE0007"));
     world_free(w);
+}
+
+// Whom the center cannot even accept must hear why, and when to come back, in the suite that HELLO
+// names; also when there is no memory to say it anew [P-61].
+TEST(center, shed_connection_is_told_why)
+{
+    void (*const suites[])(center_options *) = { NULL, suite_check, suite_paper };
+    for (size_t i = 0; i < PHI_COUNT_OF(suites); i++) {
+        world *w = world_new(suites[i]);
+        phi_bytes told = w->listener_events->on_shed(w->listener_owner, PH_ELIMIT);
+        phi_join join = { .version = PHI_PROTOCOL_VERSION, .type = PHI_TYPE_CLIENT };
+        phi_link_options options = {
+            .alloc = &phi_alloc_heap,
+            .side = PHI_LINK_CLIENT,
+            .send_bytes_max = PHI_LINK_SEND_BYTES_MIN,
+            .packet_bytes_max = PHI_PACKET_BYTES_MAX,
+            .join_timeout = phi_seconds(5),
+            .full_timeout = phi_seconds(5),
+            .join = &join,
+        };
+        phi_link client;
+        EXPECT_ERR(phi_link_init(&client, &options, NULL, w->io.now), PH_OK);
+        uint8_t bytes[PHI_LINK_HEADROOM_BYTES];
+        EXPECT(told.size > 0 && told.size <= sizeof bytes);
+        memcpy(bytes, told.data, told.size);
+        phi_link_receive(&client, (phi_span){ bytes, told.size }, w->io.now);
+        phi_link_event event;
+        phi_link_next(&client, &event, w->io.now);
+        EXPECT_EQ(event.type, PHI_LINK_EVENT_CLOSED);
+        EXPECT(event.end.by_peer);
+        EXPECT_EQ(event.end.code, PHI_BYE_LIMIT_REACHED);
+        EXPECT(event.end.retry_after_ms >= 1000);
+        phi_link_fini(&client);
+
+        w->alloc.fail_at = w->alloc.takes + 1;
+        phi_bytes again = w->listener_events->on_shed(w->listener_owner, PH_ENOMEM);
+        EXPECT(again.data == told.data && again.size == told.size);
+        EXPECT_EQ(world_count(w).connections_shed_total, 2);
+        EXPECT_EQ(world_count(w).connections, 0);
+        world_free(w);
+    }
 }
 
 static void allow_remote(center_options *o)
@@ -237,21 +288,40 @@ TEST(center, joining_connections_are_limited_and_end)
     world_free(w);
 }
 
-// A crowd over the limit costs no more than the places set aside for byes.
-TEST(center, crowd_over_the_limit_is_bounded)
+// A crowd over the limit costs those inside nothing, and no memory.
+TEST(center, crowd_over_the_limit_takes_no_memory)
 {
     world *w = world_new(tiny);
     for (size_t i = 0; i < 3; i++) {
         world_join(w, "");
     }
+    size_t before = w->alloc.bytes;
     for (size_t i = 0; i < 100; i++) {
         world_connect(w, "")->reads_max = 0;
         peer_window(w->peers[w->peer_count - 1], 0); // not even the bye goes out
     }
     world_settle(w);
-    EXPECT(world_count(w).connections <= 3 + CENTER_TURNED_AWAY_MAX);
-    world_pass(w, 3000);
+    EXPECT_EQ(world_count(w).connections_refused_total, 100);
     EXPECT_EQ(world_count(w).connections, 3);
+    EXPECT_EQ(w->alloc.bytes, before);
+    world_free(w);
+}
+
+// Without memory for a newcomer it is turned away with a reason; nobody inside notices [P-61].
+TEST(center, newcomer_without_memory_is_told)
+{
+    world *w = world_new(suite_check);
+    peer *a = world_join(w, "a");
+    peer *b = world_connect(w, "b");
+    w->alloc.bytes_max = w->alloc.bytes;
+    world_settle(w);
+    peer_expect_bye(b, PHI_BYE_LIMIT_REACHED);
+    EXPECT(world_logged(w, "CE0006"));
+    w->alloc.bytes_max = 0;
+    peer_event(a, "a", "still here");
+    world_settle(w);
+    assert_non_null(peer_next(a));
+    world_join(w, "b");
     world_free(w);
 }
 
@@ -471,11 +541,6 @@ TEST(center, free_in_the_middle_leaves_nothing)
 }
 
 // ---- memory
-
-static void suite_check(center_options *o)
-{
-    o->suite = PHI_SUITE_CHECK;
-}
 
 // Ten thousand idle clients must cost megabytes, not hundreds of them. Printed, because the figure
 // is promised in the documents.

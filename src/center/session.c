@@ -6,8 +6,8 @@
 //   - When the center ends a link, the session leaves at once and its link only flushes the bye. So
 //     what others are to be told is queued before the turn's presence is written, and there is one
 //     way to leave, whoever began it.
-//   - A connection over the limit gets a transport of its own for as long as its bye takes: the
-//     other side learns why, and when to try again.
+//   - A connection over a limit is told why, and when to try again, in one write, and closed: it
+//     gets nothing else of the center.
 //
 // Invariants  see session_check
 
@@ -70,7 +70,8 @@ static void handle_closed(center *c, session *s, const phi_link_end *end);
 
 static bool admits(const center *c);
 static ph_err start_link(center *c, session *s, phi_stream *stream);
-static void turn_away(center *c, session *s);
+static void turn_away(center *c, phi_stream *stream);
+static uint32_t retry_after(center *c);
 static phi_why why_of(const phi_link_end *end);
 static bool is_lost(const phi_link_end *end);
 static bool is_breach(const phi_link_end *end);
@@ -86,26 +87,48 @@ const phi_transport_events session_events = {
 void session_accept(center *c, phi_stream *stream)
 {
     c->counters.connections_total++;
+    if (!admits(c)) {
+        turn_away(c, stream);
+        return;
+    }
     uint64_t handle;
     session *s = phi_slots_take(&c->sessions, &handle);
     if (s == NULL) {
-        c->counters.connections_refused_total++;
-        CENTER_LOG_WRITE(c, TURNED_AWAY, PHI_LOG_NUMBER("connections", c->sessions.count));
-        phi_stream_close(c->io, stream);
+        turn_away(c, stream); // those that leave still take their places, or there is no memory
         return;
     }
     s->handle = handle;
     phi_sm_init(&s->sm, session_states, SESSION_STATE_COUNT);
-    bool is_admitted = admits(c);
     if (start_link(c, s, stream) != PH_OK) {
         CENTER_LOG_WRITE(c, MEMORY, PHI_LOG_NUMBER("connections", c->sessions.count));
         phi_slots_give(&c->sessions, handle);
+        turn_away(c, stream);
         return;
     }
     c->joining_count++;
-    if (!is_admitted) {
-        turn_away(c, s);
+}
+
+// By a link that lives just as long: it knows how bye is said in each suite. Without memory for one
+// it is what was said last.
+phi_bytes session_refusal(center *c)
+{
+    bool is_paper = c->options.suite == PHI_SUITE_PAPER;
+    phi_keys keys;
+    if (is_paper) {
+        phi_io_entropy(c->io, (uint8_t *)&keys, sizeof keys);
     }
+    phi_link link;
+    ph_err rc = phi_link_init(&link, &c->link_options, is_paper ? &keys : NULL, c->io->now);
+    explicit_bzero(&keys, sizeof keys);
+    if (rc == PH_OK) {
+        phi_link_bye(&link, PHI_BYE_LIMIT_REACHED, retry_after(c), NULL);
+        phi_bytes said = phi_link_seal(&link);
+        PH_ASSERT(said.size <= sizeof c->refusal);
+        memcpy(c->refusal, said.data, said.size);
+        c->refusal_size = said.size;
+        phi_link_fini(&link);
+    }
+    return phi_bytes_of(c->refusal, c->refusal_size);
 }
 
 void session_leave(center *c, session *s, phi_why why)
@@ -329,14 +352,19 @@ static ph_err start_link(center *c, session *s, phi_stream *stream)
     return rc;
 }
 
-static void turn_away(center *c, session *s)
+static void turn_away(center *c, phi_stream *stream)
 {
     c->counters.connections_refused_total++;
     CENTER_LOG_WRITE(c, TURNED_AWAY, PHI_LOG_NUMBER("connections", c->sessions.count),
                      PHI_LOG_NUMBER("joining", c->joining_count));
-    // Spread, so that they do not all come back at once.
-    uint64_t retry_after_ms = phi_random_between(&c->random, RETRY_MS, 2 * RETRY_MS);
-    session_end(c, s, PHI_BYE_LIMIT_REACHED, (uint32_t)retry_after_ms, NULL);
+    (void)phi_stream_write(c->io, stream, session_refusal(c));
+    phi_stream_close(c->io, stream);
+}
+
+// Spread, so that they do not all come back at once.
+static uint32_t retry_after(center *c)
+{
+    return (uint32_t)phi_random_between(&c->random, RETRY_MS, 2 * RETRY_MS);
 }
 
 static phi_why why_of(const phi_link_end *end)

@@ -81,6 +81,10 @@ session *session_find(const center *c, phi_bytes name);
 // Takes a connection that a listener accepted, or turns it away with bye limit_reached.
 void session_accept(center *c, phi_stream *stream);
 
+// All that is said to a connection over a limit: HELLO, and bye limit_reached with a retry-after.
+// Borrowed until the next call.
+phi_bytes session_refusal(center *c);
+
 // The client is no more: tells watchers, callers and responders. Its link may still flush. `why` is
 // for the watchers. Nothing for one that has left.
 void session_leave(center *c, session *s, phi_why why);

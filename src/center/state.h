@@ -28,6 +28,8 @@ struct center {
     phi_turn_hook hook; // before the transports': what it queues leaves in the same turn
     phi_transports transports;
     phi_quota quota; // of all send buffers, and of what waits in held sessions
+    uint8_t refusal[PHI_LINK_HEADROOM_BYTES]; // what session_refusal returned last
+    size_t refusal_size;
     phi_listener *listeners[CENTER_LISTENERS_MAX];
     size_t listener_count;
 

@@ -52,8 +52,10 @@ typedef struct phi_listener_events {
     // A connection came. The owner attaches itself (phi_stream_attach) or closes it, before this
     // returns.
     void (*on_accept)(void *owner, phi_stream *stream);
-    // A connection could not be accepted (descriptors are used up); it was closed. For the counter.
-    void (*on_shed)(void *owner, ph_err reason);
+    // A connection cannot be accepted: descriptors (PH_ELIMIT) or memory (PH_ENOMEM) are used up.
+    // What this returns is written to it, as far as it goes without waiting, and then it is closed;
+    // borrowed until the next turn; may be empty.
+    phi_bytes (*on_shed)(void *owner, ph_err reason);
 } phi_listener_events;
 
 // Called at the end of every turn. Embedded in its owner.
@@ -139,7 +141,8 @@ static inline void phi_stream_attach(phi_io *io, phi_stream *s, const phi_stream
 }
 
 // Hands over as many bytes as go without waiting; the rest stays the caller's. When fewer than all
-// went, on_writable follows. A broken stream takes nothing, and on_closed follows.
+// went, on_writable follows. A broken stream takes nothing, and on_closed follows. An accepted one
+// that is not attached may be written to as well, before it is closed; nothing follows then.
 static inline size_t phi_stream_write(phi_io *io, phi_stream *s, phi_bytes bytes)
 {
     return io->ops->stream_write(s, bytes);

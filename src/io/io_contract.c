@@ -136,10 +136,11 @@ static void world_on_accept(void *owner, phi_stream *s)
     phi_stream_attach(w->io, s, &end_events, e);
 }
 
-static void world_on_shed(void *owner, ph_err reason)
+static phi_bytes world_on_shed(void *owner, ph_err reason)
 {
     (void)reason;
     ((world *)owner)->sheds++;
+    return phi_bytes_text("");
 }
 
 static const phi_listener_events world_events = {
@@ -365,10 +366,11 @@ void io_contract_listener_closed_accepts_no_more(const io_driver *driver)
 static void accept_and_close(world *w, phi_stream *s)
 {
     w->server.accepted++;
+    EXPECT_EQ(phi_stream_write(w->io, s, phi_bytes_text("full")), 4);
     phi_stream_close(w->io, s);
 }
 
-// A center that is full closes what it accepted before anybody owns it.
+// A center that is full says so and closes what it accepted before anybody owns it.
 void io_contract_accept_closed_without_owner(const io_driver *driver)
 {
     world *w = world_new(driver);
@@ -376,6 +378,7 @@ void io_contract_accept_closed_without_owner(const io_driver *driver)
     connect_begin(w, &w->client);
     TURN_UNTIL(w, w->client.closed == 1);
     EXPECT_EQ(w->server.accepted, 1);
+    expect_got(&w->client, "full");
     EXPECT_ERR(w->client.reason, PH_ECLOSED);
     world_free(w);
 }

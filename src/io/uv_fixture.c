@@ -61,10 +61,11 @@ static void on_accept(void *owner, phi_stream *stream)
     }
 }
 
-static void on_shed(void *owner, ph_err reason)
+static phi_bytes on_shed(void *owner, ph_err reason)
 {
     EXPECT(reason == PH_ELIMIT || reason == PH_ENOMEM);
     ((fixture *)owner)->sheds++;
+    return phi_bytes_text("full");
 }
 
 const phi_listener_events fixture_listener_events = {

@@ -5,9 +5,11 @@
 // Design notes
 //
 // - Out of descriptors, accept fails and the connection stays in the queue, so that the listener is
-//   ready again at once: a loop that spins. A spare descriptor is given up to accept and close one
-//   connection after the other; the other end learns at once that it is refused. After a turn of
-//   that the listener rests for PAUSE: the cost stays small however many knock.
+//   ready again at once: a loop that spins. A spare descriptor is given up to accept, answer and
+//   close one connection after the other; the other end learns at once that it is refused, and why.
+//   After SHEDS_PER_TURN the listener rests for PAUSE: the cost stays small however many knock.
+//   Nothing was read from such a connection, and its other end waits to be spoken to; so closing it
+//   does not take back what was said.
 // - A Unix socket's file outlives its process. It is replaced only when nobody answers on it, and
 //   removed only while it is still the one that was made here.
 
@@ -36,6 +38,7 @@ static void on_pause_over(phi_timer *timer, phi_time now);
 static bool accept_one(phi_listener *l);
 static bool accept_failed(phi_listener *l, int error);
 static bool shed_one(phi_listener *l);
+static void shed(phi_listener *l, int fd, ph_err reason);
 static void listener_pause(phi_listener *l);
 static void spare_open(phi_uv *uv);
 
@@ -188,8 +191,7 @@ static bool accept_one(phi_listener *l)
         if (s != NULL) {
             phi_stream_drop(s);
         }
-        close(fd);
-        l->events->on_shed(l->owner, PH_ENOMEM);
+        shed(l, fd, PH_ENOMEM);
         return true;
     }
     (void)phi_sock_end_of(&from.any, &s->peer);
@@ -234,14 +236,19 @@ static bool shed_one(phi_listener *l)
     uv->spare_fd = -1;
     int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        close(fd);
+        shed(l, fd, PH_ELIMIT);
     }
     spare_open(uv);
-    if (fd < 0) {
-        return false;
+    return fd >= 0;
+}
+
+static void shed(phi_listener *l, int fd, ph_err reason)
+{
+    phi_bytes last = l->events->on_shed(l->owner, reason);
+    if (last.size != 0) {
+        (void)send(fd, last.data, last.size, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
-    l->events->on_shed(l->owner, PH_ELIMIT);
-    return true;
+    close(fd);
 }
 
 static void listener_pause(phi_listener *l)

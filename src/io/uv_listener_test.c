@@ -96,8 +96,12 @@ TEST(uv_listener, out_of_descriptors_sheds_and_recovers)
     EXPECT_EQ(f->sheds, COUNT - 1);
     EXPECT_EQ(f->count, 0);
     EXPECT(turns < 12); // batches, with rests between them
-    char byte;
-    EXPECT_EQ(recv(raw[0], &byte, 1, 0), 0); // told, not left hanging
+    char told[8];
+    for (size_t i = 0; i + 1 < COUNT; i++) { // all were, and not left hanging
+        EXPECT_EQ(recv(raw[i], told, sizeof told, 0), 4);
+        EXPECT(memcmp(told, "full", 4) == 0);
+        EXPECT_EQ(recv(raw[i], told, sizeof told, 0), 0);
+    }
 
     descriptors_restore();
     fixture_skip(f, phi_ms(500)); // a rest may still last, but not for long

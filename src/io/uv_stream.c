@@ -199,12 +199,13 @@ size_t phi_uv_stream_write(phi_stream *s, phi_bytes bytes)
         s->wants_write = s->wants_write || bytes.size != 0;
         return 0;
     }
-    if (!phi_sm_is(&s->sm, STREAM_OPEN) || bytes.size == 0) {
+    bool is_new = phi_sm_is(&s->sm, STREAM_NEW);
+    if (!(is_new || phi_sm_is(&s->sm, STREAM_OPEN)) || bytes.size == 0) {
         return 0;
     }
     ssize_t n = send(s->fd, bytes.data, bytes.size, MSG_NOSIGNAL);
     if (n < 0) {
-        if (errno != EAGAIN && errno != EINTR) {
+        if (!is_new && errno != EAGAIN && errno != EINTR) {
             stream_break(s, errno);
             return 0;
         }
@@ -212,7 +213,7 @@ size_t phi_uv_stream_write(phi_stream *s, phi_bytes bytes)
     }
     size_t size = (size_t)n;
     PH_ASSERT(size <= bytes.size);
-    if (size < bytes.size) {
+    if (size < bytes.size && !is_new) {
         s->wants_write = true;
         phi_stream_arm(s, s->armed | UV_WRITABLE);
     }

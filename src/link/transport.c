@@ -343,7 +343,6 @@ ph_err phi_transport_accept(phi_transport *t, phi_transports *group, phi_stream 
 {
     ph_err err = transport_init(t, group, options, keys);
     if (err != PH_OK) {
-        phi_stream_close(group->io, stream);
         return err;
     }
     t->stream = stream;

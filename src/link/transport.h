@@ -84,7 +84,7 @@ void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_
 void phi_transports_fini(phi_transports *group);
 
 // Center: takes an accepted stream.
-// PH_ENOMEM   the link could not be made; the stream is closed, no event follows
+// PH_ENOMEM   the link could not be made; the stream is still the caller's, no event follows
 PHI_MUST_CHECK ph_err phi_transport_accept(phi_transport *t, phi_transports *group,
                                            phi_stream *stream, const phi_link_options *options,
                                            const phi_keys *keys);

@@ -127,6 +127,8 @@ static void on_accept(void *owner, phi_stream *stream)
     if (w->accept_err == PH_OK) {
         n->has_transport = true;
         w->accepted++;
+    } else {
+        phi_stream_close(&w->fake.io, stream); // it was left to us
     }
 }
 

@@ -111,11 +111,12 @@ static void line_on_accept(void *owner, phi_stream *stream)
     EXPECT_ERR(rc, PH_OK);
 }
 
-static void line_on_shed(void *owner, ph_err reason)
+static phi_bytes line_on_shed(void *owner, ph_err reason)
 {
     (void)owner;
     (void)reason;
     fail();
+    return phi_bytes_text("");
 }
 
 static const phi_listener_events line_events = {

@@ -85,11 +85,12 @@ static void pair_on_accept(void *owner, phi_stream *stream)
     phi_stream_attach(p->acceptor.io, stream, &end_events, &p->acceptor);
 }
 
-static void pair_on_shed(void *owner, ph_err reason)
+static phi_bytes pair_on_shed(void *owner, ph_err reason)
 {
     pair *p = owner;
     p->sheds++;
     p->shed_reason = reason;
+    return phi_bytes_text("full");
 }
 
 static const phi_listener_events pair_events = {
@@ -435,7 +436,9 @@ SIM_TEST(net, accept_without_memory_is_shed)
     ph_err rc = phi_io_connect(other.io, ADDRESS, &end_events, &other, &other.stream, NULL);
     EXPECT_ERR(rc, PH_OK);
     EXPECT(sim_run_until(p.s, has_closed, &other, SECONDS(1)));
-    EXPECT_ERR(p.shed_reason, PH_ESYSTEM);
+    EXPECT_ERR(p.shed_reason, PH_ELIMIT);
+    EXPECT_ERR(other.reason, PH_ECLOSED); // in order, behind what it was told
+    EXPECT_EQ(other.received_size, 4);
     pair_free(&p);
 }
 
