@@ -110,6 +110,55 @@ def run_calls(name, center):
         caller.bye()
 
 
+def run_own_state(name, center):
+    def said(entry):
+        """What an entry says about a client, with the document's defaults: P-46."""
+        fields = {tag: value for tag, value in entry.fields if tag != 3}
+        metadata = {value[1 : 1 + value[0]].decode(): value[1 + value[0] :] for tag, value in entry.fields if tag == 3}
+        return (entry.what, entry.state, int.from_bytes(fields.get(2, b"\0\x64"), "big"), metadata)
+
+    @test(f"{name}_what_a_client_says_about_itself_is_told")
+    def _():
+        watcher = center.join("watcher", watch=True)
+        watcher.until(lambda: watcher.listed)
+        client = center.join("moody", service="moods", state=ph.STARTING, weight=7, metadata={"zone": b"eu", "k": b""})
+
+        def changes():
+            return [said(e) for e in watcher.changes if e.id == "moody@interop"]
+
+        steps = [
+            ({}, (ph.ONLINE, ph.STARTING, 7, {"zone": b"eu", "k": b""})),
+            ({"state": ph.READY}, (ph.CHANGED, ph.READY, 7, {"zone": b"eu", "k": b""})),
+            ({"weight": 1000, "metadata": {"zone": b"us"}}, (ph.CHANGED, ph.READY, 1000, {"zone": b"us"})),
+            ({"metadata": {}}, (ph.CHANGED, ph.READY, 1000, {})),
+            ({"state": ph.DRAINING, "weight": 0}, (ph.CHANGED, ph.DRAINING, 0, {})),
+        ]
+        for count, (own, expected) in enumerate(steps, 1):
+            client.say(**own)
+            watcher.until(lambda n=count: len(changes()) == n)
+            equal(changes()[-1], expected)
+        client.say(state=ph.DRAINING)  # nothing new, so nobody is told
+        client.bye()
+        watcher.until(lambda: "moody@interop" not in watcher.online)
+        equal(len(changes()), len(steps) + 1)
+        watcher.bye()
+
+    @test(f"{name}_an_instance_is_called_while_it_is_ready")
+    def _():
+        with Serving(center.join("till-1", service="till", on_request=lambda m: b"1")) as till:
+            caller = center.join("caller")
+            equal(caller.call("service:till", "who"), b"1")
+            for own, code in (({"state": ph.DRAINING}, 3), ({"state": ph.READY}, None), ({"weight": 0}, 3), ({"weight": 1}, None)):
+                till.say(**own)
+                till.event("caller", "said")
+                caller.until(lambda: caller.events and caller.events.pop())
+                if code:
+                    equal_failure(code, caller.call, "service:till", "who")
+                else:
+                    equal(caller.call("service:till", "who"), b"1")
+            caller.bye()
+
+
 def run_dialogs(name, center):
     def book(responder, request):
         return b"booked at " + responder.inquire(request, "which bank") + b", " + responder.inquire(request, "how much", b"EUR")
@@ -383,6 +432,7 @@ def run_suite(name, number):
         receiver.bye()
 
     run_calls(name, center)
+    run_own_state(name, center)
     run_dialogs(name, center)
     run_fragments(name, center)
     run_topics(name, center)
