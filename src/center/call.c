@@ -58,6 +58,7 @@ static void make_index(center *c, session *caller);
 static phi_list *bucket_of(const center *c, const session *caller, uint64_t number);
 static call *find_open(const phi_list *list, size_t node_offset, uint64_t number);
 static void settle(center *c, call *k, phi_load_end end);
+static phi_load_end load_end_of_code(uint16_t code);
 static phi_load_end load_end_of(call_end end);
 static uint64_t *counter_of(center *c, call_end end);
 
@@ -113,22 +114,6 @@ void call_measure(center *c, call *k, account *instance)
     phi_balancer_begin(&instance->service->ready, &instance->load, c->io->now);
 }
 
-void call_judge(center *c, call *k, uint16_t code)
-{
-    switch (code) {
-    case PH_FAILURE_TOO_MANY_CALLS:
-    case PH_FAILURE_SLOW_CONSUMER:
-    case PH_FAILURE_DEADLINE:
-    case PH_FAILURE_RESPONDER_LOST:
-    case PH_FAILURE_RESPONDER_FAILED:
-    case PH_FAILURE_NO_HANDLER:
-        settle(c, k, PHI_LOAD_FAILED);
-        break;
-    default: // its caller's fault, or what the application understands as an answer
-        settle(c, k, PHI_LOAD_ANSWERED);
-    }
-}
-
 void call_finish(center *c, call *k, call_end end)
 {
     session *caller = k->caller;
@@ -174,6 +159,16 @@ void call_break(center *c, call *k, call_end end, ph_failure_code code)
     settle(c, k, load_end_of(end));
     stop(c, k, code);
     call_fail(c, k, end, code);
+}
+
+void call_failed(center *c, call *k, uint16_t code)
+{
+    if (PHI_UNLIKELY(call_is_part(k))) {
+        k->own->ops->give_up(c, k->own, k, (ph_failure_code)code, /* is_known= */ true);
+    } else {
+        settle(c, k, load_end_of_code(code));
+        call_finish(c, k, CALL_FAILED);
+    }
 }
 
 void call_overrun(center *c, call *k, ph_failure_code code)
@@ -621,6 +616,22 @@ static void settle(center *c, call *k, phi_load_end end)
     k->instance = NULL;
     phi_balancer_end(&instance->service->ready, &instance->load, end,
                      phi_time_diff(c->io->now, k->opened), c->io->now);
+}
+
+// Of a failure that the responder has made itself.
+static phi_load_end load_end_of_code(uint16_t code)
+{
+    switch (code) {
+    case PH_FAILURE_TOO_MANY_CALLS:
+    case PH_FAILURE_SLOW_CONSUMER:
+    case PH_FAILURE_DEADLINE:
+    case PH_FAILURE_RESPONDER_LOST:
+    case PH_FAILURE_RESPONDER_FAILED:
+    case PH_FAILURE_NO_HANDLER:
+        return PHI_LOAD_FAILED;
+    default: // its caller's fault, or what the application understands as an answer
+        return PHI_LOAD_ANSWERED;
+    }
 }
 
 static phi_load_end load_end_of(call_end end)

@@ -109,9 +109,6 @@ void call_time(center *c, call *k, uint32_t ttl_ms);
 // Its responder was chosen from its service: what becomes of the call tells of the instance.
 void call_measure(center *c, call *k, account *instance);
 
-// Its responder, nobody else, failed it with that code. It is still to be finished.
-void call_judge(center *c, call *k, uint16_t code);
-
 // What is left of it; at least 1.
 uint32_t call_time_left(const center *c, const call *k);
 
@@ -126,6 +123,9 @@ void call_finish(center *c, call *k, call_end end);
 
 // The reply was delivered, whole: of a call, or of a part.
 void call_replied(center *c, call *k);
+
+// Its responder's failure, with that code, was delivered: of a call, or of a part.
+void call_failed(center *c, call *k, uint16_t code);
 
 // Over for its responder, or it never had one; the caller is told so: now, or as soon as it has
 // room.

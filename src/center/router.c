@@ -16,7 +16,9 @@
 
 #include "base/assert.h"
 #include "center/broadcast.h"
+#include "center/control.h"
 #include "center/deliver.h"
+#include "center/gather.h"
 #include "center/inquiry.h"
 #include "center/state.h"
 #include "wire/message.h"
@@ -45,6 +47,8 @@ typedef struct destination {
 
 static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_request(center *c, session *s, const phi_message *m, phi_bytes payload);
+static void request_elsewhere(center *c, session *s, const phi_message *m, phi_bytes payload,
+                              const destination *to);
 static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_failure(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload);
@@ -165,7 +169,7 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
     }
     destination to = resolve(c, s, m->to);
     if (PHI_UNLIKELY(to.reach != REACH_ONE)) {
-        call_refuse(c, s, m->call, to.reach == REACH_NOBODY ? to.code : PH_FAILURE_UNSUPPORTED);
+        request_elsewhere(c, s, m, payload, &to);
         return;
     }
     ph_failure_code why;
@@ -191,6 +195,30 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
     }
 }
 
+// Not to a single client.
+static void request_elsewhere(center *c, session *s, const phi_message *m, phi_bytes payload,
+                              const destination *to)
+{
+    switch (to->reach) {
+    case REACH_INSTANCES:
+        gather_start(c, s, m, payload, to->name, time_of_call(c, m->ttl_ms));
+        return;
+    case REACH_CENTER:
+        control_request(c, s, m, time_of_call(c, m->ttl_ms));
+        return;
+    case REACH_NOBODY:
+        call_refuse(c, s, m->call, to->code);
+        return;
+    case REACH_EVERYONE:
+    case REACH_TOPIC:
+        call_refuse(c, s, m->call, PH_FAILURE_UNSUPPORTED);
+        return;
+    case REACH_ONE:
+        break;
+    }
+    PH_UNREACHABLE("to one client");
+}
+
 // A reply, or the responder's failure.
 static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
@@ -203,24 +231,23 @@ static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payl
         c->counters.replies_stray_total++;
         return;
     }
+    const delivery_marks as_part = { .flags = m->flags | PHI_FLAG_PART, .turn = k->turn };
     delivered how = deliver(c, &(delivery){ .sender = s,
                                             .receiver = k->caller,
                                             .as = DELIVER_AS_RESPONDER,
                                             .within = k,
                                             .payload = payload,
                                             .number = k->number,
-                                            .ttl_ms = m->ttl_ms });
-    if (PHI_LIKELY(how == DELIVERED)) {
-        if (PHI_UNLIKELY(m->kind == PHI_KIND_FAILURE)) {
-            call_judge(c, k, phi_get_u16(m->body.data));
-        }
-        if (PHI_LIKELY((m->flags & PHI_FLAG_MORE) == 0)) { // else with its last fragment
-            call_finish(c, k, m->kind == PHI_KIND_REPLY ? CALL_REPLIED : CALL_FAILED);
-        }
-    } else if (how == DELIVER_REFUSED) { // [P-56]
+                                            .ttl_ms = m->ttl_ms,
+                                            .marks = call_is_part(k) ? &as_part : NULL });
+    if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // [P-56]
         c->counters.replies_stray_total++;
-    } else {
-        call_fail(c, k, CALL_OVERRUN, deliver_code(how));
+    } else if (PHI_UNLIKELY(how != DELIVERED)) {
+        call_overrun(c, k, deliver_code(how));
+    } else if (PHI_UNLIKELY(m->kind == PHI_KIND_FAILURE)) {
+        call_failed(c, k, phi_get_u16(m->body.data));
+    } else if (PHI_LIKELY((m->flags & PHI_FLAG_MORE) == 0)) { // else with its last fragment
+        call_replied(c, k);
     }
 }
 
