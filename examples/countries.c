@@ -4,6 +4,7 @@
 //
 //     posthouse call countries by_code FR        by alpha-2, alpha-3 or numeric code
 //     posthouse call countries by_name Japan     by name, common name or official name
+//     posthouse call countries find Guinea       all whose name or common name begins so
 //     posthouse call countries list              all alpha-2 codes, one a line
 //
 // What to learn here: a responder is one callback. It answers before it returns, or later.
@@ -47,10 +48,29 @@ static json_t *find(const char *const *fields, ph_view text)
     return NULL;
 }
 
-static void answer(ph_client *client, ph_request_id request, json_t *country, ph_view asked)
+// An array of those whose name, or common name, begins with that text; to be given back.
+static json_t *find_all(ph_view text)
+{
+    json_t *found = json_array();
+    size_t index;
+    json_t *country;
+    json_array_foreach(countries, index, country)
+    {
+        const char *name = json_string_value(json_object_get(country, "name"));
+        const char *common = json_string_value(json_object_get(country, "common_name"));
+        if ((name != NULL && strncasecmp(name, text.data, text.size) == 0) ||
+            (common != NULL && strncasecmp(common, text.data, text.size) == 0)) {
+            json_array_append(found, country);
+        }
+    }
+    return found;
+}
+
+// With a country, or several; NULL: none.
+static void answer(ph_client *client, ph_request_id request, json_t *found, ph_view asked)
 {
     ph_err rc;
-    char *body = country == NULL ? NULL : json_dumps(country, JSON_COMPACT);
+    char *body = found == NULL ? NULL : json_dumps(found, JSON_COMPACT);
     if (body != NULL) {
         rc = ph_client_reply(client, request, body, strlen(body));
     } else {
@@ -99,10 +119,14 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
         answer(client, request, find(codes, incoming->body), incoming->body);
     } else if (is(incoming->method, "by_name")) {
         answer(client, request, find(names, incoming->body), incoming->body);
+    } else if (is(incoming->method, "find")) {
+        json_t *found = find_all(incoming->body);
+        answer(client, request, json_array_size(found) == 0 ? NULL : found, incoming->body);
+        json_decref(found);
     } else if (is(incoming->method, "list")) {
         answer_list(client, request);
     } else if (ph_client_fail(client, request, PH_FAILURE_NO_HANDLER,
-                              "methods: by_code, by_name, list") != PH_OK) {
+                              "methods: by_code, by_name, find, list") != PH_OK) {
         fprintf(stderr, "countries: a failure was lost\n");
     }
 }

@@ -239,13 +239,14 @@ static void on_reply(ph_client *client, ph_call_id call, ph_err status, uint16_t
     }
 }
 
-static void guest_init(guest *g, house *h, const char *account)
+static void guest_init_as(guest *g, house *h, const char *account, const char *service)
 {
     *g = (guest){ .answers = true };
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.loop = h->loop;
     options.centers = h->address;
     options.account = account;
+    options.service = service;
     options.backoff_min_ms = 1;
     options.backoff_max_ms = 10;
     options.on_link = on_link;
@@ -257,6 +258,11 @@ static void guest_init(guest *g, house *h, const char *account)
     options.on_inquiry = on_inquiry;
     options.arg = g;
     EXPECT_ERR(ph_client_new(&g->client, &options), PH_OK);
+}
+
+static void guest_init(guest *g, house *h, const char *account)
+{
+    guest_init_as(g, h, account, NULL);
 }
 
 static void guest_up(guest *g, house *h, const char *account)
@@ -810,5 +816,63 @@ TEST(live, dialogs_nest_four_deep_and_no_deeper)
     EXPECT_TEXT(caller.seen, "oracle@home: responder_failed"); // of too_deep, four times over
     ph_client_free(&oracle.client);
     ph_client_free(&caller.client);
+    house_fini(&h);
+}
+
+// ---- many
+
+static void on_receipt(ph_client *client, ph_call_id event, ph_err status,
+                       const ph_receipt *receipt, void *arg)
+{
+    (void)client;
+    (void)receipt;
+    EXPECT(event.value != 0);
+    guest *g = arg;
+    g->dones++;
+    g->status = status;
+}
+
+// Who sends an event may know what became of it: how many got it, or why nobody did. [P-68]
+TEST(live, receipt_says_who_got_an_event)
+{
+    house h;
+    guest sender;
+    guest a;
+    guest b;
+    house_init(&h, PHI_SUITE_PAPER);
+    guest_up(&sender, &h, "sender");
+    guest_init_as(&a, &h, "a", "letters");
+    EXPECT_ERR(ph_client_open_wait(a.client, WAIT_MS), PH_OK);
+    guest_init_as(&b, &h, "b", "letters");
+    EXPECT_ERR(ph_client_open_wait(b.client, WAIT_MS), PH_OK);
+    static const struct {
+        const char *to;
+        ph_receipt receipt;
+    } cases[] = {
+        { "a", { 1, 0, 0 } },
+        { "service:letters", { 1, 0, 0 } },
+        { "all:letters", { 2, 0, 0 } },
+        { "all:", { 2, 0, 0 } },
+        { "topic:nobody.listens", { 0, 0, 0 } },
+        { "nobody", { 0, 0, PH_FAILURE_NO_SUCH_ACCOUNT } },
+        { "service:nothing", { 0, 0, PH_FAILURE_NO_READY_INSTANCE } },
+        { "no form:", { 0, 0, PH_FAILURE_ADDRESS_UNKNOWN } },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        ph_outgoing out = to(cases[i].to, "news");
+        ph_receipt receipt = { 9, 9, 9 };
+        EXPECT_ERR(ph_client_send_with_receipt_wait(sender.client, &out, &receipt), PH_OK);
+        EXPECT_EQ(receipt.delivered, cases[i].receipt.delivered);
+        EXPECT_EQ(receipt.dropped, cases[i].receipt.dropped);
+        EXPECT_EQ(receipt.code, cases[i].receipt.code);
+    }
+    ph_outgoing out = to("all:", "the last");
+    EXPECT_ERR(ph_client_send_with_receipt(sender.client, &out, NULL, on_receipt, &sender), PH_OK);
+    ph_client_close(sender.client);
+    wait_for(&h, &sender.dones, 1);
+    EXPECT_ERR(sender.status, PH_ECANCELLED);
+    ph_client_free(&a.client);
+    ph_client_free(&b.client);
+    ph_client_free(&sender.client);
     house_fini(&h);
 }

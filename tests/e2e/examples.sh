@@ -17,6 +17,8 @@ expect 0 'by its three letters, in any case' posthouse call countries by_code de
 json out 'is the same table' 'x[0]["alpha_2"] == "DE"'
 expect 0 'by its name' posthouse call countries by_name 'côte d'"'"'ivoire'
 json out 'which need not be ASCII' 'x[0]["alpha_2"] == "CI"'
+expect 0 'all whose name begins so' posthouse call countries find guinea
+json out 'are all of them' '[c["alpha_2"] for c in x[0]] == ["GN", "GW"]'
 expect 1 'no such country' posthouse call countries by_code XX
 holds err 'is a failure of its own' "application 1000"
 holds err 'with its own words' "no country 'XX'"
@@ -37,6 +39,12 @@ for pair in JP:JPY:numeric PL:PLN:letters HR:EUR:euro ME:EUR:euro CH:CHF:numeric
 done
 expect 0 'the profile of a territory whose currency no table tells' posthouse call profile by_code AI
 json out 'says so' 'x[0]["currency"] is None'
+expect 0 'a profile by name' posthouse call profile by_name iceland
+json out 'is that of the only one' 'x[0]["alpha_2"] == "IS" and x[0]["currency"]["alpha_3"] == "ISK"'
+expect 1 'a name that two have, from who answers no inquiries' posthouse call profile by_name Guinea
+holds err 'is a failure that names both' 'which of these: GN Guinea, GW Guinea-Bissau'
+expect 1 'no such method of profile' posthouse call profile everything
+holds err 'is no_handler there, too' 'no_handler'
 expect 1 'a failure passes through' posthouse call profile by_code XX
 holds err 'with the name of the service' "countries: no country 'XX'"
 expect 2 'what is too large is refused before it is sent' posthouse call profile by_code @/dev/zero
