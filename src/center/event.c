@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "center/state.h"
+#include "center/stream.h"
 
 static uint32_t time_left(const center *c, const center_event *e);
 static void note(center_event *e, ph_failure_code why);
@@ -25,7 +26,8 @@ center_event event_of(const center *c, session *sender, const phi_message *m, ph
                            .payload = payload,
                            .number = is_asked ? m->call : 0,
                            .ttl_ms = ttl_ms,
-                           .since = c->io->now };
+                           .since = c->io->now,
+                           .stream = stream_opening(c) };
 }
 
 bool event_is_expired(const center *c, const center_event *e)
@@ -85,9 +87,16 @@ void event_done(center *c, const center_event *e)
     if (PHI_LIKELY(e->number == 0)) {
         return;
     }
+    if (e->stream == 0 || !stream_take_tally(c, e->stream, &e->tally)) {
+        event_give_receipt(c, e->sender, e->number, &e->tally);
+    }
+}
+
+void event_give_receipt(center *c, session *sender, uint64_t number, const phi_receipt *tally)
+{
     uint8_t body[PHI_RECEIPT_BYTES];
-    phi_receipt_encode(body, &e->tally);
-    if (deliver_receipt(c, e->sender, e->number, phi_bytes_of(body, sizeof body))) {
+    phi_receipt_encode(body, tally);
+    if (deliver_receipt(c, sender, number, phi_bytes_of(body, sizeof body))) {
         c->counters.receipts_total++;
     } else {
         c->counters.receipts_dropped_total++;

@@ -18,7 +18,11 @@ typedef struct center_event {
     uint32_t ttl_ms;   // left when it came; 0 no limit
     phi_time since;    // when it came
     phi_receipt tally; // so far
+    uint64_t stream;   // it is the first fragment of this one; 0: it is whole
 } center_event;
+
+// What became of the event with that number of the sender's.
+void event_give_receipt(center *c, session *sender, uint64_t number, const phi_receipt *tally);
 
 // Of a message of kind event. Views stay views.
 center_event event_of(const center *c, session *sender, const phi_message *m, phi_bytes payload);
@@ -35,7 +39,8 @@ void event_miss(center *c, center_event *e, uint64_t count, ph_failure_code why)
 // There is no receiver at all, or nobody knows how many there would be.
 void event_nobody(center *c, center_event *e, ph_failure_code why);
 
-// The center is done with it: the receipt, when one is wanted.
+// The center is done with it: the receipt, when one is wanted; of one in fragments, once its last
+// has been passed on.
 void event_done(center *c, const center_event *e);
 
 #endif // CENTER_EVENT_H

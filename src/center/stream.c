@@ -21,6 +21,7 @@
 #include "center/stream.h"
 
 #include "base/assert.h"
+#include "center/event.h"
 #include "center/inquiry.h"
 #include "center/router.h"
 #include "center/state.h"
@@ -58,6 +59,9 @@ struct message_stream {
     uint16_t abort_code; // ph_failure_code; given up, and the sender is still to be told
     uint8_t kind;        // phi_kind
     bool is_open;        // its receivers are known
+    uint16_t lost_code;  // why the first receiver that is gone is; ph_failure_code
+    bool owes_receipt;
+    phi_receipt tally; // what that says, when all whom the first fragment reached get the last
 };
 
 static void on_first(center *c, session *s, const phi_message *m, phi_bytes payload);
@@ -82,6 +86,7 @@ static uint64_t least_granted(const message_stream *st);
 static session_streams *streams_of(center *c, session *s);
 static message_stream *find_going(const session *s, uint8_t kind, uint16_t turn, uint64_t number);
 static stream_receiver *find_coming(const session *s, const phi_stream_control *about);
+static void note_lost(message_stream *st, ph_failure_code code);
 static void detach_receiver(stream_receiver *r);
 static void drop_receiver(center *c, stream_receiver *r);
 static void drop_stream(center *c, message_stream *st);
@@ -321,6 +326,7 @@ static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_con
         grant(c, st);
         return;
     }
+    note_lost(st, (ph_failure_code)control->value);
     drop_receiver(c, r);
     if (st->receiver_count == 0) {
         give_up(c, st, (ph_failure_code)control->value);
@@ -365,6 +371,7 @@ static bool tell(session *s, const phi_stream_control *control)
 // It gets no more, and is told so: now, or as soon as it has room.
 static void abort_receiver(center *c, stream_receiver *r, ph_failure_code code)
 {
+    note_lost(r->stream, code);
     detach_receiver(r);
     r->abort_code = (uint16_t)code;
     if (tell(r->session, &(phi_stream_control){ .op = PHI_STREAM_ABORT,
@@ -401,6 +408,35 @@ void stream_pay(center *c, session *s)
     }
 }
 
+bool stream_take_tally(center *c, uint64_t handle, const phi_receipt *tally)
+{
+    message_stream *st = phi_slots_find(&c->streams, handle);
+    if (st == NULL || st->abort_code != 0) {
+        return false;
+    }
+    st->owes_receipt = true;
+    st->tally = *tally;
+    return true;
+}
+
+// Those that it reached whole are those that are still there.
+static void give_receipt(center *c, message_stream *st, uint32_t whole, ph_failure_code why)
+{
+    if (!st->owes_receipt) {
+        return;
+    }
+    st->owes_receipt = false;
+    phi_receipt *tally = &st->tally;
+    PH_ASSERT(tally->delivered >= whole);
+    uint32_t lost = tally->delivered - whole;
+    tally->delivered = whole;
+    tally->dropped += lost;
+    if (lost != 0 && tally->code == 0) {
+        tally->code = (uint16_t)why;
+    }
+    event_give_receipt(c, st->sender, st->number, tally);
+}
+
 // ---- ends
 
 // The last fragment has been passed on.
@@ -410,6 +446,7 @@ static void finish(center *c, message_stream *st)
     uint8_t kind = st->kind;
     uint16_t turn = st->turn;
     c->counters.streams_done_total++;
+    give_receipt(c, st, st->receiver_count, (ph_failure_code)st->lost_code);
     drop_stream(c, st);
     if (kind == PHI_KIND_REPLY) {
         call_replied(c, k);
@@ -431,6 +468,7 @@ static void give_up(center *c, message_stream *st, ph_failure_code code)
     st->abort_code = (uint16_t)code;
     uint8_t kind = st->kind;
     uint16_t turn = st->turn;
+    give_receipt(c, st, 0, code);
     pay_abort(c, st);
     if (k != NULL) {
         end_call(c, kind, k, turn, code);
@@ -515,6 +553,7 @@ void stream_leave(center *c, session *s)
     while ((node = s->streams->coming.next) != &s->streams->coming) {
         stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_session);
         message_stream *st = r->stream;
+        note_lost(st, PH_FAILURE_OFFLINE);
         drop_receiver(c, r);
         if (st != NULL && st->is_open && st->receiver_count == 0) {
             give_up(c, st, PH_FAILURE_OFFLINE);
@@ -580,6 +619,13 @@ static void on_stall(phi_timer *timer, phi_time now)
 }
 
 // ---- helpers
+
+static void note_lost(message_stream *st, ph_failure_code code)
+{
+    if (st != NULL && st->lost_code == 0) {
+        st->lost_code = (uint16_t)code;
+    }
+}
 
 static message_stream *open_stream(center *c, session *s, const phi_message *m)
 {

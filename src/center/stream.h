@@ -73,6 +73,10 @@ void stream_pause(center *c);
 // stream that was c->opening when it began.
 void stream_opened(center *c, uint64_t handle);
 
+// It was an event with a receipt, whose first fragment went as `tally` says: the receipt waits for
+// the end of the stream. False when that has come.
+PHI_MUST_CHECK bool stream_take_tally(center *c, uint64_t handle, const phi_receipt *tally);
+
 // A stream packet. May end the session.
 void stream_control(center *c, session *s, phi_bytes payload);
 

@@ -284,6 +284,45 @@ TEST(stream, op_says_whose_message_it_is)
     world_free(p.w);
 }
 
+static void expect_receipt(peer *p, uint64_t number, phi_receipt wanted)
+{
+    const phi_message *m = peer_next(p);
+    assert_non_null(m);
+    EXPECT_EQ(m->kind, PHI_KIND_RECEIPT);
+    EXPECT_EQ(m->call, number);
+    phi_receipt receipt;
+    EXPECT_ERR(phi_receipt_decode(m->body, &receipt), PH_OK);
+    EXPECT_EQ(receipt.delivered, wanted.delivered);
+    EXPECT_EQ(receipt.dropped, wanted.dropped);
+    EXPECT_EQ(receipt.code, wanted.code);
+}
+
+// A receipt that comes with the first fragment would promise what has not been sent. [P-68]
+TEST(stream, receipt_comes_with_the_end)
+{
+    pair p = pair_new();
+    peer *c = join_large(p.w, "c", LIMIT);
+    say(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_RECEIPT, 3, "all:", FIRST);
+    uint64_t at_b = expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    uint64_t at_c = expect_fragment(c, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    EXPECT(peer_next(p.a) == NULL);
+    grant(p.b, PHI_KIND_EVENT, at_b, 100);
+    control(c, PHI_STREAM_REFUSE, PHI_KIND_EVENT, at_c, PH_FAILURE_TOO_LARGE);
+    EXPECT(peer_next(p.a) == NULL);
+    say_last(p.a, PHI_KIND_EVENT, 3, 100);
+    expect_receipt(p.a, 3, (phi_receipt){ 1, 1, PH_FAILURE_TOO_LARGE });
+
+    say(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_RECEIPT, 4, "b", FIRST);
+    peer_cut(p.b);
+    world_settle(p.w);
+    expect_receipt(p.a, 4, (phi_receipt){ 0, 1, PH_FAILURE_OFFLINE });
+
+    say(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_RECEIPT, 5, "nobody", FIRST);
+    expect_receipt(p.a, 5, (phi_receipt){ 0, 0, PH_FAILURE_NO_SUCH_ACCOUNT });
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    world_free(p.w);
+}
+
 // A deadline in the middle of a reply would leave a stream to a call that is over. [P-57] [P-66]
 TEST(stream, ends_with_its_call)
 {
