@@ -597,6 +597,7 @@ TEST(center, calls_in_steady_state_allocate_nothing)
 static bool story(size_t fail_at)
 {
     static const uint8_t bulk[PHI_METADATA_VALUE_BYTES_MAX];
+    static const uint8_t pattern[] = { 0, 0, 0, 1, 1, 0, 3, 'x', '.', '*' };
     world *w;
     ph_err rc = world_try(&w, suite_check, fail_at);
     if (rc != PH_OK) {
@@ -626,6 +627,8 @@ static bool story(size_t fail_at)
         peer_request(p[i], to, 1, 100);
         peer_request(p[i], "service:s", 2, 100);
         peer_event(p[i], "all:", "x");
+        peer_packet(p[i], PHI_COMMAND_SUBSCRIPTION, pattern, sizeof pattern);
+        peer_event(p[i], "topic:x.y", "y");
         peer_own_state(p[i], &(phi_own_state){ .has_weight = true, .weight = 7 });
         world_settle(w);
     }
