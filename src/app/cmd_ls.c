@@ -35,7 +35,8 @@ const command command_ls = {
                "posthouse ls --service orders          only instances of one service\n"
                "posthouse ls --output json | python3 -m json.tool\n",
     .about =
-        "One line for each client, by id. RTT is its last heartbeat's round trip with the center,\n"
+        "One line for each client, by id. WEIGHT is its share of its service's work beside the\n"
+        "others; RTT is its last heartbeat's round trip with the center,\n"
         "REVISION the change of the list that brought the line as it is. This command itself is\n"
         "left out.\n",
     .options = peer_options,
@@ -141,14 +142,15 @@ static int compare(const void *a, const void *b)
 
 static void print_table(const ph_peer *peers, size_t count, draft *out)
 {
-    enum { COLUMNS = 8 };
+    enum { COLUMNS = 9 };
     table t;
     table_init(&t,
-               (const char *const[COLUMNS]){ "ID", "SERVICE", "TYPE", "STATE", "RTT", "REVISION",
-                                             "SOFTWARE", "METADATA" },
+               (const char *const[COLUMNS]){ "ID", "SERVICE", "TYPE", "STATE", "WEIGHT", "RTT",
+                                             "REVISION", "SOFTWARE", "METADATA" },
                COLUMNS);
     table_right(&t, 4);
     table_right(&t, 5);
+    table_right(&t, 6);
     draft metadata;
     draft_init(&metadata);
     for (size_t i = 0; i < count; i++) {
@@ -157,6 +159,7 @@ static void print_table(const ph_peer *peers, size_t count, draft *out)
         table_cell(&t, draft_of_view(p->service));
         table_text(&t, ph_type_name(p->type));
         table_text(&t, ph_state_name(p->state));
+        table_format(&t, "%u", p->weight);
         if (p->round_trip_us == 0) {
             table_text(&t, "");
         } else {

@@ -53,6 +53,8 @@ void peer_json(phi_json *j, const ph_peer *peer)
     phi_json_text(j, ph_type_name(peer->type));
     phi_json_key(j, "state");
     phi_json_text(j, ph_state_name(peer->state));
+    phi_json_key(j, "weight");
+    phi_json_u64(j, peer->weight);
     phi_json_key(j, "software");
     phi_json_string(j, draft_of_view(peer->software));
     phi_json_key(j, "session");

@@ -19,6 +19,19 @@ json out 'is queued for one' 'x[0]["delivered"] == 1'
 expect 0 'an event to all of them' posthouse send all:shop notice --output json
 json out 'is queued for two' 'x[0]["delivered"] == 2'
 
+# ---- gather
+
+expect 0 'a gather' posthouse gather shop say
+holds out 'has a line for one' 'one@home  replied  one'
+holds out 'has a line for the other' 'two@home  replied  two'
+holds err 'and says how many' '2 of 2 replied'
+expect 0 'a gather that wants one' posthouse gather shop say --want 1 --output json
+json out 'has that one among its lines' '[p["result"] for p in x[0]].count("replied") >= 1'
+expect 1 'a gather in which one fails: 1' posthouse gather sick say --output json
+json out 'says who and why' 'x[0] == [{"id": "fails@home", "result": "responder_failed", "body": ""}]'
+expect 6 'a gather from nobody: 6' posthouse gather nothing say
+expect 2 'a gather from what is no name: 2' posthouse gather 'No Name' say
+
 # ---- topics
 
 start posthouse subscribe 'orders.*.created' 'orders.>' --output json --count 2
