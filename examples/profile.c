@@ -4,7 +4,7 @@
 // back when it has to.
 //
 //     posthouse call profile by_code JP
-//     posthouse call profile by_name Guinea --on-inquiry 'grep Bissau'
+//     posthouse call profile by_name Korea --on-inquiry 'grep South'
 //
 // by_code asks `countries` for the country, then `currencies` for its currency, and answers with
 // both. by_name does the same; but where a name fits several countries it first asks the caller

@@ -56,7 +56,7 @@ const command command_call = {
                "posthouse call countries by_code FR | python3 -m json.tool\n"
                "posthouse call orders@home create @order.json --timeout 500ms\n"
                "posthouse call service:orders create @order.json     any ready instance\n"
-               "posthouse call profile of congo --on-inquiry 'echo CD'\n"
+               "posthouse call profile by_name Korea --on-inquiry 'grep South'\n"
                "date | posthouse call echo greet -          the body from standard input\n",
     .about =
         "TO is an account, account@domain, or service:NAME for one of its ready instances. The\n"

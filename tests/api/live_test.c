@@ -821,6 +821,135 @@ TEST(live, dialogs_nest_four_deep_and_no_deeper)
 
 // ---- many
 
+// What came of one gather.
+typedef struct harvest {
+    unsigned parts;
+    unsigned failed_parts;
+    unsigned dones;
+    ph_err status;
+    uint16_t code;
+    uint16_t asked;
+    uint16_t replied;
+    char missing[128]; // "c@home 11 "
+} harvest;
+
+static void on_part(ph_client *client, ph_call_id call, uint16_t code, const ph_incoming *part,
+                    void *arg)
+{
+    (void)client;
+    EXPECT(call.value != 0);
+    harvest *v = arg;
+    EXPECT_EQ(v->dones, 0);
+    v->parts++;
+    v->failed_parts += code != 0;
+    EXPECT(part->from.size == 6 && memcmp(part->from.data + 1, "@home", 5) == 0);
+    EXPECT(code != 0 || (part->body.size == 5 && memcmp(part->body.data, "count", 5) == 0));
+}
+
+static void on_gathered(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
+                        const ph_gathered *gathered, void *arg)
+{
+    (void)client;
+    EXPECT(call.value != 0);
+    harvest *v = arg;
+    v->dones++;
+    v->status = status;
+    v->code = code;
+    if (gathered != NULL) {
+        v->asked = gathered->asked;
+        v->replied = gathered->replied;
+        size_t cursor = 0;
+        ph_view id;
+        uint16_t why = 0;
+        size_t used = 0;
+        while (ph_gathered_next(gathered, &cursor, &id, &why)) {
+            used += (size_t)snprintf(v->missing + used, sizeof v->missing - used, "%.*s %u ",
+                                     (int)id.size, id.data, why);
+        }
+    }
+}
+
+static void gather(guest *g, harvest *v, uint16_t want, uint32_t timeout_ms, ph_call_id *id)
+{
+    *v = (harvest){ 0 };
+    ph_outgoing out = to("all:letters", "count");
+    out.timeout_ms = timeout_ms;
+    ph_gather how = PH_GATHER_INIT;
+    how.want = want;
+    how.on_part = on_part;
+    how.done = on_gathered;
+    how.arg = v;
+    EXPECT_ERR(ph_client_gather(g->client, &out, &how, id), PH_OK);
+}
+
+// Every instance is asked, each part comes, and the end names who did not answer and why; with
+// enough of them it does not wait for the rest. [P-65]
+TEST(live, gather_asks_every_instance)
+{
+    house h;
+    guest caller;
+    guest a;
+    guest b;
+    guest c;
+    guest *instances[] = { &a, &b, &c };
+    static const char *names[] = { "a", "b", "c" };
+    house_init(&h, PHI_SUITE_CHECK);
+    guest_up(&caller, &h, "caller");
+    harvest v;
+    gather(&caller, &v, 0, WAIT_MS, NULL);
+    wait_for(&h, &v.dones, 1);
+    EXPECT_ERR(v.status, PH_EFAILURE);
+    EXPECT_EQ(v.code, PH_FAILURE_NO_READY_INSTANCE);
+
+    for (size_t i = 0; i < 3; i++) {
+        guest_init_as(instances[i], &h, names[i], "letters");
+        EXPECT_ERR(ph_client_open_wait(instances[i]->client, WAIT_MS), PH_OK);
+    }
+    gather(&caller, &v, 0, WAIT_MS, NULL);
+    wait_for(&h, &v.dones, 1);
+    EXPECT_ERR(v.status, PH_OK);
+    EXPECT_EQ(v.parts, 3);
+    EXPECT_EQ(v.asked, 3);
+    EXPECT_EQ(v.replied, 3);
+    EXPECT_TEXT(v.missing, "");
+
+    c.answers = false; // is asked, and says nothing until the deadline
+    gather(&caller, &v, 0, 20, NULL);
+    wait_for(&h, &v.dones, 1);
+    EXPECT_ERR(v.status, PH_OK);
+    EXPECT_EQ(v.parts, 2);
+    EXPECT_EQ(v.replied, 2);
+    EXPECT_TEXT(v.missing, "c@home 11 ");
+    EXPECT_EQ(c.code, PH_FAILURE_DEADLINE); // its cancel said why
+
+    gather(&caller, &v, 2, WAIT_MS, NULL);
+    wait_for(&h, &v.dones, 1);
+    EXPECT_EQ(v.replied, 2);
+    wait_for(&h, &c.cancels, 2);
+    EXPECT_EQ(c.code, PH_FAILURE_CANCELLED);
+
+    c.asks = true; // nobody may ask back in a gather: it fails, and its part with it
+    gather(&caller, &v, 0, WAIT_MS, NULL);
+    wait_for(&h, &v.dones, 1);
+    EXPECT_EQ(v.failed_parts, 1);
+    EXPECT_EQ(c.ask_code, PH_FAILURE_UNSUPPORTED);
+    EXPECT_TEXT(v.missing, "c@home 14 ");
+
+    c.asks = false;
+    ph_call_id id = { 0 };
+    gather(&caller, &v, 0, WAIT_MS, &id);
+    wait_for(&h, &c.requests, 5);
+    EXPECT_ERR(ph_client_cancel(caller.client, id), PH_OK);
+    wait_for(&h, &v.dones, 1);
+    EXPECT_ERR(v.status, PH_ECANCELLED);
+    wait_for(&h, &c.cancels, 3);
+    for (size_t i = 0; i < 3; i++) {
+        ph_client_free(&instances[i]->client);
+    }
+    ph_client_free(&caller.client);
+    house_fini(&h);
+}
+
 static void on_receipt(ph_client *client, ph_call_id event, ph_err status,
                        const ph_receipt *receipt, void *arg)
 {

@@ -43,6 +43,10 @@ expect 0 'a profile by name' posthouse call profile by_name iceland
 json out 'is that of the only one' 'x[0]["alpha_2"] == "IS" and x[0]["currency"]["alpha_3"] == "ISK"'
 expect 1 'a name that two have, from who answers no inquiries' posthouse call profile by_name Guinea
 holds err 'is a failure that names both' 'which of these: GN Guinea, GW Guinea-Bissau'
+expect 0 'from who does, the profile that was asked for' posthouse call profile by_name Guinea --on-inquiry 'grep Bissau'
+json out 'is that of the one chosen' 'x[0]["alpha_2"] == "GW"'
+expect 1 'an answer that is none of them' posthouse call profile by_name Korea --on-inquiry 'echo XX'
+holds err 'is the same failure' 'which of these: KR South Korea, KP North Korea'
 expect 1 'no such method of profile' posthouse call profile everything
 holds err 'is no_handler there, too' 'no_handler'
 expect 1 'a failure passes through' posthouse call profile by_code XX
