@@ -104,7 +104,8 @@ static void on_event(stranger *s, const phi_link_event *event)
     case PHI_LINK_EVENT_PACKET:
         PH_ASSERT(is_center ? s->joins == 1 : s->opens == 1);
         PH_ASSERT(event->packet.command >= PHI_COMMAND_ONLINE_LIST);
-        PH_ASSERT(event->packet.command <= PHI_COMMAND_MESSAGE);
+        PH_ASSERT(event->packet.command <= PHI_COMMAND_STREAM);
+        PH_ASSERT(event->packet.command != PHI_COMMAND_BYE);
         PH_ASSERT(!is_center || event->packet.command != PHI_COMMAND_ONLINE_STATUS);
         break;
     case PHI_LINK_EVENT_SUSPECT:

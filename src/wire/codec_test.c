@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "base/random.h"
 #include "tests/wire/equal.h"
 #include "tests/wire/judge.h"
@@ -247,7 +248,106 @@ TEST(codec, encoders_stop_at_the_end_of_their_room)
     }
 }
 
+// ---- the form of messages
+
+// What P-50, P-51, P-63, P-65 and P-66 say of numbers and flags, rule by rule, as one reads them.
+static bool form_is_lawful(const phi_message *m)
+{
+    uint8_t kind = m->kind;
+    bool may_be_cut = kind == PHI_KIND_EVENT || kind == PHI_KIND_REQUEST ||
+                      kind == PHI_KIND_REPLY || kind == PHI_KIND_INQUIRY || kind == PHI_KIND_ANSWER;
+    uint8_t flags = PHI_FLAG_IDEMPOTENT | PHI_FLAG_DURABLE;
+    flags |= may_be_cut ? PHI_FLAG_MORE | PHI_FLAG_REST : 0;
+    flags |= kind == PHI_KIND_EVENT ? PHI_FLAG_RECEIPT : 0;
+    flags |= kind == PHI_KIND_REPLY || kind == PHI_KIND_FAILURE ? PHI_FLAG_PART : 0;
+    if (kind == 0 || kind > PHI_KIND_RECEIPT || (m->flags & ~(unsigned)flags) != 0) {
+        return false;
+    }
+    bool is_numbered = (m->flags & (PHI_FLAG_MORE | PHI_FLAG_REST | PHI_FLAG_RECEIPT)) != 0;
+    if (m->call == 0 && (kind != PHI_KIND_EVENT || is_numbered)) {
+        return false;
+    }
+    bool has_turn = kind == PHI_KIND_INQUIRY || kind == PHI_KIND_ANSWER;
+    bool may_have_turn = has_turn || kind == PHI_KIND_REPLY || kind == PHI_KIND_FAILURE;
+    if ((m->turn != 0 && !may_have_turn) || (m->turn == 0 && has_turn)) {
+        return false;
+    }
+    bool may_have_depth = kind == PHI_KIND_REQUEST || kind == PHI_KIND_INQUIRY;
+    if (m->depth > 4 || (m->depth != 0 && !may_have_depth) ||
+        (m->want != 0 && kind != PHI_KIND_REQUEST)) {
+        return false;
+    }
+    if ((m->flags & PHI_FLAG_REST) != 0) {
+        uint8_t beside = PHI_FLAG_IDEMPOTENT | PHI_FLAG_DURABLE | PHI_FLAG_RECEIPT;
+        return (m->flags & beside) == 0 && m->depth == 0 && m->want == 0;
+    }
+    return true;
+}
+
+static void expect_form(const phi_message *m)
+{
+    uint8_t payload[PHI_MESSAGE_HEAD_BYTES] = { m->kind, m->flags };
+    phi_put_u16(payload + PHI_MESSAGE_TURN_AT, m->turn);
+    phi_put_u64(payload + PHI_MESSAGE_CALL_AT, m->call);
+    payload[PHI_MESSAGE_DEPTH_AT] = m->depth;
+    phi_put_u16(payload + PHI_MESSAGE_HEAD_BYTES - 2, m->want);
+    phi_message out;
+    bool is_taken = phi_message_decode(phi_bytes_of(payload, sizeof payload), &out) == PH_OK;
+    if (is_taken != form_is_lawful(m)) {
+        fail_msg("kind %d, flags %d, turn %d, call %d, depth %d, want %d: %s", m->kind, m->flags,
+                 m->turn, (int)m->call, m->depth, m->want, is_taken ? "taken" : "refused");
+    }
+}
+
+// The decoder judges all of it with a few masks; a wrong bit in one would let through what the
+// center takes for granted. Every kind, every flag, every number there and not there.
+// [P-50] [P-51] [P-63] [P-65] [P-66]
+TEST(message, form_is_judged_as_the_document_says)
+{
+    static const uint8_t kinds[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 32, 64, 128, 255 };
+    static const uint16_t turns[] = { 0, 1, 0x8000 };
+    static const uint64_t calls[] = { 0, 1, UINT64_C(1) << 63 };
+    static const uint8_t depths[] = { 0, 1, 4, 5, 255 };
+    static const uint16_t wants[] = { 0, 1, 0x8000 };
+    for (size_t i = 0; i < sizeof kinds * 256; i++) {
+        phi_message m = { .kind = kinds[i / 256], .flags = (uint8_t)i };
+        for (size_t j = 0; j < PHI_COUNT_OF(turns) * PHI_COUNT_OF(calls); j++) {
+            m.turn = turns[j % PHI_COUNT_OF(turns)];
+            m.call = calls[j / PHI_COUNT_OF(turns)];
+            for (size_t k = 0; k < PHI_COUNT_OF(depths) * PHI_COUNT_OF(wants); k++) {
+                m.depth = depths[k % PHI_COUNT_OF(depths)];
+                m.want = wants[k / PHI_COUNT_OF(depths)];
+                expect_form(&m);
+            }
+        }
+    }
+}
+
 // ---- single promises
+
+// The answer that refuses all that a client can ask for in one packet fits into one: else a center
+// could not say it. [P-73]
+TEST(subscription, answer_that_refuses_all_fits_into_a_packet)
+{
+    for (size_t size = 0; size <= PHI_PATTERN_BYTES_TAKEN; size++) {
+        static uint8_t asked[PHI_SUBSCRIPTION_BYTES_MAX];
+        static uint8_t answered[PHI_PACKET_BYTES_MAX - PHI_PACKET_HEAD_CHECKED];
+        static const uint8_t pattern[PHI_PATTERN_BYTES_TAKEN];
+        phi_writer ask = phi_writer_of((phi_span){ asked, sizeof asked });
+        phi_writer answer = phi_writer_of((phi_span){ answered, sizeof answered });
+        phi_subscription_begin(&ask, 1);
+        phi_subscription_begin(&answer, 1);
+        while (sizeof asked - phi_writer_size(&ask) >= 3 + size) {
+            phi_write_change(&ask, PHI_SUBSCRIPTION_ADD, phi_bytes_of(pattern, size));
+            phi_write_refusal(&answer, 15, phi_bytes_of(pattern, size));
+        }
+        EXPECT(!ask.failed);
+        EXPECT(!answer.failed);
+        phi_subscription got;
+        EXPECT_ERR(phi_subscription_decode(phi_writer_view(&ask), &got), PH_OK);
+        EXPECT_ERR(phi_subscription_answer_decode(phi_writer_view(&answer), &got), PH_OK);
+    }
+}
 
 // A long text is cut where a character ends, so that the other end can print it. [P-60]
 TEST(bye, long_text_is_cut_between_characters)
