@@ -16,7 +16,8 @@
 // others have theirs, and the rest waits in the kernel, which tells again (level-triggered). 32 KiB
 // of small messages are some 0.1 ms of work; more is not faster, because it falls out of the cache.
 #define PHI_UV_INPUT_BYTES (32u * 1024u)
-#define PHI_UV_ACCEPTS_PER_TURN 64u // of one listener
+// Of one listener; half a millisecond of a turn, with what the owner does for each.
+#define PHI_UV_ACCEPTS_PER_TURN 16u
 // Connections that were closed here and wait for the other end to close, so that it still reads
 // what it was sent last: how many in a loop (descriptors are worth more than a stranger's last
 // bytes), and for how long.
