@@ -284,9 +284,7 @@ static void on_presence_ready(ph_client *client, uint64_t revision, void *arg)
     check_presence_ready(a, revision);
     a->is_ready = true;
     a->readies++;
-    a->ready_revision = revision;
     sim_note(a->domain->s, a->node, "knows all as of revision %llu", (unsigned long long)revision);
-    a->changes_since_ready = 0;
 }
 
 // ---- calls of its own

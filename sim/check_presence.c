@@ -4,28 +4,81 @@
 // who is there. [P-45], [P-48]
 //
 // Each actor keeps its own picture, made from the changes it was told and nothing else. A double
-// shows at once: somebody goes online who is, or offline who is not. A gap shows in the revisions:
-// each change has one, so while a connection lives who comes online has that of the list and as
-// many more as changes were told since. And it shows in the end, because the picture then differs
-// from the center's table.
+// shows at once: somebody goes online who is, or offline who is not. A gap shows with the next
+// change: whoever was told of revision r has been told of every line that last changed before r, as
+// it is. And it shows in the end, because the picture then differs from the center's list.
 
 #include <stdio.h>
 #include <string.h>
 
+#include "center/entry.h"
 #include "center/state.h"
+#include "client/core.h"
 #include "sim/check.h"
 
-// More than all changes of a run take.
-#define LOG_NEVER_SHORT (1024u * 1024u)
-
-// Whether each change must be told: all pass the filter, none was dropped for want of memory, and
-// the center had no reason to begin a list anew for one who lagged.
-static bool is_gapless(const actor *a)
+static bool is_of_interest(const actor *a, const account *other)
 {
-    ph_client_counters counters = { .struct_size = sizeof counters };
-    ph_client_count(a->client, &counters);
-    return a->is_ready && a->watched[0] == '\0' && counters.peers_dropped == 0 &&
-           a->domain->options.center.presence_log_max >= LOG_NEVER_SHORT;
+    return a->watched[0] == '\0' ||
+           phi_bytes_equal(account_service(other), phi_bytes_text(a->watched));
+}
+
+// The account of an id of this domain, as the center has it now; NULL: none.
+static const account *account_of(const center *c, const char *id)
+{
+    const char *at = strchr(id, '@');
+    PH_ASSERT(at != NULL);
+    return registry_find(&c->registry, phi_bytes_of(id, (size_t)(at - id)));
+}
+
+// Somebody who is believed to be there, and is not, must have left at `revision` or later.
+static void check_no_stale(actor *a, const center *c, uint64_t revision)
+{
+    for (size_t i = 0; i < a->known_count; i++) {
+        const known_peer *known = &a->known[i];
+        const account *other = account_of(c, known->id);
+        if (other != NULL && other->is_listed) {
+            continue;
+        }
+        uint64_t value = 0;
+        phi_bytes name = phi_bytes_of(known->id, strcspn(known->id, "@"));
+        if (phi_map_find(&c->presence.log.gone, name, &value)) {
+            const presence_gone *gone = (const presence_gone *)(uintptr_t)value;
+            if (gone->line.revision < revision) {
+                domain_fail(a->domain, "%s was told revision %llu, but not that %s left with %llu",
+                            a->account, (unsigned long long)revision, known->id,
+                            (unsigned long long)gone->line.revision);
+            }
+        }
+    }
+}
+
+// It is being told of `revision`, and must know all that is before it.
+static void check_no_gap(actor *a, uint64_t revision)
+{
+    const center *c = a->domain->center;
+    const phi_peers *peers = &a->client->peers;
+    if (c == NULL || peers->sync != PHI_PEERS_LIVE || peers->epoch != c->presence.epoch ||
+        peers->dropped != 0) {
+        return; // a list is on its way, or is not complete
+    }
+    uint32_t index = 0;
+    uint64_t handle = 0;
+    const account *other;
+    for (; (other = phi_slots_next(&c->registry.accounts, &index, &handle)) != NULL; index++) {
+        if (!other->is_listed || other->line.revision >= revision || !is_of_interest(a, other)) {
+            continue;
+        }
+        char id[48];
+        snprintf(id, sizeof id, "%.*s", (int)other->id_size, (const char *)other->id);
+        const known_peer *known = actor_knows(a, id);
+        if (known == NULL || known->session != entry_session(other->entry) ||
+            known->state != (ph_state)other->entry[ENTRY_STATE_AT]) {
+            domain_fail(a->domain, "%s was told revision %llu, but not what %s was with %llu",
+                        a->account, (unsigned long long)revision, id,
+                        (unsigned long long)other->line.revision);
+        }
+    }
+    check_no_stale(a, c, revision);
 }
 
 void check_presence_change(actor *a, ph_change change, const ph_peer *peer)
@@ -49,12 +102,7 @@ void check_presence_change(actor *a, ph_change change, const ph_peer *peer)
     if (!a->is_watching) {
         domain_fail(d, "%s was told of %s, but watches nobody", a->account, id);
     }
-    a->changes_since_ready++;
-    uint64_t expected = a->ready_revision + a->changes_since_ready;
-    if (is_gapless(a) && change == PH_ONLINE && peer->revision != expected) {
-        domain_fail(d, "%s was told revision %llu where %llu comes next", a->account,
-                    (unsigned long long)peer->revision, (unsigned long long)expected);
-    }
+    check_no_gap(a, peer->revision);
 }
 
 void check_presence_ready(actor *a, uint64_t revision)
@@ -125,18 +173,14 @@ bool check_presence_agrees(const actor *a, const char **why)
     size_t expected = 0;
     uint32_t index = 0;
     uint64_t handle = 0;
-    const session *s;
-    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
-        if (!session_is(s, SESSION_JOINED) || !a->is_watching) {
-            continue;
-        }
-        phi_bytes serves = session_service(s);
-        if (a->watched[0] != '\0' && !phi_bytes_equal(serves, phi_bytes_text(a->watched))) {
+    const account *other;
+    for (; (other = phi_slots_next(&c->registry.accounts, &index, &handle)) != NULL; index++) {
+        if (!other->is_listed || !a->is_watching || !is_of_interest(a, other)) {
             continue;
         }
         char id[48];
-        snprintf(id, sizeof id, "%.*s", (int)session_id(s).size, (const char *)session_id(s).data);
-        if (!sees(a, id, s->number, why) || !sees_line(a, s->account, id, why)) {
+        snprintf(id, sizeof id, "%.*s", (int)other->id_size, (const char *)other->id);
+        if (!sees(a, id, entry_session(other->entry), why) || !sees_line(a, other, id, why)) {
             return false;
         }
         expected++;

@@ -132,8 +132,6 @@ struct actor {
     known_peer known[KNOWN_MAX];
     size_t known_count;
     bool is_ready; // on_presence_ready since it came up
-    uint64_t ready_revision;
-    uint64_t changes_since_ready;
     unsigned onlines;
     unsigned offlines;
     unsigned readies;

@@ -89,7 +89,8 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     memcpy(c->self + 1, options->domain, strlen(options->domain));
     c->options.domain = c->self + 1;
     c->random = phi_random_seeded(secret[0]);
-    rc = presence_init(&c->presence, io->alloc, secret[1] | 1, options->presence_log_max);
+    c->hash = (phi_hash_key){ secret[2], secret[3] };
+    rc = presence_init(&c->presence, io, options, secret[1] | 1, c->hash);
     if (rc != PH_OK) {
         phi_give(io->alloc, c, sizeof *c);
         return phi_diag_add(diag, rc, "create center '%s'", options->domain);
@@ -101,8 +102,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
                    (uint32_t)options->streams_max);
     phi_slots_init(&c->calls, io->alloc, sizeof(call), (uint32_t)options->calls_max);
     phi_slots_init(&c->dialogs, io->alloc, sizeof(dialog), (uint32_t)options->calls_max);
-    c->hash = (phi_hash_key){ secret[2], secret[3] };
-    registry_init(&c->registry, io->alloc, c->hash, connections_max);
+    registry_init(&c->registry, io->alloc, c->hash, 2 * connections_max); // the half: ghosts
     c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
     phi_list_init(&c->broadcasts);
     subscription_init(c);
@@ -136,6 +136,7 @@ void center_free(center **center_at)
     PH_ASSERT(phi_list_is_empty(&c->answered));
     topics_fini(&c->topics);
     phi_quota_fini(&c->quota);
+    presence_drop(c);
     presence_fini(&c->presence);
     registry_fini(&c->registry);
     phi_slots_fini(&c->dialogs);
@@ -212,9 +213,13 @@ center_counters center_count(const center *c)
     counters.calls = c->calls.count - c->calls_aside;
     counters.inquiries = c->inquiries_count;
     counters.streams = c->streams.count;
-    counters.watchers = c->presence.watch_count;
     counters.subscriptions = topics_count(&c->topics);
     counters.subscription_memory = c->topics.memory.bytes;
+    counters.watchers = c->presence.watches.count;
+    counters.listed = c->presence.listed;
+    counters.suspects = c->presence.suspects;
+    counters.ghosts = c->presence.ghosts;
+    counters.damped = c->presence.damped;
     counters.send_memory = c->quota.bytes;
     counters.send_memory_refused_total = c->quota.refusals;
     counters.bytes_received_total = c->transports.bytes_received;
@@ -258,7 +263,7 @@ static void on_turn(phi_turn_hook *hook)
     center *c = PHI_CONTAINER_OF(hook, center, hook);
     broadcast_turn(c);
     subscription_turn(c);
-    presence_turn(c);
+    watch_turn(c);
     if (c->is_stopping && c->stopped != NULL && c->sessions.count == 0) {
         CENTER_LOG_WRITE(c, STOPPED, PHI_LOG_NUMBER("joins", c->counters.joins_total));
         void (*stopped)(void *arg) = c->stopped;

@@ -58,7 +58,10 @@ void join_handle(center *c, session *s, const phi_join *join)
         refuse(c, s, join, PHI_BYE_INTERNAL, 0);
         return;
     }
-    account *a;
+    account *a = registry_find(&c->registry, view_of(&name));
+    if (a != NULL) {
+        presence_bury(c, a); // the client is back [P-49]
+    }
     if (make_account(c, join, view_of(&name), &a) != PH_OK) {
         refuse(c, s, join, PHI_BYE_INTERNAL, 0);
         return;
@@ -91,7 +94,7 @@ static bool make_up(center *c, phi_bytes serves, account_text *out)
     for (int i = 0; i < 2 * TRIES; i++) {
         append_digits(c, stem, i < TRIES ? DIGITS_SHORT : DIGITS_LONG, out);
         PH_ASSERT(phi_name_is_valid(view_of(out)));
-        if (session_find(c, view_of(out)) == NULL) {
+        if (registry_find(&c->registry, view_of(out)) == NULL) {
             return true;
         }
     }
@@ -187,14 +190,14 @@ static void admit(center *c, session *s, account *a, const phi_join *join)
     account_bind(a, s);
     s->message_bytes_max = join->message_bytes_max;
     session_check(s);
-    presence_online(c, a);
+    presence_join(c, a);
     c->counters.joins_total++;
     char at[PHI_ADDRESS_TEXT_MAX];
     session_peer(s, at);
     CENTER_LOG_WRITE(
         c, JOINED, PHI_LOG_TEXT("id", session_id(s)), PHI_LOG_TEXT("peer", phi_bytes_text(at)),
         PHI_LOG_TEXT("service", session_service(s)), PHI_LOG_NUMBER("session", s->number));
-    if (presence_watch(c, s, &join->presence) != PH_OK) {
+    if (watch_begin(c, s, &join->presence) != PH_OK) {
         session_end(c, s, PHI_BYE_INTERNAL, 0, "no memory");
         return;
     }

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/presence_log.h - the last changes of the online list, encoded, in a ring of bytes.
+// center/presence_log.h - in which order the lines of the online list last changed.
 //
-// Every change has a revision, one more than that of the change before it, and is one entry (P-46).
-// So a stretch of the log between two places is at the same time what a status packet carries: it
-// is copied, not encoded again, and its count is the difference of the revisions.
+// Every change has a revision, one more than that of the change before it. Whoever knows the list
+// as of some revision lacks the lines that changed after it, each as it is now: what a line was
+// between need not be told (P-45). So the log has no copies of changes. It is a ring of pointers to
+// lines, each under the revision of its last change; where a line was before, nothing stands.
 //
-//              first                          place                last
-//                |                              |                  |
-//    forgotten   | entry r+1 | ... | entry p    | entry p+1 | ...  | (next change)
+//        first                                      last
+//          |                                          |
+//       ...| line |  -  | line |  -  |  -  | gone | line | (next change)
 //
-// Life     init -> (append, find, view, copy)* -> fini
-// Limits   `capacity` bytes, taken at init; the oldest changes make room for new ones
+// A line of somebody who left is a `presence_gone`, owned by the log: it is what is left to tell of
+// him. It is dropped when its place falls off the ring, or when he is back, because then there is
+// nothing to tell any more but that. So a storm in which all leave and return costs a watcher that
+// slept through it no more than one entry each.
+//
+// Life     init -> (put, bury, revive, at)* -> fini
+// Limits   bytes_max of places and goners; the oldest are forgotten for new ones. Memory is taken
+//          as it fills
 // Threads  none
 
 #ifndef CENTER_PRESENCE_LOG_H
@@ -22,54 +29,74 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/compiler.h"
-#include "wire/presence.h"
+#include "base/map.h"
 
-// A point between two changes: all up to `revision` are before it, the next entry begins at `at`.
-// `at` counts the bytes of all entries there ever were, so it never wraps.
-typedef struct presence_place {
-    uint64_t revision;
-    uint64_t at;
-} presence_place;
+// Embedded in what is shown: an account, or a presence_gone.
+typedef struct presence_line {
+    uint64_t revision; // of its last change; 0: none yet
+    uint64_t listed;   // when its session came on the list
+    uint64_t since;    // who knows nothing behind it never heard of the account
+    bool is_gone;      // stands in a presence_gone
+} presence_line;
+
+typedef struct presence_gone {
+    presence_line line;
+    bool is_newest; // the one that log->gone leads to
+    uint8_t name_size;
+    uint16_t entry_size;
+    uint8_t entry[]; // the offline, as on the wire
+} presence_gone;
 
 typedef struct presence_log {
     const phi_alloc *alloc; // borrowed for the life of the log
-    uint8_t *bytes;         // owned; the byte `at` stands at bytes[at % capacity]
-    size_t capacity;
-    uint64_t *marks; // owned; where the entry behind every 64th revision begins, newest mark_count
-    size_t mark_count;
-    presence_place first; // the oldest place one can go on from
-    presence_place last;  // behind the newest change
+    presence_line **places; // owned; revision r stands at places[r % capacity]
+    size_t capacity;        // a power of two
+    size_t bytes_max;
+    size_t gone_bytes; // what the goners take
+    size_t gone_count;
+    phi_map gone;   // account -> presence_gone; names are views into their entries
+    uint64_t first; // all changes after it are known
+    uint64_t last;  // the revision of the list
 } presence_log;
 
+// A ring of so many places is taken at first; bytes_max must allow it.
+#define PRESENCE_LOG_PLACES_MIN 256u
+#define PRESENCE_LOG_BYTES_MIN (PRESENCE_LOG_PLACES_MIN * 2 * sizeof(presence_line *))
+
 // PH_ENOMEM   no memory
-// `capacity` is at least PHI_ENTRY_BYTES_MAX: asserted.
-PHI_MUST_CHECK ph_err presence_log_init(presence_log *log, const phi_alloc *alloc, size_t capacity);
+PHI_MUST_CHECK ph_err presence_log_init(presence_log *log, const phi_alloc *alloc, phi_hash_key key,
+                                        size_t bytes_max);
 
 // Accepts a zeroed log.
 void presence_log_fini(presence_log *log);
 
-// The next change; its revision must be log->last.revision + 1: asserted.
-void presence_log_append(presence_log *log, phi_bytes entry);
+// The line changed: it gets the next revision.
+void presence_log_put(presence_log *log, presence_line *line);
 
-// Whether all changes behind `place` are still here.
-static inline bool presence_log_holds(const presence_log *log, presence_place place)
+// The line leaves the list: `entry`, an encoded offline, is what is left of it. Without memory for
+// that, all that was known is forgotten, so that everybody gets a new list.
+void presence_log_bury(presence_log *log, presence_line *line, size_t name_size, phi_bytes entry);
+
+// The account is about to be listed, as this entry: whoever left under its name need not be told of
+// any more. Returns what to write into its line as `since`.
+uint64_t presence_log_revive(presence_log *log, phi_bytes name, phi_bytes entry);
+
+// Whether all changes behind the revision are known.
+static inline bool presence_log_holds(const presence_log *log, uint64_t revision)
 {
-    return place.revision >= log->first.revision;
+    return revision >= log->first && revision <= log->last;
 }
 
-// The place behind `revision`. False when it is not known: forgotten, or in the future.
-bool presence_log_find(const presence_log *log, uint64_t revision, presence_place *out);
+// The line whose last change that was; NULL: it has changed since. first < revision <= last.
+static inline presence_line *presence_log_at(const presence_log *log, uint64_t revision)
+{
+    return log->places[revision & (log->capacity - 1)];
+}
 
-// The size of the entry at `at`, which must be one.
-size_t presence_log_size(const presence_log *log, uint64_t at);
-
-// The entry at `at`: a view into the log, or into `scratch` when the entry runs over the ring's
-// end. Valid until the next append or view.
-phi_bytes presence_log_view(const presence_log *log, uint64_t at,
-                            uint8_t scratch[PHI_ENTRY_BYTES_MAX]);
-
-// The `size` bytes from `at` on.
-void presence_log_copy(const presence_log *log, uint64_t at, size_t size, uint8_t *out);
+static inline const presence_gone *presence_gone_of(const presence_line *line)
+{
+    return PHI_CONTAINER_OF(line, presence_gone, line);
+}
 
 // Asserts the invariants; walks the log.
 void presence_log_check(const presence_log *log);

@@ -141,7 +141,10 @@ ph_err account_set_entry(registry *r, account *a, phi_bytes entry)
 
 phi_state account_state(const account *a)
 {
-    return a->session == NULL ? PHI_STATE_SUSPECT : (phi_state)a->own_state;
+    if (a->session == NULL || a->is_suspect) {
+        return PHI_STATE_SUSPECT;
+    }
+    return a->is_drained ? PHI_STATE_DRAINING : (phi_state)a->own_state;
 }
 
 void account_bind(account *a, session *s)

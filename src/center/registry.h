@@ -16,9 +16,11 @@
 #define CENTER_REGISTRY_H
 
 #include "center/entry.h"
+#include "center/presence_log.h"
 #include "center/service.h"
 
 typedef struct session session;
+typedef struct presence_hold presence_hold;
 
 struct account {
     uint64_t handle;     // in registry.accounts
@@ -33,7 +35,14 @@ struct account {
     uint16_t weight;     // as in the entry
     service *service;    // borrowed; NULL: an instance of none
     phi_list of_service; // on service->instances
-    phi_load load;       // of the calls that it was chosen for; in service->ready when it is ready
+
+    phi_load load; // of the calls that it was chosen for; in service->ready when it is ready
+
+    // What presence keeps of it.
+    presence_line line;  // when it changed
+    presence_hold *hold; // owned; NULL: it is what its connection says
+    bool is_suspect;     // an ask is unanswered
+    bool is_drained;     // an operator wants it to be draining (P-69)
 };
 
 typedef struct registry {

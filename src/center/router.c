@@ -324,7 +324,8 @@ static destination resolve(center *c, session *s, phi_bytes to)
     }
     one = session_find(c, address.name);
     if (one == NULL) {
-        return nobody(PH_FAILURE_NO_SUCH_ACCOUNT);
+        bool is_ghost = registry_find(&c->registry, address.name) != NULL; // [P-49]
+        return nobody(is_ghost ? PH_FAILURE_OFFLINE : PH_FAILURE_NO_SUCH_ACCOUNT);
     }
     s->addressed = one->handle;
     return (destination){ .reach = REACH_ONE, .one = one };

@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "base/slots.h"
 #include "policy/balancer.h"
+#include "policy/guard.h"
 #include "wire/name.h"
 
 typedef struct account account;
@@ -25,6 +26,8 @@ typedef struct service {
     uint64_t handle;    // in services.slots
     phi_list instances; // account.of_service, in the order in which they came
     uint32_t instance_count;
+    uint32_t ghost_count; // of them, kept on the list by the guard
+    phi_guard guard;
     phi_balancer ready; // account.load of those that may be chosen; has room for all instances
     uint8_t name_size;
     uint8_t name[PHI_NAME_BYTES_MAX];

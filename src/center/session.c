@@ -154,11 +154,10 @@ void session_leave(center *c, session *s, phi_why why)
                      PHI_LOG_TEXT("why", phi_bytes_text(phi_why_name((uint8_t)why))));
     call_leave(c, s);
     stream_leave(c, s);
-    presence_unwatch(c, s);
+    watch_end(c, s);
     account *a = s->account;
     account_unbind(a);
-    presence_offline(c, a, why);
-    registry_remove(&c->registry, &a);
+    presence_leave(c, a, why);
 }
 
 void session_end(center *c, session *s, phi_bye_code code, uint32_t retry_after_ms,
@@ -180,7 +179,7 @@ void session_drop_all(center *c)
     while ((s = phi_slots_next(&c->sessions, &index, &handle)) != NULL) {
         broadcast_drop(c, s);
         subscription_leave(c, s);
-        presence_unwatch(c, s);
+        watch_end(c, s);
         call_forget(c, s);
         phi_transport_drop(&s->transport);
         phi_slots_give(&c->sessions, handle);
@@ -202,6 +201,10 @@ static void on_event(phi_transport *t, const phi_link_event *event)
         break;
     case PHI_LINK_EVENT_SUSPECT:
     case PHI_LINK_EVENT_ALIVE:
+        if (session_is(s, SESSION_JOINED)) {
+            presence_suspect(c, s->account, event->type == PHI_LINK_EVENT_SUSPECT);
+        }
+        break;
     case PHI_LINK_EVENT_CONFIRMED:
         break;
     case PHI_LINK_EVENT_CLOSED:
@@ -249,7 +252,7 @@ static void handle_ask(center *c, session *s, phi_bytes payload)
         return;
     }
     s->ask_count = (uint8_t)((s->ask_count + 1u) % PHI_PAGE_ASKS_COUNT);
-    if (presence_watch(c, s, &ask) != PH_OK) {
+    if (watch_begin(c, s, &ask) != PH_OK) {
         session_end(c, s, PHI_BYE_INTERNAL, RETRY_MS, "no memory");
     }
 }
@@ -279,7 +282,7 @@ static void on_room(phi_transport *t)
         call_pay(center_of(s), s);
         stream_pay(center_of(s), s);
         subscription_on_room(center_of(s), s);
-        presence_on_room(center_of(s), s);
+        watch_on_room(center_of(s), s);
     }
 }
 

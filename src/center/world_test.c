@@ -229,10 +229,10 @@ void world_free(world *w)
 
 // ---- what a peer receives
 
-static line *table_find(const peer *p, uint64_t session)
+static line *table_find(const peer *p, phi_bytes id)
 {
     for (size_t i = 0; i < p->table_count; i++) {
-        if (p->table[i].session == session) {
+        if (phi_bytes_equal(phi_bytes_text(p->table[i].id), id)) {
             return &p->table[i];
         }
     }
@@ -242,13 +242,18 @@ static line *table_find(const peer *p, uint64_t session)
 // [P-48]
 static void table_apply(peer *p, const phi_entry *e)
 {
-    line *l = table_find(p, e->session);
+    line *l = table_find(p, e->id);
+    if (l != NULL && e->revision <= l->revision) {
+        return; // a page showed it already
+    }
     if (e->what == PHI_WHAT_OFFLINE) {
         if (l != NULL) {
             *l = p->table[--p->table_count];
         }
         return;
     }
+    p->changes_unknown += e->what == PHI_WHAT_CHANGED && (l == NULL || l->session != e->session);
+    p->onlines_known += e->what == PHI_WHAT_ONLINE && l != NULL && l->session == e->session;
     if (l == NULL) {
         p->table = realloc(p->table, (p->table_count + 1) * sizeof *p->table);
         assert_non_null(p->table);
@@ -257,6 +262,7 @@ static void table_apply(peer *p, const phi_entry *e)
     phi_entry_detail detail;
     EXPECT_ERR(phi_entry_detail_decode(e->fields, &detail), PH_OK);
     *l = (line){ .session = e->session,
+                 .revision = e->revision,
                  .type = e->type,
                  .state = e->state,
                  .weight = detail.weight,

@@ -28,6 +28,7 @@ typedef struct line {
     char id[132];
     char service[66];
     uint64_t session;
+    uint64_t revision;
     uint8_t type;
     uint8_t state;
     uint16_t weight;
@@ -82,6 +83,8 @@ typedef struct peer {
     size_t statuses;
     size_t empty_statuses;
     size_t changes;
+    size_t changes_unknown; // changes of somebody it did not know
+    size_t onlines_known;   // onlines of sessions that it knew
     uint8_t last_what;
     uint8_t last_reason;
 } peer;

@@ -524,7 +524,8 @@ static void apply(phi_peers *peers, const phi_entry *entry, uint64_t epoch, bool
         return; // a page showed it already [P-44]
     }
     if (entry->what == PHI_WHAT_OFFLINE) {
-        if (is_same) {
+        bool is_later = p != NULL && p->epoch == epoch && entry->session > p->session;
+        if (is_same || is_later) { // a later one says the same [P-48]
             peer gone = take_out(peers, p, handle);
             gone.revision = entry->revision; // that of leaving, so that revisions told only grow
             tell_gone(peers, &gone, (ph_reason)entry->reason);

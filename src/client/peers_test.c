@@ -139,6 +139,10 @@ TEST(peers, another_session_of_an_id_ends_the_first)
     EXPECT_ERR(status(&b, 7, 11, 12, "-a:1:12", &has_gap), PH_OK);
     EXPECT_EQ(b.changes, 3);
     EXPECT(b.is_online[0]);
+    // And that a later one left, of which nobody told, says that this one did.
+    EXPECT_ERR(status(&b, 7, 12, 13, "-a:3:13", &has_gap), PH_OK);
+    EXPECT_EQ(b.changes, 4);
+    EXPECT(!b.is_online[0]);
     belief_fini(&b);
 }
 

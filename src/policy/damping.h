@@ -3,8 +3,8 @@
 // policy/damping.h - who comes and goes all the time is not shown until it is calm: flap damping.
 //
 // Each loss adds a penalty, which halves every half-life. Somebody whose penalty reaches `suppress`
-// is damped until it has fallen below `reuse`. Two thresholds, so that nobody is shown and hidden in
-// turn; and a ceiling, so that nobody is hidden for longer than `wait_max` after the last loss,
+// is damped until it has fallen below `reuse`. Two thresholds, so that nobody is shown and hidden
+// in turn; and a ceiling, so that nobody is hidden for longer than `wait_max` after the last loss,
 // however often it was lost. (As routers damp routes: RFC 2439.)
 //
 // Life     zeroed -> (lost, is_damped)*

@@ -230,7 +230,7 @@ class Client:
     def apply(self, entry):  # P-48
         known = self.online.get(entry.id)
         if entry.what == OFFLINE:
-            if known and known.session == entry.session:
+            if known and known.session <= entry.session:
                 del self.online[entry.id]
                 self.changes.append(entry)
         elif not known or known.session != entry.session or entry.what == CHANGED:

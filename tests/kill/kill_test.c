@@ -238,6 +238,8 @@ static pid_t start_center(char *address, size_t size)
     }
     pid_t pid = fork();
     if (pid == 0) {
+        // One account is lost here a thousand times, and is to be listed all the same.
+        setenv("POSTHOUSE_FLAP_SUPPRESS", "1000000", /* overwrite= */ 1);
         execl(program, program, "serve", "--listen", "127.0.0.1:0", "--log-level", "error",
               "--port-file", fifo, (char *)NULL);
         _exit(127);

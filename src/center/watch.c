@@ -1,0 +1,702 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/watch.c - see watch.h.
+//
+// Design notes
+//   - A list is cut from the live table, not from a copy. It walks the slots by index, so who comes
+//     and goes meanwhile is on a page or not; the changes that follow say the rest.
+//   - Between two changes that concern its audience, a watcher's revision is not moved: nothing has
+//     to be done for it. Where it really stands follows when its audience is touched (`from`).
+//   - An audience with a filter remembers its last few changes, so that its watchers find them
+//     without looking at those of all others. Who needs older ones looks at the log, or, when the
+//     service is small, is sent the list, which is less.
+//
+// Invariants
+//   - a watch is on exactly one of its audience's `current`, behind, blocked
+//   - on `current`: what its audience was told before `from` (or, untouched, ever) is queued
+//   - told <= place <= the last revision, unless it is being sent a list
+
+#include "center/watch.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "center/entry.h"
+#include "center/state.h"
+
+enum {
+    // Packets of presence are not longer, so that messages get in between.
+    PACKET_BYTES_MAX = 32768,
+    // Looking at somebody, or at a change, that a filter does not pass costs as much of a turn as
+    // so many bytes: else thousands of filters that nobody passes would each walk the whole table
+    // in the same turn.
+    PASSED_OVER_BYTES = 64,
+    // Changes that an audience remembers.
+    RECENT_MAX = 16,
+    // A service of so many instances may be listed by walking them; a larger one takes pages.
+    WALK_MAX = 256,
+    // Who lacks no more revisions than that is never sent a list instead.
+    STRETCH_SMALL = 64,
+    // Telling one watcher takes about 5 us; presence is not to take more than a quarter of the time.
+    REST_NS = 20000,
+    REST_NS_MIN = 1000000,   // what is less is not worth a timer
+    TYPE_NOBODY = UINT8_MAX, // the filter of those who want another domain
+};
+PH_STATIC_ASSERT(PACKET_BYTES_MAX >= PHI_PAGE_HEAD_BYTES + PHI_ENTRY_BYTES_MAX);
+PH_STATIC_ASSERT(PACKET_BYTES_MAX >= PHI_STATUS_HEAD_BYTES + PHI_ENTRY_BYTES_MAX);
+
+// Those with one filter.
+struct watch_audience {
+    phi_list node;               // on watches.touched
+    phi_list current;            // watch.node: know all there is, or all up to `from`
+    uint32_t count;              // of its watches
+    uint64_t from;               // touched: the revision before the first change that was not told
+    uint64_t recent[RECENT_MAX]; // the last revisions that pass; the n-th at n % RECENT_MAX
+    uint64_t recent_count;       // that ever were
+    uint64_t recent_after;       // all that pass behind it are in `recent`
+    uint8_t key_size;
+    uint8_t key[]; // type (0: any), then service (empty: any)
+};
+
+// What one client wants to know, and how far it was told.
+struct watch {
+    phi_list node; // on audience.current, watches.behind or .blocked
+    session *owner;
+    watch_audience *audience;
+    uint64_t place;      // what is before it is queued, or on the list that is being sent
+    uint64_t told;       // the revision of the page or status queued last
+    uint32_t list_index; // the account's slot from which the next page goes on
+    bool is_listing;     // pages before changes
+    bool has_begun;      // the first page, or the first status of one who came back, is queued
+    bool is_late;        // whether a list is less than what it lacks is to be judged
+    bool is_blocked;     // on watches.blocked
+};
+
+// A stretch of changes as an audience gets it, and of which.
+struct watch_batch {
+    const watch_audience *audience; // NULL: nothing is here
+    uint64_t after;
+    uint64_t last; // of the log when it was made
+    uint64_t end;  // behind the last change that fits
+    uint16_t count;
+    size_t looks; // lines that did not pass
+    size_t size;
+    uint8_t bytes[PACKET_BYTES_MAX - PHI_STATUS_HEAD_BYTES];
+};
+
+// What became of an attempt to tell a watcher something.
+typedef enum outcome {
+    TOLD_ALL,
+    TOLD_SOME,
+    NO_ROOM,
+} outcome;
+
+static watch_audience *audience_of(center *c, const phi_presence_ask *ask);
+static void audience_leave(watches *all, watch_audience *u);
+static void touch(watches *all, const uint8_t *key, size_t key_size, uint64_t revision);
+static void rouse(center *c);
+static void on_rested(phi_timer *timer, phi_time now);
+
+static outcome tell(center *c, watch *w, size_t *bytes);
+static outcome tell_page(center *c, watch *w, size_t *bytes);
+static outcome tell_status(center *c, watch *w, size_t *bytes);
+static bool is_list_less(const center *c, const watch *w, size_t *bytes);
+static void list_begin(center *c, watch *w);
+
+static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, size_t *bytes);
+static bool write_instances(const center *c, const watch_audience *u, phi_writer *out,
+                            uint16_t *count);
+static bool write_online(const account *a, phi_writer *out);
+static const watch_batch *batch_of(center *c, const watch *w);
+static uint64_t next_recent(const watch_audience *u, uint64_t *cursor, uint64_t r);
+static bool write_change(watch_batch *b, const presence_line *line);
+static phi_bytes entry_of(const presence_line *line);
+static bool passes(const watch_audience *u, const uint8_t *entry);
+static phi_bytes service_of(const watch_audience *u);
+static bool is_everybody(const watch_audience *u);
+
+// ---- life
+
+ph_err watches_init(watches *all, phi_io *io, phi_hash_key key, uint32_t count_max)
+{
+    *all = (watches){ .io = io };
+    all->batch = phi_take(io->alloc, sizeof *all->batch);
+    if (all->batch == NULL) {
+        return PH_ENOMEM;
+    }
+    all->batch->audience = NULL;
+    phi_map_init(&all->audiences, io->alloc, key, count_max);
+    phi_list_init(&all->touched);
+    phi_list_init(&all->behind);
+    phi_list_init(&all->blocked);
+    phi_timer_init(&all->rested, on_rested);
+    return PH_OK;
+}
+
+void watches_fini(watches *all)
+{
+    if (all->io == NULL) {
+        return;
+    }
+    PH_ASSERT(all->count == 0);
+    PH_ASSERT(all->audiences.count == 0);
+    phi_timer_clear(&all->io->timers, &all->rested);
+    phi_map_fini(&all->audiences);
+    phi_give(all->io->alloc, all->batch, sizeof *all->batch);
+    *all = (watches){ .io = NULL };
+}
+
+ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
+{
+    watches *all = &c->presence.watches;
+    PH_ASSERT(session_is(s, SESSION_JOINED));
+    PH_ASSERT(ask->service.size <= UINT8_MAX); // not judged: what is no name fits nobody (P-38)
+    if (!ask->wants) {
+        watch_end(c, s);
+        return PH_OK;
+    }
+    watch_audience *u = audience_of(c, ask);
+    watch *w = u == NULL ? NULL : phi_take(c->io->alloc, sizeof *w);
+    if (w == NULL) {
+        if (u != NULL) {
+            audience_leave(all, u);
+        }
+        return PH_ENOMEM;
+    }
+    watch_end(c, s);
+    *w = (watch){ .owner = s, .audience = u };
+    if (ask->last_epoch == c->presence.epoch &&
+        presence_log_holds(&c->presence.log, ask->last_revision)) {
+        w->place = ask->last_revision;
+        w->told = ask->last_revision;
+        w->is_late = true;
+        c->counters.presence_resumes_total++;
+    } else {
+        list_begin(c, w);
+    }
+    phi_list_append(&all->behind, &w->node);
+    all->count++;
+    s->watch = w;
+    phi_io_hurry(c->io);
+    return PH_OK;
+}
+
+void watch_end(center *c, session *s)
+{
+    watch *w = s->watch;
+    if (w == NULL) {
+        return;
+    }
+    watches *all = &c->presence.watches;
+    PH_ASSERT(w->owner == s);
+    PH_ASSERT(all->count > 0);
+    phi_list_remove(&w->node);
+    audience_leave(all, w->audience);
+    phi_give(c->io->alloc, w, sizeof *w);
+    s->watch = NULL;
+    all->count--;
+}
+
+void watch_on_room(center *c, session *s)
+{
+    watch *w = s->watch;
+    if (w != NULL && w->is_blocked) {
+        phi_list_remove(&w->node);
+        w->is_blocked = false;
+        w->is_late = w->has_begun && !w->is_listing;
+        phi_list_append(&c->presence.watches.behind, &w->node);
+        phi_io_hurry(c->io);
+    }
+}
+
+// ---- audiences
+
+// With one watch more; NULL: no memory.
+static watch_audience *audience_of(center *c, const phi_presence_ask *ask)
+{
+    watches *all = &c->presence.watches;
+    uint8_t key[1 + UINT8_MAX] = { ask->type };
+    size_t key_size = 1;
+    if (ask->domain.size != 0 && !phi_bytes_equal(ask->domain, center_domain(c))) {
+        key[0] = TYPE_NOBODY;
+    } else if (ask->service.size != 0) {
+        memcpy(key + 1, ask->service.data, ask->service.size);
+        key_size += ask->service.size;
+    }
+    uint64_t value;
+    if (phi_map_find(&all->audiences, phi_bytes_of(key, key_size), &value)) {
+        watch_audience *u = (watch_audience *)(uintptr_t)value;
+        u->count++;
+        return u;
+    }
+    watch_audience *u = phi_take(all->io->alloc, sizeof *u + key_size);
+    if (u == NULL) {
+        return NULL;
+    }
+    *u = (watch_audience){
+        .count = 1,
+        .recent_after = presence_revision(&c->presence),
+        .key_size = (uint8_t)(key_size - 1),
+    };
+    memcpy(u->key, key, key_size);
+    phi_list_init(&u->current);
+    if (phi_map_put(&all->audiences, phi_bytes_of(u->key, key_size), (uint64_t)(uintptr_t)u) !=
+        PH_OK) {
+        phi_give(all->io->alloc, u, sizeof *u + key_size);
+        return NULL;
+    }
+    return u;
+}
+
+// One watch is gone.
+static void audience_leave(watches *all, watch_audience *u)
+{
+    PH_ASSERT(u->count > 0);
+    u->count--;
+    if (u->count != 0) {
+        return;
+    }
+    PH_ASSERT(phi_list_is_empty(&u->current));
+    phi_list_remove(&u->node);
+    if (all->batch->audience == u) {
+        all->batch->audience = NULL;
+    }
+    size_t key_size = 1u + u->key_size;
+    bool was_known = phi_map_remove(&all->audiences, phi_bytes_of(u->key, key_size));
+    PH_ASSERT(was_known);
+    phi_give(all->io->alloc, u, sizeof *u + key_size);
+}
+
+void watch_touch(center *c, const uint8_t *entry)
+{
+    watches *all = &c->presence.watches;
+    if (all->audiences.count == 0) {
+        return;
+    }
+    uint64_t revision = presence_revision(&c->presence);
+    phi_bytes serves = entry_service(entry);
+    uint8_t key[1 + PHI_NAME_BYTES_MAX] = { 0 };
+    PH_ASSERT(serves.size < sizeof key);
+    if (serves.size != 0) {
+        memcpy(key + 1, serves.data, serves.size);
+        touch(all, key, 1 + serves.size, revision);
+    }
+    touch(all, key, 1, revision);
+    key[0] = entry[ENTRY_TYPE_AT];
+    touch(all, key, 1, revision);
+    if (serves.size != 0) {
+        touch(all, key, 1 + serves.size, revision);
+    }
+    phi_io_hurry(c->io);
+}
+
+static void touch(watches *all, const uint8_t *key, size_t key_size, uint64_t revision)
+{
+    uint64_t value;
+    if (!phi_map_find(&all->audiences, phi_bytes_of(key, key_size), &value)) {
+        return;
+    }
+    watch_audience *u = (watch_audience *)(uintptr_t)value;
+    if (!phi_list_is_linked(&u->node)) {
+        u->from = revision - 1;
+        phi_list_append(&all->touched, &u->node);
+    }
+    uint64_t *recent = &u->recent[u->recent_count % RECENT_MAX];
+    if (u->recent_count >= RECENT_MAX) {
+        u->recent_after = *recent;
+    }
+    *recent = revision;
+    u->recent_count++;
+}
+
+// ---- telling
+
+void watch_turn(center *c)
+{
+    watches *all = &c->presence.watches;
+    if (!phi_list_is_empty(&all->touched)) {
+        rouse(c);
+    }
+    size_t bytes = 0;
+    while (!phi_list_is_empty(&all->behind) && bytes < CENTER_PRESENCE_TURN_BYTES_MAX) {
+        watch *w = PHI_CONTAINER_OF(phi_list_take(&all->behind), watch, node);
+        switch (tell(c, w, &bytes)) {
+        case TOLD_ALL:
+            phi_list_append(&w->audience->current, &w->node);
+            break;
+        case TOLD_SOME:
+            phi_list_append(&all->behind, &w->node);
+            break;
+        case NO_ROOM:
+            w->is_blocked = true;
+            phi_list_append(&all->blocked, &w->node);
+            break;
+        }
+    }
+    if (!phi_list_is_empty(&all->behind)) {
+        phi_io_hurry(c->io);
+    }
+}
+
+// Those for whom there are changes are behind, unless changes are being gathered.
+static void rouse(center *c)
+{
+    watches *all = &c->presence.watches;
+    phi_time now = c->io->now;
+    if (phi_time_before(now, all->rest_until)) {
+        phi_timer_set(&c->io->timers, &all->rested, all->rest_until);
+        return;
+    }
+    uint64_t count = 0;
+    phi_list *node;
+    while ((node = phi_list_take(&all->touched)) != NULL) {
+        watch_audience *u = PHI_CONTAINER_OF(node, watch_audience, node);
+        while ((node = phi_list_take(&u->current)) != NULL) {
+            watch *w = PHI_CONTAINER_OF(node, watch, node);
+            w->place = w->place > u->from ? w->place : u->from;
+            phi_list_append(&all->behind, node);
+            count++;
+        }
+    }
+    uint64_t rest_ns = count * REST_NS;
+    rest_ns = rest_ns < phi_ms(WATCH_GATHER_MS).ns ? rest_ns : phi_ms(WATCH_GATHER_MS).ns;
+    if (rest_ns >= REST_NS_MIN) {
+        all->rest_until = phi_time_add(now, phi_ns(rest_ns));
+    }
+}
+
+static void on_rested(phi_timer *timer, phi_time now)
+{
+    (void)now;
+    watches *all = PHI_CONTAINER_OF(timer, watches, rested);
+    phi_io_hurry(all->io);
+}
+
+// Queues at most one packet; adds to *bytes its size, and what was passed over for it.
+static outcome tell(center *c, watch *w, size_t *bytes)
+{
+    phi_transport *t = &w->owner->transport;
+    if (!phi_link_is_roomy(&t->link)) {
+        phi_transport_want_room(t);
+        return NO_ROOM;
+    }
+    // A list that is not finished is no better: the changes since it began are lost for it, too.
+    bool is_lost =
+        !(w->is_listing && !w->has_begun) && !presence_log_holds(&c->presence.log, w->place);
+    if (is_lost || (w->is_late && is_list_less(c, w, bytes))) {
+        list_begin(c, w);
+    }
+    w->is_late = false;
+    return w->is_listing ? tell_page(c, w, bytes) : tell_status(c, w, bytes);
+}
+
+static outcome tell_page(center *c, watch *w, size_t *bytes)
+{
+    presence *p = &c->presence;
+    size_t size = PHI_PAGE_HEAD_BYTES + p->table_bytes;
+    size = size < PACKET_BYTES_MAX ? size : PACKET_BYTES_MAX;
+    uint8_t *room = phi_transport_begin(&w->owner->transport, size);
+    if (room == NULL) {
+        return NO_ROOM;
+    }
+    // An ask makes a new watch, so this is the count of the ask that the list answers.
+    uint8_t asks = (uint8_t)(w->owner->ask_count << PHI_PAGE_ASKS_SHIFT);
+    phi_page page = { .epoch = p->epoch, .flags = asks };
+    if (!w->has_begun) {
+        page.flags |= PHI_PAGE_FIRST;
+        w->place = presence_revision(p);
+        w->has_begun = true;
+    }
+    phi_writer entries =
+        phi_writer_of((phi_span){ room + PHI_PAGE_HEAD_BYTES, size - PHI_PAGE_HEAD_BYTES });
+    bool is_last = false;
+    page.count = write_list(c, w, &entries, &is_last, bytes);
+    page.entries = phi_writer_view(&entries);
+    page.revision = w->place;
+    if (is_last) {
+        page.flags |= PHI_PAGE_LAST;
+        w->is_listing = false;
+        w->told = w->place;
+    }
+    phi_writer head = phi_writer_of((phi_span){ room, PHI_PAGE_HEAD_BYTES });
+    phi_page_encode_head(&head, &page);
+    PH_ASSERT(!head.failed);
+    PH_ASSERT(phi_writer_size(&head) == PHI_PAGE_HEAD_BYTES);
+    size = PHI_PAGE_HEAD_BYTES + phi_writer_size(&entries);
+    phi_transport_commit(&w->owner->transport, PHI_COMMAND_ONLINE_LIST, size);
+    *bytes += size;
+    return is_last && w->place == presence_revision(p) ? TOLD_ALL : TOLD_SOME;
+}
+
+static outcome tell_status(center *c, watch *w, size_t *bytes)
+{
+    presence *p = &c->presence;
+    const watch_batch *b = batch_of(c, w);
+    *bytes += b->looks * PASSED_OVER_BYTES;
+    if (b->count == 0 && w->has_begun) {
+        PH_ASSERT(b->end == presence_revision(p));
+        w->place = b->end;
+        return TOLD_ALL;
+    }
+    size_t size = PHI_STATUS_HEAD_BYTES + b->size;
+    uint8_t *room = phi_transport_begin(&w->owner->transport, size);
+    if (room == NULL) {
+        return NO_ROOM;
+    }
+    phi_writer out = phi_writer_of((phi_span){ room, size });
+    phi_status_encode_head(&out, &(phi_status){
+                                     .epoch = p->epoch,
+                                     .previous = w->told,
+                                     .revision = b->end,
+                                     .count = b->count,
+                                     .entries = phi_bytes_of(b->bytes, b->size),
+                                 });
+    PH_ASSERT(phi_writer_size(&out) == PHI_STATUS_HEAD_BYTES);
+    phi_write_bytes(&out, phi_bytes_of(b->bytes, b->size));
+    PH_ASSERT(!out.failed);
+    phi_transport_commit(&w->owner->transport, PHI_COMMAND_ONLINE_STATUS, size);
+    *bytes += size;
+    w->place = b->end;
+    w->told = b->end;
+    w->has_begun = true;
+    return b->end == presence_revision(p) ? TOLD_ALL : TOLD_SOME;
+}
+
+// Whether it had better be sent the list than what it lacks: that is more when many left for good,
+// because a list is silent about them; or finding it takes longer than sending the list.
+static bool is_list_less(const center *c, const watch *w, size_t *bytes)
+{
+    const presence *p = &c->presence;
+    const watch_audience *u = w->audience;
+    uint64_t stretch = presence_revision(p) - w->place;
+    if (stretch <= STRETCH_SMALL) {
+        return false;
+    }
+    if (u->key_size != 0) {
+        const service *v = services_find(&c->registry.services, service_of(u));
+        uint64_t instances = v == NULL ? 0 : v->instance_count;
+        return w->place < u->recent_after && instances < stretch / STRETCH_SMALL;
+    }
+    if (p->log.gone_count == 0) {
+        return false;
+    }
+    size_t lacks = 0;
+    for (uint64_t r = w->place + 1; r <= p->log.last && lacks <= p->table_bytes; r++) {
+        const presence_line *line = presence_log_at(&p->log, r);
+        if (line != NULL && (!line->is_gone || line->since <= w->place)) {
+            lacks += entry_of(line).size;
+        }
+    }
+    *bytes += stretch;
+    return lacks > p->table_bytes;
+}
+
+// The place is set when the first page is cut.
+static void list_begin(center *c, watch *w)
+{
+    w->is_listing = true;
+    w->has_begun = false;
+    w->list_index = 0;
+    c->counters.presence_lists_total++;
+}
+
+// ---- what is written
+
+// Fills a page with those online from w->list_index on; adds to *bytes for those passed over.
+static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, size_t *bytes)
+{
+    uint16_t count = 0;
+    if (w->list_index == 0 && write_instances(c, w->audience, out, &count)) {
+        *is_last = true;
+        return count;
+    }
+    uint64_t handle;
+    const account *a;
+    while ((a = phi_slots_next(&c->registry.accounts, &w->list_index, &handle)) != NULL) {
+        if (a->is_listed && passes(w->audience, a->entry)) {
+            if (!write_online(a, out)) {
+                PH_ASSERT(count > 0); // or the page would be the same for ever
+                return count;
+            }
+            count++;
+        } else {
+            *bytes += PASSED_OVER_BYTES;
+        }
+        w->list_index++;
+    }
+    *is_last = true;
+    return count;
+}
+
+// The whole list of those who want one service, by its instances. False when it does not fit into
+// one page, or there is no filter for it; then nothing is written.
+static bool write_instances(const center *c, const watch_audience *u, phi_writer *out,
+                            uint16_t *count)
+{
+    if (u->key[0] == TYPE_NOBODY) {
+        return true;
+    }
+    if (u->key_size == 0) {
+        return false;
+    }
+    const service *v = services_find(&c->registry.services, service_of(u));
+    if (v == NULL) {
+        return true;
+    }
+    if (v->instance_count > WALK_MAX) {
+        return false;
+    }
+    const phi_writer before = *out;
+    const phi_list *node = v->instances.next;
+    for (; node != &v->instances; node = node->next) {
+        const account *a = PHI_CONTAINER_OF(node, account, of_service);
+        if (!a->is_listed || !passes(u, a->entry)) {
+            continue;
+        }
+        if (!write_online(a, out)) {
+            *out = before;
+            *count = 0;
+            return false;
+        }
+        (*count)++;
+    }
+    return true;
+}
+
+// False when it does not fit; then nothing is written.
+static bool write_online(const account *a, phi_writer *out)
+{
+    uint32_t round_trip_us = a->session == NULL ? 0 : a->session->transport.link.round_trip_us;
+    size_t size = (size_t)a->entry_size + (round_trip_us == 0 ? 0 : ENTRY_ROUND_TRIP_BYTES);
+    if ((size_t)(out->end - out->at) < size) {
+        return false;
+    }
+    uint8_t *entry = out->at;
+    phi_write_bytes(out, account_entry(a));
+    if (round_trip_us != 0) {
+        phi_write_field_u32(out, PHI_ENTRY_ROUND_TRIP, round_trip_us);
+        phi_put_u16(entry, (uint16_t)size);
+    }
+    PH_ASSERT(!out->failed);
+    return true;
+}
+
+// What changed behind the watcher's place, as far as it fits. Those of one audience mostly stand at
+// the same place, so it is made once for all of them.
+static const watch_batch *batch_of(center *c, const watch *w)
+{
+    const presence_log *log = &c->presence.log;
+    const watch_audience *u = w->audience;
+    watch_batch *b = c->presence.watches.batch;
+    if (b->audience == u && b->after == w->place && b->last == log->last) {
+        b->looks = 0;
+        return b;
+    }
+    PH_ASSERT(presence_log_holds(log, w->place));
+    b->audience = u;
+    b->after = w->place;
+    b->last = log->last;
+    b->end = log->last;
+    b->count = 0;
+    b->looks = 0;
+    b->size = 0;
+    bool has_recent = u->key[0] == TYPE_NOBODY || (!is_everybody(u) && w->place >= u->recent_after);
+    uint64_t cursor = u->recent_count < RECENT_MAX ? 0 : u->recent_count - RECENT_MAX;
+    uint64_t r = w->place;
+    while ((r = has_recent ? next_recent(u, &cursor, r) : r + 1) <= log->last) {
+        const presence_line *line = presence_log_at(log, r);
+        if (line == NULL) {
+            continue;
+        }
+        if (!passes(u, entry_of(line).data)) {
+            b->looks++;
+        } else if (!write_change(b, line)) {
+            b->end = r - 1;
+            break;
+        }
+    }
+    PH_ASSERT(b->count > 0 || b->end == log->last);
+    return b;
+}
+
+// The next revision behind `r` that passes.
+static uint64_t next_recent(const watch_audience *u, uint64_t *cursor, uint64_t r)
+{
+    while (*cursor != u->recent_count) {
+        uint64_t next = u->recent[(*cursor)++ % RECENT_MAX];
+        if (next > r) {
+            return next;
+        }
+    }
+    return UINT64_MAX;
+}
+
+// False when it does not fit. Who never heard of somebody need not hear that he is gone.
+static bool write_change(watch_batch *b, const presence_line *line)
+{
+    if (line->is_gone && line->since > b->after) {
+        return true;
+    }
+    phi_bytes entry = entry_of(line);
+    if (sizeof b->bytes - b->size < entry.size) {
+        return false;
+    }
+    uint8_t *copy = b->bytes + b->size;
+    memcpy(copy, entry.data, entry.size);
+    if (!line->is_gone && line->listed <= b->after) {
+        copy[ENTRY_WHAT_AT] = PHI_WHAT_CHANGED;
+    }
+    b->size += entry.size;
+    b->count++;
+    return true;
+}
+
+static phi_bytes entry_of(const presence_line *line)
+{
+    if (line->is_gone) {
+        const presence_gone *gone = presence_gone_of(line);
+        return phi_bytes_of(gone->entry, gone->entry_size);
+    }
+    return account_entry(PHI_CONTAINER_OF(line, account, line));
+}
+
+static bool passes(const watch_audience *u, const uint8_t *entry)
+{
+    uint8_t type = u->key[0];
+    if (type != 0 && type != entry[ENTRY_TYPE_AT]) {
+        return false;
+    }
+    return u->key_size == 0 || phi_bytes_equal(entry_service(entry), service_of(u));
+}
+
+static phi_bytes service_of(const watch_audience *u)
+{
+    return phi_bytes_of(u->key + 1, u->key_size);
+}
+
+static bool is_everybody(const watch_audience *u)
+{
+    return u->key[0] == 0 && u->key_size == 0;
+}
+
+void watches_check(const center *c)
+{
+    const watches *all = &c->presence.watches;
+    size_t count = 0;
+    uint32_t index = 0;
+    uint64_t handle;
+    const session *s;
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        const watch *w = s->watch;
+        if (w == NULL) {
+            continue;
+        }
+        PH_ASSERT(w->owner == s);
+        PH_ASSERT(w->audience->count > 0);
+        PH_ASSERT(phi_list_is_linked(&w->node));
+        PH_ASSERT(w->told <= w->place || w->is_listing);
+        PH_ASSERT(w->place <= presence_revision(&c->presence));
+        count++;
+    }
+    PH_ASSERT(count == all->count);
+}

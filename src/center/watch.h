@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/watch.h - who wants to know who is online, and how they are told.
+//
+// A watcher is a revision: what it knows is the list as of that. It is sent the lines that changed
+// since, each as it is now; one that knows nothing, or what is forgotten, is sent the list, page by
+// page, and then goes on in the same way. So slow, new and returning watchers are one case:
+//
+//    why no gap     what the revision stands for is queued; an unknown revision means a new list
+//    why no double  the same; and what a list repeats, clients apply idempotently (P-48)
+//    why bounded    a watcher costs its place and its filter, whatever it missed
+//
+// Watchers with the same filter are one *audience*. A change concerns at most four of them (those
+// of all, of its type, of its service, of both), and nobody else hears that there was one. What an
+// audience is sent is encoded once.
+//
+// Storms   Telling many takes time. Then changes are gathered for a while that grows with how many
+//          were told, up to WATCH_GATHER_MS; a lone change goes out in its own turn.
+// Life     watches_init -> (watch_begin -> watch_turn* -> watch_end)* -> watches_fini
+// Limits   half of a client's send buffer; CENTER_PRESENCE_TURN_BYTES_MAX
+// Threads  none
+
+#ifndef CENTER_WATCH_H
+#define CENTER_WATCH_H
+
+#include "base/map.h"
+#include "io/io.h"
+#include "wire/presence.h"
+
+typedef struct center center;
+typedef struct session session;
+typedef struct watch watch;
+typedef struct watch_audience watch_audience;
+typedef struct watch_batch watch_batch;
+
+#define WATCH_GATHER_MS 50u
+
+typedef struct watches {
+    phi_io *io;          // borrowed
+    size_t count;        // of watchers
+    phi_map audiences;   // filter -> audience
+    phi_list touched;    // audience.node: there are changes for them
+    phi_list behind;     // watch.node: are to be told in this turn
+    phi_list blocked;    // watch.node: are to be told when their buffer has room
+    phi_time rest_until; // changes are gathered until then
+    phi_timer rested;
+    watch_batch *batch; // owned; what was encoded last
+} watches;
+
+// PH_ENOMEM   no memory
+PHI_MUST_CHECK ph_err watches_init(watches *all, phi_io *io, phi_hash_key key, uint32_t count_max);
+// Nobody watches: asserted. Accepts a zeroed one.
+void watches_fini(watches *all);
+
+// What the client wants to know from now on; replaces what it asked before.
+//
+// PH_ENOMEM   no memory; it watches as before
+PHI_MUST_CHECK ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask);
+
+// Nothing when it does not watch.
+void watch_end(center *c, session *s);
+
+// There is room in its buffer.
+void watch_on_room(center *c, session *s);
+
+// The newest change is one of this entry (encoded).
+void watch_touch(center *c, const uint8_t *entry);
+
+// The end of a turn: tells whom there is something to tell.
+void watch_turn(center *c);
+
+// Asserts the invariants.
+void watches_check(const center *c);
+
+#endif // CENTER_WATCH_H
