@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bench/topics.c - what subscriptions cost: memory for each, subscribing, matching a topic, leaving;
-// with ten thousand, a hundred thousand and a million of them.
+// bench/topics.c - what subscriptions cost: memory for each, subscribing, matching, leaving; with
+// ten thousand, a hundred thousand and a million of them.
 //
 // Of ten subscriptions, seven name a topic, two have a `*`, one ends in `>`; one of each kind is
 // wanted by a client of its own for everything. Each topic is of a random subscription, so nothing

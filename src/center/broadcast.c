@@ -46,7 +46,6 @@ typedef struct fan {
     uint32_t kept_at;      // of the next
     uint32_t kept_count;
     uint32_t kept_capacity;
-    uint64_t stream; // handle, when it is a first fragment; else 0
 } fan;
 
 struct broadcast {
@@ -83,11 +82,7 @@ void broadcast_start(center *c, const center_event *e, audience to, phi_bytes na
 {
     session *s = e->sender;
     PH_ASSERT(s->broadcast == NULL); // or it would be held
-    fan f = { .event = *e,
-              .audience = to,
-              .name = name,
-              .session_last = c->session_last,
-              .stream = stream_opening(c) };
+    fan f = { .event = *e, .audience = to, .name = name, .session_last = c->session_last };
     if (PHI_LIKELY(run(c, &f))) {
         finish(c, &f);
         return;
@@ -286,7 +281,7 @@ static bool run_kept(center *c, fan *f)
     return true;
 }
 
-// Nobody else gets it. Of everyone those that joined or left since it began blur the count a little.
+// Nobody else gets it. Of everyone the count is blurred by those that joined or left since.
 static void miss_rest(center *c, fan *f, ph_failure_code why)
 {
     if (f->audience == AUDIENCE_EVERYONE) {
@@ -340,22 +335,22 @@ static void go_on(center *c, broadcast *b)
     session *s = f->event.sender;
     PH_ASSERT(s->broadcast == b);
     PH_ASSERT(session_is(s, SESSION_JOINED));
+    uint64_t stream = f->event.stream;
     bool is_done = true;
-    if (f->stream == 0) {
+    if (stream == 0) {
         is_done = run(c, f);
-    } else if (stream_reopen(c, f->stream)) {
+    } else if (stream_reopen(c, stream)) {
         is_done = run(c, f);
         stream_pause(c);
     } else { // it was given up
-        f->stream = 0;
         miss_rest(c, f, PH_FAILURE_CANCELLED);
+        stream = 0;
     }
     if (!is_done) {
         phi_list_append(&c->broadcasts, &b->node);
         return;
     }
     finish(c, f);
-    uint64_t stream = f->stream;
     wait_free(c, b);
     if (stream != 0) {
         stream_opened(c, stream);

@@ -8,8 +8,8 @@
 //     of n words needs n look-ups for its literal way, n more for each `*` that branches off.
 //   - `*` and `>` are nodes like others (no word of a topic looks like them), and their parents
 //     keep their index: a match does not search for what is not there.
-//   - Most places have one child, as `created` behind a number: the parent keeps its index, too, and
-//     needs no look-up. The distance to memory is what a match among a million waits for.
+//   - Most places have one child, as `created` behind a number: the parent keeps its index, too,
+//     and needs no look-up. The way to memory is what a match among a million waits for.
 //   - A subscription hangs on its node and on its client, and is found by both: subscribing again,
 //     or taking back one of many, never walks a list.
 //   - Clients with several patterns that fit are told once: they keep the number of the match that

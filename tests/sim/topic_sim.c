@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tests/sim/topic_sim.c - publishing and subscribing in virtual time: production center, production
+// clients. [P-68], [P-73], [P-74]
+//
+// One way takes 5 ms; what one client sends is at another after two ways.
+
+#include <posthouse/dialog.h>
+#include <posthouse/topic.h>
+
+#include "base/compiler.h"
+#include "sim/domain.h"
+#include "tests/sim/sim_test.h"
+
+#define WAY MS(5)
+#define HEARD_MAX 64u
+
+// What one subscriber was told.
+typedef struct listener {
+    domain *d;
+    ph_subscription_id id;
+    unsigned in_force; // times
+    phi_time in_force_at;
+    size_t count;
+    uint8_t heard[HEARD_MAX]; // the bodies
+    phi_time heard_at;        // the last
+} listener;
+
+typedef struct receipt_of {
+    domain *d;
+    unsigned ends;
+    ph_err status;
+    ph_receipt receipt;
+    phi_time at;
+} receipt_of;
+
+static domain *begin(uint32_t actors, uint64_t deliveries_per_turn_max)
+{
+    domain_options options = {
+        .seed = 3,
+        .path = { .delay = WAY },
+        .center = center_options_default(),
+        .client = PH_CLIENT_OPTIONS_INIT,
+        .actor_count = actors,
+        .late_max = SECONDS(1),
+    };
+    options.center.suite = PHI_SUITE_CHECK;
+    options.center.deliveries_per_turn_max = deliveries_per_turn_max;
+    domain *d = domain_new(&options);
+    domain_start(d);
+    EXPECT(sim_run_until(d->s, domain_all_up, d, SECONDS(1)));
+    sim_run_for(d->s, MS(100));
+    return d;
+}
+
+static void end(domain *d)
+{
+    char fault[sizeof d->fault];
+    domain_free(&d, fault);
+    EXPECT_TEXT(fault, "");
+}
+
+static void on_event(ph_client *client, const ph_incoming *event, void *arg)
+{
+    (void)client;
+    listener *l = arg;
+    EXPECT_EQ(event->body.size, 1);
+    EXPECT(l->count < HEARD_MAX);
+    l->heard[l->count++] = *(const uint8_t *)event->body.data;
+    l->heard_at = sim_now(l->d->s);
+}
+
+static void on_subscribed(ph_client *client, ph_subscription_id id, ph_err status, uint16_t code,
+                          void *arg)
+{
+    (void)client;
+    listener *l = arg;
+    EXPECT_EQ(id.value, l->id.value);
+    EXPECT_ERR(status, PH_OK);
+    EXPECT_EQ(code, 0);
+    l->in_force++;
+    l->in_force_at = sim_now(l->d->s);
+}
+
+static void on_receipt(ph_client *client, ph_call_id event, ph_err status,
+                       const ph_receipt *receipt, void *arg)
+{
+    (void)client;
+    (void)event;
+    receipt_of *r = arg;
+    r->ends++;
+    r->status = status;
+    r->at = sim_now(r->d->s);
+    if (status == PH_OK) {
+        r->receipt = *receipt;
+    }
+}
+
+static void subscribe(domain *d, uint32_t who, const char *pattern, listener *l)
+{
+    l->d = d;
+    EXPECT_ERR(
+        ph_client_subscribe(d->actors[who].client, pattern, &l->id, on_event, on_subscribed, l),
+        PH_OK);
+}
+
+static void publish(domain *d, uint32_t who, const char *topic, char body)
+{
+    EXPECT_ERR(ph_client_publish(d->actors[who].client, topic, &body, 1), PH_OK);
+}
+
+static void expect_heard(const listener *l, const char *bodies)
+{
+    EXPECT_EQ(l->count, strlen(bodies));
+    EXPECT_BYTES(l->heard, bodies, l->count);
+}
+
+// A subscription is in force after one way, which its client knows after two; an event takes two,
+// and comes once to each client that wants it, whatever patterns it fits. [P-73]
+SIM_TEST(topic, is_carried_in_two_ways)
+{
+    domain *d = begin(4, 20000);
+    listener exact = { 0 };
+    listener one = { 0 };
+    listener rest = { 0 };
+    listener other = { 0 };
+    phi_time start = sim_now(d->s);
+    subscribe(d, 1, "orders.eu.created", &exact);
+    subscribe(d, 1, "orders.*.created", &one);
+    subscribe(d, 2, "orders.>", &rest);
+    subscribe(d, 3, "orders.us.*", &other);
+    sim_run_for(d->s, MS(10));
+    EXPECT_EQ(exact.in_force + one.in_force + rest.in_force + other.in_force, 4);
+    EXPECT_EQ(phi_time_diff(rest.in_force_at, start).ns, MS(10).ns);
+
+    start = sim_now(d->s);
+    publish(d, 0, "orders.eu.created", '1');
+    publish(d, 0, "orders.us.created", '2');
+    publish(d, 0, "orders", '3');
+    sim_run_for(d->s, MS(10));
+    expect_heard(&exact, "1");
+    expect_heard(&one, "12");
+    expect_heard(&rest, "12");
+    expect_heard(&other, "2");
+    EXPECT_EQ(phi_time_diff(rest.heard_at, start).ns, MS(10).ns);
+    EXPECT_EQ(center_count(d->center).events_delivered_total, 2 + 3); // once to each client
+
+    EXPECT_ERR(ph_client_unsubscribe(d->actors[2].client, rest.id), PH_OK);
+    publish(d, 2, "orders.eu.created", '4'); // it left behind that
+    sim_run_for(d->s, MS(100));
+    expect_heard(&rest, "12");
+    expect_heard(&exact, "14");
+    EXPECT_EQ(center_count(d->center).subscriptions, 3);
+    end(d);
+}
+
+// Who lost its connection subscribes again by itself; what is published once that is in force is
+// not missed. The old ones are gone from the center. [P-73]
+SIM_TEST(topic, subscriptions_come_back)
+{
+    domain *d = begin(2, 20000);
+    listener l = { 0 };
+    subscribe(d, 1, "news.>", &l);
+    sim_run_for(d->s, MS(100));
+    publish(d, 0, "news.a", '1');
+    sim_run_for(d->s, MS(100));
+    sim_cut(d->s, d->actors[1].node, d->center_node);
+    sim_run_for(d->s, MS(6)); // the center knows
+    EXPECT_EQ(center_count(d->center).subscriptions, 0);
+    publish(d, 0, "news.b", '2'); // nobody wants it now
+    sim_run_for(d->s, SECONDS(5));
+    EXPECT_EQ(l.in_force, 2);
+    publish(d, 0, "news.c", '3');
+    sim_run_for(d->s, MS(100));
+    expect_heard(&l, "13");
+    EXPECT_EQ(center_count(d->center).subscriptions, 1);
+    end(d);
+}
+
+// The receipt of an event for many says how many got it, when all have; however many turns of the
+// center that takes, what was said behind it comes behind it. [P-55] [P-68]
+SIM_TEST(topic, receipt_counts_all_in_order)
+{
+    enum { LISTENERS = 20 };
+    domain *d = begin(1 + LISTENERS, 3);
+    static listener l[LISTENERS];
+    memset(l, 0, sizeof l);
+    for (uint32_t i = 0; i < LISTENERS; i++) {
+        subscribe(d, 1 + i, i % 2 == 0 ? "t.*" : "t.x", &l[i]);
+    }
+    sim_run_for(d->s, MS(100));
+    ph_outgoing outgoing = PH_OUTGOING_INIT;
+    outgoing.to = "topic:t.x";
+    outgoing.body = "1";
+    outgoing.body_size = 1;
+    receipt_of first = { .d = d };
+    receipt_of none = { .d = d };
+    ph_client *client = d->actors[0].client;
+    phi_time start = sim_now(d->s);
+    EXPECT_ERR(ph_client_send_with_receipt(client, &outgoing, NULL, on_receipt, &first), PH_OK);
+    publish(d, 0, "t.x", '2');
+    outgoing.to = "topic:u";
+    EXPECT_ERR(ph_client_send_with_receipt(client, &outgoing, NULL, on_receipt, &none), PH_OK);
+    sim_run_for(d->s, SECONDS(1));
+    EXPECT_EQ(first.ends, 1);
+    EXPECT_ERR(first.status, PH_OK);
+    EXPECT_EQ(first.receipt.delivered, LISTENERS);
+    EXPECT_EQ(first.receipt.dropped, 0);
+    EXPECT_EQ(first.receipt.code, 0);
+    EXPECT(phi_time_diff(first.at, start).ns >= MS(10).ns);
+    EXPECT_EQ(none.ends, 1);
+    EXPECT_EQ(none.receipt.delivered + none.receipt.dropped + none.receipt.code, 0);
+    for (uint32_t i = 0; i < LISTENERS; i++) {
+        expect_heard(&l[i], "12");
+    }
+    EXPECT(center_count(d->center).broadcasts_held_total > 0);
+    end(d);
+}
+
+// A subscriber that dies, and one that stops reading, cost the others nothing; the receipt counts
+// those that were reached. [P-59] [P-68]
+SIM_TEST(topic, dead_and_silent_subscribers_cost_the_others_nothing)
+{
+    domain *d = begin(4, 20000);
+    listener l[3] = { 0 };
+    for (uint32_t i = 0; i < 3; i++) {
+        subscribe(d, 1 + i, "t.>", &l[i]);
+    }
+    sim_run_for(d->s, MS(100));
+    actor_kill(&d->actors[1]);
+    sim_node_freeze(d->s, d->actors[2].node, true);
+    sim_run_for(d->s, MS(20));
+    phi_time start = sim_now(d->s);
+    publish(d, 0, "t.a", '1');
+    sim_run_for(d->s, MS(10));
+    expect_heard(&l[2], "1");
+    EXPECT_EQ(phi_time_diff(l[2].heard_at, start).ns, MS(10).ns);
+    EXPECT_EQ(center_count(d->center).subscriptions, 2);
+    sim_node_freeze(d->s, d->actors[2].node, false);
+    sim_run_for(d->s, MS(100));
+    expect_heard(&l[1], "1");
+    end(d);
+}
