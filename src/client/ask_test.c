@@ -347,6 +347,22 @@ TEST(ask, stray_answers_are_counted_and_harm_nobody)
     stage_fini(&s);
 }
 
+// Without memory an inquiry is refused, not half begun; what was open goes on.
+TEST(ask, no_memory_for_one_more)
+{
+    stage s;
+    stage_up_asked(&s, PHI_SUITE_PLAIN);
+    s.memory.fail_at = s.memory.takes + 1; // the first needs a chunk of places
+    EXPECT_ERR(stage_ask(&s, "a", 0, NULL), PH_ENOMEM);
+    EXPECT_EQ(s.client->asks.count, 0);
+    EXPECT_ERR(stage_ask(&s, "b", 0, NULL), PH_OK);
+    stage_settle(&s);
+    EXPECT_EQ(s.got_count, 1);
+    stage_answer(&s, CALL, stage_got(&s, 0).turn, "yes");
+    EXPECT_TEXT(stage_heard(&s), "done PH_OK 0 yes\n");
+    stage_fini(&s);
+}
+
 static void never(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
                   const ph_incoming *reply, void *arg)
 {
