@@ -43,6 +43,8 @@ enum {
     RISE_CALLS = 4,
     // The common latency is an average of about so many.
     SAMPLES = 64,
+    // So many are looked at to see what is fair.
+    FAIR_SAMPLE = 8,
     FRACTION_BITS = 8, // of calls outstanding per weight
 };
 // More of either is all the same; so nothing overflows.
@@ -61,6 +63,7 @@ static uint32_t lowest_bit(uint32_t place);
 static phi_load *draw(const phi_balancer *b, phi_random *random, const phi_load *not_these[2]);
 static phi_load *better(const phi_balancer *b, phi_load *first, phi_load *second, phi_time now);
 static uint64_t cost_of(const phi_balancer *b, phi_load *load, phi_time now);
+static uint32_t fair_recent(const phi_balancer *b, uint16_t weight, phi_time now);
 static void decay(phi_load *load, phi_time now);
 static uint64_t decayed(uint64_t value, phi_dur elapsed);
 static void learn(phi_balancer *b, uint64_t took_ns);
@@ -100,12 +103,17 @@ void phi_balancer_set(phi_balancer *b, phi_load *load, uint16_t weight, phi_time
         if (load->latency_ns < b->latency_ns) {
             load->latency_ns = b->latency_ns; // nothing better is known than what is common
         }
+        uint32_t fair = fair_recent(b, weight, now);
+        load->recent = load->recent > fair ? load->recent : fair;
         append(b, load, weight);
     } else if (load->place != 0 && weight == 0) {
         take_out(b, load);
     } else if (load->place != 0) {
         add(b, load->place, (uint64_t)weight - load->weight);
         b->weight += (uint64_t)weight - load->weight;
+        // As if it had had this weight all the time, or what it got for the old one would count.
+        uint64_t recent = (uint64_t)load->recent * weight / load->weight;
+        load->recent = recent < UINT32_MAX ? (uint32_t)recent : UINT32_MAX;
         load->weight = weight;
     }
 }
@@ -318,6 +326,21 @@ static uint64_t cost_of(const phi_balancer *b, phi_load *load, phi_time now)
     }
     calls = calls < (CALLS_MAX << FRACTION_BITS) ? calls : CALLS_MAX << FRACTION_BITS;
     return (calls + (1u << FRACTION_BITS)) * latency_ns;
+}
+
+// What one of that weight would have got lately, going by some of those that are there. A newcomer
+// would have to catch up otherwise, at twice the rate of the others.
+static uint32_t fair_recent(const phi_balancer *b, uint16_t weight, phi_time now)
+{
+    uint64_t recent = 0;
+    uint64_t of_weight = 0;
+    for (uint32_t i = 0; i < b->count && i < FAIR_SAMPLE; i++) {
+        decay(b->loads[i], now);
+        recent += b->loads[i]->recent;
+        of_weight += b->loads[i]->weight;
+    }
+    recent = of_weight == 0 ? 0 : recent * weight / of_weight;
+    return recent < UINT32_MAX ? (uint32_t)recent : UINT32_MAX;
 }
 
 // ---- helpers: learning

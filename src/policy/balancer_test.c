@@ -288,11 +288,24 @@ TEST(balancer, newcomer_gets_its_share)
     phi_balancer_set(&t->balancer, &t->all[4].load, 100, at(t->now_ns));
     town_forget(t);
     town_pass(t, 200);
-    EXPECT(share(t, 4) > 150);
-    EXPECT(share(t, 4) < 400); // two draws out of five
-    town_pass(t, 1800);
-    EXPECT(share(t, 4) > 180);
-    EXPECT(share(t, 4) < 250);
+    EXPECT(share(t, 4) > 170);
+    EXPECT(share(t, 4) < 230);
+    town_free(t);
+}
+
+// A weight counts from the moment in which it is changed, not when what was given before is
+// forgotten.
+TEST(balancer, changed_weight_counts_at_once)
+{
+    town *t = town_new(3, 2000, 6);
+    town_pass(t, 3000);
+    for (uint32_t i = 0; i < 3; i++) {
+        phi_balancer_set(&t->balancer, &t->all[i].load, (uint16_t)(100u << i), at(t->now_ns));
+    }
+    town_forget(t);
+    town_pass(t, 500);
+    EXPECT(share(t, 0) >= 135 && share(t, 0) <= 150); // 143
+    EXPECT(share(t, 2) >= 542 && share(t, 2) <= 600); // 571
     town_free(t);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tests/sim/service_sim.c - services in virtual time: production center, production clients. [P-64],
-// [P-72]
+// tests/sim/service_sim.c - services in virtual time: production center, production clients.
+// [P-64], [P-72]
 //
 // One way takes 1 ms. The first actor calls; the others are the instances of "work".
 
