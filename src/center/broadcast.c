@@ -23,6 +23,7 @@
 #include "center/broadcast.h"
 
 #include "base/assert.h"
+#include "center/gather.h"
 #include "center/state.h"
 #include "center/stream.h"
 #include "center/subscription.h"
@@ -46,6 +47,7 @@ typedef struct fan {
     uint32_t kept_at;      // of the next
     uint32_t kept_count;
     uint32_t kept_capacity;
+    uint64_t call; // gather: its handle
 } fan;
 
 struct broadcast {
@@ -75,6 +77,7 @@ static void miss_rest(center *c, fan *f, ph_failure_code why);
 static void finish(center *c, fan *f);
 
 static broadcast *wait_new(center *c, fan *f);
+static void hold(center *c, session *s);
 static void go_on(center *c, broadcast *b);
 static void wait_free(center *c, broadcast *b);
 
@@ -94,9 +97,26 @@ void broadcast_start(center *c, const center_event *e, audience to, phi_bytes na
         finish(c, &f);
         return;
     }
-    c->counters.broadcasts_held_total++;
-    phi_transport_hold(&s->transport);
-    phi_io_hurry(c->io);
+    hold(c, s);
+}
+
+bool broadcast_wait(center *c, session *s, phi_bytes payload, uint64_t handle)
+{
+    PH_ASSERT(s->broadcast == NULL); // or it would be held
+    PH_ASSERT(c->deliveries_left == 0);
+    fan f = { .event = { .sender = s, .payload = payload },
+              .audience = AUDIENCE_GATHER,
+              .call = handle };
+    if (wait_new(c, &f) == NULL) {
+        return false;
+    }
+    hold(c, s);
+    return true;
+}
+
+void broadcast_charge(center *c, uint64_t deliveries)
+{
+    c->deliveries_left -= deliveries < c->deliveries_left ? deliveries : c->deliveries_left;
 }
 
 void broadcast_turn(center *c)
@@ -142,6 +162,10 @@ static bool run(center *c, fan *f)
     if (!f->is_begun) {
         if (c->deliveries_left == 0) {
             return false;
+        }
+        if (f->audience == AUDIENCE_GATHER) {
+            gather_ask(c, f->call, f->event.payload);
+            return true;
         }
         begin(c, f);
     }
@@ -238,7 +262,7 @@ static void charge(center *c, uint64_t places)
     c->places_passed += places;
     uint64_t deliveries = c->places_passed / PLACES_A_DELIVERY;
     c->places_passed %= PLACES_A_DELIVERY;
-    c->deliveries_left -= deliveries < c->deliveries_left ? deliveries : c->deliveries_left;
+    broadcast_charge(c, deliveries);
 }
 
 // ---- those who are told later
@@ -284,6 +308,9 @@ static bool run_kept(center *c, fan *f)
 // Nobody else gets it. Of everyone the count is blurred by those that joined or left since.
 static void miss_rest(center *c, fan *f, ph_failure_code why)
 {
+    if (f->audience == AUDIENCE_GATHER) {
+        return; // it ends as the call that it is
+    }
     if (f->audience == AUDIENCE_EVERYONE) {
         uint64_t meant = c->joined_count - 1;
         event_miss(c, &f->event, meant > f->told ? meant - f->told : 0, why);
@@ -328,6 +355,14 @@ static broadcast *wait_new(center *c, fan *f)
     return b;
 }
 
+static void hold(center *c, session *s)
+{
+    PH_ASSERT(s->broadcast != NULL);
+    c->counters.broadcasts_held_total++;
+    session_hold(c, s);
+    phi_io_hurry(c->io);
+}
+
 // The broadcast, and when that is done what its sender sent behind it, up to the next that waits.
 static void go_on(center *c, broadcast *b)
 {
@@ -355,7 +390,7 @@ static void go_on(center *c, broadcast *b)
     if (stream != 0) {
         stream_opened(c, stream);
     }
-    phi_transport_go_on(&s->transport);
+    session_go_on(s);
 }
 
 static void wait_free(center *c, broadcast *b)

@@ -23,11 +23,19 @@ typedef enum audience {
     AUDIENCE_EVERYONE,  // in the domain, but the sender
     AUDIENCE_INSTANCES, // of the service called `name`, but the sender
     AUDIENCE_TOPIC,     // who subscribed to what fits the topic `name`
+    AUDIENCE_GATHER,    // see gather.h, which asks them itself
 } audience;
 
 // From inside the transport's on_event of the sender. `name` is a view into the event's payload,
 // which is borrowed until the call returns.
 void broadcast_start(center *c, const center_event *e, audience to, phi_bytes name);
+
+// A gather, by its call's handle, that finds the allowance used up: its sender is held, and gather_ask follows in a later
+// turn. From inside the transport's on_event of the sender. False without memory.
+PHI_MUST_CHECK bool broadcast_wait(center *c, session *s, phi_bytes payload, uint64_t handle);
+
+// So many deliveries were made in another way.
+void broadcast_charge(center *c, uint64_t deliveries);
 
 // End of a turn: a new allowance, from which those that wait go on first.
 void broadcast_turn(center *c);

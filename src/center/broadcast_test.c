@@ -109,6 +109,48 @@ TEST(broadcast, nothing_overtakes_one_that_waits)
     world_free(w);
 }
 
+// The time that a message waits behind a broadcast is the center's doing: what is left of its time is
+// less by it, and what has none left is not delivered, but fails or is dropped. [P-57]
+TEST(broadcast, what_waits_behind_one_loses_time)
+{
+    world *w = world_new(one_delivery);
+    peer *a = world_join(w, "a");
+    peer *listeners[LISTENERS];
+    join_listeners(w, listeners);
+    w->slow_us = 2000; // a turn; the broadcast takes eight more than the one in which it came
+    peer_event(a, "all:", "1");
+    peer_request(a, "l9", 7, 13);
+    peer_request(a, "l9", 8, 100);
+    peer_request(a, "l9", 9, 0);
+    for (uint32_t ttl_ms = 13; ttl_ms <= 100; ttl_ms += 87) {
+        peer_say(a, &(phi_message){
+                        .kind = PHI_KIND_EVENT, .ttl_ms = ttl_ms, .to = phi_bytes_text("l9") });
+    }
+    world_settle(w);
+    peer_expect_failure(a, 7, PH_FAILURE_DEADLINE);
+    (void)peer_expect(listeners[9], PHI_KIND_EVENT, 0, "1");
+    static const struct {
+        phi_kind kind;
+        uint32_t left_ms;
+    } expected[] = { { PHI_KIND_REQUEST, 100 - 16 },
+                     { PHI_KIND_REQUEST, 30000 - 16 },
+                     { PHI_KIND_EVENT, 100 - 16 } };
+    for (size_t i = 0; i < PHI_COUNT_OF(expected); i++) {
+        const phi_message *m = peer_next(listeners[9]);
+        assert_non_null(m);
+        EXPECT_EQ(m->kind, expected[i].kind);
+        EXPECT_EQ(m->ttl_ms, expected[i].left_ms);
+    }
+    EXPECT(peer_next(listeners[9]) == NULL);
+    EXPECT_EQ(world_count(w).events_expired_total, 1);
+    EXPECT_EQ(world_count(w).calls_refused_total, 1);
+    peer_request(a, "l9", 10, 100); // and what did not wait loses nothing
+    world_settle(w);
+    EXPECT_EQ(peer_next(listeners[9])->ttl_ms, 100);
+    world_expect_balance(w);
+    world_free(w);
+}
+
 // Many that broadcast at a time get alike: one that says a lot must not keep the others waiting for
 // all of it.
 TEST(broadcast, senders_take_turns)

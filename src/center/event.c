@@ -26,7 +26,7 @@ center_event event_of(const center *c, session *sender, const phi_message *m, ph
                            .payload = payload,
                            .number = is_asked ? m->call : 0,
                            .ttl_ms = ttl_ms,
-                           .since = c->io->now,
+                           .since = session_heard_at(c, sender),
                            .stream = stream_opening(c) };
 }
 

@@ -8,8 +8,9 @@
 //     one packet takes.
 //   - What the caller's full buffer did not take of a part is lost, and the summary says so. The
 //     summary itself is owed, as the end of any call is.
-//   - It is sent to all instances at once. That is charged to the turn's allowance of deliveries
-//     (broadcast.h), so that who broadcasts waits for who gathers.
+//   - It is sent to all instances at once, and charged to the turn's allowance of deliveries
+//     (broadcast.h). So a turn may exceed its allowance by one gather. One that finds nothing left
+//     waits for another turn, a call already: its time runs.
 //
 // Invariants  a gather belongs to an open own call; `parts` are those that are still at work
 //
@@ -18,6 +19,7 @@
 #include "center/gather.h"
 
 #include "base/assert.h"
+#include "center/broadcast.h"
 #include "center/deliver.h"
 #include "center/state.h"
 
@@ -32,6 +34,7 @@ typedef struct gather {
     uint16_t want;
     uint16_t asked;
     uint16_t replied;
+    bool is_sent;  // else it waits for its share of a turn
     uint16_t turn; // of the part that was opened last
     uint16_t missing_count;
     size_t body_max;
@@ -46,7 +49,7 @@ static gather *gather_new(center *c, call *head, uint16_t want, size_t instance_
 static void gather_free(center *c, gather *g);
 static void ask_all(center *c, gather *g, const service *v, phi_bytes payload, uint32_t ttl_ms);
 static void ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms);
-static void charge(center *c, size_t deliveries);
+static void fail(center *c, gather *g, call_end end, ph_failure_code code);
 
 static void on_expire(center *c, own_call *o);
 static void on_stop(center *c, own_call *o, ph_failure_code why);
@@ -94,11 +97,34 @@ void gather_start(center *c, session *s, const phi_message *m, phi_bytes payload
         call_fail(c, head, CALL_REFUSED, PH_FAILURE_TOO_MANY_CALLS);
         return;
     }
-    c->counters.gathers_total++;
     call_time(c, head, ttl_ms);
-    ask_all(c, g, v, payload, ttl_ms);
-    charge(c, count);
-    settle(c, g);
+    if (PHI_LIKELY(c->deliveries_left > 0)) {
+        ask_all(c, g, v, payload, ttl_ms);
+    } else if (!broadcast_wait(c, s, payload, head->handle)) {
+        fail(c, g, CALL_REFUSED, PH_FAILURE_TOO_MANY_CALLS);
+    }
+}
+
+void gather_ask(center *c, uint64_t handle, phi_bytes payload)
+{
+    call *head = call_find(c, handle);
+    if (head == NULL) {
+        return;
+    }
+    gather *g = gather_of(head->own);
+    phi_message m;
+    ph_err rc = phi_message_decode(payload, &m);
+    PH_ASSERT(rc == PH_OK); // it was looked at before
+    phi_bytes name = phi_address_parse(m.to).name;
+    const service *v = services_find(&c->registry.services, name);
+    size_t count = v == NULL ? 0 : count_others(v, head->caller->account);
+    ph_failure_code code = judge(c, head->caller, &m, count);
+    if (code != 0) { // they came or left meanwhile
+        fail(c, g, CALL_REFUSED, code);
+        return;
+    }
+    g->asked = (uint16_t)count;
+    ask_all(c, g, v, payload, call_time_left(c, head));
 }
 
 // 0: it may be.
@@ -161,6 +187,16 @@ static gather *gather_new(center *c, call *head, uint16_t want, size_t instance_
     return g;
 }
 
+// Before anybody was asked.
+static void fail(center *c, gather *g, call_end end, ph_failure_code code)
+{
+    call *head = g->head;
+    PH_ASSERT(!g->is_sent);
+    head->own = NULL;
+    gather_free(c, g);
+    call_fail(c, head, end, code);
+}
+
 static void gather_free(center *c, gather *g)
 {
     phi_give(&c->quota.counted, g, sizeof *g + g->body_max);
@@ -170,6 +206,9 @@ static void gather_free(center *c, gather *g)
 
 static void ask_all(center *c, gather *g, const service *v, phi_bytes payload, uint32_t ttl_ms)
 {
+    PH_ASSERT(!g->is_sent);
+    g->is_sent = true;
+    c->counters.gathers_total++;
     const account *but = g->head->caller->account;
     for (const phi_list *n = v->instances.next; n != &v->instances; n = n->next) {
         const account *a = PHI_CONTAINER_OF(n, account, of_service);
@@ -177,6 +216,8 @@ static void ask_all(center *c, gather *g, const service *v, phi_bytes payload, u
             ask(c, g, a, payload, ttl_ms);
         }
     }
+    broadcast_charge(c, g->asked);
+    settle(c, g);
 }
 
 static void ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms)
@@ -203,16 +244,16 @@ static void ask(center *c, gather *g, const account *a, phi_bytes payload, uint3
     }
 }
 
-static void charge(center *c, size_t deliveries)
-{
-    c->deliveries_left -= deliveries < c->deliveries_left ? deliveries : c->deliveries_left;
-}
-
 // ---- what becomes of it
 
 static void on_expire(center *c, own_call *o)
 {
-    conclude(c, gather_of(o), PH_FAILURE_DEADLINE);
+    gather *g = gather_of(o);
+    if (g->is_sent) {
+        conclude(c, g, PH_FAILURE_DEADLINE);
+    } else {
+        fail(c, g, CALL_EXPIRED, PH_FAILURE_DEADLINE);
+    }
 }
 
 static void on_stop(center *c, own_call *o, ph_failure_code why)

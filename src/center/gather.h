@@ -25,4 +25,8 @@
 void gather_start(center *c, session *s, const phi_message *m, phi_bytes payload, phi_bytes name,
                   uint32_t ttl_ms);
 
+// One that had to wait for its share of a turn: it goes to everybody now. Nothing when its call is
+// over.
+void gather_ask(center *c, uint64_t handle, phi_bytes payload);
+
 #endif // CENTER_GATHER_H

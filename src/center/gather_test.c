@@ -474,3 +474,70 @@ TEST(gather, without_memory_fails)
         world_free(t.w);
     }
 }
+
+static void few_deliveries(center_options *o)
+{
+    small(o);
+    o->deliveries_per_turn_max = 1;
+}
+
+// A flood of gathers is cut into turns like one of broadcasts, and what is sent behind one that
+// waits does not overtake it; while it waits its time runs. [P-52] [P-55] [P-57]
+TEST(gather, waits_for_its_share_of_a_turn)
+{
+    crowd t;
+    join_all(&t, few_deliveries);
+    for (uint64_t n = 1; n <= 3; n++) {
+        peer_say(t.a, &(phi_message){ .kind = PHI_KIND_REQUEST,
+                                      .call = n,
+                                      .ttl_ms = 1000,
+                                      .to = phi_bytes_text("all:s") });
+    }
+    peer_event(t.a, "r0", "behind");
+    t.w->slow_us = 10000;
+    world_turn(t.w); // what is left of this turn is one's, what the end of it gives the next one's
+    EXPECT_EQ(t.r[0]->inbox_count, 2);
+    EXPECT_EQ(world_count(t.w).calls, 3); // one of them waits
+    world_settle(t.w);
+    for (uint64_t n = 1; n <= 3; n++) {
+        const phi_message *m = peer_next(t.r[0]);
+        assert_non_null(m);
+        EXPECT_EQ(m->kind, PHI_KIND_REQUEST);
+        EXPECT_EQ(m->ttl_ms, n == 3 ? 1000 - 10 : 1000);
+    }
+    (void)peer_expect(t.r[0], PHI_KIND_EVENT, 0, "behind");
+    EXPECT_EQ(world_count(t.w).gathers_total, 3);
+    world_expect_balance(t.w);
+    world_free(t.w);
+}
+
+// One that waits can come to its deadline, and its caller can go, before anybody is asked.
+TEST(gather, ends_while_it_waits)
+{
+    for (int is_gone = 0; is_gone <= 1; is_gone++) {
+        crowd t;
+        join_all(&t, few_deliveries);
+        for (uint64_t n = 1; n <= 3; n++) {
+            peer_say(t.a, &(phi_message){ .kind = PHI_KIND_REQUEST,
+                                          .call = n,
+                                          .ttl_ms = n == 3 ? 5 : 1000,
+                                          .to = phi_bytes_text("all:s") });
+        }
+        world_turn(t.w); // the third is a call, and waits
+        EXPECT_EQ(world_count(t.w).calls, 3);
+        if (is_gone != 0) {
+            peer_cut(t.a);
+        } else {
+            t.w->io.now = phi_time_add(t.w->io.now, phi_ms(6));
+        }
+        world_settle(t.w);
+        EXPECT_EQ(world_count(t.w).gathers_total, 2);
+        EXPECT_EQ(world_count(t.w).calls_expired_total, is_gone == 0);
+        EXPECT_EQ(world_count(t.w).calls_abandoned_total, is_gone != 0 ? 3 : 0);
+        if (is_gone == 0) {
+            peer_expect_failure(t.a, 3, PH_FAILURE_DEADLINE);
+        }
+        world_expect_balance(t.w);
+        world_free(t.w);
+    }
+}

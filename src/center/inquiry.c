@@ -29,7 +29,7 @@ enum {
     FLAGS_RESERVED = PHI_FLAG_DURABLE,
 };
 
-static ph_failure_code judge(const call *k, const phi_message *m);
+static ph_failure_code judge(const center *c, const call *k, const phi_message *m);
 static delivered pass_on(center *c, const call *k, const phi_message *m, phi_bytes payload);
 static void refuse(center *c, call *k, uint16_t turn, ph_failure_code code);
 static bool owe(center *c, call *k, uint16_t turn, ph_failure_code code);
@@ -49,7 +49,7 @@ void inquiry_receive(center *c, session *s, const phi_message *m, phi_bytes payl
         return;
     }
     c->counters.inquiries_total++;
-    ph_failure_code code = judge(k, m);
+    ph_failure_code code = judge(c, k, m);
     if (code != 0) {
         refuse(c, k, m->turn, code);
         return;
@@ -165,7 +165,7 @@ void inquiry_pay(center *c, session *responder)
 // ---- what becomes of one
 
 // Why it is not passed on; 0: it is.
-static ph_failure_code judge(const call *k, const phi_message *m)
+static ph_failure_code judge(const center *c, const call *k, const phi_message *m)
 {
     if (call_is_part(k) || (m->flags & FLAGS_RESERVED) != 0) { // [P-65]
         return PH_FAILURE_UNSUPPORTED;
@@ -176,6 +176,9 @@ static ph_failure_code judge(const call *k, const phi_message *m)
     if (k->dialog != NULL && find(k->dialog, m->turn) != NULL) {
         return PH_FAILURE_MALFORMED;
     }
+    if (m->ttl_ms != 0 && session_time_left(c, k->responder, m->ttl_ms) == 0) { // it waited
+        return PH_FAILURE_DEADLINE;
+    }
     return (ph_failure_code)0;
 }
 
@@ -183,6 +186,10 @@ static ph_failure_code judge(const call *k, const phi_message *m)
 static delivered pass_on(center *c, const call *k, const phi_message *m, phi_bytes payload)
 {
     uint32_t left_ms = call_time_left(c, k);
+    if (m->ttl_ms != 0) {
+        uint32_t own_ms = session_time_left(c, k->responder, m->ttl_ms);
+        left_ms = own_ms < left_ms ? own_ms : left_ms;
+    }
     const delivery_marks marks = {
         .flags = m->flags,
         .depth = (uint8_t)(k->depth + 1u),

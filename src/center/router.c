@@ -8,9 +8,9 @@
 //   - Order (P-55) holds by construction: one receive order, one send buffer, no queue between. (A
 //     broadcast that waits holds its sender: broadcast.h.)
 //   - From being looked at to being queued a message spends less than a turn, far below the
-//     millisecond in which ttl_ms is counted; so what the center lowers is what exceeds its
-//     maximum. What it then waits for a slow receiver is not counted (P-57): the call's own
-//     deadline runs here.
+//     millisecond in which ttl_ms is counted. So what the center lowers is what exceeds its
+//     maximum, and the time in which the sender was held (session_hold). What it then waits for a
+//     slow receiver is not counted (P-57): the call's own deadline runs here.
 
 #include "center/router.h"
 
@@ -48,7 +48,7 @@ typedef struct destination {
 static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_request(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void request_elsewhere(center *c, session *s, const phi_message *m, phi_bytes payload,
-                              const destination *to);
+                              const destination *to, uint32_t ttl_ms);
 static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_failure(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload);
@@ -134,6 +134,11 @@ static void on_event(center *c, session *s, const phi_message *m, phi_bytes payl
         event_done(c, &e);
         return;
     }
+    if (PHI_UNLIKELY(event_is_expired(c, &e))) { // it waited
+        event_nobody(c, &e, PH_FAILURE_DEADLINE);
+        event_done(c, &e);
+        return;
+    }
     destination to = resolve(c, s, m->to);
     switch (to.reach) {
     case REACH_ONE:
@@ -167,9 +172,14 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
         call_refuse(c, s, m->call, PH_FAILURE_UNSUPPORTED);
         return;
     }
+    uint32_t ttl_ms = session_time_left(c, s, time_of_call(c, m->ttl_ms));
+    if (PHI_UNLIKELY(ttl_ms == 0)) { // it waited
+        call_refuse(c, s, m->call, PH_FAILURE_DEADLINE);
+        return;
+    }
     destination to = resolve(c, s, m->to);
     if (PHI_UNLIKELY(to.reach != REACH_ONE)) {
-        request_elsewhere(c, s, m, payload, &to);
+        request_elsewhere(c, s, m, payload, &to, ttl_ms);
         return;
     }
     ph_failure_code why;
@@ -182,7 +192,6 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
     if (to.instance != NULL) {
         call_measure(c, k, to.instance);
     }
-    uint32_t ttl_ms = time_of_call(c, m->ttl_ms);
     delivered how = deliver(c, &(delivery){ .sender = s,
                                             .receiver = to.one,
                                             .payload = payload,
@@ -197,14 +206,14 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
 
 // Not to a single client.
 static void request_elsewhere(center *c, session *s, const phi_message *m, phi_bytes payload,
-                              const destination *to)
+                              const destination *to, uint32_t ttl_ms)
 {
     switch (to->reach) {
     case REACH_INSTANCES:
-        gather_start(c, s, m, payload, to->name, time_of_call(c, m->ttl_ms));
+        gather_start(c, s, m, payload, to->name, ttl_ms);
         return;
     case REACH_CENTER:
-        control_request(c, s, m, time_of_call(c, m->ttl_ms));
+        control_request(c, s, m, ttl_ms);
         return;
     case REACH_NOBODY:
         call_refuse(c, s, m->call, to->code);

@@ -98,6 +98,7 @@ void session_accept(center *c, phi_stream *stream)
         return;
     }
     s->handle = handle;
+    s->held_since = PHI_TIME_NEVER;
     phi_sm_init(&s->sm, session_states, SESSION_STATE_COUNT);
     if (start_link(c, s, stream) != PH_OK) {
         CENTER_LOG_WRITE(c, MEMORY, PHI_LOG_NUMBER("connections", c->sessions.count));
@@ -169,6 +170,22 @@ void session_end(center *c, session *s, phi_bye_code code, uint32_t retry_after_
     }
     session_leave(c, s, (phi_why)why_of_bye[code]);
     phi_transport_bye(&s->transport, code, retry_after_ms, text);
+}
+
+void session_hold(center *c, session *s)
+{
+    phi_transport_hold(&s->transport);
+    if (phi_time_is_never(s->held_since)) { // else it still goes on with what waited
+        s->held_since = c->io->now;
+    }
+}
+
+void session_go_on(session *s)
+{
+    phi_transport_go_on(&s->transport);
+    if (!s->transport.is_held) {
+        s->held_since = PHI_TIME_NEVER;
+    }
 }
 
 void session_drop_all(center *c)
@@ -297,6 +314,21 @@ static void on_gone(phi_transport *t)
 }
 
 // ---- queries
+
+phi_time session_heard_at(const center *c, const session *s)
+{
+    return PHI_LIKELY(phi_time_is_never(s->held_since)) ? c->io->now : s->held_since;
+}
+
+uint32_t session_time_left(const center *c, const session *s, uint32_t ttl_ms)
+{
+    if (PHI_LIKELY(phi_time_is_never(s->held_since))) {
+        return ttl_ms;
+    }
+    uint64_t spent_us = phi_dur_us(phi_time_diff(c->io->now, s->held_since));
+    uint64_t whole_us = (uint64_t)ttl_ms * 1000;
+    return spent_us < whole_us ? (uint32_t)((whole_us - spent_us + 999) / 1000) : 0;
+}
 
 phi_bytes session_id(const session *s)
 {

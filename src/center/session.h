@@ -50,6 +50,7 @@ struct session {
     uint64_t addressed_service; // and handle of the service
     watch *watch;               // owned; NULL: it does not want presence
     broadcast *broadcast;       // owned; one that waits for its share; it is held then
+    phi_time held_since;        // what it says now came then, and waited; NEVER: it did not
     subscriber *subscriber;     // owned; NULL: it never subscribed
     session_streams *streams;   // owned; NULL until its first message in fragments
 
@@ -92,6 +93,18 @@ void session_leave(center *c, session *s, phi_why why);
 // Leaves, and says bye. `text` may be NULL: the code's own.
 void session_end(center *c, session *s, phi_bye_code code, uint32_t retry_after_ms,
                  const char *text);
+
+// From inside on_event: what it said behind the packet that is being handled waits, until
+// session_go_on in the hook of a later turn.
+void session_hold(center *c, session *s);
+void session_go_on(session *s);
+
+// When the packet that is being handled came.
+phi_time session_heard_at(const center *c, const session *s);
+
+// What is left of a time that the packet names, after it waited; 0: nothing. Never more than
+// `ttl_ms`.
+uint32_t session_time_left(const center *c, const session *s, uint32_t ttl_ms);
 
 // Frees all at once, without byes or events.
 void session_drop_all(center *c);
