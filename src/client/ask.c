@@ -246,6 +246,12 @@ static void end(phi_ask *ask, ph_err status, uint16_t code, const ph_incoming *r
     PH_ASSERT(client->magic == PHI_CLIENT_MAGIC);
     PH_ASSERT(!ask->is_over);
     phi_ask was = *ask;
+    if (phi_streams_are_any(&client->streams)) {
+        uint16_t turn = (uint16_t)(phi_slots_index(was.handle) + 1);
+        uint16_t why = status == PH_ETIMEDOUT ? PH_FAILURE_DEADLINE : PH_FAILURE_CANCELLED;
+        phi_streams_drop(client, PHI_KINDS(PHI_KIND_INQUIRY), PHI_KINDS(PHI_KIND_ANSWER), was.call,
+                         turn, ask->is_answered ? 0 : why);
+    }
     bool is_late = !phi_time_before(client->io->now, ask->deadline);
     if (ask->is_answered || ask->is_request_over || is_late) {
         release(ask);
@@ -273,6 +279,12 @@ static phi_list *list_of(ph_client *client, uint64_t call)
 {
     // Centers count in both halves of their numbers.
     return &client->asks_by_call[(call ^ call >> 32) % PHI_ASK_LISTS];
+}
+
+bool phi_client_is_asking(ph_client *client, const phi_message *answer)
+{
+    const phi_ask *ask = find(client, answer);
+    return ask != NULL && !ask->is_over;
 }
 
 // The inquiry of that turn in that call, over or not.

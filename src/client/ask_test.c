@@ -382,6 +382,7 @@ TEST(ask, refusals)
     stage_init(&s, PHI_SUITE_PLAIN);
     ph_client_options o = stage_options(&s);
     o.calls_max = 2;
+    o.message_bytes_max = PHI_PACKET_BYTES_MAX;
     EXPECT_ERR(stage_client(&s, &o), PH_OK);
     EXPECT_ERR(ph_client_open(s.client), PH_OK);
     stage_settle(&s);
@@ -393,7 +394,7 @@ TEST(ask, refusals)
     s.request.turn = 1; // of an inquiry nobody is asked back
     EXPECT_ERR(stage_ask(&s, "a", 0, NULL), PH_EINVAL);
     s.request = request;
-    static char body[PHI_PACKET_BYTES_MAX];
+    static char body[PHI_PACKET_BYTES_MAX + 1];
     ph_outgoing out = PH_OUTGOING_INIT;
     out.body = body;
     out.body_size = sizeof body;

@@ -289,11 +289,28 @@ static PHI_COLD void count_other(ph_client *client, phi_call_kind kind, ph_err s
     }
 }
 
+// What of it is still under way in fragments ends with it. The center knows, unless it was we who
+// gave it up. An event goes on without its receipt.
+static PHI_COLD void drop_streams(ph_client *client, const phi_call *call, ph_err status)
+{
+    uint16_t code = status == PH_ETIMEDOUT    ? PH_FAILURE_DEADLINE
+                    : status == PH_ECANCELLED ? PH_FAILURE_CANCELLED
+                                              : 0;
+    if (call->kind != PHI_CALL_RECEIPT) {
+        phi_streams_drop(client, PHI_KINDS(PHI_KIND_REQUEST) | PHI_KINDS(PHI_KIND_ANSWER),
+                         PHI_KINDS(PHI_KIND_REPLY) | PHI_KINDS(PHI_KIND_INQUIRY), call->handle,
+                         /* turn= */ 0, code);
+    }
+}
+
 static PHI_ALWAYS_INLINE void close_call(phi_call *call, ph_err status)
 {
     ph_client *client = call->client;
     PH_ASSERT(client->magic == PHI_CLIENT_MAGIC);
     PH_ASSERT(call->done.replied != NULL);
+    if (PHI_UNLIKELY(phi_streams_are_any(&client->streams))) {
+        drop_streams(client, call, status);
+    }
     if (PHI_LIKELY(status == PH_OK && call->kind != PHI_CALL_RECEIPT)) {
         client->counters.replies++;
     } else {

@@ -64,6 +64,7 @@ static ph_err client_make(ph_client **out, phi_io *io, ph_loop *loop, bool owns_
     phi_client_calls_init(c);
     phi_client_watch_init(c);
     phi_client_topics_init(c);
+    phi_client_streams_init(c);
     phi_client_dial_init(c);
     *out = c;
     return PH_OK;
@@ -79,6 +80,7 @@ void ph_client_free(ph_client **client)
     PH_ASSERT(c->callbacks == 0); // not from one of its own callbacks
 
     phi_client_dial_fini(c);
+    phi_client_streams_fini(c);
     phi_client_calls_end(c, PH_ECANCELLED);
     phi_client_calls_fini(c);
     phi_client_watch_fini(c);

@@ -12,6 +12,7 @@
 //     receipt.c  events whose sender is told what became of them
 //     request.c  requests and inquiries of others, and how they are answered
 //     ask.c      inquiries of ours: what a responder asks back
+//     stream_*.c messages that do not fit into one packet, out and in
 //     topic.c    subscriptions, and the events that come through them
 //     own_state.c  what it says about itself while it is connected
 //     watch.c    the online list as the public functions show it; peers.c is the list itself
@@ -37,6 +38,7 @@
 #include "base/slots.h"
 #include "base/sm.h"
 #include "client/peers.h"
+#include "client/streams.h"
 #include "client/topics.h"
 #include "link/transport.h"
 #include "policy/backoff.h"
@@ -145,6 +147,7 @@ struct ph_client {
     phi_list asks_by_call[PHI_ASK_LISTS];
     phi_peers peers;
     phi_topics topics;
+    phi_streams streams;
     char *own_texts; // owned; those that `join` views instead of the options'
     size_t own_texts_size;
     unsigned owes_own;  // what about itself the center has still to be told; own_state.c
@@ -227,6 +230,9 @@ void phi_client_tell_writable(ph_client *client);
 
 ph_incoming phi_client_incoming(const phi_message *message);
 
+// A message that is there in one piece, or was put together again.
+void phi_client_on_whole(ph_client *client, const phi_message *message);
+
 // ---- send.c
 
 // What is to be sent, measured: each text once.
@@ -241,8 +247,11 @@ typedef struct phi_draft {
 // PH_EINVAL   a text is too long or a pointer missing
 PHI_MUST_CHECK ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoing);
 
+// Its headers, as they go on the wire. Returns what is behind them.
+uint8_t *phi_draft_write_headers(uint8_t *at, const phi_draft *draft);
+
 // Into the send buffer. kind, call, ttl and all views are set; `from` is set here.
-// PH_ETOOLARGE, PH_EBUSY   nothing was sent; after PH_EBUSY on_writable follows
+// PH_ETOOLARGE, PH_EBUSY, PH_ENOMEM   nothing was sent; after PH_EBUSY on_writable follows
 PHI_MUST_CHECK ph_err phi_client_post(ph_client *client, phi_draft *draft);
 
 // As phi_client_post, for what the library says of itself: the application is not told of PH_EBUSY.
@@ -307,6 +316,8 @@ void phi_client_asks_end(ph_client *client, ph_err status);
 void phi_client_asks_drop(ph_client *client, uint64_t call);
 void phi_client_asks_cancel(ph_client *client, uint64_t call, uint16_t code);
 void phi_client_on_answer(ph_client *client, const phi_message *message);
+// Whether an answer of that turn in that call is waited for.
+bool phi_client_is_asking(ph_client *client, const phi_message *answer);
 
 // Inquiries share ph_call_id with calls, whose index is far below this bit.
 #define PHI_ASK_ID UINT64_C(0x80000000)

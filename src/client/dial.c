@@ -218,6 +218,7 @@ void phi_client_on_end(ph_client *client, const phi_link_end *end)
     wait_to_dial(client, now, end->by_peer ? end->retry_after_ms : 0);
     phi_sm_move(&client->sm, PHI_CLIENT_ENDING);
     change.state = PH_LINK_DOWN;
+    phi_client_streams_end(client);
     phi_client_calls_end(client, PH_ERESET);
     if (phi_client_is(client, PHI_CLIENT_ENDING)) { // no callback closed it
         tell(client, &change);
@@ -249,6 +250,7 @@ static void closed(ph_client *client, const ph_link_change *change)
     client->id_size = 0;
     client->closed_err = change->err;
     phi_sm_move(&client->sm, PHI_CLIENT_CLOSED);
+    phi_client_streams_end(client);
     phi_client_calls_end(client, by_us ? PH_ECANCELLED : PH_ERESET);
     tell(client, &final);
 }

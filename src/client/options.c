@@ -241,6 +241,7 @@ static void pack(ph_client *client, packer *p)
         .state = (phi_state)o->state,
         .has_weight = true,
         .weight = o->weight,
+        .message_bytes_max = (uint32_t)o->message_bytes_max,
     };
     for (size_t i = 0; i < o->metadata_count; i++) {
         join->metadata[i].key = phi_bytes_text(pack_text(p, o->metadata[i].key));

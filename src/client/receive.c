@@ -68,6 +68,7 @@ static void on_room(phi_transport *transport)
     }
     phi_client_own_flush(client);
     phi_client_topics_flush(client);
+    phi_client_streams_on_room(client);
     phi_client_tell_writable(client);
 }
 
@@ -75,6 +76,9 @@ void phi_client_tell_writable(ph_client *client)
 {
     if (!client->owes_writable || !phi_client_is(client, PHI_CLIENT_UP)) {
         return; // of a connection that ended: the next one tells
+    }
+    if (client->streams.is_full) {
+        return; // stream_out.c goes on
     }
     if (!phi_link_is_roomy(&client->transport.link)) {
         phi_transport_want_room(&client->transport);
@@ -123,7 +127,7 @@ static PHI_COLD void on_other_packet(ph_client *client, const phi_packet *packet
         phi_client_on_subscription(client, packet->payload);
         return;
     case PHI_COMMAND_STREAM:
-        client->counters.dropped++; // nothing that this client asked for
+        phi_client_on_stream(client, packet->payload);
         return;
     case PHI_COMMAND_MESSAGE:
     case PHI_COMMAND_HEARTBEAT:
@@ -141,12 +145,25 @@ static void on_message(ph_client *client, phi_bytes payload)
         phi_client_breach(client, "a message breaks its form");
         return;
     }
-    if (message.kind == PHI_KIND_REPLY) {
+    if (PHI_UNLIKELY((message.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0)) {
+        phi_client_on_fragment(client, &message);
+    } else if (message.kind == PHI_KIND_REPLY) {
         phi_client_on_reply(client, &message);
     } else if (message.kind == PHI_KIND_REQUEST) {
         phi_client_on_request(client, &message);
     } else {
         on_other_message(client, &message);
+    }
+}
+
+PHI_COLD void phi_client_on_whole(ph_client *client, const phi_message *message)
+{
+    if (message->kind == PHI_KIND_REPLY) {
+        phi_client_on_reply(client, message);
+    } else if (message->kind == PHI_KIND_REQUEST) {
+        phi_client_on_request(client, message);
+    } else {
+        on_other_message(client, message);
     }
 }
 

@@ -73,6 +73,13 @@ void phi_client_on_cancel(ph_client *client, const phi_message *message)
     if (client->asks.count != 0) {
         phi_client_asks_cancel(client, message->call, why.code);
     }
+    bool was_coming = phi_streams_are_any(&client->streams) &&
+                      phi_streams_drop(client, PHI_KINDS(PHI_KIND_REPLY),
+                                       PHI_KINDS(PHI_KIND_REQUEST), message->call,
+                                       /* turn= */ 0, /* code= */ 0);
+    if (was_coming) {
+        return; // the application has not seen it
+    }
     if (client->options.on_cancel == NULL || !phi_client_is(client, PHI_CLIENT_UP)) {
         return; // nobody to tell; or an inquiry's callback closed the client
     }

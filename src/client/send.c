@@ -5,7 +5,7 @@
 //
 // Design notes  The path of a million calls a second. Each text is measured once; the size of the
 //               packet is known before anything is written, so the buffer is asked once and the
-//               body is copied once. Names in `to` are not judged here: the center does, and
+//               body is copied once. What does not fit into a packet is stream_out.c's. Names in `to` are not judged here: the center does, and
 //               answers.
 //
 // Clauses       P-50 to P-54
@@ -77,7 +77,7 @@ static ph_err headers_measure(phi_draft *draft)
     return PH_OK;
 }
 
-static uint8_t *headers_write(uint8_t *at, const phi_draft *draft)
+uint8_t *phi_draft_write_headers(uint8_t *at, const phi_draft *draft)
 {
     size_t size = draft->message.headers.size;
     phi_writer w = phi_writer_of((phi_span){ at, size });
@@ -105,11 +105,11 @@ ph_err phi_client_post(ph_client *client, phi_draft *draft)
     m->from = phi_client_id(client); // [P-53]
     size_t size_max = phi_link_payload_max(&client->transport.link);
     if (PHI_UNLIKELY(m->body.size > size_max)) {
-        return PH_ETOOLARGE; // before it is added to anything
+        return phi_stream_post(client, draft); // before it is added to anything
     }
     size_t size = phi_message_size(m);
     if (PHI_UNLIKELY(size > size_max)) {
-        return PH_ETOOLARGE;
+        return phi_stream_post(client, draft);
     }
     uint8_t *room = phi_transport_begin(&client->transport, size);
     if (PHI_UNLIKELY(room == NULL)) {
@@ -117,7 +117,7 @@ ph_err phi_client_post(ph_client *client, phi_draft *draft)
     }
     uint8_t *at = phi_message_encode_head(room, m);
     if (PHI_UNLIKELY(draft->header_count != 0)) {
-        at = headers_write(at, draft);
+        at = phi_draft_write_headers(at, draft);
     }
     if (m->body.size != 0) {
         memcpy(at, m->body.data, m->body.size);

@@ -94,6 +94,10 @@ static size_t op_write(phi_stream *stream, phi_bytes bytes)
                 phi_link_welcome(&s->center, &welcome, s->io.now);
             } else if (event.type == PHI_LINK_EVENT_PACKET) {
                 s->asks += event.packet.command == PHI_COMMAND_ONLINE_LIST;
+                if (s->on_packet != NULL) {
+                    s->on_packet(s, &event.packet);
+                    continue;
+                }
                 if (s->got_count == STAGE_GOT_MAX) {
                     s->got_lost++;
                     continue;
@@ -541,7 +545,7 @@ void stage_say(stage *s, phi_command command, phi_bytes payload)
 
 void stage_say_message(stage *s, const phi_message *message)
 {
-    uint8_t room[4096];
+    static uint8_t room[PHI_PACKET_BYTES_MAX];
     assert_true(phi_message_size(message) <= sizeof room);
     phi_message_encode(room, message);
     stage_say(s, PHI_COMMAND_MESSAGE, phi_bytes_of(room, phi_message_size(message)));

@@ -67,6 +67,9 @@ typedef struct stage {
     stage_packet got[STAGE_GOT_MAX]; // messages and asks; the oldest first
     unsigned got_count;
     unsigned got_lost; // beyond STAGE_GOT_MAX
+    // what it gets goes here instead; NULL: into `got`
+    void (*on_packet)(struct stage *s, const phi_packet *packet);
+    void *arg; // for it
 
     // what the application does inside its callbacks
     bool echoes;           // answers requests with their body

@@ -1,0 +1,879 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// client/stream_test.c - large messages, against a center's end that grants what a test says, and
+// lies when told to.
+
+#include <posthouse/client.h>
+#include <stdlib.h>
+
+#include "client/core.h"
+#include "client/stage.h"
+#include "tests/harness/test.h"
+
+#define MIB (1u << 20)
+#define FLOWS_MAX 16u
+
+// A message in fragments, as the center sees it.
+typedef struct flow {
+    uint8_t kind;
+    uint16_t turn;
+    uint64_t call;
+    size_t received;
+    size_t granted; // beyond the first fragment
+    size_t first;   // bytes of body in it
+    unsigned fragments;
+    bool is_whole;
+    uint16_t aborted; // the code
+} flow;
+
+// The center's end: keeps what comes, and grants.
+typedef struct far {
+    flow flows[FLOWS_MAX];
+    unsigned flow_count;
+    size_t window;   // granted to each at once, and again when used up; 0 nothing
+    unsigned smalls; // messages that are not in fragments
+    size_t before;   // bytes of fragments before the last small one
+    size_t fragment_bytes;
+    char order[256]; // of fragments: the number of their flow
+    unsigned order_size;
+    phi_stream_control said[64]; // to streams that come to the client
+    unsigned said_count;
+} far;
+
+static uint8_t *pattern(size_t size)
+{
+    uint8_t *bytes = malloc(size);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = (uint8_t)(i * 31 + (i >> 8) * 7);
+    }
+    return bytes;
+}
+
+static void expect_pattern(const uint8_t *bytes, size_t size, size_t from)
+{
+    for (size_t i = 0; i < size; i++) {
+        size_t at = from + i;
+        if (bytes[i] != (uint8_t)(at * 31 + (at >> 8) * 7)) {
+            fail_msg("byte %zu is another", at);
+        }
+    }
+}
+
+static flow *flow_find(far *f, uint8_t kind, uint16_t turn, uint64_t call)
+{
+    for (unsigned i = 0; i < f->flow_count; i++) {
+        flow *w = &f->flows[i];
+        if (w->kind == kind && w->turn == turn && w->call == call && !w->is_whole) {
+            return w;
+        }
+    }
+    return NULL;
+}
+
+static void on_fragment(far *f, const phi_message *m, size_t size)
+{
+    flow *w = flow_find(f, m->kind, m->turn, m->call);
+    bool is_first = (m->flags & PHI_FLAG_REST) == 0;
+    EXPECT(m->body.size > 0);
+    EXPECT(phi_bytes_equal(m->from, phi_bytes_text("me@home")));
+    if (is_first) {
+        assert_null(w);
+        assert_true(f->flow_count < FLOWS_MAX);
+        w = &f->flows[f->flow_count++];
+        *w = (flow){ m->kind, m->turn, m->call, 0, 0, m->body.size, 0, false, 0 };
+        EXPECT(size <= PHI_FRAGMENT_FIRST_BYTES_MAX);
+        EXPECT((m->flags & PHI_FLAG_MORE) != 0);
+        EXPECT(m->kind == PHI_KIND_EVENT || m->call >= UINT64_C(1) << 32 || m->call < 100);
+    } else {
+        assert_non_null(w);
+        EXPECT(m->to.size == 0 && m->method.size == 0 && m->headers.size == 0);
+        EXPECT(m->ttl_ms == 0 && m->depth == 0 && m->want == 0);
+        EXPECT((m->flags & ~(PHI_FLAG_MORE | PHI_FLAG_REST)) == 0);
+        EXPECT(m->body.size <= PHI_FRAGMENT_BYTES);
+        EXPECT_EQ(w->aborted, 0);
+    }
+    expect_pattern(m->body.data, m->body.size, w->received);
+    w->received += m->body.size;
+    w->fragments++;
+    w->is_whole = (m->flags & PHI_FLAG_MORE) == 0;
+    EXPECT(w->received <= w->first + w->granted); // [P-67]
+    f->fragment_bytes += m->body.size;
+    if (f->order_size + 1 < sizeof f->order) {
+        f->order[f->order_size++] = (char)('a' + (w - f->flows));
+    }
+}
+
+static void on_packet(stage *s, const phi_packet *packet)
+{
+    far *f = s->arg;
+    if (packet->command == PHI_COMMAND_STREAM) {
+        phi_stream_control control;
+        EXPECT_ERR(phi_stream_control_decode(packet->payload, &control), PH_OK);
+        if (control.op == PHI_STREAM_ABORT) {
+            flow *w = flow_find(f, control.kind, control.turn, control.call);
+            assert_non_null(w);
+            w->aborted = (uint16_t)control.value;
+            return;
+        }
+        assert_true(f->said_count < PHI_COUNT_OF(f->said));
+        f->said[f->said_count++] = control;
+        return;
+    }
+    EXPECT_EQ(packet->command, PHI_COMMAND_MESSAGE);
+    phi_message m;
+    EXPECT_ERR(phi_message_decode(packet->payload, &m), PH_OK);
+    if ((m.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0) {
+        size_t head = phi_suite_head(s->options.suite);
+        on_fragment(f, &m, head + packet->payload.size);
+    } else {
+        f->smalls++;
+        f->before = f->fragment_bytes;
+    }
+}
+
+static void control(stage *s, phi_stream_op op, const phi_message *m, uint32_t value)
+{
+    uint8_t room[PHI_STREAM_CONTROL_BYTES];
+    phi_stream_control packet = { (uint8_t)op, m->kind, m->turn, m->call, value };
+    phi_stream_control_encode(room, &packet);
+    stage_say(s, PHI_COMMAND_STREAM, phi_bytes_of(room, sizeof room));
+}
+
+static void flow_control(stage *s, const flow *w, phi_stream_op op, uint32_t value)
+{
+    control(s, op, &(phi_message){ .kind = w->kind, .turn = w->turn, .call = w->call }, value);
+}
+
+// The center grants whatever was used up, until nothing moves.
+static void serve(stage *s, far *f)
+{
+    for (bool moved = true; moved;) {
+        size_t had = f->fragment_bytes;
+        stage_settle(s);
+        moved = f->fragment_bytes != had;
+        for (unsigned i = 0; i < f->flow_count; i++) {
+            flow *w = &f->flows[i];
+            if (w->is_whole || w->aborted != 0 || w->received < w->first + w->granted) {
+                continue;
+            }
+            w->granted += f->window;
+            flow_control(s, w, PHI_STREAM_CREDIT, (uint32_t)f->window);
+            moved = true;
+        }
+    }
+}
+
+static void stage_far(stage *s, far *f, phi_suite suite)
+{
+    stage_init(s, suite);
+    *f = (far){ .window = 40000 };
+    s->on_packet = on_packet;
+    s->arg = f;
+}
+
+static ph_outgoing outgoing(const char *to, const uint8_t *body, size_t size)
+{
+    ph_outgoing out = PH_OUTGOING_INIT;
+    out.to = to;
+    out.body = body;
+    out.body_size = size;
+    return out;
+}
+
+static void on_done(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
+                    const ph_incoming *reply, void *arg)
+{
+    (void)client;
+    (void)call;
+    size_t size = reply == NULL ? 0 : reply->body.size;
+    if (status == PH_OK) {
+        expect_pattern((const uint8_t *)reply->body.data, size, 0);
+    }
+    stage_note(arg, "done %s %u %zu\n", ph_err_name(status), code, size);
+}
+
+static ph_client_counters count(const stage *s)
+{
+    ph_client_counters n = { .struct_size = sizeof n };
+    ph_client_count(s->client, &n);
+    return n;
+}
+
+// ---- out
+
+// A body of any size arrives byte by byte as it was sent, in packets that a center takes, and never
+// more than was granted. [P-66] [P-67]
+TEST(stream, large_message_leaves_in_fragments)
+{
+    static const size_t sizes[] = { 65536, 65600, 100000, 1000003 };
+    uint8_t *body = pattern(1000003);
+    for (unsigned suite = 0; suite < PHI_SUITE_COUNT; suite++) {
+        stage s;
+        far f;
+        stage_far(&s, &f, (phi_suite)suite);
+        s.options.packet_bytes_max = suite == PHI_SUITE_CHECK ? 8192 : PHI_PACKET_BYTES_MAX;
+        stage_up(&s);
+        for (size_t i = 0; i < PHI_COUNT_OF(sizes); i++) {
+            ph_outgoing out = outgoing("echo", body, sizes[i]);
+            EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+            serve(&s, &f);
+            EXPECT(f.flows[i].is_whole);
+            EXPECT_EQ(f.flows[i].received, sizes[i]);
+        }
+        EXPECT_EQ(f.flow_count, PHI_COUNT_OF(sizes));
+        EXPECT_EQ(count(&s).large_sent, PHI_COUNT_OF(sizes));
+        phi_client_streams_check(s.client);
+        stage_fini(&s);
+    }
+    free(body);
+}
+
+// Behind however many megabytes, what is short waits for a few fragments only; and the megabytes
+// share among themselves. [P-67]
+TEST(stream, short_messages_get_in_between)
+{
+    uint8_t *body = pattern(4 * MIB);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    stage_up(&s);
+    f.window = 2 * MIB;
+    s.write_max = 0;
+    ph_outgoing out = outgoing("echo", body, 4 * MIB);
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    stage_settle(&s);
+    EXPECT(phi_link_waiting(&s.client->transport.link) < 2 * PHI_STREAMS_WAITING_MAX);
+    s.write_max = SIZE_MAX;
+    stage_settle(&s);
+    s.write_max = 0;
+    f.order_size = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        f.flows[i].granted += f.window;
+        flow_control(&s, &f.flows[i], PHI_STREAM_CREDIT, (uint32_t)f.window);
+    }
+    s.write_max = SIZE_MAX;
+    serve(&s, &f);
+    EXPECT(f.flows[0].is_whole && f.flows[1].is_whole);
+    unsigned repeats = 0;
+    for (unsigned i = 1; i < 200; i++) {
+        repeats += f.order[i] == f.order[i - 1];
+    }
+    EXPECT(repeats < 6); // but for those that were queued before the second grant: in turns
+
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    stage_settle(&s);
+    size_t had = f.fragment_bytes;
+    s.write_max = 0; // nothing leaves
+    f.flows[2].granted += 2 * MIB;
+    uint8_t room[PHI_STREAM_CONTROL_BYTES];
+    phi_stream_control grant = { PHI_STREAM_CREDIT, PHI_KIND_EVENT, 0, f.flows[2].call, 2 * MIB };
+    phi_stream_control_encode(room, &grant);
+    stage_say(&s, PHI_COMMAND_STREAM, phi_bytes_of(room, sizeof room));
+    out.body_size = 10;
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    s.write_max = SIZE_MAX;
+    for (unsigned i = 0; i < 5; i++) {
+        stage_settle(&s);
+    }
+    EXPECT_EQ(f.smalls, 1);
+    EXPECT(f.before - had < 2 * PHI_STREAMS_WAITING_MAX);
+    EXPECT(f.fragment_bytes - had >= 2 * MIB);
+    stage_fini(&s);
+    free(body);
+}
+
+// The center's limit is no error to the application: what is beyond it waits its turn, and its time
+// runs on meanwhile. [P-57] [P-66]
+TEST(stream, beyond_the_centers_limit_they_wait)
+{
+    uint8_t *body = pattern(100000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    s.options.streams_max = 2;
+    stage_up(&s);
+    ph_outgoing out = outgoing("echo", body, 100000);
+    for (unsigned i = 0; i < 5; i++) {
+        EXPECT_ERR(ph_client_request(s.client, &out, NULL, on_done, &s), PH_OK);
+    }
+    stage_pass(&s, phi_seconds(1));
+    EXPECT_EQ(f.flow_count, 2);
+    serve(&s, &f);
+    EXPECT_EQ(f.flow_count, 5);
+    for (unsigned i = 0; i < 5; i++) {
+        EXPECT(f.flows[i].is_whole);
+    }
+    EXPECT_TEXT(stage_heard(&s), "");
+    // Two more that never get a turn end with their deadlines, without a word to the center.
+    f.window = 0;
+    out.timeout_ms = 500;
+    for (unsigned i = 0; i < 4; i++) {
+        EXPECT_ERR(ph_client_request(s.client, &out, NULL, on_done, &s), PH_OK);
+    }
+    stage_pass(&s, phi_ms(499));
+    EXPECT_EQ(f.flow_count, 7);
+    stage_pass(&s, phi_ms(1));
+    EXPECT_TEXT(stage_heard(&s), "done PH_ETIMEDOUT 11 0\ndone PH_ETIMEDOUT 11 0\n"
+                                 "done PH_ETIMEDOUT 11 0\ndone PH_ETIMEDOUT 11 0\n");
+    EXPECT_EQ(f.flows[5].aborted, PH_FAILURE_DEADLINE);
+    EXPECT_EQ(f.flows[6].aborted, PH_FAILURE_DEADLINE);
+    EXPECT_EQ(s.client->streams.out_bytes, 0);
+    stage_fini(&s);
+    free(body);
+}
+
+// What nobody could ever take is refused at once; what finds too much under way has to wait, and is
+// told when it may come. [P-66]
+TEST(stream, limits_of_the_sender)
+{
+    uint8_t *body = pattern(MIB + 1);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    s.options.message_bytes_max = 300000;
+    ph_client_options o = stage_options(&s);
+    o.message_bytes_max = MIB;
+    o.streams_bytes_max = MIB;
+    EXPECT_ERR(stage_client(&s, &o), PH_OK);
+    EXPECT_ERR(ph_client_open(s.client), PH_OK);
+    stage_settle(&s);
+    stage_heard(&s);
+    ph_outgoing out = outgoing("echo", body, MIB + 1);
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_ETOOLARGE);
+    out.body_size = 300001;
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_ETOOLARGE);
+    out.body_size = 300000;
+    out.to = "all:letters";
+    EXPECT_ERR(ph_client_request(s.client, &out, NULL, on_done, &s), PH_ETOOLARGE);
+    out.to = "echo";
+    ph_header header = { "h", body, 32768 };
+    out.headers = &header;
+    out.header_count = 1;
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_ETOOLARGE);
+    header.value_size = 32000;
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    out.header_count = 0;
+    f.window = 0;
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    EXPECT_ERR(ph_client_request(s.client, &out, NULL, on_done, &s), PH_EBUSY);
+    out.body_size = 10;
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK); // what is short needs none of that
+    stage_settle(&s);
+    EXPECT_TEXT(stage_heard(&s), "");
+    EXPECT_EQ(f.flow_count, 3);
+    flow_control(&s, &f.flows[0], PHI_STREAM_REFUSE, PH_FAILURE_TOO_LARGE);
+    EXPECT_TEXT(stage_heard(&s), ""); // more than half is taken
+    f.flows[0].aborted = 1;
+    f.window = 40000;
+    serve(&s, &f);
+    EXPECT_TEXT(stage_heard(&s), "writable\n");
+    EXPECT_EQ(count(&s).large_dropped, 1);
+    EXPECT_EQ(count(&s).large_sent, 2);
+    EXPECT_EQ(count(&s).calls, 0);
+    stage_fini(&s);
+    free(body);
+}
+
+// However a call ends, its fragments end with it, and nothing is sent for nobody. [P-75]
+TEST(stream, ends_with_its_call)
+{
+    uint8_t *body = pattern(200000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_CHECK);
+    stage_up(&s);
+    f.window = 0;
+    ph_outgoing out = outgoing("echo", body, 200000);
+    ph_call_id ids[3];
+    for (unsigned i = 0; i < 3; i++) {
+        EXPECT_ERR(ph_client_request(s.client, &out, &ids[i], on_done, &s), PH_OK);
+    }
+    stage_settle(&s);
+    stage_fail(&s, ids[0].value, PH_FAILURE_TOO_LARGE, "no");
+    EXPECT_TEXT(stage_heard(&s), "done PH_EFAILURE 8 2\n");
+    stage_reply(&s, ids[1].value, ""); // it knew enough
+    EXPECT_TEXT(stage_heard(&s), "done PH_OK 0 0\n");
+    EXPECT_ERR(ph_client_cancel(s.client, ids[2]), PH_OK);
+    stage_settle(&s);
+    EXPECT_TEXT(stage_heard(&s), "done PH_ECANCELLED 0 0\n");
+    EXPECT_EQ(f.smalls, 1); // the cancel
+    EXPECT_EQ(f.flows[0].aborted, 0);
+    EXPECT_EQ(f.flows[1].aborted, 0);
+    EXPECT_EQ(f.flows[2].aborted, PH_FAILURE_CANCELLED);
+    EXPECT_EQ(s.client->streams.out_bytes, 0);
+
+    // A reply ends with the caller's interest; what it was granted meanwhile is of no use.
+    stage_request(&s, 7, "", "");
+    EXPECT_ERR(ph_client_reply(s.client, s.request, body, 200000), PH_OK);
+    EXPECT_ERR(ph_client_reply(s.client, s.request, body, 200000), PH_OK); // the first one counts
+    stage_settle(&s);
+    EXPECT_EQ(f.flow_count, 4);
+    stage_cancel(&s, 7, PH_FAILURE_CALLER_LOST);
+    EXPECT_EQ(s.client->streams.out_bytes, 0);
+    flow_control(&s, &f.flows[3], PHI_STREAM_CREDIT, 100000);
+    EXPECT_EQ(f.flows[3].received, f.flows[3].first);
+    stage_fini(&s);
+    free(body);
+}
+
+// A center may say what it likes about messages that there are not, or grant more than anybody
+// could use. [P-75]
+TEST(stream, lies_about_what_is_sent)
+{
+    uint8_t *body = pattern(200000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    stage_up(&s);
+    phi_message none = { .kind = PHI_KIND_EVENT, .call = 99 };
+    control(&s, PHI_STREAM_CREDIT, &none, UINT32_MAX);
+    control(&s, PHI_STREAM_REFUSE, &none, 1);
+    control(&s, PHI_STREAM_ABORT, &none, 1);
+    EXPECT_EQ(count(&s).dropped, 3);
+    ph_outgoing out = outgoing("echo", body, 200000);
+    f.window = 0;
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    stage_settle(&s);
+    f.flows[0].granted = SIZE_MAX / 2;
+    s.write_max = 0;
+    for (unsigned i = 0; i < 9; i++) {
+        flow_control(&s, &f.flows[0], PHI_STREAM_CREDIT, UINT32_MAX);
+    }
+    s.write_max = SIZE_MAX;
+    stage_settle(&s);
+    EXPECT(f.flows[0].is_whole);
+    EXPECT_EQ(f.flows[0].received, 200000);
+    EXPECT_TEXT(stage_heard(&s), "");
+    stage_say(&s, PHI_COMMAND_STREAM, phi_bytes_text("no stream packet"));
+    EXPECT_TEXT(stage_heard(&s), "down PH_EPROTO\n");
+    EXPECT_EQ(s.end_code, PHI_BYE_MALFORMED);
+    stage_fini(&s);
+    free(body);
+}
+
+// ---- in
+
+// The center sends a body to the client, in fragments as it is granted them; `m` says all but the
+// body. Returns how much of it went.
+typedef struct feed {
+    phi_message m;
+    const uint8_t *body;
+    size_t size;
+    size_t sent;
+    size_t credit;
+    unsigned said; // of far.said, how many were looked at
+} feed;
+
+static bool feed_first(stage *s, feed *d, size_t size)
+{
+    phi_message part = d->m;
+    part.flags |= PHI_FLAG_MORE;
+    part.body = phi_bytes_of(d->body, size);
+    d->sent = size;
+    stage_say_message(s, &part);
+    return s->has_center;
+}
+
+static void feed_rest(stage *s, feed *d, size_t size, bool is_last)
+{
+    phi_message part = { .kind = d->m.kind,
+                         .flags = PHI_FLAG_REST | (is_last ? 0 : PHI_FLAG_MORE),
+                         .turn = d->m.turn,
+                         .call = d->m.call,
+                         .from = d->m.from,
+                         .body = phi_bytes_of(d->body + d->sent, size) };
+    d->sent += size;
+    stage_say_message(s, &part);
+}
+
+static void feed_hear(far *f, feed *d)
+{
+    for (; d->said < f->said_count; d->said++) {
+        const phi_stream_control *c = &f->said[d->said];
+        if (c->op == PHI_STREAM_CREDIT && c->kind == d->m.kind && c->call == d->m.call &&
+            c->turn == d->m.turn) {
+            d->credit += c->value;
+        }
+    }
+}
+
+// Goes on as far as it is granted.
+static void feed_go_on(stage *s, far *f, feed *d)
+{
+    for (feed_hear(f, d); d->credit > 0 && d->sent < d->size; feed_hear(f, d)) {
+        size_t left = d->size - d->sent;
+        size_t size = d->credit < 10000 ? d->credit : 10000;
+        size = size < left ? size : left;
+        d->credit -= size;
+        feed_rest(s, d, size, size == left);
+        if (f->said_count == PHI_COUNT_OF(f->said)) {
+            f->said_count = d->said = 0; // only one feed may do that
+        }
+    }
+}
+
+static feed feed_of(uint8_t kind, uint64_t call, const uint8_t *body, size_t size)
+{
+    feed d = { .m = { .kind = kind, .call = call, .ttl_ms = 5000 }, .body = body, .size = size };
+    d.m.from = phi_bytes_text("you@home");
+    if (kind == PHI_KIND_REQUEST || kind == PHI_KIND_EVENT) {
+        d.m.to = phi_bytes_text("me");
+        d.m.method = phi_bytes_text("take");
+    }
+    return d;
+}
+
+static void on_large_request(ph_client *client, ph_request_id request, const ph_incoming *incoming,
+                             void *arg)
+{
+    (void)client;
+    expect_pattern((const uint8_t *)incoming->body.data, incoming->body.size, 0);
+    ph_view value = { NULL, 0 };
+    EXPECT_ERR(ph_incoming_header(incoming, "h", &value), PH_OK);
+    stage_note(arg, "request %u %.*s %.*s %zu in %u ms, %.*s\n", (unsigned)request.call,
+               (int)incoming->to.size, incoming->to.data, (int)incoming->method.size,
+               incoming->method.data, incoming->body.size, (unsigned)incoming->timeout_ms,
+               (int)value.size, value.data);
+}
+
+static void on_large_event(ph_client *client, const ph_incoming *event, void *arg)
+{
+    (void)client;
+    expect_pattern((const uint8_t *)event->body.data, event->body.size, 0);
+    stage_note(arg, "event %.*s %zu\n", (int)event->from.size, event->from.data, event->body.size);
+}
+
+static void up(stage *s, size_t message_max, size_t streams_max)
+{
+    ph_client_options o = stage_options(s);
+    o.message_bytes_max = message_max;
+    o.streams_bytes_max = streams_max;
+    o.on_request = on_large_request;
+    o.on_event = on_large_event;
+    EXPECT_ERR(stage_client(s, &o), PH_OK);
+    EXPECT_ERR(ph_client_open(s->client), PH_OK);
+    stage_settle(s);
+    EXPECT_EQ(s->join.message_bytes_max, message_max);
+    stage_heard(s);
+}
+
+// The receiver sees one message, with everything the first fragment said; what is on its way is
+// never more than the window. [P-66] [P-67]
+TEST(stream, fragments_that_come_are_one_message)
+{
+    uint8_t *body = pattern(MIB);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_CHECK);
+    up(&s, MIB, 2 * MIB);
+    uint8_t headers[16];
+    phi_writer w = phi_writer_of((phi_span){ headers, sizeof headers });
+    phi_write_header(&w, phi_bytes_text("h"), phi_bytes_text("value"));
+    feed d = feed_of(PHI_KIND_REQUEST, 77, body, MIB);
+    d.m.headers = phi_writer_view(&w);
+    feed_first(&s, &d, 30000);
+    EXPECT_TEXT(stage_heard(&s), "");
+    feed_hear(&f, &d);
+    EXPECT_EQ(d.credit, PHI_STREAMS_WINDOW);
+    stage_pass(&s, phi_ms(40));
+    feed_go_on(&s, &f, &d);
+    EXPECT_EQ(d.sent, MIB);
+    EXPECT_TEXT(stage_heard(&s), "request 77 me take 1048576 in 4960 ms, value\n");
+    d = feed_of(PHI_KIND_EVENT, 5, body, 2);
+    d.said = f.said_count;
+    feed_first(&s, &d, 1); // cut without need
+    feed_go_on(&s, &f, &d);
+    EXPECT_TEXT(stage_heard(&s), "event you@home 2\n");
+    ph_outgoing out = outgoing("echo", body, 1);
+    ph_call_id id;
+    EXPECT_ERR(ph_client_request(s.client, &out, &id, on_done, &s), PH_OK);
+    d = feed_of(PHI_KIND_REPLY, id.value, body, 90000);
+    d.said = f.said_count;
+    feed_first(&s, &d, 32000);
+    feed_go_on(&s, &f, &d);
+    EXPECT_TEXT(stage_heard(&s), "done PH_OK 0 90000\n");
+    EXPECT_EQ(count(&s).large_received, 3);
+    phi_client_streams_check(s.client);
+    stage_fini(&s);
+    free(body);
+}
+
+// A reply to a call that is over, an answer nobody waits for, and what follows a message that was
+// dropped, take no memory: nothing would ever give it back. [P-66] [P-75]
+TEST(stream, fragments_for_nobody_are_dropped)
+{
+    uint8_t *body = pattern(100000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    up(&s, MIB, 2 * MIB);
+    feed d = feed_of(PHI_KIND_REPLY, UINT64_C(1) << 32, body, 100000);
+    feed_first(&s, &d, 100);
+    EXPECT(f.said_count == 1 && f.said[0].op == PHI_STREAM_REFUSE);
+    feed_rest(&s, &d, 100, false);
+    feed_rest(&s, &d, 100, true);
+    d = feed_of(PHI_KIND_ANSWER, 7, body, 100000);
+    d.m.turn = 1;
+    feed_first(&s, &d, 100);
+    d.m.kind = PHI_KIND_INQUIRY;
+    feed_first(&s, &d, 100);
+    EXPECT_EQ(f.said_count, 3);
+    EXPECT_EQ(s.client->streams.in_bytes, 0);
+    ph_outgoing out = outgoing("echo", body, 1);
+    out.timeout_ms = 100;
+    ph_call_id id;
+    EXPECT_ERR(ph_client_request(s.client, &out, &id, on_done, &s), PH_OK);
+    d = feed_of(PHI_KIND_REPLY, id.value, body, 100000);
+    feed_first(&s, &d, 100);
+    EXPECT(s.client->streams.in_bytes > 100);
+    stage_pass(&s, phi_ms(100));
+    EXPECT_TEXT(stage_heard(&s), "done PH_ETIMEDOUT 11 0\n");
+    EXPECT_EQ(s.client->streams.in_bytes, 0);
+    EXPECT_EQ(f.said[f.said_count - 1].op, PHI_STREAM_REFUSE);
+    EXPECT_EQ(f.said[f.said_count - 1].value, PH_FAILURE_DEADLINE);
+    feed_rest(&s, &d, 100, true);
+    // The application never hears of a request that is cancelled before it is whole.
+    d = feed_of(PHI_KIND_REQUEST, 8, body, 100000);
+    feed_first(&s, &d, 100);
+    stage_cancel(&s, 8, PH_FAILURE_CALLER_LOST);
+    feed_rest(&s, &d, 100, true);
+    d = feed_of(PHI_KIND_EVENT, 8, body, 100000);
+    feed_first(&s, &d, 100);
+    control(&s, PHI_STREAM_ABORT, &d.m, PH_FAILURE_SLOW_CONSUMER);
+    EXPECT_TEXT(stage_heard(&s), "");
+    EXPECT_EQ(s.client->streams.in_bytes, 0);
+    EXPECT_EQ(count(&s).large_received, 0);
+    EXPECT_EQ(ph_client_state(s.client), PH_LINK_UP);
+    stage_fini(&s);
+    free(body);
+}
+
+// What a breach is, and which bye it is left with. [P-31] [P-66] [P-67]
+TEST(stream, breaches_end_the_link)
+{
+    static const struct {
+        const char *what;
+        phi_bye_code code;
+    } cases[] = {
+        { "more than was granted", PHI_BYE_CREDIT_EXCEEDED },
+        { "a first fragment that is too long", PHI_BYE_CREDIT_EXCEEDED },
+        { "begins twice", PHI_BYE_MALFORMED },
+        { "a later one with a method", PHI_BYE_MALFORMED },
+        { "a later one without a body", PHI_BYE_MALFORMED },
+        { "a later one with headers", PHI_BYE_MALFORMED },
+    };
+    uint8_t *body = pattern(200000);
+    for (unsigned i = 0; i < PHI_COUNT_OF(cases); i++) {
+        stage s;
+        far f;
+        stage_far(&s, &f, PHI_SUITE_PLAIN);
+        up(&s, MIB, 2 * MIB);
+        feed d = feed_of(PHI_KIND_REQUEST, 7, body, 200000);
+        feed_first(&s, &d, i == 1 ? 32768 : 1000);
+        if (i == 0) {
+            for (unsigned k = 0; k < 3 && s.has_center; k++) {
+                feed_rest(&s, &d, 60000, false);
+                f.said_count = 0; // its grants are not looked at
+            }
+            feed_rest(&s, &d, 19000, false);
+        }
+        phi_message rest = { .kind = PHI_KIND_REQUEST,
+                             .flags = PHI_FLAG_REST | PHI_FLAG_MORE,
+                             .call = 7,
+                             .from = d.m.from,
+                             .body = phi_bytes_of(body, 10) };
+        if (i == 2) {
+            feed_first(&s, &d, 1000);
+        } else if (i == 3) {
+            rest.method = phi_bytes_text("m");
+        } else if (i == 4) {
+            rest.body.size = 0;
+        } else if (i == 5) {
+            rest.headers = phi_bytes_text("h");
+        }
+        if (i > 2) {
+            stage_say_message(&s, &rest);
+        }
+        if (i != 0) {
+            EXPECT_TEXT(stage_heard(&s), "down PH_EPROTO\n");
+            EXPECT_EQ(s.end_code, cases[i].code);
+        } else {
+            EXPECT_TEXT(stage_heard(&s), ""); // the window moved on with it
+        }
+        stage_fini(&s);
+    }
+    free(body);
+}
+
+// Credit is counted by the byte: one more than was granted is a breach. [P-67]
+TEST(stream, one_byte_beyond_its_credit)
+{
+    uint8_t *body = pattern(200000);
+    for (unsigned excess = 0; excess < 2; excess++) {
+        stage s;
+        far f;
+        stage_far(&s, &f, PHI_SUITE_PLAIN);
+        up(&s, PHI_PACKET_BYTES_MAX, PHI_PACKET_BYTES_MAX);
+        feed d = feed_of(PHI_KIND_EVENT, 7, body, 200000);
+        feed_first(&s, &d, 1000);
+        feed_hear(&f, &d);
+        EXPECT_EQ(d.credit, PHI_PACKET_BYTES_MAX - 1000); // all that it may still be
+        feed_rest(&s, &d, d.credit - 40000, false);
+        feed_rest(&s, &d, 40000 + excess, true);
+        EXPECT_TEXT(stage_heard(&s), excess == 0 ? "event you@home 65536\n" : "down PH_EPROTO\n");
+        EXPECT_EQ(s.end_code, excess == 0 ? 0 : PHI_BYE_CREDIT_EXCEEDED);
+        stage_fini(&s);
+    }
+    free(body);
+}
+
+// One without end takes no more than the largest message, and is then refused. [P-13] [P-66]
+TEST(stream, without_end)
+{
+    uint8_t *body = pattern(MIB);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    up(&s, 300000, 600000);
+    ph_outgoing out = outgoing("echo", body, 1);
+    ph_call_id id;
+    EXPECT_ERR(ph_client_request(s.client, &out, &id, on_done, &s), PH_OK);
+    feed d = feed_of(PHI_KIND_REPLY, id.value, body, MIB);
+    feed_first(&s, &d, 1000);
+    feed_go_on(&s, &f, &d);
+    EXPECT_EQ(d.sent, 300000);
+    EXPECT_TEXT(stage_heard(&s), "done PH_EFAILURE 8 0\n");
+    EXPECT_EQ(f.said[f.said_count - 1].op, PHI_STREAM_REFUSE);
+    EXPECT_EQ(f.said[f.said_count - 1].value, PH_FAILURE_TOO_LARGE);
+    EXPECT(s.memory.bytes_peak < 600000);
+    EXPECT_EQ(s.client->streams.in_bytes, 0);
+    stage_fini(&s);
+    free(body);
+}
+
+// Many at a time share what there is: nobody gets more than streams_bytes_max, and none waits for
+// ever, because the oldest may always come whole. [P-67]
+TEST(stream, many_that_come_share_the_limit)
+{
+    uint8_t *body = pattern(300000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    up(&s, 300000, 700000);
+    feed feeds[12];
+    for (unsigned i = 0; i < PHI_COUNT_OF(feeds); i++) {
+        feeds[i] = feed_of(PHI_KIND_EVENT, 1 + i, body, 300000);
+        feed_first(&s, &feeds[i], 10000);
+    }
+    // In the opposite order: the youngest takes what it can get first.
+    for (unsigned round = 0; round < 500; round++) {
+        for (unsigned i = PHI_COUNT_OF(feeds); i-- > 0;) {
+            feed *d = &feeds[i];
+            feed_hear(&f, d);
+            if (d->credit > 0 && d->sent < d->size) {
+                size_t left = d->size - d->sent;
+                size_t size = d->credit < 9000 ? d->credit : 9000;
+                size = size < left ? size : left;
+                d->credit -= size;
+                feed_rest(&s, d, size, size == left);
+            }
+            phi_client_streams_check(s.client);
+            const phi_streams *t = &s.client->streams;
+            EXPECT(t->in_bytes + t->in_owed <= 700000);
+        }
+        bool all_heard = true;
+        for (unsigned i = 0; i < PHI_COUNT_OF(feeds); i++) {
+            feed_hear(&f, &feeds[i]);
+            all_heard = all_heard && feeds[i].said == f.said_count;
+        }
+        EXPECT(all_heard);
+        f.said_count = 0;
+        for (unsigned i = 0; i < PHI_COUNT_OF(feeds); i++) {
+            feeds[i].said = 0;
+        }
+        stage_heard(&s);
+    }
+    for (unsigned i = 0; i < PHI_COUNT_OF(feeds); i++) {
+        EXPECT_EQ(feeds[i].sent, 300000);
+    }
+    EXPECT_EQ(count(&s).large_received, PHI_COUNT_OF(feeds));
+    EXPECT(s.memory.bytes_peak < 1200000);
+    stage_fini(&s);
+    free(body);
+}
+
+// A connection that breaks ends all of them, in both directions; the next one begins anew. [P-75]
+TEST(stream, connection_that_breaks)
+{
+    uint8_t *body = pattern(400000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    up(&s, MIB, MIB);
+    f.window = 0;
+    ph_outgoing out = outgoing("echo", body, 400000);
+    EXPECT_ERR(ph_client_request(s.client, &out, NULL, on_done, &s), PH_OK);
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_EBUSY);
+    feed d = feed_of(PHI_KIND_EVENT, 5, body, 400000);
+    feed_first(&s, &d, 30000);
+    stage_cut(&s);
+    EXPECT_EQ(s.client->streams.out_bytes, 0);
+    EXPECT_EQ(s.client->streams.in_bytes, 0);
+    EXPECT_EQ(count(&s).large_dropped, 3);
+    stage_pass(&s, phi_seconds(11));
+    EXPECT_TEXT(stage_heard(&s), "done PH_ERESET 0 0\ndown PH_ERESET\nup me@home\nwritable\n");
+    f = (far){ .window = 50000 };
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    serve(&s, &f);
+    EXPECT(f.flows[0].is_whole);
+    stage_fini(&s);
+    free(body);
+}
+
+// Whatever finds no memory: its sender or its caller hears of it, and nothing is left behind.
+TEST(stream, every_allocation_may_fail)
+{
+    uint8_t *body = pattern(150000);
+    bool was_enough = false;
+    for (size_t n = 1; !was_enough; n++) {
+        stage s;
+        far f;
+        stage_far(&s, &f, PHI_SUITE_PLAIN);
+        up(&s, MIB, 2 * MIB);
+        s.memory.fail_at = s.memory.takes + n;
+        ph_outgoing out = outgoing("echo", body, 150000);
+        ph_call_id id = { 0 };
+        ph_err rc = ph_client_request(s.client, &out, &id, on_done, &s);
+        EXPECT(rc == PH_OK || rc == PH_ENOMEM);
+        feed e = feed_of(PHI_KIND_EVENT, 5, body, 150000);
+        feed_first(&s, &e, 10000);
+        for (unsigned i = 0; i < 40; i++) {
+            stage_pass(&s, phi_ms(10)); // on_room, when there was no memory
+            serve(&s, &f);
+            feed_go_on(&s, &f, &e);
+        }
+        if (rc == PH_OK) {
+            EXPECT(f.flows[0].is_whole);
+            feed r = feed_of(PHI_KIND_REPLY, id.value, body, 150000);
+            r.said = f.said_count;
+            feed_first(&s, &r, 10000);
+            for (unsigned i = 0; i < 40; i++) {
+                stage_pass(&s, phi_ms(10));
+                feed_go_on(&s, &f, &r);
+            }
+        }
+        phi_client_streams_check(s.client);
+        was_enough = s.memory.takes < s.memory.fail_at;
+        ph_client_counters c = count(&s);
+        EXPECT_EQ(c.calls, rc == PH_OK);
+        EXPECT_EQ(c.replies + c.failures, c.calls);
+        EXPECT(c.large_received + c.large_dropped >= 1);
+        EXPECT(!was_enough || c.large_received == 2);
+        stage_fini(&s);
+    }
+    free(body);
+}
