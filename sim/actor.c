@@ -11,13 +11,17 @@
 
 #include "base/assert.h"
 #include "client/client.h"
+#include "sim/body.h"
 #include "sim/census.h"
 #include "sim/check.h"
 #include "sim/domain.h"
 
 #define REQUEST_BYTES_MIN 8u
 #define EVENT_BYTES_MIN 8u
-#define BODY_BYTES_MAX 70000u
+#define BODY_BYTES_MAX 400000u
+// From here on an event may be in fragments, which take their place with the last one [P-55]: such
+// events have numbers of their own.
+#define EVENT_BYTES_LARGE 7900u
 #define SERVICE "service:"
 
 static void on_link(ph_client *client, const ph_link_change *change, void *arg);
@@ -142,6 +146,23 @@ static void on_writable(ph_client *client, void *arg)
     ((actor *)arg)->writables++;
 }
 
+// Once, as far back as is remembered.
+static void check_large_event(actor *a, uint32_t sender, uint32_t number)
+{
+    if (number > a->heard_highest[sender]) {
+        uint32_t step = number - a->heard_highest[sender];
+        a->heard_larges[sender] = step < 64 ? a->heard_larges[sender] << step : 0;
+        a->heard_highest[sender] = number;
+    }
+    uint32_t age = a->heard_highest[sender] - number;
+    uint64_t bit = age < 64 ? UINT64_C(1) << age : 0;
+    if ((a->heard_larges[sender] & bit) != 0) {
+        domain_fail(a->domain, "%s heard large event %u of c%02u twice", a->account, number,
+                    sender);
+    }
+    a->heard_larges[sender] |= bit;
+}
+
 // P-55, and nobody hears anything twice.
 static void check_event_order(actor *a, const ph_incoming *event)
 {
@@ -151,6 +172,15 @@ static void check_event_order(actor *a, const ph_incoming *event)
     }
     uint32_t sender = phi_get_u32((const uint8_t *)body.data);
     uint32_t number = phi_get_u32((const uint8_t *)body.data + 4);
+    if (!body_is_filled((const uint8_t *)body.data, EVENT_BYTES_MIN, body.size, number)) {
+        domain_fail(a->domain, "%s heard another event %u than c%02u said", a->account, number,
+                    sender);
+        return;
+    }
+    if (sender < a->domain->actor_count && body.size >= EVENT_BYTES_LARGE) {
+        check_large_event(a, sender, number);
+        return;
+    }
     if (sender >= a->domain->actor_count || number <= a->heard_last[sender]) {
         domain_fail(a->domain, "%s heard event %u of c%02u behind %u", a->account, number, sender,
                     sender < ACTORS_MAX ? a->heard_last[sender] : 0);
@@ -314,6 +344,7 @@ call_record *actor_call(actor *a, const char *to, uint32_t target, size_t body_s
         }
         phi_put_u32(body, a->index);
         phi_put_u32(body + 4, call->serial);
+        body_fill(body, REQUEST_BYTES_MIN, body_size, call->serial);
         ph_outgoing outgoing = PH_OUTGOING_INIT;
         outgoing.to = to;
         outgoing.method = "echo";
@@ -371,7 +402,9 @@ ph_err actor_event(actor *a, const char *to, size_t body_size)
     static uint8_t body[BODY_BYTES_MAX];
     PH_ASSERT(body_size <= sizeof body);
     phi_put_u32(body, a->index);
-    phi_put_u32(body + 4, ++a->events_said);
+    uint32_t number = body_size >= EVENT_BYTES_LARGE ? ++a->larges_said : ++a->events_said;
+    phi_put_u32(body + 4, number);
+    body_fill(body, EVENT_BYTES_MIN, body_size, number);
     ph_outgoing outgoing = PH_OUTGOING_INIT;
     outgoing.to = to;
     outgoing.body = body;
@@ -387,6 +420,7 @@ static ph_err reply(actor *a, const held_request *held)
     size_t kept = held->body_size < sizeof held->body ? held->body_size : sizeof held->body;
     phi_put_u32(body, a->index);
     memcpy(body + 4, held->body, kept);
+    body_fill(body, 4 + kept, 4 + held->body_size, phi_get_u32(held->body + 4));
     return ph_client_reply(a->client, held->id, body, 4 + held->body_size);
 }
 
@@ -474,6 +508,12 @@ static void on_request(ph_client *client, ph_request_id id, const ph_incoming *i
     if (incoming->body.size < REQUEST_BYTES_MIN) {
         (void)!ph_client_fail(a->client, id, PH_FAILURE_NO_HANDLER, NULL); // a rogue's
         return;
+    }
+    const uint8_t *body = (const uint8_t *)incoming->body.data;
+    bool is_actors = incoming->from.data[0] == 'c';
+    if (is_actors &&
+        !body_is_filled(body, REQUEST_BYTES_MIN, incoming->body.size, phi_get_u32(body + 4))) {
+        domain_fail(a->domain, "%s got another request than was sent", a->account);
     }
     held_request request = { .owner = a, .id = id, .body_size = incoming->body.size };
     size_t kept = request.body_size < sizeof request.body ? request.body_size : sizeof request.body;

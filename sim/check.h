@@ -31,6 +31,10 @@ void check_services(domain *d);
 void check_links(domain *d);
 bool check_links_are_idle(const domain *d); // what waited to be sent has left; needs a center
 
+// Messages in fragments take no more than they may.
+void check_streams(domain *d);
+bool check_streams_are_done(const actor *a);
+
 // Whatever was taken came back.
 void check_memory(domain *d, sim_node node);
 

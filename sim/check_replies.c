@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "sim/body.h"
 #include "sim/check.h"
 
 static bool is_from(const ph_incoming *reply, const char *id)
@@ -51,6 +52,10 @@ static void check_success(const call_record *call, const ph_incoming *reply)
         domain_fail(d, "call %u of c%02u got the reply to another call", call->serial,
                     call->caller);
     }
+    size_t kept = call->body_size < HELD_BYTES ? call->body_size : HELD_BYTES;
+    if (!body_is_filled(body, 4 + kept, reply->body.size, call->serial)) {
+        domain_fail(d, "call %u got another reply than was sent", call->serial);
+    }
 }
 
 static void check_failure(const call_record *call, uint16_t code, const ph_incoming *reply)
@@ -61,7 +66,10 @@ static void check_failure(const call_record *call, uint16_t code, const ph_incom
     asked who = asked_of(call, reply);
     const char *from = is_own ? who.id : "@" DOMAIN_NAME;
     bool is_rogue = who.index == NOBODY && is_from(reply, who.id);
-    if (!is_from(reply, from) && !is_rogue) {
+    // A reply that the caller's own library could not take.
+    bool is_callers = (code == PH_FAILURE_SLOW_CONSUMER || code == PH_FAILURE_TOO_LARGE) &&
+                      is_from(reply, d->actors[call->caller].id);
+    if (!is_from(reply, from) && !is_rogue && !is_callers) {
         domain_fail(d, "call %u: failure %u came from %.*s instead of %s", call->serial, code,
                     (int)reply->from.size, reply->from.data, from);
     }

@@ -191,12 +191,13 @@ bool domain_is_settled(sim *s, void *arg)
         return false;
     }
     center_counters counters = center_count(d->center);
-    if (counters.sessions != d->actor_count || counters.calls > 0 || !check_links_are_idle(d)) {
+    if (counters.sessions != d->actor_count || counters.calls > 0 || counters.streams > 0 ||
+        !check_links_are_idle(d)) {
         return false; // one that is thrown out may not know it yet
     }
     for (uint32_t i = 0; i < d->actor_count; i++) {
         const actor *a = &d->actors[i];
-        if (a->client == NULL || !check_presence_agrees(a, NULL)) {
+        if (a->client == NULL || !check_presence_agrees(a, NULL) || !check_streams_are_done(a)) {
             return false;
         }
     }

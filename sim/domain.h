@@ -23,6 +23,7 @@
 #define ROGUES_MAX 2u
 #define CALLS_MAX 16384u
 #define HELD_MAX 64u
+#define HELD_BYTES 24u
 #define KNOWN_MAX 128u
 #define DOMAIN_NAME "sim"
 #define DOMAIN_ADDRESS "127.0.0.1:7678"
@@ -84,7 +85,7 @@ typedef struct held_request {
     actor *owner;
     ph_request_id id;
     size_t body_size;
-    uint8_t body[24]; // the beginning: enough to answer by
+    uint8_t body[HELD_BYTES]; // the beginning: enough to answer by
 } held_request;
 
 // One that an actor believes to be online.
@@ -143,7 +144,10 @@ struct actor {
     unsigned cancels;
     unsigned events;
     uint32_t events_said;
-    uint32_t heard_last[ACTORS_MAX]; // the number of the last event of each
+    uint32_t larges_said;
+    uint32_t heard_last[ACTORS_MAX];    // the number of the last event of each
+    uint32_t heard_highest[ACTORS_MAX]; // of large ones, which need not keep their order
+    uint64_t heard_larges[ACTORS_MAX];  // which of the 64 up to it
     unsigned writables;
     unsigned calls_open;
 };

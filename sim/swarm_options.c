@@ -15,6 +15,8 @@
 #define SPARE_CONNECTIONS 8u // for half-open ghosts of clients that are back already
 #define PRESENCE_LOG_SMALL 16384u
 #define METADATA_BYTES 1000u
+#define MESSAGE_BYTES_MAX 300000u
+#define STREAMS_DRAIN_MS_MAX 500u // of a path that carries large messages in good time
 #define SETTLE_SLACK phi_seconds(20)
 
 const char *const chaos_names[CHAOS_KIND_COUNT] = {
@@ -88,6 +90,9 @@ static center_options random_center(phi_random *r, uint32_t clients)
         o.deliveries_per_turn_max = pick_edgy(r, 1, 40);
     }
     o.packet_max = pick_edgy(r, 8192, 65536);
+    o.message_max = pick_edgy(r, 65536, MESSAGE_BYTES_MAX);
+    o.streams_per_client_max = pick_edgy(r, 1, 20);
+    o.streams_max = pick_edgy(r, 1, 100);
     o.presence_log_max = phi_random_chance(r, 50) ? PRESENCE_LOG_SMALL : 1048576;
     o.join_timeout = pick(r, 300, 3000);
     o.heartbeat_idle = pick(r, 200, 3000);
@@ -128,6 +133,8 @@ static ph_client_options random_client(phi_random *r)
     client.backoff_max_ms = client.backoff_min_ms + (uint32_t)pick(r, 0, 2000);
     client.calls_max = (uint32_t)pick_edgy(r, 1, 64);
     client.send_bytes_max = 131072;
+    client.message_bytes_max = (size_t)pick_edgy(r, 65536, MESSAGE_BYTES_MAX);
+    client.streams_bytes_max = client.message_bytes_max + (size_t)pick_edgy(r, 0, 300000);
     if (phi_random_chance(r, 30)) {
         client.heartbeat_idle_ms = (uint32_t)pick(r, 200, 3000);
         client.heartbeat_grace_ms = (uint32_t)pick(r, 200, 2000);
@@ -141,6 +148,14 @@ static phi_dur drain_time(const swarm_options *o)
     const sim_path *path = &o->domain.path;
     uint64_t round_trip_us = 2 * phi_dur_us(path->delay) + 2 * phi_dur_us(path->jitter) + 1;
     return phi_us(round_trip_us * (1 + o->domain.center.send_buffer_max / path->buffer_bytes));
+}
+
+// So long all messages in fragments that clients may have under way take, to one receiver. A path of
+// which that would be too much has none that are very long.
+static phi_dur streams_time(const swarm_options *o)
+{
+    uint64_t bytes = o->domain.actor_count * (uint64_t)o->domain.client.streams_bytes_max;
+    return phi_us(phi_dur_us(drain_time(o)) * (1 + bytes / o->domain.center.send_buffer_max));
 }
 
 // So long a half-open connection can look like a good one, and an actor take to answer. The buffers
@@ -163,8 +178,9 @@ static phi_dur settle_time(const swarm_options *o)
     const ph_client_options *client = &o->domain.client;
     uint64_t round = client->connect_timeout_ms + client->backoff_max_ms + 2 * c->heartbeat_grace +
                      c->join_timeout;
-    uint64_t ms = phi_dur_ms(o->settle_min) + 2 * phi_dur_ms(drain_time(o)) + c->full_timeout +
-                  5 * round + o->load_timeout_max_ms + phi_dur_ms(SETTLE_SLACK);
+    uint64_t ms = phi_dur_ms(o->settle_min) + 2 * phi_dur_ms(drain_time(o)) +
+                  2 * phi_dur_ms(streams_time(o)) + c->full_timeout + 5 * round +
+                  o->load_timeout_max_ms + phi_dur_ms(SETTLE_SLACK);
     return phi_ms(ms);
 }
 
@@ -188,6 +204,9 @@ swarm_options swarm_options_random(uint64_t seed)
     o.duration = phi_ms(pick(r, 1000, is_large ? 8000 : 25000));
     o.load_every = phi_ms(pick_edgy(r, 20, 500));
     o.load_body_max = (uint32_t)pick_edgy(r, 16, phi_random_chance(r, 20) ? 66000 : 2000);
+    if (phi_random_chance(r, 15) && phi_dur_ms(drain_time(&o)) < STREAMS_DRAIN_MS_MAX) {
+        o.load_body_max = (uint32_t)pick(r, 66000, MESSAGE_BYTES_MAX + 1000);
+    }
     o.load_timeout_max_ms = (uint32_t)pick(r, 10, 4000);
     o.watcher_percent = (uint32_t)pick_edgy(r, 0, 100);
 

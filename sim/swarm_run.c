@@ -19,6 +19,7 @@
 static void check_all(domain *d)
 {
     check_links(d);
+    check_streams(d);
     check_counters(d);
     check_services(d);
 }
@@ -59,6 +60,9 @@ static void describe_unsettled(domain *d, const swarm_options *o)
                         a->how_text);
         } else if (a->calls_open > 0) {
             domain_fail(d, "%" PRIu64 " ms after the last fault %s has calls open", ms, a->account);
+        } else if (!check_streams_are_done(a)) {
+            domain_fail(d, "%" PRIu64 " ms after the last fault %s has fragments under way", ms,
+                        a->account);
         } else if (!check_presence_agrees(a, &why)) {
             domain_fail(d, "%" PRIu64 " ms after the last fault %s %s", ms, a->account, why);
         }

@@ -377,7 +377,7 @@ static void fail_here(ph_client *client, const phi_message *m, uint16_t code)
                             .flags = m->flags & PHI_FLAG_PART,
                             .turn = m->turn,
                             .call = m->call,
-                            .from = m->from,
+                            .from = phi_client_id(client), // who made it
                             .body = phi_bytes_of(body, sizeof body) };
     phi_client_on_whole(client, &failure);
 }
@@ -388,9 +388,7 @@ static void give_up(ph_client *client, stream_in *s, uint16_t code)
     client->counters.large_dropped++;
     stream_detach(client, s);
     refuse(client, &s->message, code);
-    phi_message m = s->message;
-    m.from = phi_bytes_of(s->block + s->to_size, s->from_size);
-    fail_here(client, &m, code);
+    fail_here(client, &s->message, code);
     stream_free(client, s);
 }
 
