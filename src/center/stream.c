@@ -507,6 +507,7 @@ static void refuse(center *c, session *s, const phi_message *m, ph_failure_code 
                                          .call = m->call,
                                          .value = (uint32_t)code });
     if (m->kind == PHI_KIND_REQUEST) {
+        c->counters.requests_total++; // the router never sees it
         call_refuse(c, s, m->call, code);
         return;
     }
