@@ -9,7 +9,7 @@
 #include "app/draft.h"
 #include "base/diag.h"
 
-#define BODY_BYTES_MAX (1024u * 1024u) // more than any message; so that /dev/zero ends
+#define BODY_BYTES_MAX (16u * 1024u * 1024u) // as a center's message_max; so that /dev/zero ends
 
 // `argument` may be NULL: empty. Appends to `out`.
 //

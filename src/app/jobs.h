@@ -20,7 +20,7 @@
 #include "base/diag.h"
 
 #define JOBS_MAX 256u
-#define JOB_OUTPUT_MAX 65000u // with its head a reply still fits into a packet
+#define JOB_OUTPUT_MAX (16u * 1024u * 1024u) // as a center's message_max
 #define JOB_ERROR_BYTES 256   // the last line of standard error that is kept
 #define JOBS_POLL_MAX (3 * JOBS_MAX + 1)
 

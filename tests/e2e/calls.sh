@@ -104,9 +104,9 @@ holds err 'reaches a terminal harmless' '\x1b[2Jgone'
 start posthouse reply --account silent --command 'exit 7'
 expect 1 'one that fails silently too' posthouse call silent say x
 holds err 'with its status' 'status 7'
-start posthouse reply --account loud --command 'head -c 100000 /dev/zero'
+start posthouse reply --account loud --command 'head -c 17000000 /dev/zero'
 expect 1 'one that prints more than a reply holds too' posthouse call loud say x
-holds err 'and it is said' 'printed more than 65000 bytes'
+holds err 'and it is said' 'printed more than 16777216 bytes'
 
 # When the caller gives up, the command is killed, and what it started.
 mkfifo never

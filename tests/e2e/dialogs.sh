@@ -49,4 +49,11 @@ expect 2 'a pattern is no topic: 2' posthouse publish 'orders.*' x
 expect 2 'a pattern that is none: 2' posthouse subscribe 'orders..x'
 holds err 'with the rule' '* stands for one word'
 
+# ---- large bodies
+
+head -c 3000000 /dev/urandom >body
+start posthouse reply --account echo --echo
+posthouse call echo say @body >back 2>err
+if cmp -s body back; then pass 'a body of 3 MB comes back as it went'; else fail 'a body of 3 MB comes back as it went' err; fi
+
 finish
