@@ -121,7 +121,9 @@ void call_finish(center *c, call *k, call_end end)
     PH_ASSERT(caller->calls->made_count > 0);
     PH_ASSERT(!call_is_part(k));
     if (PHI_LIKELY(k->is_open)) {
-        settle(c, k, load_end_of(end));
+        if (PHI_UNLIKELY(k->instance != NULL)) {
+            settle(c, k, load_end_of(end));
+        }
         close_call(c, k);
     }
     PH_ASSERT(k->own == NULL);
@@ -609,7 +611,7 @@ static call *find_open(const phi_list *list, size_t node_offset, uint64_t number
 static void settle(center *c, call *k, phi_load_end end)
 {
     account *instance = k->instance;
-    if (PHI_LIKELY(instance == NULL)) {
+    if (instance == NULL) {
         return;
     }
     PH_ASSERT(instance->service != NULL);
