@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <posthouse/dialog.h>
+#include <posthouse/topic.h>
+
 #include "base/assert.h"
 #include "client/client.h"
 #include "sim/body.h"
@@ -50,6 +53,10 @@ bool actor_start(actor *a)
     a->known_count = 0;
     a->is_ready = false;
     memset(a->held, 0, sizeof a->held);
+    a->patterns_wanted = 0;
+    a->patterns_in_force = 0;
+    a->patterns_ever = 0;
+    a->receipts_open = 0;
 
     ph_client_options options = d->options.client;
     options.centers = DOMAIN_ADDRESS;
@@ -195,6 +202,7 @@ static void on_event(ph_client *client, const ph_incoming *event, void *arg)
     actor *a = arg;
     a->events++;
     check_event_order(a, event);
+    check_topic_event(a, event);
     sim_note(a->domain->s, a->node, "event of %zu bytes from %.*s", event->body.size,
              (int)event->from.size, event->from.data);
 }
@@ -397,7 +405,8 @@ static void on_done(ph_client *client, ph_call_id id, ph_err status, uint16_t co
              code == 0 ? "" : ph_failure_name(code));
 }
 
-ph_err actor_event(actor *a, const char *to, size_t body_size)
+// The body says which event of whom it is.
+static ph_outgoing event_of(actor *a, const char *to, size_t body_size)
 {
     static uint8_t body[BODY_BYTES_MAX];
     PH_ASSERT(body_size <= sizeof body);
@@ -409,7 +418,89 @@ ph_err actor_event(actor *a, const char *to, size_t body_size)
     outgoing.to = to;
     outgoing.body = body;
     outgoing.body_size = body_size;
+    return outgoing;
+}
+
+ph_err actor_event(actor *a, const char *to, size_t body_size)
+{
+    ph_outgoing outgoing = event_of(a, to, body_size);
     return ph_client_send(a->client, &outgoing);
+}
+
+static void on_receipt(ph_client *client, ph_call_id event, ph_err status,
+                       const ph_receipt *receipt, void *arg)
+{
+    (void)client;
+    (void)event;
+    actor *a = arg;
+    if (a->receipts_open == 0) {
+        domain_fail(a->domain, "%s got a receipt too many", a->account);
+        return;
+    }
+    a->receipts_open--;
+    if (status == PH_OK && (receipt->code == 0) != (receipt->dropped == 0) &&
+        receipt->delivered + receipt->dropped != 0) {
+        domain_fail(a->domain, "%s: a receipt of %u dropped with code %u", a->account,
+                    receipt->dropped, receipt->code);
+    }
+}
+
+ph_err actor_event_with_receipt(actor *a, const char *to, size_t body_size, uint32_t timeout_ms)
+{
+    ph_outgoing outgoing = event_of(a, to, body_size);
+    outgoing.timeout_ms = timeout_ms;
+    ph_err rc = ph_client_send_with_receipt(a->client, &outgoing, NULL, on_receipt, a);
+    a->receipts_open += rc == PH_OK;
+    return rc;
+}
+
+// ---- topics
+
+const char *actor_pattern(uint32_t which)
+{
+    static const char *const patterns[ACTOR_PATTERNS] = { "t.a", "t.*", "t.>", "*.b", ">" };
+    PH_ASSERT(which < ACTOR_PATTERNS);
+    return patterns[which];
+}
+
+static void on_subscribed(ph_client *client, ph_subscription_id id, ph_err status, uint16_t code,
+                          void *arg)
+{
+    (void)client;
+    (void)code;
+    actor *a = arg;
+    for (uint32_t i = 0; i < ACTOR_PATTERNS; i++) {
+        uint32_t bit = UINT32_C(1) << i;
+        if ((a->patterns_wanted & bit) != 0 && a->subscriptions[i] == id.value) {
+            a->patterns_in_force &= ~bit;
+            a->patterns_in_force |= status == PH_OK ? bit : 0;
+            return;
+        }
+    }
+    domain_fail(a->domain, "%s hears of a subscription that it does not have", a->account);
+}
+
+void actor_toggle(actor *a, uint32_t which)
+{
+    uint32_t bit = UINT32_C(1) << which;
+    ph_subscription_id id = { a->subscriptions[which] };
+    if ((a->patterns_wanted & bit) != 0) {
+        a->patterns_wanted &= ~bit;
+        a->patterns_in_force &= ~bit;
+        ph_err rc = ph_client_unsubscribe(a->client, id);
+        if (rc != PH_OK) {
+            domain_fail(a->domain, "%s cannot unsubscribe: %s", a->account, ph_err_name(rc));
+        }
+        return;
+    }
+    ph_err rc = ph_client_subscribe(a->client, actor_pattern(which), &id, NULL, on_subscribed, a);
+    if (rc == PH_OK) {
+        a->patterns_wanted |= bit;
+        a->patterns_ever |= bit;
+        a->subscriptions[which] = id.value;
+    } else if (rc != PH_ENOMEM) {
+        domain_fail(a->domain, "%s cannot subscribe: %s", a->account, ph_err_name(rc));
+    }
 }
 
 // ---- calls of others

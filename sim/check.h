@@ -27,6 +27,12 @@ void check_counters(domain *d);
 // Those are chosen that are ready, and what they were chosen for is counted until it ends.
 void check_services(domain *d);
 
+// What is published comes to who asked for it. The second one is for when nothing is wrong: it
+// publishes, and the center keeps just what is in force.
+void check_topic_event(actor *a, const ph_incoming *event);
+void check_topics(domain *d);
+const char *check_topic(uint32_t which); // one of those that it knows
+
 // No link, at either end, stays in a state past its deadline.
 void check_links(domain *d);
 bool check_links_are_idle(const domain *d); // what waited to be sent has left; needs a center

@@ -27,6 +27,7 @@
 #define KNOWN_MAX 128u
 #define DOMAIN_NAME "sim"
 #define DOMAIN_ADDRESS "127.0.0.1:7678"
+#define ACTOR_PATTERNS 5u
 #define NOBODY UINT32_MAX // as a call's target: not one of the actors
 
 typedef struct domain domain;
@@ -150,6 +151,13 @@ struct actor {
     uint64_t heard_larges[ACTORS_MAX];  // which of the 64 up to it
     unsigned writables;
     unsigned calls_open;
+
+    // Of actor_pattern, as bits, since its process began.
+    uint32_t patterns_wanted;
+    uint32_t patterns_in_force; // as the center says
+    uint32_t patterns_ever;
+    uint64_t subscriptions[ACTOR_PATTERNS]; // ph_subscription_id of those wanted
+    unsigned receipts_open;
 };
 
 struct domain {
@@ -206,6 +214,10 @@ ph_err actor_reply(actor *a, held_request *held);
 held_request *actor_held(actor *a); // the oldest; NULL none
 
 ph_err actor_event(actor *a, const char *to, size_t body_size);
+ph_err actor_event_with_receipt(actor *a, const char *to, size_t body_size, uint32_t timeout_ms);
+const char *actor_pattern(uint32_t which); // below ACTOR_PATTERNS
+// Subscribes to that pattern, or unsubscribes from it.
+void actor_toggle(actor *a, uint32_t which);
 void actor_watch(actor *a, const char *service); // "": everybody
 void actor_unwatch(actor *a);
 const known_peer *actor_knows(const actor *a, const char *id);

@@ -2,9 +2,12 @@
 //
 // sim/load.c - what clients do all day: call each other, cancel, tell, watch.
 
+#include <stdio.h>
+
 #include <posthouse/state.h>
 
 #include "base/assert.h"
+#include "sim/check.h"
 #include "sim/rogue.h"
 #include "sim/swarm.h"
 
@@ -157,6 +160,30 @@ static void change_watch(actor *a, phi_random *random)
     }
 }
 
+// Topics, instances and receipts.
+static void talk(const load *l, actor *a, phi_random *random)
+{
+    uint64_t what = phi_random_below(random, 10);
+    if (what < 3) {
+        actor_toggle(a, (uint32_t)phi_random_below(random, ACTOR_PATTERNS));
+        return;
+    }
+    static const char *const others[] = { "all:s0", "all:s3", "all:", "nobody-of-that-name" };
+    char to[32];
+    if (what < 8) {
+        snprintf(to, sizeof to, "topic:%s", check_topic((uint32_t)phi_random_next(random)));
+    } else {
+        snprintf(to, sizeof to, "%s", others[phi_random_below(random, PHI_COUNT_OF(others))]);
+    }
+    if (phi_random_chance(random, 50)) {
+        (void)!actor_event(a, to, body_size(l, random));
+    } else {
+        uint32_t timeout_ms =
+            (uint32_t)phi_random_between(random, TIMEOUT_MS_MIN, l->options.load_timeout_max_ms);
+        (void)!actor_event_with_receipt(a, to, body_size(l, random), timeout_ms);
+    }
+}
+
 static void step(sim *s, void *arg)
 {
     loaded *one = arg;
@@ -170,8 +197,10 @@ static void step(sim *s, void *arg)
         return;
     }
     phi_random *random = sim_node_random(s, a->node);
-    uint64_t what = phi_random_below(random, 100);
-    if (what < 70) {
+    uint64_t what = phi_random_below(random, 110);
+    if (what >= 100) {
+        talk(l, a, random);
+    } else if (what < 70) {
         make_call(l, a, random);
     } else if (what < 80) {
         const actor *to = &l->domain->actors[phi_random_below(random, l->domain->actor_count)];

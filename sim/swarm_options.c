@@ -89,6 +89,10 @@ static center_options random_center(phi_random *r, uint32_t clients)
     if (phi_random_chance(r, 50)) {
         o.deliveries_per_turn_max = pick_edgy(r, 1, 40);
     }
+    if (phi_random_chance(r, 30)) {
+        o.subscriptions_per_client_max = pick_edgy(r, 1, 6);
+        o.subscriptions_max = pick_edgy(r, 2, 40);
+    }
     o.packet_max = pick_edgy(r, 8192, 65536);
     o.message_max = pick_edgy(r, 65536, MESSAGE_BYTES_MAX);
     o.streams_per_client_max = pick_edgy(r, 1, 20);

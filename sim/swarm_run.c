@@ -161,6 +161,9 @@ swarm_outcome swarm_run(uint64_t seed, FILE *trace, census *sum)
     chaos_stop(c);
     settle(d, &options);
     swarm_outcome out = { .settled = sim_now(d->s) };
+    if (!domain_has_fault(d)) {
+        check_topics(d);
+    }
     last_calls(d);
     if (!domain_has_fault(d)) {
         last_death(d);

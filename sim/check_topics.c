@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sim/check_topics.c - an event on a topic reaches only who asked for it, and, once nothing is wrong
+// any more, everybody who did; the center keeps just the subscriptions that are in force. [P-73]
+
+#include <stdio.h>
+#include <string.h>
+
+#include <posthouse/topic.h>
+
+#include "base/compiler.h"
+#include "sim/check.h"
+
+static const char *const topics[] = { "t.a", "t.b", "t.a.c", "u.b" };
+
+static bool wants(uint32_t patterns, const char *topic)
+{
+    for (uint32_t i = 0; i < ACTOR_PATTERNS; i++) {
+        if ((patterns >> i & 1) != 0 && ph_topic_fits(topic, actor_pattern(i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *check_topic(uint32_t which)
+{
+    return topics[which % PHI_COUNT_OF(topics)];
+}
+
+void check_topic_event(actor *a, const ph_incoming *event)
+{
+    static const char scheme[] = "topic:";
+    size_t skip = sizeof scheme - 1;
+    char topic[32] = "";
+    if (event->to.size <= skip || memcmp(event->to.data, scheme, skip) != 0) {
+        return;
+    }
+    size_t size = event->to.size - skip;
+    memcpy(topic, (const char *)event->to.data + skip,
+           size < sizeof topic ? size : sizeof topic - 1);
+    if (!wants(a->patterns_ever, topic)) {
+        domain_fail(a->domain, "%s heard of %s, which it never asked for", a->account, topic);
+    }
+}
+
+void check_topics(domain *d)
+{
+    uint64_t in_force = 0;
+    for (uint32_t i = 0; i < d->actor_count; i++) {
+        actor *a = &d->actors[i];
+        in_force += (uint64_t)__builtin_popcount(a->patterns_in_force);
+        if (a->receipts_open != 0) {
+            domain_fail(d, "%s waits for %u receipts", a->account, a->receipts_open);
+        }
+    }
+    uint64_t kept = center_count(d->center).subscriptions;
+    if (kept != in_force) {
+        domain_fail(d, "%llu subscriptions are in force, the center keeps %llu",
+                    (unsigned long long)in_force, (unsigned long long)kept);
+    }
+    for (uint32_t which = 0; which < PHI_COUNT_OF(topics) && !domain_has_fault(d); which++) {
+        unsigned before[ACTORS_MAX];
+        for (uint32_t i = 0; i < d->actor_count; i++) {
+            before[i] = d->actors[i].events;
+        }
+        char to[32];
+        snprintf(to, sizeof to, "topic:%s", topics[which]);
+        if (actor_event(&d->actors[which % d->actor_count], to, 8) != PH_OK) {
+            domain_fail(d, "nobody can publish, though nothing is wrong");
+            return;
+        }
+        sim_run_for(d->s, phi_seconds(1));
+        for (uint32_t i = 0; i < d->actor_count; i++) {
+            const actor *a = &d->actors[i];
+            unsigned meant = wants(a->patterns_in_force, topics[which]);
+            if (a->events - before[i] != meant) {
+                domain_fail(d, "%s heard of %s %u times instead of %u", a->account, topics[which],
+                            a->events - before[i], meant);
+            }
+        }
+    }
+}
