@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "center/broadcast.h"
+#include "center/drain.h"
 #include "center/inquiry.h"
 #include "center/state.h"
 #include "center/stream.h"
@@ -105,6 +106,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     registry_init(&c->registry, io->alloc, c->hash, 2 * connections_max); // the half: ghosts
     c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
     phi_list_init(&c->broadcasts);
+    phi_list_init(&c->drains);
     subscription_init(c);
     c->deliveries_left = options->deliveries_per_turn_max;
     phi_quota_init(&c->quota, io->alloc, options->send_memory_max);
@@ -264,6 +266,7 @@ static void on_turn(phi_turn_hook *hook)
     broadcast_turn(c);
     subscription_turn(c);
     watch_turn(c);
+    drain_turn(c);
     if (c->is_stopping && c->stopped != NULL && c->sessions.count == 0) {
         CENTER_LOG_WRITE(c, STOPPED, PHI_LOG_NUMBER("joins", c->counters.joins_total));
         void (*stopped)(void *arg) = c->stopped;

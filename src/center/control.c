@@ -9,9 +9,23 @@
 
 #include "base/assert.h"
 #include "center/call.h"
+#include "center/drain.h"
+
+static const struct {
+    const char *name;
+    void (*request)(center *c, session *s, const phi_message *m, uint32_t ttl_ms);
+} methods[] = {
+    { "drain", drain_request },
+};
 
 void control_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms)
 {
     PH_ASSERT(ttl_ms > 0);
+    for (size_t i = 0; i < PHI_COUNT_OF(methods); i++) {
+        if (phi_bytes_equal(m->method, phi_bytes_text(methods[i].name))) {
+            methods[i].request(c, s, m, ttl_ms);
+            return;
+        }
+    }
     call_refuse(c, s, m->call, PH_FAILURE_NO_HANDLER);
 }

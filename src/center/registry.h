@@ -43,6 +43,7 @@ struct account {
     presence_hold *hold; // owned; NULL: it is what its connection says
     bool is_suspect;     // an ask is unanswered
     bool is_drained;     // an operator wants it to be draining (P-69)
+    bool is_wish_owed;   // it does not know of that, or that it was taken back
 };
 
 typedef struct registry {

@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "center/broadcast.h"
+#include "center/drain.h"
 #include "center/join.h"
 #include "center/own_state.h"
 #include "center/router.h"
@@ -223,6 +224,7 @@ static void on_event(phi_transport *t, const phi_link_event *event)
         }
         break;
     case PHI_LINK_EVENT_CONFIRMED:
+        watch_confirmed(c, s, event->mark);
         break;
     case PHI_LINK_EVENT_CLOSED:
         handle_closed(c, s, &event->end);
@@ -299,6 +301,7 @@ static void on_room(phi_transport *t)
         call_pay(center_of(s), s);
         stream_pay(center_of(s), s);
         subscription_on_room(center_of(s), s);
+        drain_on_room(center_of(s), s);
         watch_on_room(center_of(s), s);
     }
 }

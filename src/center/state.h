@@ -48,6 +48,8 @@ struct center {
     struct message_stream *opening; // whose first fragment is being routed; NULL: none is
     uint8_t call_bucket_bits;       // each session_calls.by_number has so many, as a power of two
     presence presence;
+    phi_list drains;          // drain.node
+    uint32_t drain_count;     // of them
     phi_list broadcasts;      // broadcast.node, those that wait
     uint64_t deliveries_left; // of broadcasts, in this turn
     uint64_t places_passed;   // looked at by matches, and not charged to that yet

@@ -15,12 +15,14 @@
 //   - a watch is on exactly one of its audience's `current`, behind, blocked
 //   - on `current`: what its audience was told before `from` (or, untouched, ever) is queued
 //   - told <= place <= the last revision, unless it is being sent a list
+//   - acked <= marked
 
 #include "center/watch.h"
 
 #include <string.h>
 
 #include "base/assert.h"
+#include "center/drain.h"
 #include "center/entry.h"
 #include "center/state.h"
 
@@ -37,7 +39,7 @@ enum {
     WALK_MAX = 256,
     // Who lacks no more revisions than that is never sent a list instead.
     STRETCH_SMALL = 64,
-    // Telling one watcher takes about 5 us; presence is not to take more than a quarter of the time.
+    // Telling one watcher takes about 5 us; presence is not to take more than a quarter of time.
     REST_NS = 20000,
     REST_NS_MIN = 1000000,   // what is less is not worth a timer
     TYPE_NOBODY = UINT8_MAX, // the filter of those who want another domain
@@ -65,6 +67,8 @@ struct watch {
     watch_audience *audience;
     uint64_t place;      // what is before it is queued, or on the list that is being sent
     uint64_t told;       // the revision of the page or status queued last
+    uint64_t marked;     // the revision that it was asked to acknowledge last
+    uint64_t acked;      // the revision that it has acknowledged
     uint32_t list_index; // the account's slot from which the next page goes on
     bool is_listing;     // pages before changes
     bool has_begun;      // the first page, or the first status of one who came back, is queued
@@ -96,6 +100,7 @@ static void audience_leave(watches *all, watch_audience *u);
 static void touch(watches *all, const uint8_t *key, size_t key_size, uint64_t revision);
 static void rouse(center *c);
 static void on_rested(phi_timer *timer, phi_time now);
+static void ask_to_confirm(const watches *all, watch *w);
 
 static outcome tell(center *c, watch *w, size_t *bytes);
 static outcome tell_page(center *c, watch *w, size_t *bytes);
@@ -164,7 +169,8 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
         return PH_ENOMEM;
     }
     watch_end(c, s);
-    *w = (watch){ .owner = s, .audience = u };
+    uint64_t revision = presence_revision(&c->presence);
+    *w = (watch){ .owner = s, .audience = u, .marked = revision, .acked = revision };
     if (ask->last_epoch == c->presence.epoch &&
         presence_log_holds(&c->presence.log, ask->last_revision)) {
         w->place = ask->last_revision;
@@ -190,11 +196,52 @@ void watch_end(center *c, session *s)
     watches *all = &c->presence.watches;
     PH_ASSERT(w->owner == s);
     PH_ASSERT(all->count > 0);
+    drain_on_ack(c, w, w->acked, UINT64_MAX);
     phi_list_remove(&w->node);
     audience_leave(all, w->audience);
     phi_give(c->io->alloc, w, sizeof *w);
     s->watch = NULL;
     all->count--;
+}
+
+void watch_confirm(center *c, uint64_t revision)
+{
+    watches *all = &c->presence.watches;
+    PH_ASSERT(revision != 0);
+    PH_ASSERT(revision <= presence_revision(&c->presence));
+    all->confirm = all->confirm > revision ? all->confirm : revision;
+    uint32_t index = 0;
+    uint64_t handle;
+    session *s;
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        if (s->watch != NULL) {
+            ask_to_confirm(all, s->watch);
+        }
+    }
+}
+
+// When it was told of what is to be acknowledged, and was not asked yet.
+static void ask_to_confirm(const watches *all, watch *w)
+{
+    if (w->marked < all->confirm && w->told >= all->confirm && !w->is_listing) {
+        w->marked = w->told;
+        phi_transport_confirm(&w->owner->transport, w->told);
+    }
+}
+
+void watch_confirmed(center *c, session *s, uint64_t revision)
+{
+    watch *w = s->watch;
+    if (w != NULL && w->acked < revision && revision <= w->marked) {
+        uint64_t before = w->acked;
+        w->acked = revision;
+        drain_on_ack(c, w, before, revision);
+    }
+}
+
+uint64_t watch_acked(const watch *w)
+{
+    return w->acked;
 }
 
 void watch_on_room(center *c, session *s)
@@ -387,7 +434,9 @@ static outcome tell(center *c, watch *w, size_t *bytes)
         list_begin(c, w);
     }
     w->is_late = false;
-    return w->is_listing ? tell_page(c, w, bytes) : tell_status(c, w, bytes);
+    outcome o = w->is_listing ? tell_page(c, w, bytes) : tell_status(c, w, bytes);
+    ask_to_confirm(&c->presence.watches, w);
+    return o;
 }
 
 static outcome tell_page(center *c, watch *w, size_t *bytes)
@@ -667,6 +716,13 @@ static bool passes(const watch_audience *u, const uint8_t *entry)
         return false;
     }
     return u->key_size == 0 || phi_bytes_equal(entry_service(entry), service_of(u));
+}
+
+bool watch_wants(const watch *w, uint8_t type, phi_bytes serves)
+{
+    const watch_audience *u = w->audience;
+    return (u->key[0] == 0 || u->key[0] == type) &&
+           (u->key_size == 0 || phi_bytes_equal(serves, service_of(u)));
 }
 
 static phi_bytes service_of(const watch_audience *u)

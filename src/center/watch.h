@@ -44,6 +44,7 @@ typedef struct watches {
     phi_list blocked;    // watch.node: are to be told when their buffer has room
     phi_time rest_until; // changes are gathered until then
     phi_timer rested;
+    uint64_t confirm;   // who is told of so much is asked to acknowledge it
     watch_batch *batch; // owned; what was encoded last
 } watches;
 
@@ -59,6 +60,19 @@ PHI_MUST_CHECK ph_err watch_begin(center *c, session *s, const phi_presence_ask 
 
 // Nothing when it does not watch.
 void watch_end(center *c, session *s);
+
+// Every watcher is asked to acknowledge that revision, as soon as it was told of it; drain_on_ack
+// hears of it. Who comes later is not asked.
+void watch_confirm(center *c, uint64_t revision);
+
+// It has read what it was told up to that revision.
+void watch_confirmed(center *c, session *s, uint64_t revision);
+
+// The revision that it has acknowledged, or had when it came.
+uint64_t watch_acked(const watch *w);
+
+// Whether it wants to know of such an account.
+bool watch_wants(const watch *w, uint8_t type, phi_bytes serves);
 
 // There is room in its buffer.
 void watch_on_room(center *c, session *s);

@@ -4,7 +4,8 @@
 //
 // Design notes
 //   - The decay is computed in integers, so that a simulated run is the same on every machine:
-//     whole half-lives shift, the rest of one is a binary fraction, each bit of which has its factor.
+//     whole half-lives shift, the rest of one is a binary fraction, each bit of which has its
+//     factor.
 
 #include "policy/damping.h"
 

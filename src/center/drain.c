@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/drain.c - see drain.h.
+//
+// Design notes
+//   - Acknowledgements are counted as they come, so that one costs no walk over all watchers; only
+//     a reply that says who has not walks, once.
+//   - Whether calls are open is looked at once a turn, and only while somebody waits: a call pays
+//     nothing for it.
+//   - A watcher that came later than the drain is not waited for: its list says it already.
+//
+// Invariants  a drain belongs to an open own call; it is on center.drains
+//
+// Clauses: P-69, P-72.
+
+#include "center/drain.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "center/deliver.h"
+#include "center/state.h"
+#include "wire/own_state.h"
+
+enum {
+    HEAD_BYTES = 1 + 8 + 4 + 4 + 2, // of the reply, before the ids
+    WISH_BYTES_MAX = 8,
+};
+
+// What the request's body says.
+typedef struct wanted {
+    bool is_begin;
+    uint32_t patience_ms;
+    phi_bytes name;
+} wanted;
+
+typedef struct drain {
+    own_call own;
+    phi_list node; // on center.drains
+    call *head;
+    uint64_t account;  // handle; it may leave meanwhile
+    uint64_t revision; // that everybody is to know; 0: nobody is shown it
+    uint32_t waiting;  // watchers that have not acknowledged it
+    uint8_t type;      // of the account: who is concerned
+    uint8_t service_size;
+    uint8_t service[PHI_NAME_BYTES_MAX];
+} drain;
+
+static bool read_wanted(phi_bytes body, wanted *out);
+static void begin(center *c, call *head, account *a, uint32_t time_ms);
+static void take_back(center *c, call *head, account *a);
+static void wish(center *c, session *s);
+
+static void on_expire(center *c, own_call *o);
+static void on_stop(center *c, own_call *o, ph_failure_code why);
+static void on_drop(center *c, own_call *o);
+
+static bool is_done(const center *c, const drain *d);
+static uint32_t count_calls(const center *c, const drain *d);
+static bool concerns(const drain *d, const watch *w);
+static void conclude(center *c, drain *d);
+static uint16_t write_waiting(const center *c, const drain *d, phi_writer *w);
+static void drain_free(center *c, drain *d);
+
+static const own_call_ops drain_ops = {
+    .expire = on_expire,
+    .stop = on_stop,
+    .drop = on_drop,
+};
+
+static inline drain *drain_of(own_call *o)
+{
+    PH_ASSERT(o->ops == &drain_ops);
+    return PHI_CONTAINER_OF(o, drain, own);
+}
+
+// ---- life
+
+void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms)
+{
+    wanted want;
+    if ((m->flags & PHI_FLAG_MORE) != 0 || !read_wanted(m->body, &want)) {
+        call_refuse(c, s, m->call, PH_FAILURE_MALFORMED);
+        return;
+    }
+    account *a = registry_find(&c->registry, want.name);
+    if (a == NULL || a->session == NULL) {
+        call_refuse(c, s, m->call, a == NULL ? PH_FAILURE_NO_SUCH_ACCOUNT : PH_FAILURE_OFFLINE);
+        return;
+    }
+    ph_failure_code code = PH_FAILURE_TOO_MANY_CALLS;
+    call *head =
+        c->drain_count < DRAINS_MAX ? call_open(c, s, /* responder= */ NULL, m->call, &code) : NULL;
+    if (head == NULL) {
+        call_refuse(c, s, m->call, code);
+        return;
+    }
+    CENTER_LOG_WRITE(c, DRAIN, PHI_LOG_TEXT("id", account_id(a)), PHI_LOG_TEXT("by", session_id(s)),
+                     PHI_LOG_NUMBER("begin", want.is_begin));
+    if (want.is_begin) {
+        begin(c, head, a, want.patience_ms < ttl_ms ? want.patience_ms : ttl_ms);
+    } else {
+        take_back(c, head, a);
+    }
+}
+
+static bool read_wanted(phi_bytes body, wanted *out)
+{
+    phi_reader r = phi_reader_of(body);
+    uint8_t is_begin = phi_read_u8(&r);
+    out->is_begin = is_begin == 1;
+    out->patience_ms = phi_read_u32(&r);
+    out->name = phi_read_str8(&r);
+    return !r.failed && phi_reader_left(&r) == 0 && is_begin <= 1;
+}
+
+static void begin(center *c, call *head, account *a, uint32_t time_ms)
+{
+    if (!a->is_drained) {
+        a->is_drained = true;
+        presence_show(c, a);
+        wish(c, a->session);
+    }
+    drain *d = phi_take(&c->quota.counted, sizeof *d);
+    if (d == NULL) {
+        call_fail(c, head, CALL_REFUSED, PH_FAILURE_TOO_MANY_CALLS);
+        return;
+    }
+    *d = (drain){
+        .own.ops = &drain_ops,
+        .head = head,
+        .account = a->handle,
+        .revision = a->is_listed ? a->line.revision : 0,
+        .type = a->entry[ENTRY_TYPE_AT],
+        .service_size = (uint8_t)account_service(a).size,
+    };
+    if (d->service_size != 0) {
+        memcpy(d->service, account_service(a).data, d->service_size);
+    }
+    head->own = &d->own;
+    phi_list_append(&c->drains, &d->node);
+    c->drain_count++;
+    if (d->revision != 0) {
+        watch_confirm(c, d->revision);
+        uint32_t index = 0;
+        uint64_t handle;
+        const session *s;
+        for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+            d->waiting += s->watch != NULL && concerns(d, s->watch);
+        }
+    }
+    if (time_ms == 0) {
+        conclude(c, d);
+    } else {
+        call_time(c, head, time_ms);
+        phi_io_hurry(c->io); // it may be done already
+    }
+}
+
+static void take_back(center *c, call *head, account *a)
+{
+    if (a->is_drained) {
+        a->is_drained = false;
+        presence_show(c, a);
+        wish(c, a->session);
+    }
+    uint8_t body[HEAD_BYTES];
+    phi_writer w = phi_writer_of((phi_span){ body, sizeof body });
+    phi_write_u8(&w, 1);
+    phi_write_u64(&w, presence_revision(&c->presence));
+    phi_write_u32(&w, 0);
+    phi_write_u32(&w, 0);
+    phi_write_u16(&w, 0);
+    PH_ASSERT(!w.failed);
+    call_reply(c, head, phi_writer_view(&w));
+}
+
+// Tells it in what state an operator wants it. Without room now, as soon as there is.
+static void wish(center *c, session *s)
+{
+    (void)c;
+    account *a = s->account;
+    uint8_t *room = phi_transport_begin(&s->transport, WISH_BYTES_MAX);
+    a->is_wish_owed = room == NULL;
+    if (room == NULL) {
+        return;
+    }
+    phi_writer w = phi_writer_of((phi_span){ room, WISH_BYTES_MAX });
+    phi_own_state_encode(
+        &w, &(phi_own_state){ .state = a->is_drained ? PHI_STATE_DRAINING : PHI_STATE_READY });
+    PH_ASSERT(!w.failed);
+    phi_transport_commit(&s->transport, PHI_COMMAND_OWN_STATE, phi_writer_size(&w));
+}
+
+void drain_on_room(center *c, session *s)
+{
+    if (s->account->is_wish_owed) {
+        wish(c, s);
+    }
+}
+
+// ---- what becomes of it
+
+void drain_on_ack(center *c, const watch *w, uint64_t before, uint64_t after)
+{
+    for (phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
+        drain *d = PHI_CONTAINER_OF(n, drain, node);
+        if (before < d->revision && after >= d->revision &&
+            watch_wants(w, d->type, phi_bytes_of(d->service, d->service_size))) {
+            PH_ASSERT(d->waiting > 0);
+            d->waiting--;
+            phi_io_hurry(c->io);
+        }
+    }
+}
+
+void drain_turn(center *c)
+{
+    for (phi_list *n = c->drains.next; n != &c->drains;) {
+        drain *d = PHI_CONTAINER_OF(n, drain, node);
+        n = n->next;
+        if (is_done(c, d)) {
+            conclude(c, d);
+        }
+    }
+}
+
+static void on_expire(center *c, own_call *o)
+{
+    conclude(c, drain_of(o));
+}
+
+static void on_stop(center *c, own_call *o, ph_failure_code why)
+{
+    (void)why;
+    drain_free(c, drain_of(o));
+}
+
+static void on_drop(center *c, own_call *o)
+{
+    drain_free(c, drain_of(o));
+}
+
+// ---- helpers
+
+static bool is_done(const center *c, const drain *d)
+{
+    const account *a = registry_at(&c->registry, d->account);
+    if (a == NULL || a->session == NULL) {
+        return true; // it left: nobody can send it anything
+    }
+    return d->waiting == 0 && count_calls(c, d) == 0;
+}
+
+// Those to and from the account, but for drains of its own: they would wait for themselves.
+static uint32_t count_calls(const center *c, const drain *d)
+{
+    const account *a = registry_at(&c->registry, d->account);
+    if (a == NULL || a->session == NULL || a->session->calls == NULL) {
+        return 0;
+    }
+    const session_calls *calls = a->session->calls;
+    uint32_t count = calls->made_count;
+    for (const phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
+        count -= PHI_CONTAINER_OF(n, drain, node)->head->caller == a->session;
+    }
+    for (const phi_list *n = calls->taken.next; n != &calls->taken; n = n->next) {
+        count++;
+    }
+    return count;
+}
+
+static bool concerns(const drain *d, const watch *w)
+{
+    return watch_acked(w) < d->revision &&
+           watch_wants(w, d->type, phi_bytes_of(d->service, d->service_size));
+}
+
+static void conclude(center *c, drain *d)
+{
+    uint8_t body[DELIVER_OWN_BODY_BYTES_MAX];
+    phi_writer w = phi_writer_of((phi_span){ body, sizeof body });
+    bool is_over = is_done(c, d);
+    d->waiting = is_over ? 0 : d->waiting;
+    phi_write_u8(&w, is_over ? 1 : 0);
+    phi_write_u64(&w, d->revision);
+    phi_write_u32(&w, d->waiting);
+    phi_write_u32(&w, count_calls(c, d));
+    uint8_t *count_at = w.at;
+    phi_write_u16(&w, 0);
+    phi_put_u16(count_at, write_waiting(c, d, &w));
+    PH_ASSERT(!w.failed);
+    call *head = d->head;
+    call_reply(c, head, phi_writer_view(&w));
+    drain_free(c, d);
+}
+
+// As many as there is room for.
+static uint16_t write_waiting(const center *c, const drain *d, phi_writer *w)
+{
+    uint16_t count = 0;
+    uint32_t index = 0;
+    uint64_t handle;
+    const session *s;
+    for (; d->waiting != 0 && (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL;
+         index++) {
+        if (s->watch == NULL || !concerns(d, s->watch)) {
+            continue;
+        }
+        if ((size_t)(w->end - w->at) < 1 + session_id(s).size) {
+            break;
+        }
+        phi_write_str8(w, session_id(s));
+        count++;
+    }
+    return count;
+}
+
+static void drain_free(center *c, drain *d)
+{
+    PH_ASSERT(c->drain_count > 0);
+    c->drain_count--;
+    phi_list_remove(&d->node);
+    phi_give(&c->quota.counted, d, sizeof *d);
+}

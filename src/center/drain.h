@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/drain.h - no new work for an account, and when that is known to everybody: the method
+// `drain` of the center (P-69).
+//
+// An account that is drained is shown as draining, whatever it says, until it leaves or it is taken
+// back. Who asked for it gets the reply when every watcher has acknowledged the revision that says
+// so, and no call to or from the account is open; or, when its patience ends, who has not.
+//
+// Life     drain_request makes one; it ends with its reply, or its call
+// Limits   DRAINS_MAX at a time
+// Threads  none
+
+#ifndef CENTER_DRAIN_H
+#define CENTER_DRAIN_H
+
+#include "center/session.h"
+#include "center/watch.h"
+#include "wire/message.h"
+
+// Each acknowledgement is held against all that wait.
+#define DRAINS_MAX 64u
+
+// A request to the method. `ttl_ms` is settled.
+void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms);
+
+// The watcher has acknowledged what is up to `after`; before, it was `before`. UINT64_MAX: it is no
+// watcher any more.
+void drain_on_ack(center *c, const watch *w, uint64_t before, uint64_t after);
+
+// There is room for what the session is owed: the wish.
+void drain_on_room(center *c, session *s);
+
+// The end of a turn: replies to those that are done.
+void drain_turn(center *c);
+
+#endif // CENTER_DRAIN_H
