@@ -293,6 +293,147 @@ static ph_outgoing to(const char *address, const char *body)
 
 // ---- tests
 
+static void on_subscribed(ph_client *client, ph_subscription_id id, ph_err status, uint16_t code,
+                          void *arg)
+{
+    (void)client;
+    guest *g = arg;
+    EXPECT(id.value != 0);
+    EXPECT_EQ(code, 0);
+    EXPECT_ERR(status, PH_OK);
+    g->readies++;
+}
+
+// What is published after the center confirmed a subscription arrives, also over the connection
+// after the one that broke. [P-73]
+TEST(live, topics_come_back_with_the_center)
+{
+    house h;
+    guest reader;
+    guest writer;
+    house_init(&h, PHI_SUITE_PAPER);
+    guest_up(&reader, &h, "reader");
+    guest_up(&writer, &h, "writer");
+    ph_subscription_id id = { 0 };
+    EXPECT_ERR(ph_client_subscribe(reader.client, "orders.*.created", &id, on_event, on_subscribed,
+                                   &reader),
+               PH_OK);
+    EXPECT_ERR(
+        ph_client_subscribe(reader.client, "orders.>", NULL, on_event, on_subscribed, &reader),
+        PH_OK);
+    EXPECT_EQ(ph_client_subscription_count(reader.client), 2);
+    wait_for(&h, &reader.readies, 2);
+    EXPECT_ERR(ph_client_publish(writer.client, "orders.eu.created", "one", 3), PH_OK);
+    wait_for(&h, &reader.events, 2);
+    EXPECT_TEXT(reader.seen, "writer@home: one");
+
+    center_free(&h.center);
+    wait_for(&h, &reader.downs, 1);
+    wait_for(&h, &writer.downs, 1);
+    house_open(&h);
+    wait_for(&h, &reader.readies, 4);
+    wait_for(&h, &writer.ups, 2);
+    EXPECT_ERR(ph_client_unsubscribe(reader.client, id), PH_OK);
+    EXPECT_ERR(ph_client_publish(reader.client, "orders.us.created", "two", 3), PH_OK);
+    EXPECT_ERR(ph_client_publish(reader.client, "other", "none", 4), PH_OK);
+    EXPECT_ERR(ph_client_publish(reader.client, "orders.end", "three", 5), PH_OK);
+    wait_for(&h, &reader.events, 4);
+    EXPECT_TEXT(reader.seen, "reader@home: three");
+    ph_client_free(&reader.client);
+    ph_client_free(&writer.client);
+    house_fini(&h);
+}
+
+// Watchers see what a client says about itself, and `service:` heeds it. [P-64] [P-72]
+TEST(live, own_state_is_seen_and_heeded)
+{
+    house h;
+    guest worker;
+    guest boss;
+    house_init(&h, PHI_SUITE_PLAIN);
+    guest_up(&boss, &h, "boss");
+    guest_init_as(&worker, &h, "worker", "work");
+    ph_own_state own = PH_OWN_STATE_INIT;
+    own.state = PH_STATE_STARTING;
+    own.has_weight = true;
+    own.weight = 7;
+    EXPECT_ERR(ph_client_set_state(worker.client, &own), PH_OK);
+    EXPECT_ERR(ph_client_open_wait(worker.client, WAIT_MS), PH_OK);
+    EXPECT_ERR(ph_client_watch(boss.client, NULL), PH_OK);
+    wait_for(&h, &boss.readies, 1);
+    ph_peer peer = PH_PEER_INIT;
+    EXPECT_ERR(ph_client_peer_find(boss.client, "worker@home", &peer), PH_OK);
+    EXPECT_EQ(peer.state, PH_STATE_STARTING);
+    EXPECT_EQ(peer.weight, 7);
+    ph_outgoing out = to("service:work", "x");
+    ph_reply *reply = NULL;
+    EXPECT_ERR(ph_client_request_wait(boss.client, &out, &reply), PH_EFAILURE);
+    EXPECT_EQ(ph_reply_code(reply), PH_FAILURE_NO_READY_INSTANCE);
+    ph_reply_free(&reply);
+
+    own = (ph_own_state)PH_OWN_STATE_INIT;
+    own.state = PH_STATE_READY;
+    own.software = "2.0";
+    EXPECT_ERR(ph_client_set_state(worker.client, &own), PH_OK);
+    do {
+        ph_loop_turn(h.loop, WAIT_MS);
+        EXPECT_ERR(ph_client_peer_find(boss.client, "worker@home", &peer), PH_OK);
+    } while (peer.state != PH_STATE_READY);
+    EXPECT_EQ(peer.weight, 7);
+    EXPECT(peer.software.size == 3 && memcmp(peer.software.data, "2.0", 3) == 0);
+    EXPECT_ERR(ph_client_request_wait(boss.client, &out, &reply), PH_OK);
+    ph_reply_free(&reply);
+    ph_client_free(&worker.client);
+    ph_client_free(&boss.client);
+    house_fini(&h);
+}
+
+// The user of the library sees one message of any size up to the limit, both ways, while small
+// calls go on beside it. [P-66] [P-67]
+TEST(live, message_as_large_as_may_be)
+{
+    static const size_t sizes[] = { 16u << 20, (16u << 20) + 1 };
+    static uint8_t body[(16u << 20) + 1];
+    for (size_t i = 0; i < sizeof body; i++) {
+        body[i] = (uint8_t)(i * 7 + (i >> 9));
+    }
+    house h;
+    guest caller;
+    guest echo;
+    house_init(&h, PHI_SUITE_CHECK);
+    guest_up(&caller, &h, "caller");
+    guest_up(&echo, &h, "echo");
+    ph_outgoing large = to("echo", "");
+    large.body = body;
+    large.body_size = sizes[1];
+    ph_reply *reply = NULL;
+    EXPECT_ERR(ph_client_request_wait(caller.client, &large, &reply), PH_ETOOLARGE);
+    large.body_size = sizes[0];
+    EXPECT_ERR(ph_client_request(caller.client, &large, NULL, on_reply, &caller), PH_OK);
+    unsigned small = 0;
+    ph_outgoing out = to("echo", "hello");
+    while (caller.dones == 0) { // one after the other, beside it
+        EXPECT_ERR(ph_client_request_wait(caller.client, &out, &reply), PH_OK);
+        EXPECT_EQ(ph_reply_incoming(reply)->body.size, 5);
+        ph_reply_free(&reply);
+        small++;
+    }
+    EXPECT_ERR(caller.status, PH_OK);
+    EXPECT(small > 50); // of 2 times 1,024 fragments
+    EXPECT_ERR(ph_client_request_wait(caller.client, &large, &reply), PH_OK);
+    EXPECT_EQ(ph_reply_incoming(reply)->body.size, sizes[0]);
+    EXPECT(memcmp(ph_reply_incoming(reply)->body.data, body, sizes[0]) == 0);
+    ph_reply_free(&reply);
+    ph_client_counters count = { .struct_size = sizeof count };
+    ph_client_count(echo.client, &count);
+    EXPECT_EQ(count.large_sent, 2);
+    EXPECT_EQ(count.large_received, 2);
+    EXPECT_EQ(count.large_dropped, 0);
+    ph_client_free(&caller.client);
+    ph_client_free(&echo.client);
+    house_fini(&h);
+}
+
 // The first thing anybody does with the library, over a Unix socket, in every suite.
 // [P-1] [P-36] [P-50]
 TEST(live, call_is_answered_in_every_suite)
