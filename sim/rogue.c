@@ -15,6 +15,7 @@
 #include "link/transport.h"
 #include "wire/message.h"
 #include "wire/name.h"
+#include "wire/stream.h"
 
 #define GUESS_SLOTS 12u
 #define SEEN_MAX 16u
@@ -187,6 +188,37 @@ static void send_garbage(rogue *r, phi_random *random)
     }
 }
 
+// Beginnings without an end, ends without a beginning, and words about either.
+static void send_fragment(rogue *r, phi_random *random, const char *victim)
+{
+    static const uint8_t flags[] = { PHI_FLAG_MORE, PHI_FLAG_REST, PHI_FLAG_MORE | PHI_FLAG_REST };
+    static const uint8_t kinds[] = { PHI_KIND_EVENT, PHI_KIND_REQUEST, PHI_KIND_REPLY };
+    static const uint8_t body[40];
+    uint8_t kind = kinds[phi_random_below(random, PHI_COUNT_OF(kinds))];
+    uint64_t number = 1 + phi_random_below(random, 4);
+    if (phi_random_chance(random, 70)) {
+        phi_message m = { .kind = kind,
+                          .flags = flags[phi_random_below(random, PHI_COUNT_OF(flags))],
+                          .call = kind == PHI_KIND_REPLY ? guess(r, random) : number,
+                          .body = phi_bytes_of(body, sizeof body) };
+        if ((m.flags & PHI_FLAG_REST) == 0) {
+            m.to = phi_bytes_text(phi_random_chance(random, 90) ? victim : "all:");
+        }
+        say(r, &m);
+        return;
+    }
+    uint8_t *room = phi_transport_begin(&r->transport, PHI_STREAM_CONTROL_BYTES);
+    if (room != NULL) {
+        phi_stream_control control = { .op = (uint8_t)phi_random_between(random, PHI_STREAM_CREDIT,
+                                                                         PHI_STREAM_REFUSE),
+                                       .kind = kind,
+                                       .call = number,
+                                       .value = (uint32_t)phi_random_between(random, 1, 20) };
+        phi_stream_control_encode(room, &control);
+        phi_transport_commit(&r->transport, PHI_COMMAND_STREAM, PHI_STREAM_CONTROL_BYTES);
+    }
+}
+
 // The end of this connection, mostly.
 static void break_a_rule(rogue *r, phi_random *random, const char *victim)
 {
@@ -211,7 +243,7 @@ static void misbehave(sim *s, void *arg)
     }
     const char *victim =
         r->domain->actors[phi_random_below(random, r->domain->actor_count)].account;
-    switch (phi_random_below(random, 12)) {
+    switch (phi_random_below(random, 14)) {
     case 0:
     case 1:
     case 2:
@@ -251,6 +283,12 @@ static void misbehave(sim *s, void *arg)
         break;
     case 10:
         ask_presence(r, random);
+        break;
+    case 11:
+        send_fragment(r, random, victim);
+        break;
+    case 12:
+        say(r, &(phi_message){ .kind = PHI_KIND_ANSWER, .turn = 1, .call = guess(r, random) });
         break;
     default:
         if (phi_random_chance(random, 20)) {
