@@ -34,6 +34,8 @@ static void on_presence_ready(ph_client *client, uint64_t revision, void *arg);
 static void on_event(ph_client *client, const ph_incoming *event, void *arg);
 static void on_request(ph_client *client, ph_request_id request, const ph_incoming *incoming,
                        void *arg);
+static void on_inquiry(ph_client *client, ph_call_id call, ph_request_id inquiry,
+                       const ph_incoming *incoming, void *arg);
 static void on_cancel(ph_client *client, ph_request_id request, uint16_t code, void *arg);
 static void on_writable(ph_client *client, void *arg);
 static void on_done(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
@@ -69,6 +71,7 @@ bool actor_start(actor *a)
     options.on_event = on_event;
     options.on_request = on_request;
     options.on_cancel = on_cancel;
+    options.on_inquiry = on_inquiry;
     options.on_writable = on_writable;
     options.arg = a;
     ph_err rc = phi_client_new_on(&a->client, sim_io(d->s, a->node), &options);
@@ -330,35 +333,61 @@ static void on_presence_ready(ph_client *client, uint64_t revision, void *arg)
 call_record *actor_call(actor *a, const char *to, uint32_t target, size_t body_size,
                         uint32_t timeout_ms, ph_err *why)
 {
+    const call_spec spec = {
+        .to = to, .target = target, .body_size = body_size, .timeout_ms = timeout_ms
+    };
+    return actor_call_as(a, &spec, why);
+}
+
+// Its place in the ledger, not taken yet; NULL when it is full.
+static call_record *new_record(actor *a, const call_spec *spec)
+{
+    domain *d = a->domain;
+    if (d->call_count == CALLS_MAX) {
+        return NULL;
+    }
+    call_record *call = &d->calls[d->call_count];
+    *call = (call_record){ .domain = d,
+                           .serial = d->call_count,
+                           .caller = a->index,
+                           .target = spec->target,
+                           .begun = sim_now(d->s),
+                           .body_size = spec->body_size,
+                           .within = spec->within };
+    uint32_t timeout_ms = spec->timeout_ms;
+    if (spec->within != NULL) {
+        call->within_id = spec->within->id;
+        uint32_t left_ms = ph_client_time_left_ms(a->client, spec->within->id) + 1;
+        timeout_ms = left_ms < timeout_ms ? left_ms : timeout_ms;
+    }
+    call->deadline = phi_time_add(call->begun, phi_ms(timeout_ms));
+    snprintf(call->target_id, sizeof call->target_id, "%s@" DOMAIN_NAME, spec->to);
+    if (strncmp(spec->to, SERVICE, strlen(SERVICE)) == 0) {
+        snprintf(call->service, sizeof call->service, "%s", spec->to + strlen(SERVICE));
+    }
+    return call;
+}
+
+call_record *actor_call_as(actor *a, const call_spec *spec, ph_err *why)
+{
     static uint8_t body[BODY_BYTES_MAX];
     domain *d = a->domain;
-    PH_ASSERT(body_size >= REQUEST_BYTES_MIN);
-    PH_ASSERT(body_size <= sizeof body);
-    PH_ASSERT(timeout_ms > 0);
+    PH_ASSERT(spec->body_size >= REQUEST_BYTES_MIN);
+    PH_ASSERT(spec->body_size <= sizeof body);
+    PH_ASSERT(spec->timeout_ms > 0);
     ph_err rc = PH_ELIMIT;
-    call_record *call = NULL;
-    if (d->call_count < CALLS_MAX) {
-        call = &d->calls[d->call_count];
-        *call = (call_record){ .domain = d,
-                               .serial = d->call_count,
-                               .caller = a->index,
-                               .target = target,
-                               .begun = sim_now(d->s),
-                               .body_size = body_size };
-        call->deadline = phi_time_add(call->begun, phi_ms(timeout_ms));
-        snprintf(call->target_id, sizeof call->target_id, "%s@" DOMAIN_NAME, to);
-        if (strncmp(to, SERVICE, strlen(SERVICE)) == 0) {
-            snprintf(call->service, sizeof call->service, "%s", to + strlen(SERVICE));
-        }
+    call_record *call = new_record(a, spec);
+    if (call != NULL) {
         phi_put_u32(body, a->index);
         phi_put_u32(body + 4, call->serial);
-        body_fill(body, REQUEST_BYTES_MIN, body_size, call->serial);
+        body_fill(body, REQUEST_BYTES_MIN, spec->body_size, call->serial);
         ph_outgoing outgoing = PH_OUTGOING_INIT;
-        outgoing.to = to;
+        outgoing.to = spec->to;
         outgoing.method = "echo";
         outgoing.body = body;
-        outgoing.body_size = body_size;
-        outgoing.timeout_ms = timeout_ms;
+        outgoing.body_size = spec->body_size;
+        outgoing.timeout_ms = spec->timeout_ms;
+        outgoing.within = spec->within == NULL ? NULL : &spec->within->id;
         rc = ph_client_request(a->client, &outgoing, &call->id, on_done, call);
     }
     if (why != NULL) {
@@ -370,9 +399,19 @@ call_record *actor_call(actor *a, const char *to, uint32_t target, size_t body_s
     d->call_count++;
     d->calls_open++;
     a->calls_open++;
-    sim_note(d->s, a->node, "call %u to %s, %zu bytes, %u ms", call->serial, to, body_size,
-             timeout_ms);
+    sim_note(d->s, a->node, "call %u to %s, %zu bytes, %u ms", call->serial, spec->to,
+             spec->body_size, spec->timeout_ms);
     return call;
+}
+
+call_record *actor_call_within(actor *a, held_request *within, const actor *to, uint32_t timeout_ms)
+{
+    const call_spec spec = { .to = to->account,
+                             .target = to->index,
+                             .body_size = REQUEST_BYTES_MIN,
+                             .timeout_ms = timeout_ms,
+                             .within = within };
+    return actor_call_as(a, &spec, /* why= */ NULL);
 }
 
 call_record *actor_call_actor(actor *a, const actor *to, uint32_t timeout_ms)
@@ -403,6 +442,7 @@ static void on_done(ph_client *client, ph_call_id id, ph_err status, uint16_t co
     }
     sim_note(d->s, a->node, "call %u ended: %s %s", call->serial, ph_err_name(status),
              code == 0 ? "" : ph_failure_name(code));
+    dialog_call_ended(call);
 }
 
 // The body says which event of whom it is.
@@ -534,7 +574,7 @@ held_request *actor_held(actor *a)
 }
 
 // When all places are taken, the oldest is forgotten: its caller has a deadline.
-static held_request *hold(actor *a, const held_request *request)
+held_request *actor_hold(actor *a, const held_request *request)
 {
     held_request *held = &a->held[a->held_next++ % HELD_MAX];
     *held = *request;
@@ -570,18 +610,21 @@ static void answer(actor *a, const held_request *request, manner how)
         break;
     }
     case MANNER_HOLD:
-        (void)hold(a, request);
+        (void)actor_hold(a, request);
         break;
     case MANNER_LATE: {
         phi_dur delay = phi_ns(phi_random_below(random, d->options.late_max.ns + 1));
-        sim_after(d->s, a->node, delay, reply_late, hold(a, request));
+        sim_after(d->s, a->node, delay, reply_late, actor_hold(a, request));
         break;
     }
     case MANNER_WORK:
-        sim_after(d->s, a->node, a->work, reply_late, hold(a, request));
+        sim_after(d->s, a->node, a->work, reply_late, actor_hold(a, request));
         break;
     case MANNER_BREAK:
         (void)!ph_client_fail(a->client, request->id, PH_FAILURE_RESPONDER_FAILED, NULL);
+        break;
+    case MANNER_ASK:
+        dialog_ask_first(a, request);
         break;
     case MANNER_MIXED:
         answer(a, request, (manner)phi_random_below(random, MANNER_MIXED));
@@ -589,6 +632,33 @@ static void answer(actor *a, const held_request *request, manner how)
     case MANNER_COUNT:
         PH_UNREACHABLE("not a manner");
     }
+}
+
+static uint32_t sender_of(const domain *d, ph_view from)
+{
+    for (uint32_t i = 0; i < d->actor_count; i++) {
+        const char *id = d->actors[i].id;
+        if (from.size == strlen(id) && memcmp(from.data, id, from.size) == 0) {
+            return i;
+        }
+    }
+    return NOBODY;
+}
+
+static held_request request_of(actor *a, ph_request_id id, const ph_incoming *incoming)
+{
+    held_request request = { .owner = a,
+                             .id = id,
+                             .from = sender_of(a->domain, incoming->from),
+                             .body_size = incoming->body.size };
+    size_t kept = request.body_size < sizeof request.body ? request.body_size : sizeof request.body;
+    memcpy(request.body, incoming->body.data, kept);
+    if (request.from != NOBODY &&
+        !body_is_filled((const uint8_t *)incoming->body.data, REQUEST_BYTES_MIN, request.body_size,
+                        phi_get_u32(request.body + 4))) {
+        domain_fail(a->domain, "%s got another request than was sent", a->account);
+    }
+    return request;
 }
 
 static void on_request(ph_client *client, ph_request_id id, const ph_incoming *incoming, void *arg)
@@ -600,24 +670,28 @@ static void on_request(ph_client *client, ph_request_id id, const ph_incoming *i
         (void)!ph_client_fail(a->client, id, PH_FAILURE_NO_HANDLER, NULL); // a rogue's
         return;
     }
-    const uint8_t *body = (const uint8_t *)incoming->body.data;
-    bool is_actors = incoming->from.data[0] == 'c';
-    if (is_actors &&
-        !body_is_filled(body, REQUEST_BYTES_MIN, incoming->body.size, phi_get_u32(body + 4))) {
-        domain_fail(a->domain, "%s got another request than was sent", a->account);
-    }
-    held_request request = { .owner = a, .id = id, .body_size = incoming->body.size };
-    size_t kept = request.body_size < sizeof request.body ? request.body_size : sizeof request.body;
-    memcpy(request.body, incoming->body.data, kept);
+    held_request request = request_of(a, id, incoming);
     answer(a, &request, a->manner);
+}
+
+static void on_inquiry(ph_client *client, ph_call_id call, ph_request_id inquiry,
+                       const ph_incoming *incoming, void *arg)
+{
+    (void)client;
+    actor *a = arg;
+    a->inquiries++;
+    check_inquiry(a, call, incoming);
+    held_request request = request_of(a, inquiry, incoming);
+    answer(a, &request, a->asked_manner);
 }
 
 static void on_cancel(ph_client *client, ph_request_id id, uint16_t code, void *arg)
 {
     (void)client;
-    (void)code;
     actor *a = arg;
     a->cancels++;
+    a->cancel_code = code;
+    dialog_cancelled(a, id);
     for (size_t i = 0; i < HELD_MAX; i++) {
         // Every other responder is slow to hear that it is no longer wanted, and answers all the
         // same.

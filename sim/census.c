@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "sim/dialog.h"
 #include "wire/codes.h"
 
 // What cannot happen in a domain of the simulator, with the reason.
@@ -57,8 +58,37 @@ static void add_call(census *sum, const call_record *call)
     }
 }
 
+static void add_ask(census *sum, const ask_record *ask)
+{
+    if (ask->status == PH_OK) {
+        sum->answers++;
+        return;
+    }
+    sum->asks_over += ask->status != PH_EFAILURE;
+    if (ask->code < CENSUS_CODES_MAX) {
+        sum->ask_failures[ask->code]++;
+    } else {
+        sum->ask_failures_own++;
+    }
+}
+
+static void add_dialogs(census *sum, const dialogs *all)
+{
+    for (uint32_t i = 0; i < all->ask_count; i++) {
+        add_ask(sum, &all->asks[i]);
+    }
+    for (uint32_t i = 0; i < all->gather_count; i++) {
+        const gather_record *g = &all->gathers[i];
+        sum->gathers += g->status == PH_OK;
+        sum->gather_failures += g->status == PH_EFAILURE;
+        sum->gather_parts += g->parts;
+        sum->gather_missing += g->missing;
+    }
+}
+
 void census_add_domain(census *sum, const domain *d)
 {
+    add_dialogs(sum, d->dialogs);
     for (uint32_t i = 0; i < d->call_count; i++) {
         if (d->calls[i].ends > 0) {
             add_call(sum, &d->calls[i]);
@@ -119,6 +149,21 @@ unsigned census_print(FILE *to, const census *sum)
     missing += line(to, "call", "timed_out", sum->timeouts);
     missing += line(to, "call", "reset", sum->resets);
     missing += line(to, "call", "cancelled_here", sum->cancels);
+    missing += line(to, "inquiry", "answered", sum->answers);
+    static const ph_failure_code asked_back[] = {
+        PH_FAILURE_TOO_MANY_CALLS, PH_FAILURE_SLOW_CONSUMER, PH_FAILURE_TOO_DEEP,
+        PH_FAILURE_UNSUPPORTED,    PH_FAILURE_CALLER_LOST,
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(asked_back); i++) {
+        uint16_t code = (uint16_t)asked_back[i];
+        missing += line(to, "inquiry", ph_failure_name(code), sum->ask_failures[code]);
+    }
+    missing += line(to, "inquiry", "failure_of_caller", sum->ask_failures_own);
+    missing += line(to, "inquiry", "over", sum->asks_over);
+    missing += line(to, "gather", "ended", sum->gathers);
+    missing += line(to, "gather", "failed", sum->gather_failures);
+    missing += line(to, "gather", "parts", sum->gather_parts);
+    missing += line(to, "gather", "missing", sum->gather_missing);
     missing += line(to, "client", "cancels_heard", sum->cancels_heard);
     missing += line(to, "client", "writables", sum->writables);
     missing += line(to, "client", "peers_dropped", sum->peers_dropped);

@@ -19,6 +19,14 @@ typedef struct census {
     uint64_t resets;
     uint64_t cancels;
     uint64_t cancels_heard; // by responders
+    uint64_t answers;       // to inquiries, as askers saw them; and so on
+    uint64_t ask_failures[CENSUS_CODES_MAX];
+    uint64_t ask_failures_own;
+    uint64_t asks_over; // with the dialog, or the connection, or cancelled
+    uint64_t gathers;   // that ended with a summary; and so on
+    uint64_t gather_parts;
+    uint64_t gather_missing;
+    uint64_t gather_failures;
     uint64_t writables;
     uint64_t peers_dropped;
 } census;

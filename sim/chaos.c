@@ -6,6 +6,7 @@
 // before. chaos_stop ends all of them.
 
 #include "base/assert.h"
+#include "sim/dialog.h"
 #include "sim/rogue.h"
 #include "sim/swarm.h"
 
@@ -127,6 +128,7 @@ static void freeze_client(chaos *c, victim *v)
             call->deadline = PHI_TIME_NEVER; // nobody ends a call in a process that stands still
         }
     }
+    dialog_frozen(v->actor);
     sim_node_freeze(d->s, v->actor->node, true);
     sim_after(d->s, SIM_WORLD, lasting(c), thaw, v);
 }

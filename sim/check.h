@@ -6,7 +6,7 @@
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
 
-#include "sim/domain.h"
+#include "sim/dialog.h"
 
 // Every accepted call ends exactly once, and not after its time.
 void check_call_end(const call_record *call);
@@ -14,6 +14,13 @@ void check_calls_all_ended(domain *d);
 
 // A reply reaches only its caller, and comes only from whom was asked.
 void check_reply(const call_record *call, ph_err status, uint16_t code, const ph_incoming *reply);
+
+// Every inquiry and every gather ends exactly once, in time, with what belongs to it.
+void check_inquiry(actor *a, ph_call_id call, const ph_incoming *inquiry);
+void check_ask_end(const ask_record *ask, const ph_incoming *answer);
+void check_gather_part(gather_record *g, uint16_t code, const ph_incoming *part);
+void check_gather_end(const gather_record *g, const ph_gathered *all);
+void check_dialogs_all_ended(domain *d);
 
 // Presence has no gap and no double, and in the end everybody sees who is there.
 void check_presence_change(actor *a, ph_change change, const ph_peer *peer);

@@ -23,6 +23,7 @@ domain *domain_new(const domain_options *options)
     d->options.center.domain = DOMAIN_NAME;
     d->calls = phi_take(&phi_alloc_heap, CALLS_MAX * sizeof d->calls[0]); // each is filled in first
     PH_ASSERT(d->calls != NULL);
+    d->dialogs = dialogs_new();
     d->s = sim_new(&(sim_options){
         .seed = options->seed,
         .nodes_max = 1 + options->actor_count + options->rogue_count,
@@ -74,6 +75,7 @@ void domain_free(domain **d_in, char *fault)
         rogue_free(&d->rogues[i]);
     }
     check_calls_all_ended(d);
+    check_dialogs_all_ended(d);
     if (d->options.census != NULL) {
         census_add_domain(d->options.census, d);
     }
@@ -81,6 +83,7 @@ void domain_free(domain **d_in, char *fault)
         memcpy(fault, d->fault, sizeof d->fault);
     }
     sim_free(&d->s);
+    dialogs_free(&d->dialogs);
     phi_give(&phi_alloc_heap, d->calls, CALLS_MAX * sizeof d->calls[0]);
     phi_give(&phi_alloc_heap, d, sizeof *d);
     *d_in = NULL;
@@ -188,6 +191,9 @@ bool domain_is_settled(sim *s, void *arg)
 {
     domain *d = arg;
     if (d->center == NULL || d->calls_open > 0 || !domain_all_up(s, arg)) {
+        return false;
+    }
+    if (d->dialogs->asks_open > 0 || d->dialogs->gathers_open > 0) {
         return false;
     }
     center_counters counters = center_count(d->center);

@@ -28,13 +28,14 @@
 #define DOMAIN_NAME "sim"
 #define DOMAIN_ADDRESS "127.0.0.1:7678"
 #define ACTOR_PATTERNS 5u
-#define NOBODY UINT32_MAX // as a call's target: not one of the actors
+#define GATHER_SERIAL 0x80000000u // in the serial of a gather's request
+#define NOBODY UINT32_MAX         // as a call's target: not one of the actors
 
 typedef struct domain domain;
 typedef struct actor actor;
 typedef struct rogue rogue;
 
-// How an actor treats the requests of others.
+// How an actor treats the requests of others, and what it is asked back.
 typedef enum manner {
     MANNER_ECHO, // replies at once
     MANNER_HOLD, // keeps them for the test, or for ever
@@ -43,6 +44,7 @@ typedef enum manner {
     MANNER_TWICE,
     MANNER_WORK,  // replies when actor.work has passed
     MANNER_BREAK, // fails at once: it could not (responder_failed)
+    MANNER_ASK,   // asks itself before it replies (dialog.h)
     MANNER_MIXED, // one of the others, by its node's chance
     MANNER_COUNT
 } manner;
@@ -74,17 +76,21 @@ typedef struct call_record {
     phi_time deadline;  // same; PHI_TIME_NEVER once its caller was frozen
     ph_call_id id;
     size_t body_size;
+    struct held_request *within; // answered when this ends; NULL: it stands for itself
+    ph_request_id within_id;
     unsigned ends; // must become 1
     phi_time ended;
     ph_err status;
     uint16_t code;
 } call_record;
 
-// A request that an actor keeps.
+// A request, or an inquiry (id.turn is not 0), that an actor keeps.
 typedef struct held_request {
     bool is_used;
     actor *owner;
     ph_request_id id;
+    uint32_t from;      // an actor, or NOBODY
+    uint32_t asks_open; // MANNER_ASK: inquiries that it waits for
     size_t body_size;
     uint8_t body[HELD_BYTES]; // the beginning: enough to answer by
 } held_request;
@@ -118,8 +124,9 @@ struct actor {
     char account[16];
     char id[48];
     char service[16];
-    manner manner;
-    phi_dur work; // MANNER_WORK
+    manner manner;       // with requests
+    manner asked_manner; // with inquiries
+    phi_dur work;        // MANNER_WORK
 
     ph_link_state link;
     unsigned ups;
@@ -142,7 +149,9 @@ struct actor {
     held_request held[HELD_MAX]; // a ring
     uint32_t held_next;
     unsigned requests;
+    unsigned inquiries;
     unsigned cancels;
+    uint16_t cancel_code; // of the last
     unsigned events;
     uint32_t events_said;
     uint32_t larges_said;
@@ -174,7 +183,8 @@ struct domain {
     call_record *calls; // owned; CALLS_MAX of them
     uint32_t call_count;
     uint32_t calls_open;
-    char fault[400]; // what a check found first; "" none
+    struct dialogs *dialogs; // owned
+    char fault[400];         // what a check found first; "" none
 };
 
 // Nodes for everybody; nobody runs yet.
@@ -206,10 +216,21 @@ static inline bool actor_is_up(const actor *a)
 // it (may be NULL).
 call_record *actor_call(actor *a, const char *to, uint32_t target, size_t body_size,
                         uint32_t timeout_ms, ph_err *why);
+// What a call is, besides.
+typedef struct call_spec {
+    const char *to;
+    uint32_t target;
+    size_t body_size;
+    uint32_t timeout_ms;
+    held_request *within; // may be NULL
+} call_spec;
+call_record *actor_call_as(actor *a, const call_spec *spec, ph_err *why);
 // To another actor.
 call_record *actor_call_actor(actor *a, const actor *to, uint32_t timeout_ms);
 
-// Answers a request that is held.
+// Keeps a request.
+held_request *actor_hold(actor *a, const held_request *request);
+// Answers one that is held.
 ph_err actor_reply(actor *a, held_request *held);
 held_request *actor_held(actor *a); // the oldest; NULL none
 

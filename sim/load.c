@@ -3,11 +3,13 @@
 // sim/load.c - what clients do all day: call each other, cancel, tell, watch.
 
 #include <stdio.h>
+#include <string.h>
 
 #include <posthouse/state.h>
 
 #include "base/assert.h"
 #include "sim/check.h"
+#include "sim/dialog.h"
 #include "sim/rogue.h"
 #include "sim/swarm.h"
 
@@ -130,6 +132,18 @@ static void make_call(const load *l, actor *a, phi_random *random)
     }
 }
 
+static void gather(const load *l, actor *a, phi_random *random)
+{
+    const char *to = a_service(random) + strlen("service:");
+    uint16_t want = (uint16_t)phi_random_below(random, 4);
+    uint32_t timeout_ms =
+        (uint32_t)phi_random_between(random, TIMEOUT_MS_MIN, l->options.load_timeout_max_ms);
+    gather_record *g = actor_gather(a, to, want, timeout_ms, /* why= */ NULL);
+    if (g != NULL && phi_random_chance(random, 5)) {
+        (void)!ph_client_cancel(a->client, g->id);
+    }
+}
+
 static void cancel_one(const load *l, actor *a, phi_random *random)
 {
     const domain *d = l->domain;
@@ -200,6 +214,8 @@ static void step(sim *s, void *arg)
     uint64_t what = phi_random_below(random, 110);
     if (what >= 100) {
         talk(l, a, random);
+    } else if (what < 6) {
+        gather(l, a, random);
     } else if (what < 70) {
         make_call(l, a, random);
     } else if (what < 80) {

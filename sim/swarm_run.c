@@ -31,6 +31,7 @@ static void start(domain *d, load *l, const swarm_options *o)
     for (uint32_t i = 0; i < d->actor_count; i++) {
         actor *a = &d->actors[i];
         a->manner = (manner)phi_random_below(sim_random(d->s), MANNER_COUNT);
+        a->asked_manner = (manner)phi_random_below(sim_random(d->s), MANNER_COUNT);
         a->is_watching = phi_random_chance(sim_random(d->s), o->watcher_percent);
         bool has_started = actor_start(a);
         PH_ASSERT(has_started);
@@ -58,6 +59,8 @@ static void describe_unsettled(domain *d, const swarm_options *o)
         if (!actor_is_up(a)) {
             domain_fail(d, "%" PRIu64 " ms after the last fault %s is not up: %s", ms, a->account,
                         a->how_text);
+        } else if (d->dialogs->asks_open > 0 || d->dialogs->gathers_open > 0) {
+            domain_fail(d, "%" PRIu64 " ms after the last fault inquiries or gathers are open", ms);
         } else if (a->calls_open > 0) {
             domain_fail(d, "%" PRIu64 " ms after the last fault %s has calls open", ms, a->account);
         } else if (!check_streams_are_done(a)) {
