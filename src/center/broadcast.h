@@ -30,8 +30,9 @@ typedef enum audience {
 // which is borrowed until the call returns.
 void broadcast_start(center *c, const center_event *e, audience to, phi_bytes name);
 
-// A gather, by its call's handle, that finds the allowance used up: its sender is held, and gather_ask follows in a later
-// turn. From inside the transport's on_event of the sender. False without memory.
+// A gather, by its call's handle, that finds the allowance used up: its sender is held, and
+// gather_ask follows in a later turn. From inside the transport's on_event of the sender. False
+// without memory.
 PHI_MUST_CHECK bool broadcast_wait(center *c, session *s, phi_bytes payload, uint64_t handle);
 
 // So many deliveries were made in another way.

@@ -109,8 +109,8 @@ TEST(broadcast, nothing_overtakes_one_that_waits)
     world_free(w);
 }
 
-// The time that a message waits behind a broadcast is the center's doing: what is left of its time is
-// less by it, and what has none left is not delivered, but fails or is dropped. [P-57]
+// The time that a message waits behind a broadcast is the center's doing: what is left of its time
+// is less by it, and what has none left is not delivered, but fails or is dropped. [P-57]
 TEST(broadcast, what_waits_behind_one_loses_time)
 {
     world *w = world_new(one_delivery);

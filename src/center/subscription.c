@@ -129,7 +129,7 @@ void subscription_turn(center *c)
         subscriber *sub = PHI_CONTAINER_OF(node, subscriber, node);
         session *s = topics_client_owner(sub->client);
         PH_ASSERT(session_is(s, SESSION_JOINED));
-        phi_transport_go_on(&s->transport);
+        session_go_on(s);
     }
 }
 
@@ -231,7 +231,7 @@ static void keep_answer(center *c, session *s, phi_bytes bytes)
     }
     memcpy(sub->answer, bytes.data, bytes.size);
     sub->answer_size = bytes.size;
-    phi_transport_hold(&s->transport);
+    session_hold(c, s);
 }
 
 static void drop_answer(center *c, subscriber *sub)

@@ -296,6 +296,29 @@ TEST(subscription, answer_without_room_holds_its_client)
     world_free(w);
 }
 
+// What waits behind such an answer loses time like all that waits in the center. [P-57]
+TEST(subscription, what_waits_behind_an_answer_loses_time)
+{
+    world *w = world_new(NULL);
+    peer *a = world_join(w, "a");
+    peer *b = world_join(w, "b");
+    peer_fill_up(a, b);
+    subscribe(a, 1, LONG_ANSWER);
+    peer_say(a, &(phi_message){ .kind = PHI_KIND_EVENT, .ttl_ms = 50, .to = phi_bytes_text("b") });
+    peer_say(a, &(phi_message){ .kind = PHI_KIND_EVENT, .ttl_ms = 900, .to = phi_bytes_text("b") });
+    world_settle(w);
+    world_pass(w, 100);
+    peer_drain(a);
+    world_settle(w);
+    const phi_message *m = peer_next(b);
+    assert_non_null(m);
+    EXPECT(m->ttl_ms <= 800);
+    EXPECT(m->ttl_ms >= 600);
+    EXPECT(peer_next(b) == NULL);
+    EXPECT_EQ(world_count(w).events_expired_total, 1);
+    world_free(w);
+}
+
 // The same when it is gone before: all comes back.
 TEST(subscription, answer_without_room_goes_with_its_client)
 {
