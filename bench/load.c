@@ -19,6 +19,7 @@
 //                            member 0 sends as much as it can; garbage: and connects again
 //     hammer COUNT SECONDS   COUNT members connect, and again whenever they are gone
 //     close COUNT            the last COUNT that are open close
+//     watch                  one member more, which wants presence; count then has the offlines
 //     count                  who is in which state, and why who is gone went
 
 #include <errno.h>
@@ -52,6 +53,10 @@ typedef struct load {
     double gone_first_s; // since the start of the last open
     double gone_last_s;
     uint64_t opened_ns;
+    bool is_watching; // the next member that joins wants presence
+    uint32_t offlines[PHI_WHY_COUNT];
+    double offline_first_s; // CLOCK_MONOTONIC
+    double offline_last_s;
 } load;
 
 typedef void command_fn(load *l, char **words, int count);
@@ -95,8 +100,29 @@ static void on_message(crowd_member *m, const phi_message *message)
     }
 }
 
+static void on_status(load *l, phi_bytes payload)
+{
+    phi_status status;
+    if (phi_status_decode(payload, &status) != PH_OK) {
+        fail("malformed status");
+    }
+    phi_reader r = phi_reader_of(status.entries);
+    phi_entry entry;
+    while (phi_entry_decode(&r, &entry)) {
+        if (entry.what == PHI_WHAT_OFFLINE && entry.reason < PHI_WHY_COUNT) {
+            l->offlines[entry.reason]++;
+            l->offline_last_s = (double)crowd_now_ns() / NS_PER_S;
+            l->offline_first_s = l->offline_first_s == 0 ? l->offline_last_s : l->offline_first_s;
+        }
+    }
+}
+
 static void on_packet(crowd_member *m, const phi_packet *packet)
 {
+    if (packet->command == PHI_COMMAND_ONLINE_STATUS) {
+        on_status(load_of(m), packet->payload);
+        return;
+    }
     phi_message message;
     if (packet->command == PHI_COMMAND_MESSAGE) {
         if (phi_message_decode(packet->payload, &message) != PH_OK) {
@@ -118,7 +144,12 @@ static void on_gone(crowd_member *m)
     }
 }
 
-static const crowd_events events = { .packet = on_packet, .gone = on_gone };
+static void describe(crowd_member *m, phi_join *join)
+{
+    join->presence.wants = load_of(m)->is_watching;
+}
+
+static const crowd_events events = { .describe = describe, .packet = on_packet, .gone = on_gone };
 
 // The other server: INFO and PONG need no answer, PING does.
 static void on_nats(crowd_member *m, phi_bytes bytes)
@@ -448,23 +479,46 @@ static void cmd_close(load *l, char **words, int count)
     printf("{}\n");
 }
 
+static void cmd_watch(load *l, char **words, int count)
+{
+    (void)words;
+    (void)count;
+    l->is_watching = true;
+    (void)joined_member(l, l->crowd.count);
+    l->is_watching = false;
+    printf("{}\n");
+}
+
+static void print_counts(const uint32_t *counts, uint16_t size, const char *(*name)(uint16_t))
+{
+    const char *comma = "";
+    for (uint16_t code = 0; code < size; code++) {
+        if (counts[code] != 0) {
+            printf("%s\"%s\": %u", comma, name(code), counts[code]);
+            comma = ", ";
+        }
+    }
+}
+
+static const char *why_name(uint16_t code)
+{
+    return phi_why_name((uint8_t)code);
+}
+
 static void cmd_count(load *l, char **words, int count)
 {
     (void)words;
     (void)count;
     const crowd *c = &l->crowd;
-    uint32_t heard = 0;
     printf("{\"joined\": %u, \"raw\": %u, \"gone\": %u, \"opening\": %u, \"events\": %llu, "
            "\"heartbeats\": %llu, \"gone_first_s\": %.3f, \"gone_last_s\": %.3f, \"byes\": {",
            c->in_state[CROWD_JOINED], c->in_state[CROWD_RAW], c->in_state[CROWD_GONE],
            crowd_opening(c), (unsigned long long)l->events, (unsigned long long)c->heartbeats,
            l->gone_first_s, l->gone_last_s);
-    for (uint16_t code = 0; code < PHI_BYE_COUNT; code++) {
-        if (c->byes[code] != 0) {
-            printf("%s\"%s\": %u", heard == 0 ? "" : ", ", phi_bye_name(code), c->byes[code]);
-            heard += c->byes[code];
-        }
-    }
+    print_counts(c->byes, PHI_BYE_COUNT, phi_bye_name);
+    printf("}, \"offline_first_s\": %.3f, \"offline_last_s\": %.3f, \"offlines\": {",
+           l->offline_first_s, l->offline_last_s);
+    print_counts(l->offlines, PHI_WHY_COUNT, why_name);
     printf("}}\n");
 }
 
@@ -476,7 +530,7 @@ static const struct {
     { "open", 4, cmd_open },       { "turn", 2, cmd_turn },       { "stall", 2, cmd_stall },
     { "measure", 2, cmd_measure }, { "publish", 5, cmd_publish }, { "calls", 3, cmd_calls },
     { "joins", 3, cmd_joins },     { "flood", 3, cmd_flood },     { "hammer", 3, cmd_hammer },
-    { "close", 2, cmd_close },     { "count", 1, cmd_count },
+    { "close", 2, cmd_close },     { "watch", 1, cmd_watch },     { "count", 1, cmd_count },
 };
 
 static void run_line(load *l, char *line)

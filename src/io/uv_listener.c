@@ -196,7 +196,7 @@ static bool accept_one(phi_listener *l)
         return true;
     }
     (void)phi_sock_end_of(&from.any, &s->peer);
-    phi_sock_no_delay(fd, s->peer.kind);
+    phi_sock_tune(fd, s->peer.kind);
     l->events->on_accept(l->owner, s);
     PH_ASSERT(!phi_sm_is(&s->sm, STREAM_NEW)); // attached or closed
     return true;

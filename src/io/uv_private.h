@@ -231,8 +231,9 @@ bool phi_sock_end_is_local(const phi_sock_end *end);
 // A non-blocking stream socket that is closed on exec; -1 and errno.
 int phi_sock_open(uint8_t kind);
 
-// Small packets leave at once: the link gathers them itself, once per turn.
-void phi_sock_no_delay(int fd, uint8_t kind);
+// Small packets leave at once: the link gathers them itself, once per turn. And the kernel does not
+// keep much that it cannot send.
+void phi_sock_tune(int fd, uint8_t kind);
 
 // What errno says, as text in a constant.
 const char *phi_sock_error_text(int error);

@@ -12,6 +12,10 @@
 #include "base/assert.h"
 #include "io/uv_private.h"
 
+// What the kernel takes beyond what is on its way. More than that waits where its limit has a name
+// and where a stream that stands still is seen: Linux alone would take 4 MiB for who reads nothing.
+#define UNSENT_BYTES_MAX (128 * 1024)
+
 PH_STATIC_ASSERT(sizeof(((struct sockaddr_un *)NULL)->sun_path) > PHI_ENDPOINT_PATH_MAX);
 
 bool phi_sock_end_of(const struct sockaddr *from, phi_sock_end *out)
@@ -86,12 +90,14 @@ int phi_sock_open(uint8_t kind)
     return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-void phi_sock_no_delay(int fd, uint8_t kind)
+void phi_sock_tune(int fd, uint8_t kind)
 {
     if (kind != PHI_ENDPOINT_UNIX) {
         int on = 1;
+        int unsent = UNSENT_BYTES_MAX;
         // Cannot fail on a TCP socket that is ours, and is no reason to refuse one if it did.
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     }
 }
 

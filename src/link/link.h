@@ -77,7 +77,9 @@ typedef struct phi_link_options {
     // on when the time before is over. client: the same, but fixed; zero: as HELLO says
     phi_dur heartbeat_idle;
     phi_dur heartbeat_grace; // and close so long after
-    phi_dur full_timeout;    // P-59: a link that stays full so long is closed
+    // P-59: a link that stays full so long is closed; at the center also one whose stream takes
+    // nothing for so long
+    phi_dur full_timeout;
 
     phi_cipher_group *ciphers; // of the loop, in suite paper; NULL: each works alone
 

@@ -147,7 +147,9 @@ void phi_link_heartbeat_tick(phi_link *link, phi_time now)
     } else if (link->options->side == PHI_LINK_CENTER && !link->is_suspect) {
         link_judge(link, true);
     } else {
-        phi_link_fail(link, PHI_BYE_HEARTBEAT_TIMEOUT, NULL);
+        // Behind other bytes the ask never left: it may live, but it does not read.
+        bool is_stuck = link->ask_behind > PHI_PACKET_HEAD_CHECKED + PHI_HEARTBEAT_BYTES;
+        phi_link_fail(link, is_stuck ? PHI_BYE_SLOW_CONSUMER : PHI_BYE_HEARTBEAT_TIMEOUT, NULL);
     }
 }
 

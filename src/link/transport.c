@@ -11,6 +11,10 @@
 // The timer is set only when the link's deadline moved forward, or when it fired. Deadlines that
 // move away with every packet cost nothing then.
 //
+// A client whose stream takes nothing of what waits is slow long before its buffer is full: a quiet
+// stream of events may take minutes to fill it. So full_timeout also runs while nothing moves
+// (P-59). A client does not judge its center so, which may read nothing for a while (P-40).
+//
 // Invariants   stream is NULL exactly when gone
 //              a blocked transport writes nothing before on_writable
 //              a held transport reads nothing and hands up no packet; one that ended is not held
@@ -60,6 +64,19 @@ static void transport_unwake(phi_transport *t)
 {
     phi_timer_clear(&t->group->io->timers, &t->timer);
     t->armed = PHI_TIME_NEVER;
+}
+
+// When a stream that takes nothing has been stuck for too long.
+static phi_time transport_stuck_until(const phi_transport *t)
+{
+    const phi_link_options *options = t->link.options;
+    bool may_be_stuck = t->is_blocked && options->side == PHI_LINK_CENTER;
+    return may_be_stuck ? phi_time_add(t->flushed, options->full_timeout) : PHI_TIME_NEVER;
+}
+
+static phi_time transport_deadline(const phi_transport *t)
+{
+    return phi_time_min(phi_link_deadline(&t->link), transport_stuck_until(t));
 }
 
 // ---- what is to be done at the end of the turn
@@ -118,7 +135,7 @@ static void transport_pump(phi_transport *t, phi_time now)
         }
     }
     if (transport_is(t, PHI_TRANSPORT_LIVE)) {
-        transport_wake(t, phi_link_deadline(&t->link));
+        transport_wake(t, transport_deadline(t));
     }
 }
 
@@ -150,6 +167,9 @@ static void transport_flush(phi_transport *t, phi_time now)
         phi_link_trim(&t->link);
     }
     t->flushed = now;
+    if (t->is_blocked && transport_is(t, PHI_TRANSPORT_LIVE)) {
+        transport_wake(t, transport_stuck_until(t));
+    }
     if (phi_list_is_empty(&group->dirty)) {
         phi_link_ahead(&t->link); // the last of this turn: nobody waits behind it
     }
@@ -282,6 +302,9 @@ static void transport_on_timer(phi_timer *timer, phi_time now)
     }
     if (t->wants_room) {
         transport_mark(t);
+    }
+    if (phi_link_is(&t->link, PHI_LINK_OPEN) && !phi_time_before(now, transport_stuck_until(t))) {
+        phi_link_bye(&t->link, PHI_BYE_SLOW_CONSUMER, 0, NULL);
     }
     phi_link_tick(&t->link, now);
     transport_turned(t, now);

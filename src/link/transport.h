@@ -69,7 +69,7 @@ struct phi_transport {
     phi_sm sm;             // phi_transport_state
     phi_timer timer;       // the link's deadline; once ENDING, the end of patience
     phi_time armed;        // what it is set to; NEVER: it is not
-    phi_time flushed;      // when something was last written
+    phi_time flushed;      // when something was last written; while blocked: stuck since then
     phi_list dirty;        // on phi_transports.dirty
     uint32_t room_turn;    // phi_transports.turn in which on_room was last called
     bool is_blocked;       // the stream took less than all; on_writable will come
