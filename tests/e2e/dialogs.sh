@@ -56,4 +56,29 @@ start posthouse reply --account echo --echo
 posthouse call echo say @body >back 2>err
 if cmp -s body back; then pass 'a body of 3 MB comes back as it went'; else fail 'a body of 3 MB comes back as it went' err; fi
 
+# ---- drain
+
+expect 0 'an account is drained' posthouse drain two --wait 20s --output json
+json out 'when everybody knows and nothing is open' 'x[0]["is_done"] and x[0]["calls_open"] == 0 and x[0]["behind"] == []'
+expect 0 'the list shows it' posthouse ls --service shop --output json
+json out 'as draining' '{p["id"]: p["state"] for p in x[0]} == {"one@home": "ready", "two@home": "draining"}'
+for i in 1 2 3 4; do
+    posthouse call service:shop say >>answers
+done
+is answers 'and it gets no work' "$(printf 'one\none\none\none')"
+expect 0 'draining can be taken back' posthouse drain two --undo
+expect 0 'then the list' posthouse ls --service shop --output json
+json out 'shows it ready' 'all(p["state"] == "ready" for p in x[0])'
+mkfifo go
+start posthouse reply --account busy --command 'cat go'
+posthouse call busy say --timeout 30s >slow 2>&1 &
+slow=$!
+pids="$pids $slow"
+expect 5 'one that works on: 5' posthouse drain busy --wait 300ms
+holds err 'and what it works on' '1 calls are open'
+printf done >go
+wait "$slow"
+is slow 'its work is not lost' 'done'
+expect 6 'nobody to drain: 6' posthouse drain nobody
+
 finish
