@@ -70,7 +70,7 @@ static void story_init(story *st)
     memset(st, 0, sizeof *st);
     EXPECT_ERR(presence_log_init(&st->log, &phi_alloc_heap, hash_key, BYTES_MAX), PH_OK);
     for (int i = 0; i < NAMES; i++) {
-        snprintf(st->shown[i].id, sizeof st->shown[i].id, "n%02d@d", i);
+        snprintf(st->shown[i].id, sizeof st->shown[i].id, "n%02u@d", (unsigned)i % 100);
     }
 }
 
