@@ -89,13 +89,13 @@ static const char *a_service(phi_random *random)
 
 static void change_state(actor *a, phi_random *random)
 {
-    static const ph_state states[] = { PH_STATE_READY, PH_STATE_READY, PH_STATE_STARTING,
-                                       PH_STATE_DRAINING };
+    static const ph_state states[] = { PH_STATE_READY, PH_STATE_READY, PH_STATE_READY,
+                                       PH_STATE_STARTING, PH_STATE_DRAINING };
     static const char *const software[] = { "", "1.0", "a little longer than that" };
     ph_own_state own = PH_OWN_STATE_INIT;
     own.state = states[phi_random_below(random, PHI_COUNT_OF(states))];
     own.has_weight = phi_random_chance(random, 50);
-    own.weight = (uint16_t)phi_random_below(random, 4);
+    own.weight = (uint16_t)phi_random_below(random, 8);
     if (phi_random_chance(random, 50)) {
         own.software = software[phi_random_below(random, PHI_COUNT_OF(software))];
     }

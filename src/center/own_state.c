@@ -59,6 +59,7 @@ void own_state_handle(center *c, session *s, phi_bytes payload)
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
         return;
     }
+    c->counters.own_states_total++;
     account *a = s->account;
     phi_entry_detail old;
     ph_err rc = phi_entry_detail_decode(entry_fields(a->entry), &old);

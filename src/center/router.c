@@ -345,6 +345,7 @@ static destination choose(center *c, session *s, phi_bytes name)
 {
     service *v = services_find(&c->registry.services, name);
     if (v == NULL) {
+        c->counters.service_unavailable_total++;
         return nobody(PH_FAILURE_NO_READY_INSTANCE);
     }
     s->addressed_service = v->handle;
@@ -355,8 +356,10 @@ static destination chosen(center *c, const session *s, service *v)
 {
     account *a = service_pick(v, &c->random, c->io->now, s->account);
     if (a == NULL) {
+        c->counters.service_unavailable_total++;
         return nobody(PH_FAILURE_NO_READY_INSTANCE);
     }
+    c->counters.service_choices_total++;
     return (destination){ .reach = REACH_ONE, .one = a->session, .instance = a };
 }
 

@@ -178,7 +178,10 @@ TEST(service, one_that_ended_and_came_again_is_found)
     peer_request(sender, "service:order", 20, 1000); // a part of the name is another name
     world_settle(w);
     peer_expect_failure(sender, 20, PH_FAILURE_NO_READY_INSTANCE);
-    EXPECT_EQ(w->c->registry.services.slots.count, 0);
+    center_counters counters = world_count(w);
+    EXPECT_EQ(counters.services, 0);
+    EXPECT_EQ(counters.service_choices_total, 3);
+    EXPECT_EQ(counters.service_unavailable_total, 4);
     world_free(w);
 }
 
