@@ -15,6 +15,7 @@
 #include "link/transport.h"
 #include "wire/message.h"
 #include "wire/name.h"
+#include "wire/own_state.h"
 #include "wire/stream.h"
 
 #define GUESS_SLOTS 12u
@@ -168,6 +169,38 @@ static void ask_presence(rogue *r, phi_random *random)
     }
 }
 
+// Legal, and now and then longer than a line may get.
+static void say_state(rogue *r, phi_random *random)
+{
+    static const uint8_t bulk[PHI_METADATA_VALUE_BYTES_MAX];
+    uint8_t bytes[PHI_METADATA_COUNT_MAX * (PHI_METADATA_VALUE_BYTES_MAX + 8)];
+    phi_own_state own = {
+        .state = (phi_state)phi_random_between(random, PHI_STATE_STARTING, PHI_STATE_DRAINING),
+        .has_weight = true,
+        .weight = (uint16_t)phi_random_below(random, PHI_WEIGHT_MAX + 1),
+        .has_metadata = phi_random_chance(random, 50),
+    };
+    if (own.has_metadata) {
+        own.metadata_count =
+            (size_t)phi_random_below(random, phi_random_chance(random, 90) ? 7 : 32);
+    }
+    for (size_t i = 0; i < own.metadata_count; i++) {
+        size_t size = (size_t)phi_random_below(random, sizeof bulk + 1);
+        own.metadata[i] = (phi_metadata){ phi_bytes_text("k"), phi_bytes_of(bulk, size) };
+    }
+    phi_writer w = phi_writer_of((phi_span){ bytes, sizeof bytes });
+    phi_own_state_encode(&w, &own);
+    PH_ASSERT(!w.failed);
+    if (phi_writer_size(&w) > phi_link_payload_max(&r->transport.link)) {
+        return;
+    }
+    uint8_t *room = phi_transport_begin(&r->transport, phi_writer_size(&w));
+    if (room != NULL) {
+        memcpy(room, bytes, phi_writer_size(&w));
+        phi_transport_commit(&r->transport, PHI_COMMAND_OWN_STATE, phi_writer_size(&w));
+    }
+}
+
 static void send_garbage(rogue *r, phi_random *random)
 {
     size_t size = (size_t)phi_random_below(random, 64);
@@ -243,7 +276,7 @@ static void misbehave(sim *s, void *arg)
     }
     const char *victim =
         r->domain->actors[phi_random_below(random, r->domain->actor_count)].account;
-    switch (phi_random_below(random, 14)) {
+    switch (phi_random_below(random, 15)) {
     case 0:
     case 1:
     case 2:
@@ -289,6 +322,9 @@ static void misbehave(sim *s, void *arg)
         break;
     case 12:
         say(r, &(phi_message){ .kind = PHI_KIND_ANSWER, .turn = 1, .call = guess(r, random) });
+        break;
+    case 13:
+        say_state(r, random);
         break;
     default:
         if (phi_random_chance(random, 20)) {
