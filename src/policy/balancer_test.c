@@ -21,6 +21,7 @@ typedef struct instance {
     uint64_t latency_us; // of one call
     bool is_spread;      // from call to call, exponentially
     bool is_failing;
+    bool has_slow_method; // one call in a hundred takes a hundred times as long
     bool is_serial;     // one call at a time
     uint64_t busy_till; // ns; when is_serial
     uint64_t given;     // calls
@@ -129,6 +130,8 @@ static void call(town *t)
     uint64_t took = one->latency_us * 1000;
     if (one->is_failing) {
         took = 1000;
+    } else if (one->has_slow_method && phi_random_chance(&t->random, 1)) {
+        took *= 100;
     } else if (one->is_spread) {
         took = spread(&t->random, took);
     }
@@ -239,6 +242,25 @@ TEST(balancer, one_of_two_that_fails_gets_little)
     town_pass(t, 5000);
     EXPECT(share(t, 0) < 20);
     town_free(t);
+}
+
+// A method that takes long takes long everywhere. Who happened to get it last is not shut out for
+// it: no instance stands idle, and none gets the work of all.
+TEST(balancer, slow_method_is_nobodys_fault)
+{
+    for (uint64_t rate = 100; rate <= 10000; rate *= 10) {
+        town *t = town_new(10, rate, 8);
+        for (uint32_t i = 0; i < t->count; i++) {
+            t->all[i].has_slow_method = true;
+        }
+        town_pass(t, 1000);
+        town_forget(t);
+        town_pass(t, 10000000 / rate);
+        for (uint32_t i = 0; i < t->count; i++) {
+            EXPECT(share(t, i) > 80 && share(t, i) < 120);
+        }
+        town_free(t);
+    }
 }
 
 // When all fail, all are asked: which one recovers first cannot be known.
