@@ -71,7 +71,7 @@ bool actor_start(actor *a)
     options.on_event = on_event;
     options.on_request = on_request;
     options.on_cancel = on_cancel;
-    options.on_inquiry = on_inquiry;
+    options.on_inquiry = a->is_deaf ? NULL : on_inquiry;
     options.on_writable = on_writable;
     options.arg = a;
     ph_err rc = phi_client_new_on(&a->client, sim_io(d->s, a->node), &options);

@@ -126,6 +126,7 @@ struct actor {
     char service[16];
     manner manner;       // with requests
     manner asked_manner; // with inquiries
+    bool is_deaf;        // has no on_inquiry
     phi_dur work;        // MANNER_WORK
 
     ph_link_state link;
