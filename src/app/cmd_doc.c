@@ -19,6 +19,8 @@
 #include "wire/handshake.h"
 #include "wire/name.h"
 #include "wire/packet.h"
+#include "wire/subscription.h"
+#include "wire/topic.h"
 
 static exit_status run(const args *a);
 static void write_limits(draft *t);
@@ -122,6 +124,13 @@ static void write_fixed(draft *t)
           "The rest waits in the kernel, so that the others have their turn.");
     LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX,
           "Further watchers are told in the next turn.");
+    LIMIT("words of a topic or pattern", PHI_TOPIC_WORDS_MAX,
+          "Refused as malformed; together they have at most 240 bytes [P-74].");
+    LIMIT("subscription packet, bytes", PHI_SUBSCRIPTION_BYTES_MAX, "Bye `malformed` [P-73].");
+    LIMIT("words of patterns subscribed to in a turn", CENTER_PATTERN_TURN_WORDS_MAX,
+          "Who asks for more waits for the next turns, in order.");
+    LIMIT("subscriptions of those who left, taken out in a turn", CENTER_SWEEP_TURN_COUNT_MAX,
+          "The rest in the next turns; they reach nobody any more.");
     LIMIT("closed connections that wait for the other end", PHI_UV_LINGERING_MAX,
           "The oldest is given up; each is after 2 s.");
     LIMIT("key stream made ahead for a direction, bytes", PHI_CIPHER_WINDOW_BYTES_MAX,

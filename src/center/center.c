@@ -135,7 +135,7 @@ void center_free(center **center_at)
     phi_transports_fini(&c->transports);
     phi_io_unhook(&c->hook);
     PH_ASSERT(phi_list_is_empty(&c->broadcasts));
-    PH_ASSERT(phi_list_is_empty(&c->answered));
+    PH_ASSERT(phi_list_is_empty(&c->subscribing));
     topics_fini(&c->topics);
     phi_quota_fini(&c->quota);
     presence_drop(c);

@@ -21,6 +21,10 @@
 // All watchers together in one turn: lists for thousands that come back at once must not keep the
 // calls of others waiting.
 #define CENTER_PRESENCE_TURN_BYTES_MAX (4u * 1024u * 1024u)
+// Words of patterns that are subscribed to or taken back in one turn: a few milliseconds.
+#define CENTER_PATTERN_TURN_WORDS_MAX 16384u
+// Subscriptions of those who left that are taken out in one turn: about a millisecond.
+#define CENTER_SWEEP_TURN_COUNT_MAX 4096u
 
 typedef struct center center;
 

@@ -48,14 +48,15 @@ struct center {
     struct message_stream *opening; // whose first fragment is being routed; NULL: none is
     uint8_t call_bucket_bits;       // each session_calls.by_number has so many, as a power of two
     presence presence;
-    phi_list drains;          // drain.node
-    uint32_t drain_count;     // of them
-    phi_list broadcasts;      // broadcast.node, those that wait
-    uint64_t deliveries_left; // of broadcasts, in this turn
-    uint64_t places_passed;   // looked at by matches, and not charged to that yet
-    topics topics;            // who subscribed to what; its owners are sessions
-    phi_list answered;        // subscriber.node, those whose answer had to wait for room
-    phi_random random;        // for made-up accounts and spread retry-afters; nothing secret
+    phi_list drains;             // drain.node
+    uint32_t drain_count;        // of them
+    phi_list broadcasts;         // broadcast.node, those that wait
+    uint64_t deliveries_left;    // of broadcasts, in this turn
+    uint64_t places_passed;      // looked at by matches, and not charged to that yet
+    topics topics;               // who subscribed to what; its owners are sessions
+    phi_list subscribing;        // subscriber.node, those that go on in the next turn
+    uint64_t pattern_words_left; // of changes of subscriptions, in this turn
+    phi_random random;           // for made-up accounts and spread retry-afters; nothing secret
 
     bool is_stopping;
     void (*stopped)(void *arg); // NULL once told

@@ -6,8 +6,11 @@
 //   - Most clients never subscribe: what it takes is made with the first packet.
 //   - An answer is put together on the stack and copied into the send buffer; only one that finds
 //     no room is kept. While it waits its client is held, so there is at most one.
+//   - A packet of few bytes may bring thousands of words into the tree. A turn has an allowance of
+//     them; a packet that finds it used up is kept, its client is held, and goes on in a later turn,
+//     in the order in which they came.
 //
-// Invariants  session.subscriber->answer is set only while the session is held for it
+// Invariants  what a subscriber keeps, a packet or an answer, is set only while its session is held
 //
 // Clauses: P-73.
 
@@ -26,14 +29,14 @@ enum {
     CODE_BYTES = 2,
     ANSWER_BYTES_MAX =
         PHI_SUBSCRIPTION_BYTES_MAX + PHI_SUBSCRIPTION_BYTES_MAX / FIELD_HEAD_BYTES * CODE_BYTES,
-    SWEEP_COUNT_MAX = 4096, // in a turn: about a millisecond
 };
 
 struct subscriber {
     topics_client *client;
-    phi_list node;   // on center.answered, once a kept answer found room
-    uint8_t *answer; // owned; NULL: none waits
-    size_t answer_size;
+    phi_list node; // on center.subscribing: it goes on in the next turn
+    uint8_t *kept; // owned; NULL: nothing waits
+    size_t kept_size;
+    bool keeps_answer; // else a packet
 };
 
 // An answer under way.
@@ -43,16 +46,21 @@ typedef struct answer {
     ph_failure_code refused_last;
 } answer;
 
+static void go_on_later(center *c, subscriber *sub);
+static void go_on(center *c, subscriber *sub, session *s);
+
 static bool make_subscriber(center *c, session *s);
+static bool change_all(center *c, session *s, const phi_subscription *subscription);
 static void change(center *c, session *s, const phi_field *field, answer *a);
 static void subscribe(center *c, session *s, phi_bytes text, answer *a);
 static void unsubscribe(center *c, session *s, phi_bytes text);
+static void charge(center *c, uint64_t words);
 static void refuse(center *c, answer *a, ph_failure_code code, phi_bytes pattern);
 static void log_refusals(center *c, const session *s, const answer *a);
 
 static bool say(session *s, phi_bytes bytes);
-static void keep_answer(center *c, session *s, phi_bytes bytes);
-static void drop_answer(center *c, subscriber *sub);
+static bool keep(center *c, session *s, phi_bytes bytes);
+static void drop_kept(center *c, subscriber *sub);
 
 void subscription_init(center *c)
 {
@@ -63,7 +71,8 @@ void subscription_init(center *c)
                     .subscriptions_per_client_max = (uint32_t)o->subscriptions_per_client_max,
                     .memory_max = (size_t)o->subscription_memory_max,
                 });
-    phi_list_init(&c->answered);
+    phi_list_init(&c->subscribing);
+    c->pattern_words_left = CENTER_PATTERN_TURN_WORDS_MAX;
 }
 
 void subscription_handle(center *c, session *s, phi_bytes payload)
@@ -77,33 +86,23 @@ void subscription_handle(center *c, session *s, phi_bytes payload)
         session_end(c, s, PHI_BYE_INTERNAL, RETRY_MS, "no memory");
         return;
     }
-    PH_ASSERT(s->subscriber->answer == NULL); // or it would be held
-    uint8_t bytes[ANSWER_BYTES_MAX];
-    answer a = { .w = phi_writer_of((phi_span){ bytes, sizeof bytes }) };
-    phi_subscription_begin(&a.w, subscription.number);
-    phi_reader r = phi_reader_of(subscription.changes);
-    phi_field field;
-    while (phi_field_next(&r, &field)) {
-        change(c, s, &field, &a);
-    }
-    PH_ASSERT(!r.failed);
-    PH_ASSERT(!a.w.failed);
-    log_refusals(c, s, &a);
-    if (!say(s, phi_writer_view(&a.w))) {
-        keep_answer(c, s, phi_writer_view(&a.w));
+    PH_ASSERT(s->subscriber->kept == NULL); // or it would be held
+    if (c->pattern_words_left > 0) {
+        change_all(c, s, &subscription);
+    } else if (keep(c, s, payload)) {
+        s->subscriber->keeps_answer = false;
+        go_on_later(c, s->subscriber);
     }
 }
 
 void subscription_on_room(center *c, session *s)
 {
     subscriber *sub = s->subscriber;
-    if (sub == NULL || sub->answer == NULL ||
-        !say(s, phi_bytes_of(sub->answer, sub->answer_size))) {
-        return;
+    if (sub != NULL && sub->kept != NULL && sub->keeps_answer &&
+        say(s, phi_bytes_of(sub->kept, sub->kept_size))) {
+        drop_kept(c, sub);
+        go_on_later(c, sub);
     }
-    drop_answer(c, sub);
-    phi_list_append(&c->answered, &sub->node);
-    phi_io_hurry(c->io);
 }
 
 void subscription_leave(center *c, session *s)
@@ -113,7 +112,7 @@ void subscription_leave(center *c, session *s)
         return;
     }
     topics_leave(&c->topics, &sub->client);
-    drop_answer(c, sub);
+    drop_kept(c, sub);
     phi_list_remove(&sub->node);
     phi_give(c->io->alloc, sub, sizeof *sub);
     s->subscriber = NULL;
@@ -121,19 +120,71 @@ void subscription_leave(center *c, session *s)
 
 void subscription_turn(center *c)
 {
-    if (topics_sweep(&c->topics, SWEEP_COUNT_MAX) == SWEEP_COUNT_MAX) {
+    if (topics_sweep(&c->topics, CENTER_SWEEP_TURN_COUNT_MAX) == CENTER_SWEEP_TURN_COUNT_MAX) {
         phi_io_hurry(c->io);
     }
-    phi_list *node;
-    while ((node = phi_list_take(&c->answered)) != NULL) {
-        subscriber *sub = PHI_CONTAINER_OF(node, subscriber, node);
-        session *s = topics_client_owner(sub->client);
-        PH_ASSERT(session_is(s, SESSION_JOINED));
-        session_go_on(s);
+    c->pattern_words_left = CENTER_PATTERN_TURN_WORDS_MAX;
+    while (c->pattern_words_left > 0 && !phi_list_is_empty(&c->subscribing)) {
+        subscriber *sub = PHI_CONTAINER_OF(phi_list_take(&c->subscribing), subscriber, node);
+        go_on(c, sub, topics_client_owner(sub->client));
+    }
+    if (!phi_list_is_empty(&c->subscribing)) {
+        phi_io_hurry(c->io);
     }
 }
 
+static void go_on_later(center *c, subscriber *sub)
+{
+    phi_list_append(&c->subscribing, &sub->node);
+    phi_io_hurry(c->io);
+}
+
+// With the packet that was kept, when that is what it waited for, and with what came behind it.
+static void go_on(center *c, subscriber *sub, session *s)
+{
+    PH_ASSERT(session_is(s, SESSION_JOINED));
+    PH_ASSERT(s->subscriber == sub);
+    if (sub->kept != NULL) {
+        PH_ASSERT(!sub->keeps_answer);
+        uint8_t bytes[PHI_SUBSCRIPTION_BYTES_MAX];
+        PH_ASSERT(sub->kept_size <= sizeof bytes);
+        phi_bytes payload = phi_bytes_of(bytes, sub->kept_size);
+        memcpy(bytes, sub->kept, sub->kept_size);
+        drop_kept(c, sub);
+        phi_subscription subscription;
+        ph_err rc = phi_subscription_decode(payload, &subscription);
+        PH_ASSERT(rc == PH_OK); // as when it was kept
+        if (!change_all(c, s, &subscription)) {
+            return;
+        }
+    }
+    session_go_on(s);
+}
+
 // ---- changes
+
+// False when it cannot go on yet: its answer waits, or it was ended.
+static bool change_all(center *c, session *s, const phi_subscription *subscription)
+{
+    uint8_t bytes[ANSWER_BYTES_MAX];
+    answer a = { .w = phi_writer_of((phi_span){ bytes, sizeof bytes }) };
+    phi_subscription_begin(&a.w, subscription->number);
+    phi_reader r = phi_reader_of(subscription->changes);
+    phi_field field;
+    while (phi_field_next(&r, &field)) {
+        change(c, s, &field, &a);
+    }
+    PH_ASSERT(!r.failed);
+    PH_ASSERT(!a.w.failed);
+    log_refusals(c, s, &a);
+    if (say(s, phi_writer_view(&a.w))) {
+        return true;
+    }
+    if (keep(c, s, phi_writer_view(&a.w))) {
+        s->subscriber->keeps_answer = true;
+    }
+    return false;
+}
 
 // False without memory.
 static bool make_subscriber(center *c, session *s)
@@ -169,9 +220,11 @@ static void subscribe(center *c, session *s, phi_bytes text, answer *a)
 {
     phi_topic pattern;
     if (!phi_pattern_parse(text, &pattern)) {
+        charge(c, 1);
         refuse(c, a, PH_FAILURE_MALFORMED, text);
         return;
     }
+    charge(c, pattern.count);
     if (topics_subscribe(&c->topics, s->subscriber->client, &pattern) != PH_OK) {
         refuse(c, a, PH_FAILURE_TOO_MANY_CALLS, text);
     }
@@ -182,8 +235,14 @@ static void unsubscribe(center *c, session *s, phi_bytes text)
 {
     phi_topic pattern;
     if (phi_pattern_parse(text, &pattern)) {
+        charge(c, pattern.count);
         (void)topics_unsubscribe(&c->topics, s->subscriber->client, &pattern);
     }
+}
+
+static void charge(center *c, uint64_t words)
+{
+    c->pattern_words_left -= words < c->pattern_words_left ? words : c->pattern_words_left;
 }
 
 static void refuse(center *c, answer *a, ph_failure_code code, phi_bytes pattern)
@@ -219,24 +278,29 @@ static bool say(session *s, phi_bytes bytes)
     return true;
 }
 
-static void keep_answer(center *c, session *s, phi_bytes bytes)
+// Holds the session until it goes on. False without memory: then it is ended.
+static bool keep(center *c, session *s, phi_bytes bytes)
 {
     subscriber *sub = s->subscriber;
+    PH_ASSERT(sub->kept == NULL);
     if (!phi_quota_is_used_up(&c->quota)) {
-        sub->answer = phi_take(&c->quota.counted, bytes.size);
+        sub->kept = phi_take(&c->quota.counted, bytes.size);
     }
-    if (sub->answer == NULL) {
+    if (sub->kept == NULL) {
         session_end(c, s, PHI_BYE_SLOW_CONSUMER, RETRY_MS, NULL);
-        return;
+        return false;
     }
-    memcpy(sub->answer, bytes.data, bytes.size);
-    sub->answer_size = bytes.size;
-    session_hold(c, s);
+    memcpy(sub->kept, bytes.data, bytes.size);
+    sub->kept_size = bytes.size;
+    if (!s->transport.is_held) { // else it still goes on with what waited
+        session_hold(c, s);
+    }
+    return true;
 }
 
-static void drop_answer(center *c, subscriber *sub)
+static void drop_kept(center *c, subscriber *sub)
 {
-    phi_give(&c->quota.counted, sub->answer, sub->answer_size);
-    sub->answer = NULL;
-    sub->answer_size = 0;
+    phi_give(&c->quota.counted, sub->kept, sub->kept_size);
+    sub->kept = NULL;
+    sub->kept_size = 0;
 }

@@ -3,7 +3,8 @@
 // center/subscription.h - what clients say about topics they want, and the answers: P-73.
 //
 // The subscriptions themselves are in topics.h. An answer for which a client has no room waits, and
-// the client is held: so nobody can ask faster than it reads.
+// the client is held: so nobody can ask faster than it reads. A turn has an allowance of changes,
+// too; who asks for more waits for the next ones, in order.
 //
 // Life     subscription_handle makes the session's subscriber; subscription_leave takes it down
 // Limits   subscriptions_max, subscriptions_per_client_max, subscription_memory_max; the

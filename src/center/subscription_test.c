@@ -366,13 +366,63 @@ TEST(subscription, many_are_swept_in_pieces)
     while (left > 1) {
         world_turn(w);
         uint64_t now = world_count(w).subscriptions;
-        EXPECT(left - now <= 4096);
+        EXPECT(left - now <= CENTER_SWEEP_TURN_COUNT_MAX);
         left = now;
         turns++;
     }
     EXPECT(turns >= 3);
     world_settle(w);
     expect_bodies(b, "1");
+    world_free(w);
+}
+
+// Changes are work too: those of a few clients that subscribe to all they can must not keep a turn
+// for themselves. They go on in order, each is answered, and who asks for little comes between.
+TEST(subscription, more_changes_than_a_turn_holds_go_on_in_the_next)
+{
+    enum { GREEDY = 4, PACKETS = 8, EACH = 200 };
+    world *w = world_new(NULL);
+    peer *greedy[GREEDY];
+    for (size_t i = 0; i < GREEDY; i++) {
+        char name[] = { 'g', (char)('0' + i), 0 };
+        greedy[i] = world_join(w, name);
+    }
+    peer *modest = world_join(w, "modest");
+    for (unsigned n = 0; n < PACKETS; n++) {
+        char text[EACH * 40] = "";
+        size_t used = 0;
+        for (unsigned k = 0; k < EACH; k++) {
+            used += (size_t)snprintf(text + used, sizeof text - used,
+                                     "%u.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a ", n * EACH + k);
+        }
+        text[used - 1] = '\0';
+        for (size_t i = 0; i < GREEDY; i++) {
+            subscribe(greedy[i], n, text);
+        }
+    }
+    uint64_t before = 0;
+    unsigned turns = 0;
+    while (world_count(w).subscriptions < GREEDY * PACKETS * EACH) {
+        world_turn(w);
+        uint64_t now = world_count(w).subscriptions;
+        // What the reading left, and what the end of the turn gave, each but for one packet.
+        EXPECT(now - before <= 2 * (CENTER_PATTERN_TURN_WORDS_MAX / PHI_TOPIC_WORDS_MAX + EACH));
+        before = now;
+        turns++;
+        EXPECT(turns < 50);
+        if (turns == 1) {
+            subscribe(modest, 1, "x");
+        } else if (turns == 4) {
+            expect_answer(modest, 1, "");
+        }
+    }
+    EXPECT(turns >= 4);
+    world_settle(w);
+    for (size_t i = 0; i < GREEDY; i++) {
+        for (unsigned n = 0; n < PACKETS; n++) {
+            expect_answer(greedy[i], n, "");
+        }
+    }
     world_free(w);
 }
 
