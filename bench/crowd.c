@@ -133,6 +133,7 @@ void crowd_reopen(crowd_member *m)
     PH_ASSERT(m->state == CROWD_GONE);
     m->error = 0;
     m->has_bye = false;
+    m->retry_after_ms = 0;
     m->is_reading = true;
     member_move(m, CROWD_NEW);
     phi_list_append(&m->crowd->waiting, &m->waiting);
@@ -321,6 +322,7 @@ static void member_on_packet(crowd_member *m, const phi_packet *packet)
         if (phi_bye_decode(packet->payload, &bye) == PH_OK) {
             m->has_bye = true;
             m->bye = bye.reason;
+            m->retry_after_ms = bye.retry_after_ms;
             m->crowd->byes[bye.reason < PHI_BYE_COUNT ? bye.reason : PHI_BYE_INTERNAL]++;
         }
     } else if (m->crowd->options.events->packet != NULL) {
@@ -378,6 +380,7 @@ static void member_on_welcome(crowd_member *m, phi_bytes payload)
     }
     PH_ASSERT(welcome.id.size <= PHI_ID_BYTES_MAX);
     memcpy(m->id, welcome.id.data, welcome.id.size);
+    m->session = welcome.session;
     m->joined_ns = crowd_now_ns();
     member_move(m, CROWD_JOINED);
     phi_buf_release(&m->out.buf);

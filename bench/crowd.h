@@ -56,14 +56,16 @@ typedef struct crowd_member {
     phi_inbound in;
     phi_outbound out;
     char id[PHI_ID_BYTES_MAX + 1]; // account@domain, once joined
+    uint64_t session;              // same
     uint64_t opened_ns;            // before connect(2)
     uint64_t joined_ns;            // when WELCOME was read
     uint64_t gone_ns;
-    int error;        // errno that ended it; 0: the other end closed it in order
-    bool has_bye;     // the center said why
-    uint16_t bye;     // phi_bye_code
-    phi_list waiting; // on crowd.waiting: to be opened
-    void *user;       // the program's
+    int error;               // errno that ended it; 0: the other end closed it in order
+    bool has_bye;            // the center said why
+    uint16_t bye;            // phi_bye_code
+    uint32_t retry_after_ms; // that it was told with it
+    phi_list waiting;        // on crowd.waiting: to be opened
+    void *user;              // the program's
 } crowd_member;
 
 // All may be NULL. A member may be closed in any of them.

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""script/bench presence: 10,000 clients of whom 1,000 watch all the others.
+
+One joins or leaves, and every watcher is told. Then all connections are cut at once, and the clients come back by the rules of the client
+library; it ends when every watcher's table equals what the clients themselves were told, compared by hash. The arithmetic minimum counts,
+for each watcher, the entries of those of whom it must know another session than before, each once, without the heads of packets.
+bench/presence.c says how.
+"""
+
+import json
+import subprocess
+import sys
+
+import harness
+
+MB = 1e6
+
+
+def measure(args):
+    center = harness.Center(args.build, ["--suite", args.suite, "--log-level", "error"])
+    harness.progress(f"{args.members:,} clients join, come and go, and are cut")
+    ran = center.cpu()
+    load = harness.Child([f"{args.build}/bench/bench_presence", center.target, str(args.members), str(args.watchers), str(args.rounds)],
+                         stdout=subprocess.PIPE)
+    text, _ = load.process.communicate()
+    ran = center.cpu() - ran
+    resident = center.resident()
+    center.end()
+    if load.process.returncode != 0:
+        raise SystemExit("the load failed")
+    r = json.loads(text)
+    storm = r["storm"]
+    rows = []
+    for what, name in (("one joins", "join"), ("one leaves", "leave")):
+        rows.append(harness.row(f"{what}: all watchers know, p50", r[name]["p50_ms"], "ms", digits=2))
+        rows.append(harness.row(f"{what}: all watchers know, p99", r[name]["p99_ms"], "ms", 20, 2, note=f"{r[name]['count']:,} times told"))
+        rows.append(harness.row(f"{what}: the slowest", r[name]["max_ms"], "ms", digits=2))
+    rows += [
+        harness.row("all cut: everybody joined again", storm["joined_ms"] / 1000, "s", digits=2,
+                    note=f"{storm['refusals']:,} times somebody was sent away, or not let in"),
+        harness.row("all cut: presence equal everywhere", storm["equal_ms"] / 1000, "s", 15, 2),
+        harness.holds("every table equals the truth", storm["is_equal"] and storm["agreeing"] == args.watchers,
+                      f"{storm['agreeing']:,} watchers, and {r['library']} clients of the library"),
+        harness.row("bytes for presence, of the minimum", storm["ratio"], "times", 2, 3,
+                    note=f"{storm['bytes'] / MB:,.1f} MB of {storm['minimum'] / MB:,.1f} MB"),
+        harness.row("    entries online", storm["onlines"], "", digits=0),
+        harness.row("    entries changed", storm["changes"], "", digits=0, note="held by the mass-loss guard"),
+        harness.row("    entries offline", storm["offlines"], "", digits=0),
+        harness.row("    statuses", storm["statuses"], "", digits=0),
+        harness.row("    pages of lists", storm["pages"], "", digits=0),
+        harness.row("statuses that did not fit", r["gaps"], "", 0, 0),
+        harness.row("processor time of the center, in all", ran, "s", digits=1),
+        harness.row("resident memory of the center, at the end", resident / MB, "MB", digits=0),
+    ]
+    notes = [f"Center and load share this machine's processors. From no connection to all tables equal: {r['start_ms'] / 1000:.1f} s."]
+    return rows, notes
+
+
+def main():
+    parser = harness.options("presence", __doc__)
+    parser.add_argument("--members", type=int, default=10000)
+    parser.add_argument("--watchers", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=30, help="how many join and leave, one after the other")
+    parser.add_argument("--suite", default="check", choices=["plain", "check", "paper"])
+    args = parser.parse_args()
+    title = f"presence: {args.members:,} clients, {args.watchers:,} watchers, suite {args.suite}"
+    return harness.run(args, "presence", title, measure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
