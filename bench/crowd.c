@@ -243,6 +243,10 @@ static void member_start(crowd_member *m)
     }
     int on = 1;
     (void)setsockopt(m->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (c->options.receive_max != 0) {
+        int size = (int)c->options.receive_max;
+        (void)setsockopt(m->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    }
     member_bind(m);
     m->opened_ns = crowd_now_ns();
     struct epoll_event event = { .events = EPOLLOUT, .data = { .ptr = m } };

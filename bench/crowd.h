@@ -89,6 +89,7 @@ typedef struct crowd_options {
     uint32_t count_max;
     uint32_t sources;     // addresses to come from; 0: as the kernel chooses
     uint32_t opening_max; // 0: 256
+    uint32_t receive_max; // bytes the kernel may keep unread for a member; 0: as it likes
     const crowd_events *events;
     void *user;
 } crowd_options;

@@ -35,7 +35,10 @@ class Child:
 
     def __init__(self, argv, nice=0, files=None, **pipes):
         def prepare():
-            os.nice(nice)
+            try:
+                os.nice(nice)
+            except PermissionError:
+                pass  # a higher priority than others have is for root
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             limit = hard if files is None else files
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit if files else hard))
@@ -122,9 +125,9 @@ class NatsServer(Child):
 class Load(Child):
     """bench/load.c: answers each command with one line of JSON."""
 
-    def __init__(self, build, center, prefix="load", members=1000, sources=0, opening=256, nice=0):
+    def __init__(self, build, center, prefix="load", members=1000, sources=0, opening=256, receive=0, nice=0):
         super().__init__([f"{build}/bench/bench_load", "--target", center.target, "--prefix", prefix, "--members", str(members),
-                          "--sources", str(sources), "--opening", str(opening)],
+                          "--sources", str(sources), "--opening", str(opening), "--receive", str(receive)],
                          nice=nice, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def tell(self, *words):

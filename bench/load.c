@@ -5,6 +5,7 @@
 // story of a benchmark stands in one script, and what it measures in one process of its own.
 //
 //     load --target HOST:PORT [--prefix NAME] [--sources N] [--members N] [--opening N]
+//          [--receive BYTES]
 //
 //     open joined|silent|three|length|nats COUNT SECONDS
 //                            COUNT more members; answers when none is on its way, or after SECONDS
@@ -578,6 +579,8 @@ static crowd_options parse(int argc, char **argv)
             o.sources = count_or_exit(value);
         } else if (strcmp(key, "--members") == 0) {
             o.count_max = count_or_exit(value);
+        } else if (strcmp(key, "--receive") == 0) {
+            o.receive_max = count_or_exit(value);
         } else if (strcmp(key, "--opening") == 0) {
             o.opening_max = count_or_exit(value);
         } else {

@@ -15,6 +15,7 @@ import harness
 SEND_BUFFER = 1 << 20  # send_buffer_max
 MIB = 1 << 20
 FILL = 1.0  # seconds after they stopped, before it is measured
+RECEIVE = 65536  # bytes the kernel may keep for who stalls, so that it is the center's memory that is filled
 DRAIN = 1.5  # seconds until who reads again has caught up
 
 
@@ -51,7 +52,7 @@ def end(args, center, stalled, watcher):
 def measure(args):
     center = harness.Center(args.build, ["--log-level", "error", "--send-buffer-max", f"{SEND_BUFFER >> 10}KiB"], nice=-15)
     readers = harness.Load(args.build, center, prefix="reader", nice=-10)
-    stalled = harness.Load(args.build, center, prefix="stalled")
+    stalled = harness.Load(args.build, center, prefix="stalled", receive=RECEIVE)
     watcher = harness.Load(args.build, center, prefix="watcher")
     watcher.ask("watch")
     readers.ask("open", "joined", args.subscribers - args.stalled, 10)
