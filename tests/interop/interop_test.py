@@ -4,7 +4,9 @@
 Were it to fail, docs/protocol.md would no longer tell a stranger how to write a client.
 """
 
+import contextlib
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -343,6 +345,99 @@ def run_topics(name, center):
             publisher.bye()
 
 
+def run_gathers(name, center):
+    def instances(count, on_request):
+        stack = contextlib.ExitStack()
+        for n in range(count):
+            stack.enter_context(Serving(center.join(f"store-{n}", service="stores", on_request=lambda m, n=n: on_request(n, m))))
+        return stack
+
+    @test(f"{name}_a_gather_brings_the_reply_of_each_instance")
+    def _():
+        caller = center.join("caller")
+        equal_failure(3, caller.gather, "stores", "stock")
+        with instances(5, lambda n, m: m.body * n):
+            got = caller.gather("stores", "stock", b"ab")
+            equal(got.replies, {f"store-{n}@interop": b"ab" * n for n in range(5)})
+            equal((got.asked, got.replied, got.missing), (5, 5, {}))
+            got = caller.gather("stores", "stock", b"ab", want=2)
+            equal((got.asked, got.replied >= 2, len(got.replies) >= 2), (5, True, True))
+        caller.bye()
+
+    @test(f"{name}_a_gather_tells_who_is_missing_and_why")
+    def _():
+        never = threading.Event()
+
+        def stock(n, _):
+            if n == 1:
+                raise ph.Failure(1234, "my own")
+            if n == 2:
+                never.wait()  # until after the deadline
+            return None if n == 3 else b"x" * 50000
+
+        caller = center.join("caller")
+        with instances(4, stock):
+            got = caller.gather("stores", "stock", ttl_ms=300)
+            never.set()
+        equal(got.replies, {"store-0@interop": b"x" * 50000})
+        equal((got.asked, got.replied), (4, 1))
+        equal(got.missing, {"store-1@interop": 1234, "store-2@interop": 11, "store-3@interop": 18})
+        caller.bye()
+
+    @test(f"{name}_in_a_gather_nobody_asks_back")
+    def _():
+        responder = center.join("asker", service="askers")
+        responder.on_request = lambda m: responder.inquire(m, "and you?")
+        with Serving(responder):
+            caller = center.join("caller", on_inquiry=lambda m: b"me")
+            got = caller.gather("askers", "x")
+            equal((got.replies, got.missing), ({}, {"asker@interop": 17}))
+            caller.bye()
+
+
+def run_drain(name, center):
+    def drain(operator, account, patience_ms=5000, begin=1):
+        body = operator.call("@interop", "drain", bytes([begin]) + patience_ms.to_bytes(4, "big") + bytes([len(account)]) + account.encode())
+        done, _, watchers, calls, count = struct.unpack_from(">BQIIH", body)
+        names, at = [], 19
+        for _ in range(count):
+            who, at = ph.str8(body, at)
+            names.append(who)
+        return done, watchers, calls, names
+
+    @test(f"{name}_a_drained_instance_gets_nothing_more_and_is_told")
+    def _():
+        operator = center.join("operator")
+        watcher = center.join("watcher", watch=True)
+        watcher.until(lambda: watcher.listed)
+        with Serving(watcher), Serving(center.join("old", service="shop", on_request=lambda m: b"old")) as old:
+            equal(operator.call("service:shop", "who"), b"old")
+            equal(drain(operator, "old"), (1, 0, 0, []))
+            equal(watcher.online["old@interop"].state, ph.DRAINING)  # it has said that it knows
+            equal_failure(3, operator.call, "service:shop", "who")
+            equal((operator.call("old", "who"), old.wished), (b"old", ph.DRAINING))
+            equal(drain(operator, "old", begin=0)[0], 1)
+            equal(operator.call("service:shop", "who"), b"old")
+        equal_failure(18, operator.call, "@", "no such method")
+        equal_failure(1, operator.call, "@", "drain", bytes(5) + b"\6nobody")
+        equal_failure(15, operator.call, "@", "drain", bytes(5) + b"\7nobody")
+        operator.bye()
+
+    @test(f"{name}_a_drain_without_end_says_what_it_waits_for")
+    def _():
+        operator = center.join("operator")
+        deaf = center.join("deaf", watch=True)
+        with Serving(center.join("busy")) as busy:
+            busy.answer_with = lambda *_: None
+            deaf.until(lambda: "busy@interop" in deaf.online)  # and then reads no more
+            caller = center.join("caller")
+            caller.message(ph.REQUEST, "busy", "x", b"", 1, 60000)
+            operator.call("@", "drain", bytes(5) + b"\6caller")  # so the request is there
+            equal(drain(operator, "busy", patience_ms=200), (0, 1, 1, ["deaf@interop"]))
+            for client in (caller, deaf, operator):
+                client.bye()
+
+
 def run_suite(name, number):
     center = Center(name)
 
@@ -436,6 +531,8 @@ def run_suite(name, number):
     run_dialogs(name, center)
     run_fragments(name, center)
     run_topics(name, center)
+    run_gathers(name, center)
+    run_drain(name, center)
 
     if number == ph.PLAIN:
 
