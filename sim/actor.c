@@ -21,7 +21,7 @@
 
 #define REQUEST_BYTES_MIN 8u
 #define EVENT_BYTES_MIN 8u
-#define BODY_BYTES_MAX 400000u
+#define BODY_BYTES_MAX ((16u << 20) + 64u)
 // From here on an event may be in fragments, which take their place with the last one [P-55]: such
 // events have numbers of their own.
 #define EVENT_BYTES_LARGE 7900u
