@@ -102,7 +102,8 @@ typedef void ph_request_fn(ph_client *client, ph_request_id request, const ph_in
 // A request that was not answered yet is over: its caller no longer wants it, or no longer can.
 // Answering it is harmless. What was asked back inside it has ended before (ph_client_ask).
 //
-//   code   PH_FAILURE_CANCELLED, PH_FAILURE_DEADLINE or PH_FAILURE_CALLER_LOST
+//   code   PH_FAILURE_CANCELLED, _DEADLINE, _CALLER_LOST, or _SLOW_CONSUMER: it asked its caller
+//          back more than it read answers
 typedef void ph_cancel_fn(ph_client *client, ph_request_id request, uint16_t code, void *arg);
 
 // There is room again after PH_EBUSY: at least half of the send buffer, and of streams_bytes_max.
