@@ -25,6 +25,7 @@
 
 enum {
     FLAGS_RESERVED = PHI_FLAG_DURABLE | PHI_FLAG_PART,
+    CHOICES_MORE = 3, // when the instance that was chosen does not read
 };
 
 // Where an address leads.
@@ -57,6 +58,7 @@ static void on_cancel(center *c, session *s, const phi_message *m);
 static destination resolve(center *c, session *s, phi_bytes to);
 static destination choose(center *c, session *s, phi_bytes name);
 static destination chosen(center *c, const session *s, service *v);
+static bool is_roomy(const account *a);
 static destination nobody(ph_failure_code code);
 static uint32_t time_of_call(const center *c, uint32_t ttl_ms);
 
@@ -355,12 +357,22 @@ static destination choose(center *c, session *s, phi_bytes name)
 static destination chosen(center *c, const session *s, service *v)
 {
     account *a = service_pick(v, &c->random, c->io->now, s->account);
+    // One that does not read what it was sent would fail it, or be late. [P-59]
+    for (int i = 0; i < CHOICES_MORE && a != NULL && PHI_UNLIKELY(!is_roomy(a)); i++) {
+        phi_balancer_blame(&v->ready, &a->load, c->io->now);
+        a = service_pick(v, &c->random, c->io->now, s->account);
+    }
     if (a == NULL) {
         c->counters.service_unavailable_total++;
         return nobody(PH_FAILURE_NO_READY_INSTANCE);
     }
     c->counters.service_choices_total++;
     return (destination){ .reach = REACH_ONE, .one = a->session, .instance = a };
+}
+
+static bool is_roomy(const account *a)
+{
+    return phi_link_is_roomy(&a->session->transport.link);
 }
 
 static destination nobody(ph_failure_code code)

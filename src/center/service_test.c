@@ -277,6 +277,43 @@ TEST(service, every_end_of_a_call_gives_it_back)
     world_free(w);
 }
 
+// An instance that does not read what it was sent fails what it gets, or is late: what can go to
+// another does, from the first on. [P-64]
+TEST(service, one_that_does_not_read_is_passed_over)
+{
+    static const char body[60000];
+    world *w = world_new(NULL);
+    peer *caller = world_join(w, "c");
+    peer *one = instance(w, "one", PHI_STATE_READY, 200);
+    peer *other = instance(w, "other", PHI_STATE_READY, 100);
+    for (uint64_t n = 1; n <= 20; n++) { // so that it is known how long they take
+        peer_request(caller, "service:orders", n, 1000);
+        world_settle(w);
+        world_pass(w, 1);
+        peer *at = unread(one) != 0 ? one : other;
+        peer_reply(at, peer_next(at)->call, "done");
+        world_settle(w);
+    }
+    one->reads_max = 0;
+    peer_window(one, 0);
+    for (int n = 0; n < 12; n++) {
+        peer_say(caller, &(phi_message){ .kind = PHI_KIND_EVENT,
+                                         .to = phi_bytes_text("one"),
+                                         .from = phi_bytes_text(caller->id),
+                                         .body = phi_bytes_of(body, sizeof body) });
+        world_settle(w);
+    }
+    for (uint64_t n = 101; n <= 150; n++) {
+        peer_request(caller, "service:orders", n, 1000);
+        world_settle(w);
+        EXPECT_EQ(unread(other), 1);
+        peer_reply(other, peer_next(other)->call, "done");
+        world_settle(w);
+    }
+    EXPECT_EQ(world_count(w).calls, 0);
+    world_free(w);
+}
+
 // ---- own state
 
 // What a client says in JOIN stands in its line. [P-35]

@@ -158,7 +158,7 @@ void phi_balancer_end(phi_balancer *b, phi_load *load, phi_load_end end, phi_dur
     decay(load, now);
     uint64_t took_ns = took.ns == 0 ? 1 : took.ns;
     if (end == PHI_LOAD_FAILED && b->latency_ns != 0) {
-        load->latency_ns = bounded(b, LATENCY_MAX);
+        phi_balancer_blame(b, load, now);
         return;
     }
     took_ns = bounded(b, took_ns);
@@ -170,6 +170,14 @@ void phi_balancer_end(phi_balancer *b, phi_load *load, phi_load_end end, phi_dur
     }
     if (end == PHI_LOAD_ANSWERED) {
         learn(b, load->latency_ns);
+    }
+}
+
+void phi_balancer_blame(const phi_balancer *b, phi_load *load, phi_time now)
+{
+    decay(load, now);
+    if (b->latency_ns != 0) { // or there is nothing to compare it with
+        load->latency_ns = bounded(b, LATENCY_MAX);
     }
 }
 

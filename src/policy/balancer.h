@@ -92,6 +92,9 @@ typedef enum phi_load_end {
 void phi_balancer_end(phi_balancer *b, phi_load *load, phi_load_end end, phi_dur took,
                       phi_time now);
 
+// It cannot take what it was chosen for: as if that had failed.
+void phi_balancer_blame(const phi_balancer *b, phi_load *load, phi_time now);
+
 // Asserts the invariants. Walks over all.
 void phi_balancer_check(const phi_balancer *b);
 

@@ -22,9 +22,9 @@ typedef struct instance {
     bool is_spread;      // from call to call, exponentially
     bool is_failing;
     bool has_slow_method; // one call in a hundred takes a hundred times as long
-    bool is_serial;     // one call at a time
-    uint64_t busy_till; // ns; when is_serial
-    uint64_t given;     // calls
+    bool is_serial;       // one call at a time
+    uint64_t busy_till;   // ns; when is_serial
+    uint64_t given;       // calls
 } instance;
 
 typedef struct flying {
