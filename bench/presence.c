@@ -4,13 +4,13 @@
 //
 //   bench_presence TARGET MEMBERS WATCHERS ROUNDS
 //
-// Calm    One client more joins, and leaves, ROUNDS times. Measured is how long each watcher takes to
-//         hear of it: from when JOIN is sent, or the socket closed, until the entry was read here.
+// Calm    One client more joins, and leaves, ROUNDS times. Measured is how long each watcher takes
+//         to hear of it: from when JOIN is sent, or the socket closed, until the entry was read.
 // Storm   All connections are closed at once; each client comes back by the rules of the client
 //         library: after a wait drawn from 0 to a bound that doubles from 100 ms to 10 s, and not
-//         before the retry-after of a bye. Watchers name the revision they had. Measured is how long
-//         it takes until everybody is back and all watchers know the same as is true, and what
-//         presence cost them in bytes, beside the arithmetic minimum.
+//         before the retry-after of a bye. Watchers name the revision they had. Measured is how
+//         long it takes until everybody is back and all watchers know the same as is true, and
+//         what presence cost them in bytes, beside the arithmetic minimum.
 // Truth   Each watcher has a table of its own, made from what it was sent by P-44 to P-48; a table
 //         is compared by a hash over (account, session, state) of all its lines. The truth is what
 //         the clients themselves were told in WELCOME.
