@@ -9,6 +9,9 @@
 #include "client/core.h"
 #include "client/stage.h"
 #include "tests/harness/test.h"
+#include "wire/own_state.h"
+#include "wire/stream.h"
+#include "wire/subscription.h"
 
 #define ROUNDS 400u
 #define PACKETS 25u
@@ -177,4 +180,150 @@ TEST(lies, random_packets_end_in_a_bye_or_in_nothing)
     EXPECT(byes > ROUNDS);
     EXPECT(survived > 5 * ROUNDS);
     EXPECT(answered > ROUNDS / 2);
+}
+
+// ---- fragments, topics, wishes
+
+#define STREAM_ROUNDS 60u
+
+static const uint8_t zeros[40000];
+
+static size_t lie_fragment(stage *s, phi_random *random, uint8_t *room)
+{
+    static const uint8_t kinds[] = { PHI_KIND_EVENT,   PHI_KIND_EVENT, PHI_KIND_REQUEST,
+                                     PHI_KIND_REQUEST, PHI_KIND_REPLY, PHI_KIND_INQUIRY,
+                                     PHI_KIND_ANSWER };
+    static const uint8_t flags[] = { PHI_FLAG_MORE, PHI_FLAG_MORE | PHI_FLAG_REST,
+                                     PHI_FLAG_MORE | PHI_FLAG_REST, PHI_FLAG_REST, PHI_FLAG_REST };
+    phi_message m = { .kind = kinds[phi_random_below(random, sizeof kinds)],
+                      .flags = flags[phi_random_below(random, sizeof flags)],
+                      .call = phi_random_between(random, 1, 2),
+                      .from = phi_bytes_text("you@home") };
+    if (m.kind == PHI_KIND_INQUIRY || m.kind == PHI_KIND_ANSWER) {
+        m.turn = (uint16_t)phi_random_between(random, 1, 2);
+    }
+    uint32_t index = (uint32_t)phi_random_below(random, s->client->calls.count + 1);
+    uint64_t handle = 0;
+    bool is_ours = m.kind == PHI_KIND_REPLY || m.kind == PHI_KIND_INQUIRY;
+    if (is_ours && phi_slots_next(&s->client->calls, &index, &handle) != NULL) {
+        m.call = handle;
+    }
+    size_t most = phi_random_chance(random, 2) ? sizeof zeros : 6000;
+    m.body =
+        phi_bytes_of(zeros, phi_random_between(random, phi_random_chance(random, 2) ? 0 : 1, most));
+    if ((m.flags & PHI_FLAG_REST) == 0 || phi_random_chance(random, 2)) {
+        m.to = phi_bytes_text(phi_random_chance(random, 50) ? "me" : "topic:a.b");
+        m.method = phi_bytes_text("say");
+    }
+    phi_message_encode(room, &m);
+    return phi_message_size(&m);
+}
+
+static size_t lie_control(const stage *s, phi_random *random, uint8_t *room)
+{
+    static const uint8_t ops[] = { PHI_STREAM_CREDIT, PHI_STREAM_CREDIT, PHI_STREAM_CREDIT,
+                                   PHI_STREAM_ABORT, PHI_STREAM_REFUSE };
+    static const uint8_t kinds[] = { PHI_KIND_EVENT, PHI_KIND_EVENT, PHI_KIND_REQUEST,
+                                     PHI_KIND_REPLY };
+    phi_stream_control control = { .op = ops[phi_random_below(random, sizeof ops)],
+                                   .kind = kinds[phi_random_below(random, sizeof kinds)],
+                                   .value = (uint32_t)phi_random_between(random, 1, 60000) };
+    control.call = control.kind == PHI_KIND_EVENT
+                       ? phi_random_between(random, 1, s->client->streams.number + 1)
+                       : phi_random_between(random, 1, 3);
+    phi_stream_control_encode(room, &control);
+    return PHI_STREAM_CONTROL_BYTES;
+}
+
+static size_t lie_otherwise(phi_random *random, phi_command *command, uint8_t *room, size_t size)
+{
+    phi_writer w = phi_writer_of((phi_span){ room, size });
+    if (phi_random_chance(random, 20)) {
+        *command = PHI_COMMAND_OWN_STATE;
+        phi_own_state_encode(&w, &(phi_own_state){ .state = PHI_STATE_DRAINING });
+    } else {
+        *command = PHI_COMMAND_SUBSCRIPTION;
+        phi_subscription_begin(&w, (uint32_t)phi_random_between(random, 0, 12));
+        if (phi_random_chance(random, 40)) {
+            phi_write_refusal(&w, 9, phi_bytes_text(phi_random_chance(random, 50) ? "a.b" : "x"));
+        }
+    }
+    return phi_writer_size(&w);
+}
+
+// What the application does meanwhile.
+static void go_on(stage *s, phi_random *random)
+{
+    static const char *patterns[] = { "a.b", "a.*", ">", "c" };
+    ph_outgoing out = PH_OUTGOING_INIT;
+    out.to = "echo";
+    out.body = zeros;
+    out.body_size = phi_random_chance(random, 50) ? sizeof zeros : 70000 % sizeof zeros;
+    ph_err rc = PH_OK;
+    if (phi_random_chance(random, 50)) {
+        rc = stage_call_to(s, "echo", "a", 100000, NULL);
+    } else if (phi_random_chance(random, 60)) {
+        rc = ph_client_send(s->client, &out);
+    } else {
+        const char *pattern = patterns[phi_random_below(random, PHI_COUNT_OF(patterns))];
+        rc = ph_client_subscribe(s->client, pattern, NULL, NULL, NULL, NULL);
+    }
+    EXPECT(rc == PH_OK || rc == PH_EBUSY || rc == PH_ELIMIT);
+}
+
+// Fragments that belong to nothing or to each other, credit for what there is not, answers to what
+// was not asked: memory stays within its limits, and what is kept agrees with itself. [P-66] [P-67]
+// [P-73] [P-75]
+TEST(lies, random_streams_end_in_a_bye_or_in_nothing)
+{
+    unsigned byes = 0;
+    uint64_t joined = 0;
+    uint64_t sent = 0;
+    static uint8_t room[65536];
+    for (uint64_t seed = 1; seed <= STREAM_ROUNDS; seed++) {
+        phi_random random = phi_random_seeded(seed);
+        stage s;
+        stage_init(&s, (phi_suite)phi_random_below(&random, PHI_SUITE_COUNT));
+        s.options.packet_bytes_max = 8192; // so that 40,000 bytes go in fragments
+        ph_client_options o = stage_options(&s);
+        o.message_bytes_max = PHI_PACKET_BYTES_MAX;
+        o.streams_bytes_max = 2 * PHI_PACKET_BYTES_MAX;
+        o.subscriptions_max = 6;
+        EXPECT_ERR(stage_client(&s, &o), PH_OK);
+        EXPECT_ERR(ph_client_open(s.client), PH_OK);
+        stage_settle(&s);
+        for (unsigned i = 0; i < 3 * PACKETS; i++) {
+            if (ph_client_state(s.client) != PH_LINK_UP || !s.has_center) {
+                stage_pass(&s, phi_seconds(11));
+                byes++;
+            }
+            go_on(&s, &random);
+            phi_command command = PHI_COMMAND_MESSAGE;
+            size_t size = 0;
+            if (phi_random_chance(&random, 50)) {
+                size = lie_fragment(&s, &random, room);
+            } else if (phi_random_chance(&random, 70)) {
+                command = PHI_COMMAND_STREAM;
+                size = lie_control(&s, &random, room);
+            } else {
+                size = lie_otherwise(&random, &command, room, sizeof room);
+            }
+            stage_say(&s, command, phi_bytes_of(room, size));
+            phi_client_streams_check(s.client);
+            phi_client_topics_check(s.client);
+            EXPECT(s.client->streams.in_bytes <= o.streams_bytes_max + PHI_PACKET_BYTES_MAX);
+            EXPECT(s.client->streams.out_bytes <= o.streams_bytes_max + PHI_PACKET_BYTES_MAX);
+            s.log.size = 0;
+            stage_forget(&s);
+        }
+        ph_client_counters n = { .struct_size = sizeof n };
+        ph_client_count(s.client, &n);
+        joined += n.large_received;
+        sent += n.large_sent;
+        stage_fini(&s);
+    }
+    // All of it happens, and often: else this would test nothing.
+    EXPECT(byes > STREAM_ROUNDS / 4);
+    EXPECT(joined > STREAM_ROUNDS / 2);
+    EXPECT(sent > STREAM_ROUNDS);
 }
