@@ -4,6 +4,7 @@
 // lies when told to.
 
 #include <posthouse/client.h>
+#include <posthouse/dialog.h>
 #include <stdlib.h>
 
 #include "client/core.h"
@@ -485,6 +486,7 @@ static void feed_rest(stage *s, feed *d, size_t size, bool is_last)
                          .call = d->m.call,
                          .from = d->m.from,
                          .body = phi_bytes_of(d->body + d->sent, size) };
+    part.flags |= d->m.flags & PHI_FLAG_PART;
     d->sent += size;
     stage_say_message(s, &part);
 }
@@ -875,5 +877,137 @@ TEST(stream, every_allocation_may_fail)
         EXPECT(!was_enough || c.large_received == 2);
         stage_fini(&s);
     }
+    free(body);
+}
+
+// ---- dialogs
+
+static void on_large_inquiry(ph_client *client, ph_call_id call, ph_request_id inquiry,
+                             const ph_incoming *incoming, void *arg)
+{
+    (void)call;
+    size_t size = incoming->body.size;
+    expect_pattern((const uint8_t *)incoming->body.data, size, 0);
+    stage_note(arg, "inquiry %u %zu\n", (unsigned)inquiry.turn, size);
+    EXPECT_ERR(ph_client_reply(client, inquiry, incoming->body.data, size), PH_OK);
+}
+
+// An inquiry and its answer may be as long as a request and its reply, for either side. [P-62]
+// [P-66]
+TEST(stream, inquiries_and_answers)
+{
+    uint8_t *body = pattern(200000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_CHECK);
+    up(&s, MIB, 2 * MIB);
+    // Asked back by our responder.
+    ph_outgoing out = outgoing("echo", body, 10);
+    out.on_inquiry = on_large_inquiry;
+    ph_call_id id;
+    EXPECT_ERR(ph_client_request(s.client, &out, &id, on_done, &s), PH_OK);
+    feed d = feed_of(PHI_KIND_INQUIRY, id.value, body, 120000);
+    d.m.turn = 3;
+    feed_first(&s, &d, 1000);
+    feed_go_on(&s, &f, &d);
+    EXPECT_TEXT(stage_heard(&s), "inquiry 3 120000\n");
+    serve(&s, &f);
+    EXPECT_EQ(f.flows[0].kind, PHI_KIND_ANSWER);
+    EXPECT_EQ(f.flows[0].turn, 3);
+    EXPECT(f.flows[0].is_whole && f.flows[0].received == 120000);
+    // One that is under way ends with the call.
+    d.m.turn = 4;
+    d.said = f.said_count;
+    feed_first(&s, &d, 1000);
+    EXPECT(s.client->streams.in_bytes != 0);
+    stage_reply(&s, id.value, "");
+    EXPECT_TEXT(stage_heard(&s), "done PH_OK 0 0\n");
+    EXPECT_EQ(s.client->streams.in_bytes, 0);
+
+    // Asking our caller back.
+    feed r = feed_of(PHI_KIND_REQUEST, 5, body, 0);
+    uint8_t headers[16];
+    phi_writer w = phi_writer_of((phi_span){ headers, sizeof headers });
+    phi_write_header(&w, phi_bytes_text("h"), phi_bytes_text("v"));
+    r.m.headers = phi_writer_view(&w);
+    stage_say_message(&s, &r.m);
+    stage_heard(&s);
+    ph_request_id request = { .call = 5,
+                              .connection = s.client->connection,
+                              .deadline_ns = phi_time_add(s.io.now, phi_seconds(5)).ns };
+    out = outgoing(NULL, body, 150000);
+    EXPECT_ERR(ph_client_ask(s.client, request, &out, NULL, on_done, &s), PH_OK);
+    serve(&s, &f);
+    const flow *asked = &f.flows[1];
+    EXPECT_EQ(asked->kind, PHI_KIND_INQUIRY);
+    EXPECT(asked->is_whole && asked->received == 150000);
+    feed a = feed_of(PHI_KIND_ANSWER, 5, body, 90000);
+    a.m.turn = asked->turn;
+    a.said = f.said_count;
+    feed_first(&s, &a, 1000);
+    feed_go_on(&s, &f, &a);
+    EXPECT_TEXT(stage_heard(&s), "done PH_OK 0 90000\n");
+    // A request that is over takes both directions of its inquiries with it.
+    EXPECT_ERR(ph_client_ask(s.client, request, &out, NULL, on_done, &s), PH_OK);
+    stage_settle(&s);
+    a.m.turn = f.flows[2].turn;
+    feed_first(&s, &a, 1000); // before it has all of the inquiry
+    EXPECT(s.client->streams.in_bytes != 0 && s.client->streams.out_bytes != 0);
+    stage_cancel(&s, 5, PH_FAILURE_CALLER_LOST);
+    EXPECT(!phi_streams_are_any(&s.client->streams));
+    EXPECT_TEXT(stage_heard(&s), "done PH_ECANCELLED 19 0\ncancel 5 caller_lost\n");
+    EXPECT_EQ(count(&s).large_dropped, 3);
+    stage_fini(&s);
+    free(body);
+}
+
+static void on_part(ph_client *client, ph_call_id call, uint16_t code, const ph_incoming *part,
+                    void *arg)
+{
+    (void)client;
+    (void)call;
+    expect_pattern((const uint8_t *)part->body.data, part->body.size, 0);
+    stage_note(arg, "part %u %zu\n", code, part->body.size);
+}
+
+static void on_gathered(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
+                        const ph_gathered *gathered, void *arg)
+{
+    (void)client;
+    (void)call;
+    (void)gathered;
+    stage_note(arg, "gathered %s %u\n", ph_err_name(status), code);
+}
+
+// Of a gather, each part may be long; one that is too long costs only itself. [P-65] [P-66]
+TEST(stream, parts_of_a_gather)
+{
+    uint8_t *body = pattern(400000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    up(&s, 100000, 400000);
+    ph_gather how = PH_GATHER_INIT;
+    how.on_part = on_part;
+    how.done = on_gathered;
+    how.arg = &s;
+    ph_outgoing out = outgoing("all:letters", body, 100);
+    ph_call_id id;
+    EXPECT_ERR(ph_client_gather(s.client, &out, &how, &id), PH_OK);
+    feed parts[3];
+    for (uint16_t i = 0; i < 3; i++) {
+        parts[i] = feed_of(PHI_KIND_REPLY, id.value, body, i == 1 ? 400000 : 90000);
+        parts[i].m.turn = (uint16_t)(i + 1);
+        parts[i].m.flags = PHI_FLAG_PART;
+        parts[i].said = f.said_count;
+        feed_first(&s, &parts[i], 1000);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        feed_go_on(&s, &f, &parts[i]);
+    }
+    EXPECT_TEXT(stage_heard(&s), "part 0 90000\npart 8 0\npart 0 90000\n");
+    EXPECT_EQ(parts[1].sent, 100000);
+    EXPECT_EQ(s.client->calls.count, 1); // the center says when it is over
+    stage_fini(&s);
     free(body);
 }
