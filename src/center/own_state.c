@@ -41,14 +41,16 @@ phi_bytes own_state_line(uint8_t *out, const phi_entry *head, const line_about *
         }
     }
     PH_ASSERT(!others.failed);
-    if (fields.failed) {
+    size_t size = PHI_ENTRY_FIXED_BYTES + 1 + head->id.size + 1 + head->service.size;
+    if (fields.failed || size + phi_writer_size(&fields) > ENTRY_OWN_BYTES_MAX) {
         return phi_bytes_of(NULL, 0);
     }
     phi_entry entry = *head;
     entry.fields = phi_writer_view(&fields);
     phi_writer w = phi_writer_of((phi_span){ out, ENTRY_OWN_BYTES_MAX });
     phi_entry_encode(&w, &entry);
-    return w.failed ? phi_bytes_of(NULL, 0) : phi_writer_view(&w);
+    PH_ASSERT(!w.failed);
+    return phi_writer_view(&w);
 }
 
 void own_state_handle(center *c, session *s, phi_bytes payload)

@@ -433,6 +433,49 @@ TEST(service, line_that_gets_too_long_ends_the_link)
     }
 }
 
+// Says metadata of so many bytes, as fields. The size of the line, or 0: the link was ended.
+static size_t say_bytes(world *w, size_t size)
+{
+    static const uint8_t bulk[PHI_METADATA_VALUE_BYTES_MAX];
+    enum { HEAD = 1 + 2 + 1 + 1 }; // tag, length, and a key of one byte
+    peer *one = instance(w, "one", PHI_STATE_READY, 100);
+    phi_own_state own = { .has_metadata = true };
+    while (size > 0) {
+        size_t part = size < HEAD + sizeof bulk ? size : HEAD + sizeof bulk;
+        part = size != part && size - part < HEAD ? part - HEAD
+                                                  : part; // something is left for the last one
+        EXPECT(part >= HEAD);
+        own.metadata[own.metadata_count++] =
+            (phi_metadata){ phi_bytes_text("k"), phi_bytes_of(bulk, part - HEAD) };
+        size -= part;
+    }
+    peer_own_state(one, &own);
+    world_settle(w);
+    size_t line_size = 0;
+    if (one->is_ended) {
+        peer_expect_bye(one, PHI_BYE_MALFORMED);
+    } else {
+        line_size = session_find(w->c, phi_bytes_text("one"))->account->entry_size;
+        peer_leave(one);
+        world_settle(w);
+    }
+    world_forget(w, one);
+    return line_size;
+}
+
+// The same to the byte, around every limit there is on the way: that of own state, of a line, of
+// what a line is made in. [P-72]
+TEST(service, line_of_every_size_around_the_limits_is_judged)
+{
+    world *w = world_new(NULL);
+    size_t head = PHI_ENTRY_FIXED_BYTES + 1 + strlen("one@d") + 1 + strlen("orders");
+    for (size_t size = PHI_PACKET_BYTES_JOINING_MAX - 40; size < 8192 + 300; size += 1) {
+        bool fits = head + size <= PHI_PACKET_BYTES_JOINING_MAX;
+        EXPECT_EQ(say_bytes(w, size), fits ? head + size : 0);
+    }
+    world_free(w);
+}
+
 // A JOIN of the largest size leads to a longer line than own state may make; its client may still
 // change its state.
 TEST(service, longest_join_may_change_its_state)
