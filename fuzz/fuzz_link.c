@@ -286,6 +286,11 @@ static void stranger_tick(stranger *s, phi_dur dur)
 {
     s->now = phi_time_add(s->now, dur);
     phi_link_tick(&s->link, s->now);
+    if (!phi_time_before(s->now, phi_link_deadline(&s->link))) {
+        // Who was not looked at for long is suspect first, and dead with the next look.
+        PH_ASSERT(s->options.side == PHI_LINK_CENTER);
+        phi_link_tick(&s->link, s->now);
+    }
     PH_ASSERT(phi_time_before(s->now, phi_link_deadline(&s->link)));
     stranger_drain(s);
 }
