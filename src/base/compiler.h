@@ -7,6 +7,7 @@
 
 #define PHI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PHI_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define PHI_PREFETCH(address) __builtin_prefetch(address) // to be read
 #define PHI_NORETURN __attribute__((noreturn))
 #define PHI_COLD __attribute__((cold, noinline))
 #define PHI_PRINTF(fmt_index, args_index) __attribute__((format(printf, fmt_index, args_index)))

@@ -7,7 +7,7 @@
 //   - An answer is put together on the stack and copied into the send buffer; only one that finds
 //     no room is kept. While it waits its client is held, so there is at most one.
 //   - A packet of few bytes may bring thousands of words into the tree. A turn has an allowance of
-//     them; a packet that finds it used up is kept, its client is held, and goes on in a later turn,
+//     them; a packet that finds it used up is kept and its client held. They go on in later turns,
 //     in the order in which they came.
 //
 // Invariants  what a subscriber keeps, a packet or an answer, is set only while its session is held

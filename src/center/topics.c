@@ -87,6 +87,7 @@ static bool subscription_add(topics *t, topics_client *client, uint32_t node);
 static void subscription_drop(topics *t, uint32_t index);
 
 static uint32_t walk_on(walk *w, place at, uint32_t *other);
+static void prefetch_next(const walk *w, place at);
 static void report(walk *w, uint32_t node);
 static void client_free(topics *t, topics_client *client);
 
@@ -276,8 +277,21 @@ static uint32_t walk_on(walk *w, place at, uint32_t *other)
         w->cost++;
         report(w, n->rest);
     }
+    if (n->one != 0) {
+        prefetch_next(w, (place){ n->one, at.depth + 1 });
+    }
     *other = n->one;
     return node_next(t, at.node, w->topic->words[at.depth], w->hashes[at.depth]);
+}
+
+// It is looked at a little later; the way to memory is long.
+static void prefetch_next(const walk *w, place at)
+{
+    const topics *t = w->topics;
+    PHI_PREFETCH(phi_hashed_at(&t->nodes, at.node));
+    if (at.depth < w->topic->count) {
+        PHI_PREFETCH(phi_hashed_bucket(&t->nodes, mix(t, w->hashes[at.depth], at.node)));
+    }
 }
 
 static void report(walk *w, uint32_t node)
