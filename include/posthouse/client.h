@@ -220,7 +220,8 @@ PH_API void ph_client_free(ph_client **client);
 // PH_ECLOSED   it was closed, or refused for good
 PH_API PH_MUST_CHECK ph_err ph_client_open(ph_client *client);
 
-// Says bye and stays down. After this has returned, and while the loop turns, calls in flight end
+// Says bye and stays down. Small messages sent before it still leave; of those in fragments, what
+// has not left by now is given up. After this has returned, and while the loop turns, calls in flight end
 // with PH_ECANCELLED, then on_link is told. Idempotent; nothing for NULL.
 PH_API void ph_client_close(ph_client *client);
 

@@ -17,6 +17,7 @@
 #include "obs/log.h"
 #include "wire/bye.h"
 #include "wire/handshake.h"
+#include "wire/message.h"
 #include "wire/name.h"
 #include "wire/packet.h"
 #include "wire/subscription.h"
@@ -103,7 +104,9 @@ static void write_fixed(draft *t)
     draft_add(t, "\n## Fixed\n\nBy the protocol, or because nobody needs another value.\n\n"
                  "| limit | value | what happens at it |\n|---|---|---|\n");
     LIMIT("packet, bytes", PHI_PACKET_BYTES_MAX,
-          "Bye `length_invalid` [P-11]. A message has to fit into one packet.");
+          "Bye `length_invalid` [P-11]. A longer message goes in fragments.");
+    LIMIT("first fragment of a longer message, bytes", PHI_FRAGMENT_FIRST_BYTES_MAX,
+          "Bye `credit_exceeded` [P-67]; of the rest, as much as its receiver grants.");
     LIMIT("packet before the client joined, bytes", PHI_PACKET_BYTES_JOINING_MAX,
           "Bye `length_invalid` [P-12].");
     LIMIT("name of an account, service or domain, bytes", PHI_NAME_BYTES_MAX,
