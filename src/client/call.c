@@ -149,8 +149,8 @@ ph_err ph_client_cancel(ph_client *client, ph_call_id id)
 
 // ---- what comes
 
-// In a call: a part of a gather, or what became of an inquiry of ours.
-static PHI_COLD void on_one_of_several(ph_client *client, const phi_message *message)
+// One of several in a call: a part of a gather, or what became of an inquiry of ours.
+static void on_one_of_several(ph_client *client, const phi_message *message)
 {
     if ((message->flags & PHI_FLAG_PART) != 0) {
         phi_client_on_part(client, message);
@@ -159,34 +159,45 @@ static PHI_COLD void on_one_of_several(ph_client *client, const phi_message *mes
     }
 }
 
+static inline bool is_one_of_several(const phi_message *message)
+{
+    return (message->turn | (message->flags & PHI_FLAG_PART)) != 0;
+}
+
+// A reply or a failure that is not the plain end of a plain call.
+static PHI_COLD void on_other_end(ph_client *client, phi_call *call, const phi_message *message)
+{
+    if (is_one_of_several(message)) {
+        on_one_of_several(client, message);
+    } else if (call == NULL || call->is_cancelled) {
+        client->counters.replies_stray++;
+    } else {
+        phi_client_on_gathered(call, message);
+    }
+}
+
+static inline bool is_plain(const phi_call *call, const phi_message *message)
+{
+    return call != NULL && !call->is_cancelled && call->kind == PHI_CALL_REQUEST &&
+           !is_one_of_several(message);
+}
+
 void phi_client_on_reply(ph_client *client, const phi_message *message)
 {
     phi_call *call = phi_slots_find(&client->calls, message->call);
-    if (PHI_UNLIKELY((message->turn | (message->flags & PHI_FLAG_PART)) != 0)) {
-        on_one_of_several(client, message);
-    } else if (PHI_UNLIKELY(call == NULL || call->is_cancelled)) {
-        client->counters.replies_stray++;
-    } else if (PHI_UNLIKELY(call->kind != PHI_CALL_REQUEST)) {
-        phi_client_on_gathered(call, message);
-    } else {
-        ph_incoming incoming = phi_client_incoming(message);
-        end(call, PH_OK, 0, &incoming);
+    if (PHI_UNLIKELY(!is_plain(call, message))) {
+        on_other_end(client, call, message);
+        return;
     }
+    ph_incoming incoming = phi_client_incoming(message);
+    end(call, PH_OK, 0, &incoming);
 }
 
 void phi_client_on_failure(ph_client *client, const phi_message *message)
 {
-    if ((message->turn | (message->flags & PHI_FLAG_PART)) != 0) {
-        on_one_of_several(client, message);
-        return;
-    }
     phi_call *call = phi_slots_find(&client->calls, message->call);
-    if (call == NULL || call->is_cancelled) {
-        client->counters.replies_stray++;
-        return;
-    }
-    if (call->kind != PHI_CALL_REQUEST) {
-        phi_client_on_gathered(call, message);
+    if (!is_plain(call, message)) {
+        on_other_end(client, call, message);
         return;
     }
     phi_failed failed;
