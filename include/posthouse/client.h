@@ -209,9 +209,10 @@ typedef struct ph_client_options {
 // PH_ESYSTEM  no loop could be made
 PH_API PH_MUST_CHECK ph_err ph_client_new(ph_client **out, const ph_client_options *options);
 
-// Frees *client and clears it; NULL is fine. Says bye when it is up. Calls in flight end with
-// PH_ECANCELLED before this returns; on_link is not called. From one of its own callbacks it aborts
-// the program: use ph_client_close there. A loop of its own goes with it.
+// Frees *client and clears it; NULL is fine. Says bye when it is up. What is in flight (calls,
+// inquiries, receipts) ends with PH_ECANCELLED before this returns; on_link is not called. From one
+// of its own callbacks it aborts the program: use ph_client_close there. A loop of its own goes
+// with it.
 PH_API void ph_client_free(ph_client **client);
 
 // Begins to dial, and goes on until closed: dials the centers in turn, waits between attempts,
@@ -221,8 +222,8 @@ PH_API void ph_client_free(ph_client **client);
 PH_API PH_MUST_CHECK ph_err ph_client_open(ph_client *client);
 
 // Says bye and stays down. Small messages sent before it still leave; of those in fragments, what
-// has not left by now is given up. After this has returned, and while the loop turns, calls in flight end
-// with PH_ECANCELLED, then on_link is told. Idempotent; nothing for NULL.
+// has not left by now is given up. After this has returned, and while the loop turns, what is in
+// flight ends with PH_ECANCELLED, then on_link is told. Idempotent; nothing for NULL.
 PH_API void ph_client_close(ph_client *client);
 
 // Opens it, and drives the loop until it is up.

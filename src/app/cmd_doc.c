@@ -12,6 +12,7 @@
 #include "app/value.h"
 #include "base/assert.h"
 #include "center/center.h"
+#include "center/inquiry.h"
 #include "io/uv.h"
 #include "link/transport.h"
 #include "obs/log.h"
@@ -127,6 +128,10 @@ static void write_fixed(draft *t)
           "The rest waits in the kernel, so that the others have their turn.");
     LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX,
           "Further watchers are told in the next turn.");
+    LIMIT("inquiries open in one call", CENTER_INQUIRIES_MAX,
+          "One more fails with too_many_calls [P-62].");
+    LIMIT("dialogs inside dialogs", PHI_DEPTH_MAX,
+          "An inquiry that would be deeper fails with too_deep [P-63].");
     LIMIT("words of a topic or pattern", PHI_TOPIC_WORDS_MAX,
           "Refused as malformed; together they have at most 240 bytes [P-74].");
     LIMIT("subscription packet, bytes", PHI_SUBSCRIPTION_BYTES_MAX, "Bye `malformed` [P-73].");
