@@ -42,8 +42,8 @@ typedef struct owed_reply {
 static void on_deadline(phi_timer *timer, phi_time now);
 static inline session_calls *calls_of(center *c, session *s);
 static session_calls *calls_new(center *c, session *s);
-static call *take(center *c, session *caller, uint64_t number);
-static void close_call(center *c, call *k);
+static inline call *take(center *c, session *caller, uint64_t number);
+static inline void close_call(center *c, call *k);
 static void part_close(center *c, call *part);
 static void stop(center *c, call *k, ph_failure_code why);
 static void release(center *c, call *k);
@@ -426,7 +426,7 @@ static session_calls *calls_new(center *c, session *s)
     return calls;
 }
 
-static call *take(center *c, session *caller, uint64_t number)
+static PHI_ALWAYS_INLINE call *take(center *c, session *caller, uint64_t number)
 {
     PH_ASSERT(session_is(caller, SESSION_JOINED));
     session_calls *calls = calls_of(c, caller);
@@ -449,7 +449,7 @@ static call *take(center *c, session *caller, uint64_t number)
 }
 
 // From open to over: its responder has no part in it any more.
-static void close_call(center *c, call *k)
+static inline void close_call(center *c, call *k)
 {
     PH_ASSERT(k->is_open);
     if (PHI_UNLIKELY(c->streams.count != 0)) {

@@ -29,6 +29,8 @@ PH_STATIC_ASSERT(OWN_BYTES_MAX + PHI_PACKET_HEAD_CHECKED <= PHI_PACKET_BYTES_JOI
 PH_STATIC_ASSERT(FAILURE_CODE_BYTES + FAILURE_TEXT_BYTES_MAX <= DELIVER_OWN_BODY_BYTES_MAX);
 
 static inline bool is_authorised(const session *sender, deliver_as as, const call *within);
+static inline delivered queue(center *c, const delivery *d, uint64_t number);
+static delivered deliver_first(center *c, const delivery *d);
 static delivered bind(center *c, const delivery *d, uint64_t *number);
 static delivered deliver_own(center *c, session *receiver, const phi_message *m);
 static const char *text_of(ph_failure_code code);
@@ -50,32 +52,10 @@ delivered deliver(center *c, const delivery *d)
     if (PHI_UNLIKELY(d->payload.size > phi_link_payload_max(&d->receiver->transport.link))) {
         return DELIVER_TOO_LARGE;
     }
-    uint64_t number = d->number;
-    bool is_cut = is_first_fragment(d->payload);
-    if (PHI_UNLIKELY(is_cut)) {
-        delivered bound = bind(c, d, &number);
-        if (bound != DELIVERED) {
-            return bound;
-        }
+    if (PHI_UNLIKELY(is_first_fragment(d->payload))) {
+        return deliver_first(c, d);
     }
-    uint8_t *room = phi_transport_begin(&d->receiver->transport, d->payload.size);
-    if (PHI_UNLIKELY(room == NULL)) {
-        if (is_cut) {
-            stream_unbind(c, d->receiver);
-        }
-        return DELIVER_FULL;
-    }
-    memcpy(room, d->payload.data, d->payload.size);
-    phi_put_u64(room + PHI_MESSAGE_CALL_AT, number);
-    phi_put_u32(room + PHI_MESSAGE_TTL_AT, d->ttl_ms);
-    if (PHI_UNLIKELY(d->marks != NULL)) {
-        room[PHI_MESSAGE_FLAGS_AT] = d->marks->flags;
-        room[PHI_MESSAGE_DEPTH_AT] = d->marks->depth;
-        phi_put_u16(room + PHI_MESSAGE_TURN_AT, d->marks->turn);
-    }
-    phi_transport_commit(&d->receiver->transport, PHI_COMMAND_MESSAGE, d->payload.size);
-    c->counters.messages_sent_total++;
-    return DELIVERED;
+    return queue(c, d, d->number);
 }
 
 bool deliver_is_allowed(const session *sender, deliver_as as, const call *within)
@@ -162,6 +142,40 @@ static inline bool is_authorised(const session *sender, deliver_as as, const cal
         return PHI_CANARY || within->caller == sender;
     }
     PH_UNREACHABLE("no capacity to speak in");
+}
+
+static inline delivered queue(center *c, const delivery *d, uint64_t number)
+{
+    uint8_t *room = phi_transport_begin(&d->receiver->transport, d->payload.size);
+    if (PHI_UNLIKELY(room == NULL)) {
+        return DELIVER_FULL;
+    }
+    memcpy(room, d->payload.data, d->payload.size);
+    phi_put_u64(room + PHI_MESSAGE_CALL_AT, number);
+    phi_put_u32(room + PHI_MESSAGE_TTL_AT, d->ttl_ms);
+    if (PHI_UNLIKELY(d->marks != NULL)) {
+        room[PHI_MESSAGE_FLAGS_AT] = d->marks->flags;
+        room[PHI_MESSAGE_DEPTH_AT] = d->marks->depth;
+        phi_put_u16(room + PHI_MESSAGE_TURN_AT, d->marks->turn);
+    }
+    phi_transport_commit(&d->receiver->transport, PHI_COMMAND_MESSAGE, d->payload.size);
+    c->counters.messages_sent_total++;
+    return DELIVERED;
+}
+
+// A message in fragments begins.
+static PHI_COLD delivered deliver_first(center *c, const delivery *d)
+{
+    uint64_t number = d->number;
+    delivered how = bind(c, d, &number);
+    if (how != DELIVERED) {
+        return how;
+    }
+    how = queue(c, d, number);
+    if (how != DELIVERED) {
+        stream_unbind(c, d->receiver);
+    }
+    return how;
 }
 
 // The receiver takes part in the stream that is being opened. [P-66]

@@ -51,7 +51,7 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
 static void request_elsewhere(center *c, session *s, const phi_message *m, phi_bytes payload,
                               const destination *to, uint32_t ttl_ms);
 static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payload);
-static void on_failure(center *c, session *s, const phi_message *m, phi_bytes payload);
+static bool is_failure(center *c, session *s, const phi_message *m);
 static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_cancel(center *c, session *s, const phi_message *m);
 
@@ -74,40 +74,47 @@ void router_handle(center *c, session *s, phi_bytes payload)
         session_end(c, s, PHI_BYE_FROM_MISMATCH, 0, NULL);
         return;
     }
+    uint64_t stream = 0; // that it begins (P-66)
     if (PHI_UNLIKELY((m.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0)) {
-        stream_receive(c, s, &m, payload);
-        return;
+        stream = stream_receive(c, s, &m, payload);
+        if (stream == 0) {
+            return;
+        }
     }
-    router_route(c, s, &m, payload);
-}
-
-void router_route(center *c, session *s, const phi_message *m, phi_bytes payload)
-{
-    switch ((phi_kind)m->kind) {
+    switch ((phi_kind)m.kind) {
     case PHI_KIND_EVENT:
-        on_event(c, s, m, payload);
+        on_event(c, s, &m, payload);
         break;
     case PHI_KIND_REQUEST:
-        on_request(c, s, m, payload);
-        break;
-    case PHI_KIND_REPLY:
-        on_reply(c, s, m, payload);
+        on_request(c, s, &m, payload);
         break;
     case PHI_KIND_FAILURE:
-        on_failure(c, s, m, payload);
+        if (!is_failure(c, s, &m)) {
+            return;
+        }
+        if (m.turn != 0) { // the caller's, to an inquiry
+            on_answer(c, s, &m, payload);
+            break;
+        }
+        // fallthrough
+    case PHI_KIND_REPLY:
+        on_reply(c, s, &m, payload);
         break;
     case PHI_KIND_INQUIRY:
-        inquiry_receive(c, s, m, payload);
+        inquiry_receive(c, s, &m, payload);
         break;
     case PHI_KIND_ANSWER:
-        on_answer(c, s, m, payload);
-        break;
-    case PHI_KIND_RECEIPT:
-        c->counters.messages_dropped_total++;
+        on_answer(c, s, &m, payload);
         break;
     case PHI_KIND_CANCEL:
-        on_cancel(c, s, m);
+        on_cancel(c, s, &m);
         break;
+    case PHI_KIND_RECEIPT: // only the center says that
+        c->counters.messages_dropped_total++;
+        break;
+    }
+    if (PHI_UNLIKELY(stream != 0)) {
+        stream_routed(c, s, stream);
     }
 }
 
@@ -242,7 +249,10 @@ static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payl
         c->counters.replies_stray_total++;
         return;
     }
-    const delivery_marks as_part = { .flags = m->flags | PHI_FLAG_PART, .turn = k->turn };
+    delivery_marks as_part;
+    if (PHI_UNLIKELY(call_is_part(k))) {
+        as_part = (delivery_marks){ .flags = m->flags | PHI_FLAG_PART, .turn = k->turn };
+    }
     delivered how = deliver(c, &(delivery){ .sender = s,
                                             .receiver = k->caller,
                                             .as = DELIVER_AS_RESPONDER,
@@ -259,19 +269,6 @@ static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payl
         call_failed(c, k, phi_get_u16(m->body.data));
     } else if (PHI_LIKELY((m->flags & PHI_FLAG_MORE) == 0)) { // else with its last fragment
         call_replied(c, k);
-    }
-}
-
-// The responder's, or the caller's to an inquiry.
-static void on_failure(center *c, session *s, const phi_message *m, phi_bytes payload)
-{
-    phi_failure failure;
-    if (phi_failure_decode(m->body, &failure) != PH_OK) {
-        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
-    } else if (m->turn != 0) {
-        on_answer(c, s, m, payload);
-    } else {
-        on_reply(c, s, m, payload);
     }
 }
 
@@ -296,6 +293,17 @@ static void on_cancel(center *c, session *s, const phi_message *m)
 }
 
 // ---- helpers
+
+// One without a code ends the link: passing it on would break its receiver's decoder instead.
+static bool is_failure(center *c, session *s, const phi_message *m)
+{
+    phi_failure failure;
+    if (phi_failure_decode(m->body, &failure) != PH_OK) {
+        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
+        return false;
+    }
+    return true;
+}
 
 // [P-52]
 static destination resolve(center *c, session *s, phi_bytes to)

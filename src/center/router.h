@@ -13,9 +13,6 @@
 // A message packet from a joined client. May end the session.
 void router_handle(center *c, session *s, phi_bytes payload);
 
-// A message whose form and sender are good; or the first fragment of one (P-66).
-void router_route(center *c, session *s, const phi_message *m, phi_bytes payload);
-
 // A later fragment for one of those the first was delivered to. False without room.
 PHI_MUST_CHECK bool router_pass(center *c, const session *sender, session *receiver,
                                 phi_bytes payload, const stream_key *key);

@@ -65,6 +65,7 @@ static void on_event(phi_transport *t, const phi_link_event *event);
 static void on_room(phi_transport *t);
 static void on_gone(phi_transport *t);
 
+static void on_other_event(center *c, session *s, const phi_link_event *event);
 static void handle_packet(center *c, session *s, const phi_packet *packet);
 static void handle_ask(center *c, session *s, phi_bytes payload);
 static void handle_closed(center *c, session *s, const phi_link_end *end);
@@ -210,6 +211,17 @@ static void on_event(phi_transport *t, const phi_link_event *event)
 {
     session *s = session_of(t);
     center *c = center_of(s);
+    if (PHI_LIKELY(event->type == PHI_LINK_EVENT_PACKET &&
+                   event->packet.command == PHI_COMMAND_MESSAGE)) {
+        router_handle(c, s, event->packet.payload);
+    } else {
+        on_other_event(c, s, event);
+    }
+}
+
+// All but messages; apart, so that those need no more of a stack than their own.
+static PHI_COLD void on_other_event(center *c, session *s, const phi_link_event *event)
+{
     switch (event->type) {
     case PHI_LINK_EVENT_JOIN:
         join_handle(c, s, event->join);
@@ -238,9 +250,6 @@ static void on_event(phi_transport *t, const phi_link_event *event)
 static void handle_packet(center *c, session *s, const phi_packet *packet)
 {
     switch ((phi_command)packet->command) {
-    case PHI_COMMAND_MESSAGE:
-        router_handle(c, s, packet->payload);
-        return;
     case PHI_COMMAND_ONLINE_LIST:
         handle_ask(c, s, packet->payload);
         return;
@@ -253,6 +262,7 @@ static void handle_packet(center *c, session *s, const phi_packet *packet)
     case PHI_COMMAND_STREAM:
         stream_control(c, s, packet->payload);
         return;
+    case PHI_COMMAND_MESSAGE: // on_event
     case PHI_COMMAND_HEARTBEAT:
     case PHI_COMMAND_HANDSHAKE:
     case PHI_COMMAND_ONLINE_STATUS:

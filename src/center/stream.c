@@ -3,7 +3,7 @@
 // center/stream.c - see stream.h.
 //
 // Design notes
-//   - The first fragment is routed like any message (router_route), with `c->opening` set; whoever
+//   - The first fragment is routed like any message (stream_receive), with `c->opening` set; whoever
 //     it is delivered to is bound to the stream in the one function that delivers. So services,
 //     topics and authorisation are the router's, and are decided once.
 //   - Later fragments carry flag rest. They find their stream by the sender's number, or none: it
@@ -64,7 +64,7 @@ struct message_stream {
     phi_receipt tally; // what that says, when all whom the first fragment reached get the last
 };
 
-static void on_first(center *c, session *s, const phi_message *m, phi_bytes payload);
+static uint64_t on_first(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_rest(center *c, message_stream *st, const phi_message *m, phi_bytes payload);
 static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_control *control);
 static void on_stall(phi_timer *timer, phi_time now);
@@ -101,43 +101,46 @@ size_t stream_receiver_size(void)
     return sizeof(stream_receiver);
 }
 
-void stream_receive(center *c, session *s, const phi_message *m, phi_bytes payload)
+uint64_t stream_receive(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
     if ((m->flags & PHI_FLAG_REST) == 0) {
-        on_first(c, s, m, payload);
-        return;
+        return on_first(c, s, m, payload);
     }
     message_stream *st = find_going(s, m->kind, m->turn, m->call);
     if (st == NULL || st->abort_code != 0) {
         c->counters.fragments_dropped_total++;
-        return;
+        return 0;
     }
     on_rest(c, st, m, payload);
+    return 0;
+}
+
+void stream_routed(center *c, session *s, uint64_t handle)
+{
+    c->opening = NULL;
+    if (s->broadcast == NULL) { // else it goes on in a later turn
+        stream_opened(c, handle);
+    }
 }
 
 // ---- fragments
 
-static void on_first(center *c, session *s, const phi_message *m, phi_bytes payload)
+static uint64_t on_first(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
     PH_ASSERT(c->opening == NULL);
     size_t packet_size = payload.size + phi_suite_head(s->transport.link.in.suite);
     ph_failure_code code = judge_first(c, s, m, packet_size);
     if (code != 0) {
         refuse(c, s, m, code);
-        return;
+        return 0;
     }
     message_stream *st = open_stream(c, s, m);
     if (st == NULL) {
         refuse(c, s, m, PH_FAILURE_TOO_MANY_CALLS);
-        return;
+        return 0;
     }
-    uint64_t handle = st->handle;
     c->opening = st;
-    router_route(c, s, m, payload);
-    c->opening = NULL;
-    if (s->broadcast == NULL) { // else it goes on in a later turn
-        stream_opened(c, handle);
-    }
+    return st->handle;
 }
 
 uint64_t stream_opening(const center *c)

@@ -51,8 +51,11 @@ typedef enum stream_bound {
 size_t stream_size(void);
 size_t stream_receiver_size(void);
 
-// A message with flag more or rest, from a joined client. May end the session.
-void stream_receive(center *c, session *s, const phi_message *m, phi_bytes payload);
+// A message with flag more or rest, from a joined client. The handle of a stream that it begins: the
+// message is to be routed now like any other, and stream_routed follows. 0: no more is to be done.
+// May end the session.
+uint64_t stream_receive(center *c, session *s, const phi_message *m, phi_bytes payload);
+void stream_routed(center *c, session *s, uint64_t handle);
 
 // The first fragment, which is being routed, is about to be queued for `receiver`, which will know
 // it by `key`; key->number 0: the number is made up here. From router.c's deliver.
