@@ -99,7 +99,7 @@ static void on_event(stranger *s, const phi_link_event *event)
         s->opens++;
         PH_ASSERT(s->opens == 1);
         PH_ASSERT(!is_center);
-        PH_ASSERT(event->welcome->session != 0);
+        PH_ASSERT(event->welcome.session != 0);
         break;
     case PHI_LINK_EVENT_PACKET:
         PH_ASSERT(is_center ? s->joins == 1 : s->opens == 1);

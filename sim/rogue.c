@@ -109,9 +109,9 @@ static void on_transport_event(phi_transport *transport, const phi_link_event *e
     switch (event->type) {
     case PHI_LINK_EVENT_OPEN:
         r->is_open = true;
-        PH_ASSERT(event->welcome->id.size < sizeof r->id);
-        memcpy(r->id, event->welcome->id.data, event->welcome->id.size);
-        r->id[event->welcome->id.size] = '\0';
+        PH_ASSERT(event->welcome.id.size < sizeof r->id);
+        memcpy(r->id, event->welcome.id.data, event->welcome.id.size);
+        r->id[event->welcome.id.size] = '\0';
         break;
     case PHI_LINK_EVENT_PACKET:
         if (event->packet.command == PHI_COMMAND_MESSAGE) {

@@ -29,7 +29,8 @@ void phi_buf_init(phi_buf *buf, const phi_alloc *alloc, size_t bytes_max)
 {
     PH_ASSERT(buf != NULL);
     PH_ASSERT(alloc != NULL);
-    *buf = (phi_buf){ .alloc = alloc, .bytes_max = bytes_max };
+    size_t limit = bytes_max < PHI_BUF_BYTES_MAX ? bytes_max : PHI_BUF_BYTES_MAX;
+    *buf = (phi_buf){ .alloc = alloc, .bytes_max = (uint32_t)limit };
 }
 
 static void buf_drop(phi_buf *buf)
@@ -51,14 +52,14 @@ void phi_buf_fini(phi_buf *buf)
 }
 
 // The size of the next block that holds `wanted` bytes.
-static size_t next_capacity(const phi_buf *buf, size_t wanted)
+static uint32_t next_capacity(const phi_buf *buf, size_t wanted)
 {
     PH_ASSERT(wanted <= buf->bytes_max);
-    size_t limit;
-    if (__builtin_add_overflow(buf->bytes_max, buf->bytes_max / 4, &limit)) {
-        limit = SIZE_MAX;
+    uint32_t limit = buf->bytes_max + buf->bytes_max / 4;
+    if (buf->data == NULL && wanted <= PHI_BUF_TINY_BYTES) {
+        return limit < PHI_BUF_TINY_BYTES ? limit : PHI_BUF_TINY_BYTES;
     }
-    size_t capacity = buf->capacity < CAPACITY_FIRST / 2 ? CAPACITY_FIRST / 2 : buf->capacity;
+    uint32_t capacity = buf->capacity < CAPACITY_FIRST / 2 ? CAPACITY_FIRST / 2 : buf->capacity;
     do {
         if (capacity > limit / 2) {
             return limit;
@@ -68,7 +69,7 @@ static size_t next_capacity(const phi_buf *buf, size_t wanted)
     return capacity;
 }
 
-static bool buf_enlarge(phi_buf *buf, size_t capacity)
+static bool buf_enlarge(phi_buf *buf, uint32_t capacity)
 {
     PH_ASSERT(capacity > buf->capacity);
     size_t size = phi_buf_size(buf);
@@ -90,7 +91,7 @@ static bool buf_enlarge(phi_buf *buf, size_t capacity)
         buf->data = data;
     }
     buf->read = 0;
-    buf->write = size;
+    buf->write = (uint32_t)size;
     buf->capacity = capacity;
     return true;
 }
@@ -108,7 +109,7 @@ uint8_t *phi_buf_grow(phi_buf *buf, size_t size)
     if (buf->data != NULL && wanted <= buf->capacity && buf->read >= waiting / 4) {
         memmove(buf->data, buf->data + buf->read, waiting);
         buf->read = 0;
-        buf->write = waiting;
+        buf->write = (uint32_t)waiting;
     } else if (!buf_enlarge(buf, next_capacity(buf, wanted))) {
         return NULL;
     }
@@ -134,7 +135,7 @@ bool phi_buf_append(phi_buf *buf, phi_bytes bytes)
 void phi_buf_consume(phi_buf *buf, size_t count)
 {
     PH_ASSERT(count <= phi_buf_size(buf));
-    buf->read += count;
+    buf->read += (uint32_t)count;
     if (buf->read != buf->write) {
         return;
     }

@@ -3,12 +3,14 @@
 // base/buf.h - owned bytes with a read and a write cursor, growing up to a limit.
 //
 // Life     init -> (reserve, commit | append, consume)* -> fini
-// Memory   None before the first byte. A block grows from 512 bytes by doubling. An empty buffer
+// Memory   None before the first byte. A few bytes get a block of PHI_BUF_TINY_BYTES: strangers that
+//          send a length and no more are many. Other blocks grow from 512 bytes by doubling. An empty buffer
 //          keeps a block of up to PHI_BUF_KEEP_BYTES until phi_buf_release, which its owner calls
 //          when it falls idle (10,000 idle links must cost nothing here); a larger one it gives
 //          back by itself after PHI_BUF_SMALL_DRAINS drains that used less than a quarter of it.
-// Limits   bytes_max bytes wait at most; beyond it phi_buf_reserve returns NULL. A block is at most
-//          a quarter larger, so that what waits is moved to the front seldom.
+// Limits   bytes_max bytes wait at most (and PHI_BUF_BYTES_MAX); beyond it phi_buf_reserve returns
+//          NULL. A block is at most a quarter larger, so that what waits is moved to the front
+//          seldom.
 // Threads  none
 
 #ifndef PHI_BASE_BUF_H
@@ -20,14 +22,17 @@
 
 #define PHI_BUF_KEEP_BYTES 65536u
 #define PHI_BUF_SMALL_DRAINS 64u
+#define PHI_BUF_TINY_BYTES 32u
+#define PHI_BUF_BYTES_MAX (UINT32_MAX / 5 * 4) // so that a block's size fits
 
 typedef struct phi_buf {
     const phi_alloc *alloc; // borrowed for the life of the buffer
     uint8_t *data;          // owned; NULL while nothing was ever appended, or after phi_buf_release
-    size_t capacity;
-    size_t read;  // bytes before it were consumed
-    size_t write; // bytes before it were appended
-    size_t bytes_max;
+    // 32 bits: a link has two buffers, and a center 100,000 links.
+    uint32_t capacity;
+    uint32_t read;  // bytes before it were consumed
+    uint32_t write; // bytes before it were appended
+    uint32_t bytes_max;
     uint32_t small_drains; // in a row, while the block is large; see above
 } phi_buf;
 
@@ -62,14 +67,14 @@ static inline uint8_t *phi_buf_reserve(phi_buf *buf, size_t size)
 static inline void phi_buf_commit(phi_buf *buf, size_t size)
 {
     PH_ASSERT(size <= buf->capacity - buf->write);
-    buf->write += size;
+    buf->write += (uint32_t)size;
 }
 
 // Takes back the last `size` bytes that were appended.
 static inline void phi_buf_uncommit(phi_buf *buf, size_t size)
 {
     PH_ASSERT(size <= phi_buf_size(buf));
-    buf->write -= size;
+    buf->write -= (uint32_t)size;
 }
 
 // False when it does not fit; then nothing is appended.

@@ -100,7 +100,10 @@ TEST(buf, empty_keeps_a_small_block_until_release)
         phi_buf_consume(&buf, 16);
     }
     EXPECT_EQ(counter.takes, 1);
+    EXPECT_EQ(counter.bytes, PHI_BUF_TINY_BYTES);
+    EXPECT(phi_buf_append(&buf, phi_bytes_of("more than the 32 bytes of the first", 35)));
     EXPECT_EQ(counter.bytes, 512);
+    phi_buf_consume(&buf, 35);
     phi_buf_release(&buf);
     EXPECT_EQ(counter.bytes, 0);
     assert_null(phi_buf_view(&buf).data);
@@ -203,5 +206,5 @@ TEST(buf, nth_allocation_failing_loses_nothing)
             break;
         }
     }
-    EXPECT_EQ(failures, 4); // 512, 1024, 2048, 4096
+    EXPECT_EQ(failures, 5); // 32, 512, 1024, 2048, 4096
 }

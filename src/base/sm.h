@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define PHI_SM_TO(state) (UINT32_C(1) << (state))
-#define PHI_SM_TRACE 8
+#define PHI_SM_TRACE 5 // with which a machine is 16 bytes
 
 typedef struct phi_sm_state {
     const char *name;

@@ -28,6 +28,10 @@ enum {
     RETRY_MS = 1000, // and up to as much again, so that they do not all come back at once
 };
 
+// Somebody unknown may cost 1 KiB, stream included (script/bench hostile). What only some clients
+// need is allocated when they need it.
+PH_STATIC_ASSERT(sizeof(session) <= 640);
+
 const phi_sm_state session_states[SESSION_STATE_COUNT] = {
     [SESSION_JOINING] = { .name = "joining",
                           .next = PHI_SM_TO(SESSION_JOINED) | PHI_SM_TO(SESSION_LEAVING),

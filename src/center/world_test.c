@@ -359,11 +359,11 @@ static void peer_pump(peer *p)
             return;
         case PHI_LINK_EVENT_OPEN:
             p->is_open = true;
-            snprintf(p->id, sizeof p->id, "%.*s", (int)event.welcome->id.size,
-                     (const char *)event.welcome->id.data);
-            p->session = event.welcome->session;
-            p->epoch = event.welcome->epoch;
-            p->joined_revision = event.welcome->revision;
+            snprintf(p->id, sizeof p->id, "%.*s", (int)event.welcome.id.size,
+                     (const char *)event.welcome.id.data);
+            p->session = event.welcome.session;
+            p->epoch = event.welcome.epoch;
+            p->joined_revision = event.welcome.revision;
             break;
         case PHI_LINK_EVENT_PACKET:
             if (event.packet.command == PHI_COMMAND_ONLINE_LIST) {

@@ -44,7 +44,7 @@ static PHI_COLD void on_other_event(ph_client *client, const phi_link_event *eve
 {
     switch (event->type) {
     case PHI_LINK_EVENT_OPEN:
-        phi_client_on_open(client, event->welcome);
+        phi_client_on_open(client, &event->welcome);
         return;
     case PHI_LINK_EVENT_CLOSED:
         phi_client_on_end(client, &event->end);

@@ -100,13 +100,13 @@ struct phi_stream {
     phi_time linger_until; // STREAM_LINGERING
     phi_sm sm;
     phi_sock_end peer;
-    int fd;               // -1 none
-    int error;            // errno of the write that failed
-    uint32_t linger_left; // bytes still read and thrown away after closing
-    uint8_t poll_state;   // phi_handle_state
-    uint8_t armed;        // what libuv watches: UV_READABLE, UV_WRITABLE
-    bool is_paused;
-    bool wants_write; // a write was short: on_writable is owed
+    int fd;                 // -1 none
+    uint32_t linger_left;   // bytes still read and thrown away after closing
+    int16_t error;          // errno of the write that failed
+    uint8_t armed;          // what libuv watches: UV_READABLE, UV_WRITABLE
+    uint8_t poll_state : 2; // phi_handle_state
+    bool is_paused : 1;
+    bool wants_write : 1; // a write was short: on_writable is owed
 };
 
 struct phi_listener {

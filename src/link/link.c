@@ -234,7 +234,9 @@ void phi_link_fini(phi_link *link)
     }
     const phi_alloc *alloc = link->options->alloc;
     phi_give(alloc, link->join, sizeof *link->join);
-    phi_give(alloc, link->end_text, link->end_text_size);
+    if (link->owns_end_text) {
+        phi_give(alloc, (void *)(uintptr_t)link->end.text.data, link->end.text.size);
+    }
     phi_inbound_fini(&link->in);
     phi_outbound_fini(&link->out);
     *link = (phi_link){ .options = NULL };

@@ -141,14 +141,15 @@ typedef struct phi_link_end {
 typedef struct phi_link_event {
     phi_link_event_type type;
     union {
-        const phi_join *join;       // valid until the next phi_link_next, as all it points to
-        const phi_welcome *welcome; // same
-        phi_packet packet;          // same; sending does not touch it
-        uint64_t mark;              // CONFIRMED: what phi_link_confirm was given
+        const phi_join *join; // valid until the next phi_link_next, as all it points to
+        phi_welcome welcome;  // its id same
+        phi_packet packet;    // same; sending does not touch it
+        uint64_t mark;        // CONFIRMED: what phi_link_confirm was given
         phi_link_end end;
     };
 } phi_link_event;
 
+// Kept small: a center has one for each connection, also for those that never join.
 typedef struct phi_link {
     const phi_link_options *options; // borrowed from the owner of the link
     phi_sm sm;
@@ -159,18 +160,12 @@ typedef struct phi_link {
     phi_time heard;          // when the last byte came
     phi_time grace_from;     // while an ask is out: since when an answer is waited for
     size_t ask_behind;       // bytes that have to leave until that ask is out
-    bool is_ask_stuck;       // it did not leave at once
-    bool has_ask_moved;      // what it is stuck behind did, since grace_from
     phi_time asked;          // when the ask that waits for its answer was sent; also its stamp;
                              // NEVER: none does
     phi_time shown;          // while held: when it last showed that this end lives
     phi_time measured;       // when the last ask was made, answered or not
     uint64_t mark_asked;     // what the answer to that ask confirms; 0: nothing
     uint64_t mark_next;      // what the answer to the next one will; 0: nothing
-    bool is_suspect;         // center: an ask is unanswered for half of grace
-    bool is_told_suspect;    // the owner knows
-    bool has_chore;          // phi_link_next has something to look at before the next packet
-    bool is_held;            // phi_link_hold was called
     phi_time full_since;     // when begin first failed for want of room; NEVER: not full
     phi_dur heartbeat_idle;  // in force
     phi_dur heartbeat_grace;
@@ -183,12 +178,16 @@ typedef struct phi_link {
     uint32_t peer_message_bytes_max;
     uint32_t peer_streams_max;
     uint32_t peer_subscriptions_max;
-    phi_join *join;      // owned; center, between the JOIN event and the next phi_link_next
-    phi_welcome welcome; // client: what the OPEN event points to
-    bool has_end;        // `end` waits to be reported
+    phi_join *join; // owned; center, between the JOIN event and the next phi_link_next
     phi_link_end end;
-    char *end_text; // owned; what end.text views, unless that is a constant
-    size_t end_text_size;
+    bool has_end;         // `end` waits to be reported
+    bool owns_end_text;   // end.text is from the allocator; else a constant
+    bool is_ask_stuck;    // the ask that is out did not leave at once
+    bool has_ask_moved;   // what it is stuck behind did, since grace_from
+    bool is_suspect;      // center: an ask is unanswered for half of grace
+    bool is_told_suspect; // the owner knows
+    bool has_chore;       // phi_link_next has something to look at before the next packet
+    bool is_held;         // phi_link_hold was called
 } phi_link;
 
 // `keys`: center with suite paper only, else NULL; borrowed until the call returns. The center's

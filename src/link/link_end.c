@@ -67,15 +67,14 @@ static void text_clean(char *out, phi_bytes text)
 
 static phi_bytes link_keep_text(phi_link *link, phi_bytes text, const char *fallback)
 {
-    PH_ASSERT(link->end_text == NULL);
+    PH_ASSERT(!link->owns_end_text);
     text = phi_utf8_cut(text, PHI_BYE_TEXT_BYTES_MAX);
     char *copy = text.size == 0 ? NULL : phi_take(link->options->alloc, text.size);
     if (copy == NULL) {
         return phi_bytes_text(fallback);
     }
     text_clean(copy, text);
-    link->end_text = copy;
-    link->end_text_size = text.size;
+    link->owns_end_text = true;
     return phi_bytes_of(copy, text.size);
 }
 

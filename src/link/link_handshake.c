@@ -217,14 +217,13 @@ static void link_on_hello(phi_link *link, const phi_packet *packet)
 
 static void link_on_welcome(phi_link *link, const phi_packet *packet, phi_link_event *event)
 {
-    if (phi_welcome_decode(packet->payload, &link->welcome) != PH_OK) {
+    if (phi_welcome_decode(packet->payload, &event->welcome) != PH_OK) {
         phi_link_fail(link, PHI_BYE_MALFORMED, "malformed WELCOME");
         return;
     }
     link->in.bytes_max = link->options->packet_bytes_max;
     phi_link_move(link, PHI_LINK_OPEN);
     event->type = PHI_LINK_EVENT_OPEN;
-    event->welcome = &link->welcome;
 }
 
 void phi_link_on_hello_or_welcome(phi_link *link, const phi_packet *packet, phi_link_event *event,

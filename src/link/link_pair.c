@@ -158,7 +158,7 @@ void link_pair_drain(link_pair *pair, phi_link_side side)
             break;
         case PHI_LINK_EVENT_OPEN:
             seen->opens++;
-            PH_ASSERT(event.welcome->session == LINK_PAIR_SESSION);
+            PH_ASSERT(event.welcome.session == LINK_PAIR_SESSION);
             break;
         case PHI_LINK_EVENT_PACKET:
             seen_packet(seen, &event.packet);

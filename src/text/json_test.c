@@ -236,7 +236,7 @@ TEST(json, nth_allocation_failing_leaves_the_buffer_as_it_was)
         phi_buf_fini(&buf);
         EXPECT_EQ(counter.bytes, 0);
     }
-    EXPECT_EQ(failures, 4); // 512, 1024, 2048, 4096
+    EXPECT_EQ(failures, 5); // 32, 512, 1024, 2048, 4096
 }
 
 static void misuse(void *arg)

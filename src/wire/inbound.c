@@ -31,6 +31,12 @@
 
 #define LENGTH_BYTES 4u
 
+struct phi_inbound_kept {
+    const phi_alloc *alloc; // borrowed
+    size_t size;
+    uint8_t bytes[];
+};
+
 static phi_inbound_result inbound_complete(phi_inbound *in, phi_packet *packet);
 static phi_inbound_result inbound_deliver(phi_inbound *in, phi_bytes raw, phi_packet *packet);
 static phi_inbound_result inbound_keep_rest(phi_inbound *in);
@@ -83,6 +89,7 @@ void phi_inbound_receive(phi_inbound *in, phi_span chunk)
     PH_ASSERT(in->chunk.size == 0);
     PH_ASSERT(in->deciphered == 0);
     PH_ASSERT(chunk.data != NULL || chunk.size == 0);
+    PH_ASSERT(chunk.size <= UINT32_MAX);
     PH_ASSERT(in->kept == NULL);
     in->chunk = chunk;
 }
@@ -93,16 +100,21 @@ bool phi_inbound_keep(phi_inbound *in, const phi_alloc *alloc)
     if (in->kept != NULL || in->chunk.size == 0) {
         return true;
     }
-    uint8_t *copy = phi_take(alloc, in->chunk.size);
+    struct phi_inbound_kept *copy = phi_take(alloc, sizeof *copy + in->chunk.size);
     if (copy == NULL) {
         return false;
     }
-    memcpy(copy, in->chunk.data, in->chunk.size);
+    copy->alloc = alloc;
+    copy->size = in->chunk.size;
+    memcpy(copy->bytes, in->chunk.data, in->chunk.size);
     in->kept = copy;
-    in->kept_size = in->chunk.size;
-    in->kept_alloc = alloc;
-    in->chunk.data = copy;
+    in->chunk.data = copy->bytes;
     return true;
+}
+
+size_t phi_inbound_kept(const phi_inbound *in)
+{
+    return in->kept == NULL ? 0 : in->kept->size;
 }
 
 phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet)
@@ -129,7 +141,7 @@ phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet)
         PH_ASSERT(size <= in->chunk.size);
         in->chunk.data += size;
         in->chunk.size -= size;
-        in->deciphered -= in->suite == PHI_SUITE_PAPER ? size : 0;
+        in->deciphered -= in->suite == PHI_SUITE_PAPER ? (uint32_t)size : 0;
         return inbound_deliver(in, phi_bytes_of(rest.data, size), packet);
     case PHI_CUT_LENGTH:
         return PHI_INBOUND_LENGTH;
@@ -151,7 +163,7 @@ static phi_inbound_result inbound_complete(phi_inbound *in, phi_packet *packet)
             switch (phi_packet_cut(raw, in->suite, in->bytes_max, &size)) {
             case PHI_CUT_PACKET:
                 PH_ASSERT(size == have);
-                in->partial_used = size;
+                in->partial_used = (uint32_t)size;
                 return inbound_deliver(in, raw, packet);
             case PHI_CUT_LENGTH:
                 return PHI_INBOUND_LENGTH;
@@ -218,7 +230,7 @@ static bool inbound_move(phi_inbound *in, size_t count)
     }
     in->chunk.data += count;
     in->chunk.size -= count;
-    in->deciphered -= in->suite == PHI_SUITE_PAPER ? count : 0;
+    in->deciphered -= in->suite == PHI_SUITE_PAPER ? (uint32_t)count : 0;
     return true;
 }
 
@@ -229,7 +241,7 @@ static void inbound_decipher(phi_inbound *in, size_t count)
     if (in->deciphered < count) {
         phi_cipher_apply(&in->cipher,
                          (phi_span){ in->chunk.data + in->deciphered, count - in->deciphered });
-        in->deciphered = count;
+        in->deciphered = (uint32_t)count;
     }
 }
 
@@ -237,9 +249,7 @@ static void inbound_decipher(phi_inbound *in, size_t count)
 static void inbound_unkeep(phi_inbound *in)
 {
     if (PHI_UNLIKELY(in->kept != NULL)) {
-        phi_give(in->kept_alloc, in->kept, in->kept_size);
+        phi_give(in->kept->alloc, in->kept, sizeof *in->kept + in->kept->size);
         in->kept = NULL;
-        in->kept_size = 0;
-        in->kept_alloc = NULL;
     }
 }

@@ -39,12 +39,10 @@ typedef struct phi_inbound {
     phi_cipher cipher;
     phi_buf partial; // the beginning of a packet whose rest has not come, deciphered
     // bytes of the packet that was last returned out of `partial`, consumed at the next call
-    size_t partial_used;
-    phi_span chunk;    // borrowed from receive until next says MORE; what is left of it
-    size_t deciphered; // bytes at the front of `chunk` that are deciphered
-    uint8_t *kept;     // owned; NULL, or what `chunk` is the rest of
-    size_t kept_size;
-    const phi_alloc *kept_alloc; // borrowed while there is such a thing
+    uint32_t partial_used;
+    uint32_t deciphered;           // bytes at the front of `chunk` that are deciphered
+    phi_span chunk;                // borrowed from receive until next says MORE; what is left of it
+    struct phi_inbound_kept *kept; // owned; NULL, or what `chunk` is the rest of
 } phi_inbound;
 
 // Starts in suite plain.
@@ -56,8 +54,8 @@ void phi_inbound_fini(phi_inbound *in);
 PHI_MUST_CHECK ph_err phi_inbound_suite(phi_inbound *in, phi_suite suite, const uint8_t *key,
                                         const uint8_t *iv);
 
-// `chunk` is borrowed, and changed, until phi_inbound_next says MORE. Asserts that the chunk before
-// it was used up.
+// `chunk` (less than 4 GiB) is borrowed, and changed, until phi_inbound_next says MORE. Asserts that
+// the chunk before it was used up.
 void phi_inbound_receive(phi_inbound *in, phi_span chunk);
 
 // What is left of the chunk becomes the object's own, and the packet returned last is invalid. It
@@ -66,10 +64,7 @@ void phi_inbound_receive(phi_inbound *in, phi_span chunk);
 PHI_MUST_CHECK bool phi_inbound_keep(phi_inbound *in, const phi_alloc *alloc);
 
 // Bytes that keep holds; 0 none.
-static inline size_t phi_inbound_kept(const phi_inbound *in)
-{
-    return in->kept_size;
-}
+size_t phi_inbound_kept(const phi_inbound *in);
 
 // After LENGTH, CHECK or MEMORY it must not be called again.
 phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet);

@@ -55,8 +55,8 @@ ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key
     }
     out->suite = suite;
     out->check = (phi_check){ 0 };
-    out->sealed = phi_buf_size(&out->buf); // HELLO stays plain
-    out->begun = 0;                        // it had room for another head
+    out->sealed = (uint32_t)phi_buf_size(&out->buf); // HELLO stays plain
+    out->begun = 0;                                  // it had room for another head
     return PH_OK;
 }
 
@@ -70,7 +70,7 @@ uint8_t *phi_outbound_begin_before(phi_outbound *out, size_t payload_max, size_t
         out->begun = 0;
         return NULL;
     }
-    out->begun = head + payload_max;
+    out->begun = (uint32_t)(head + payload_max);
     return room + head;
 }
 
@@ -101,7 +101,7 @@ phi_bytes phi_outbound_seal(phi_outbound *out)
         phi_cipher_apply(&out->cipher,
                          (phi_span){ all.data + out->sealed, all.size - out->sealed });
     }
-    out->sealed = all.size;
+    out->sealed = (uint32_t)all.size;
     return phi_span_view(all);
 }
 
@@ -109,6 +109,6 @@ void phi_outbound_sent(phi_outbound *out, size_t count)
 {
     PH_ASSERT(count <= out->sealed);
     phi_buf_consume(&out->buf, count);
-    out->sealed -= count;
+    out->sealed -= (uint32_t)count;
     out->begun = 0; // its room may have moved
 }

@@ -22,8 +22,8 @@ typedef struct phi_outbound {
     phi_check check;
     phi_cipher cipher;
     phi_buf buf;
-    size_t sealed; // bytes at the front of `buf` that are enciphered, or will stay plain (HELLO)
-    size_t begun;  // room that begin gave, with the head; 0: none
+    uint32_t sealed; // bytes at the front of `buf` that are enciphered, or will stay plain (HELLO)
+    uint32_t begun;  // room that begin gave, with the head; 0: none
 } phi_outbound;
 
 // Starts in suite plain.
