@@ -3,8 +3,7 @@
 // bench/large.c - what stands beside a large message: small calls and heartbeats of one client,
 // through the public library, while it or somebody else sends bodies of many megabytes.
 //
-//     bench_large responder --target 127.0.0.1:PORT      answers "small" with the body, "large" with
-//                                                        a byte
+//     bench_large responder --target 127.0.0.1:PORT      "small": the body; "large": a byte
 //     bench_large caller --target 127.0.0.1:PORT --name NAME
 //
 // A caller reads lines "run SECONDS SMALL PROBE LARGE PAUSE_MS" from standard input: small calls

@@ -60,10 +60,11 @@ const command command_call = {
                "date | posthouse call echo greet -          the body from standard input\n",
     .about =
         "TO is an account, account@domain, or service:NAME for one of its ready instances. The\n"
-        "reply's body goes to standard output as it is. A failure goes to standard error with its name and\n"
-        "what to do; the exit status says which kind: 6 nobody of that name, 5 no reply in time,\n"
-        "4 refused, 1 any other. A responder that asks back finds no_handler without --on-inquiry;\n"
-        "the command finds PH_METHOD, PH_FROM and PH_TIMEOUT_MS in its environment (quote them).\n",
+        "reply's body goes to standard output as it is. A failure goes to standard error with its\n"
+        "name and what to do; the exit status says which kind: 6 nobody of that name, 5 no reply\n"
+        "in time, 4 refused, 1 any other. Without --on-inquiry a responder that asks back finds\n"
+        "no_handler; its command gets PH_METHOD, PH_FROM and PH_TIMEOUT_MS in the environment\n"
+        "(quote them).\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .words_min = 2,

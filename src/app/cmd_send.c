@@ -27,9 +27,9 @@ const command command_send = {
                "posthouse reply --account listener --events     in another terminal: a receiver\n"
                "posthouse send listener notice 'hello'          which prints this\n",
     .about =
-        "An event has no answer. The center says for how many receivers it was queued (--verbose,\n"
-        "--output json), or why for none: 6 nobody of that name, 1 any other. What they make of it\n"
-        "only a call can tell.\n",
+        "An event has no answer. The center says for how many receivers it was queued\n"
+        "(--verbose, --output json), or why for none: 6 nobody of that name, 1 any other. What\n"
+        "they make of it only a call can tell.\n",
     .words_min = 2,
     .words_max = 3,
     .run = run,

@@ -138,9 +138,8 @@ bool connection_is_address(const char *to)
         return true; // an unknown scheme may be one of a later center's
     }
     term_error("'%s' is no address", to);
-    term_hint(
-        "write account, account@domain or service:NAME; names are 1 to 64 of a-z 0-9 . _ -, beginning "
-        "with a letter or digit");
+    term_hint("write account, account@domain or service:NAME; names are 1 to 64 of a-z 0-9 . _ -, "
+              "beginning with a letter or digit");
     return false;
 }
 

@@ -21,7 +21,7 @@
 
 #define JOBS_MAX 256u
 #define JOB_OUTPUT_MAX (16u * 1024u * 1024u) // as a center's message_max
-#define JOB_ERROR_BYTES 256   // the last line of standard error that is kept
+#define JOB_ERROR_BYTES 256                  // the last line of standard error that is kept
 #define JOBS_POLL_MAX (3 * JOBS_MAX + 1)
 
 typedef struct job {
