@@ -66,11 +66,13 @@ static void transport_unwake(phi_transport *t)
     t->armed = PHI_TIME_NEVER;
 }
 
-// When a stream that takes nothing has been stuck for too long.
+// When a stream that takes nothing has been stuck for too long. Who has not joined has less time
+// than that.
 static phi_time transport_stuck_until(const phi_transport *t)
 {
     const phi_link_options *options = t->link.options;
-    bool may_be_stuck = t->is_blocked && options->side == PHI_LINK_CENTER;
+    bool may_be_stuck =
+        t->is_blocked && options->side == PHI_LINK_CENTER && phi_link_is(&t->link, PHI_LINK_OPEN);
     return may_be_stuck ? phi_time_add(t->flushed, options->full_timeout) : PHI_TIME_NEVER;
 }
 
@@ -303,7 +305,7 @@ static void transport_on_timer(phi_timer *timer, phi_time now)
     if (t->wants_room) {
         transport_mark(t);
     }
-    if (phi_link_is(&t->link, PHI_LINK_OPEN) && !phi_time_before(now, transport_stuck_until(t))) {
+    if (!phi_time_before(now, transport_stuck_until(t))) {
         phi_link_bye(&t->link, PHI_BYE_SLOW_CONSUMER, 0, NULL);
     }
     phi_link_tick(&t->link, now);

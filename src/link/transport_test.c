@@ -45,6 +45,7 @@ struct world {
     node client[4];
     unsigned accepted;
     ph_err accept_err;  // of the last accept
+    bool accepts_stuck; // streams that take nothing, not even a HELLO
     bool in_owner_call; // a call of the owner is on the stack: no callback may run
     node *other;        // for the callbacks above
 };
@@ -122,6 +123,9 @@ static void on_accept(void *owner, phi_stream *stream)
     node *n = &w->center[w->accepted];
     const phi_link_options *options = &w->options[CENTER];
     n->world = w;
+    if (w->accepts_stuck) {
+        stream->takes = 0;
+    }
     w->accept_err = phi_transport_accept(&n->transport, &w->groups[CENTER], stream, options,
                                          options->suite == PHI_SUITE_PAPER ? &keys : NULL);
     if (w->accept_err == PH_OK) {
@@ -728,6 +732,27 @@ TEST(transport, full_link_is_closed_to_the_moment)
     EXPECT_EQ(n->rooms, 0);
     fake_io_pass(&w.fake, phi_seconds(1));
     EXPECT_EQ(n->gones, 1);
+    world_fini(&w);
+}
+
+// Who does not even take a HELLO has the time of a join, and until it is over nobody looks: a timer
+// that is due all the while would keep the loop from its sleep. [P-12]
+TEST(transport, stream_stuck_before_the_join_is_left_to_the_join_timeout)
+{
+    world w;
+    world_init(&w, PHI_SUITE_CHECK);
+    w.options[CENTER].full_timeout = phi_seconds(1);
+    w.accepts_stuck = true;
+    EXPECT_ERR(world_connect(&w, 0), PH_OK);
+    (void)fake_io_settle(&w.fake);
+    EXPECT_EQ(w.accepted, 1);
+    w.fake.io.now = phi_time_add(w.fake.io.now, phi_seconds(2));
+    (void)fake_io_settle(&w.fake);
+    EXPECT(phi_time_before(w.fake.io.now, phi_timers_next(&w.fake.io.timers)));
+    EXPECT_EQ(w.center[0].closes, 0);
+    fake_io_pass(&w.fake, phi_seconds(3));
+    EXPECT_EQ(w.center[0].closes, 1);
+    EXPECT_EQ(w.center[0].end.code, PHI_BYE_JOIN_TIMEOUT);
     world_fini(&w);
 }
 
