@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sim/body.h - what stands in the bodies of the simulated world behind who and which they are: bytes
-// that follow from their place and from a number of the message. So a body that was put together
-// wrongly shows, wherever it was cut.
+// sim/body.h - what stands in the bodies of the simulated world behind who and which they are:
+// bytes that follow from their place and from a number of the message. So a body that was put
+// together wrongly shows, wherever it was cut.
 
 #ifndef SIM_BODY_H
 #define SIM_BODY_H

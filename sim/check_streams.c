@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sim/check_streams.c - messages in fragments take what they may, in both directions, and nothing of
-// them is left when nothing is under way. [P-66] [P-67]
+// sim/check_streams.c - messages in fragments take what they may, in both directions, and nothing
+// of them is left when nothing is under way. [P-66] [P-67]
 
 #include "client/core.h"
 #include "sim/check.h"

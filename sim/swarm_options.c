@@ -154,8 +154,8 @@ static phi_dur drain_time(const swarm_options *o)
     return phi_us(round_trip_us * (1 + o->domain.center.send_buffer_max / path->buffer_bytes));
 }
 
-// So long all messages in fragments that clients may have under way take, to one receiver. A path of
-// which that would be too much has none that are very long.
+// So long all messages in fragments that clients may have under way take, to one receiver. A path
+// of which that would be too much has none that are very long.
 static phi_dur streams_time(const swarm_options *o)
 {
     uint64_t bytes = o->domain.actor_count * (uint64_t)o->domain.client.streams_bytes_max;

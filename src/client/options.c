@@ -69,8 +69,8 @@ bool phi_struct_copy(void *to, size_t size, const void *from, size_t size_min)
     return true;
 }
 
-// Of somebody who knows fields that are not known here. Of its own: inlined where the caller's size is
-// a constant, it makes compilers warn of what cannot happen.
+// Of somebody who knows fields that are not known here. Of its own: inlined where the caller's size
+// is a constant, it makes compilers warn of what cannot happen.
 static PHI_COLD void zero_rest(uint8_t *rest, size_t size)
 {
     memset(rest, 0, size);

@@ -5,8 +5,8 @@
 //
 // Design notes  The path of a million calls a second. Each text is measured once; the size of the
 //               packet is known before anything is written, so the buffer is asked once and the
-//               body is copied once. What does not fit into a packet is stream_out.c's. Names in `to` are not judged here: the center does, and
-//               answers.
+//               body is copied once. What does not fit into a packet is stream_out.c's. Names in
+//               `to` are not judged here: the center does, and answers.
 //
 // Clauses       P-50 to P-54
 

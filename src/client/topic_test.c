@@ -416,15 +416,15 @@ static bool fits(const phi_topic *topic, const phi_topic *pattern)
     return topic->count == pattern->count;
 }
 
-static void draw(phi_random *random, bool is_pattern, char *out)
+static void draw(phi_random *random, bool is_pattern, char out[32])
 {
     static const char *words[] = { "a", "b", "cc", "*", "*", ">" };
     size_t count = (size_t)phi_random_between(random, 1, 4);
-    *out = '\0';
+    int used = 0;
     for (size_t i = 0; i < count; i++) {
         size_t kinds = !is_pattern ? 3 : i + 1 == count ? 6 : 5;
-        strcat(out, i == 0 ? "" : ".");
-        strcat(out, words[phi_random_below(random, kinds)]);
+        used += snprintf(out + used, 32 - (size_t)used, "%s%s", i == 0 ? "" : ".",
+                         words[phi_random_below(random, kinds)]);
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tests/sim/stream_sim.c - messages of many megabytes in virtual time: production center, production
-// clients. [P-66], [P-67], [P-75]
+// tests/sim/stream_sim.c - messages of many megabytes in virtual time: production center,
+// production clients. [P-66], [P-67], [P-75]
 //
 // One way takes 5 ms and holds 64 KiB, so a path carries 64 KiB in 10 ms: 4 MiB take 640 ms, and a
 // small call that had to wait for them would show.
@@ -129,8 +129,8 @@ TEST(stream_sim, heartbeats_pass_a_large_one)
     end(d);
 }
 
-// A receiver that hangs costs its sender the call, and a reason; memory is held for what was granted
-// only, and nobody else is held up. [P-59] [P-75]
+// A receiver that hangs costs its sender the call, and a reason; memory is held for what was
+// granted only, and nobody else is held up. [P-59] [P-75]
 TEST(stream_sim, receiver_that_hangs)
 {
     domain_options options = { .center = center_options_default(),
