@@ -401,6 +401,8 @@ TEST(ask, refusals)
     EXPECT_ERR(ph_client_ask(s.client, request, &out, NULL, never, NULL), PH_ETOOLARGE);
     EXPECT_ERR(ph_client_ask(s.client, request, NULL, NULL, never, NULL), PH_EINVAL);
     EXPECT_ERR(ph_client_ask(NULL, request, &out, NULL, never, NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_request(s.client, NULL, NULL, never, NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_cancel(NULL, (ph_call_id){ 1 }), PH_EINVAL);
     EXPECT_EQ(s.client->asks.count, 0);
     EXPECT_ERR(stage_ask(&s, "a", 0, NULL), PH_OK);
     EXPECT_ERR(stage_ask(&s, "b", 0, NULL), PH_OK);

@@ -256,6 +256,9 @@ TEST(gather, refusals)
     EXPECT_ERR(ph_client_gather(s.client, &out, &how, NULL), PH_EINVAL);
     how = (ph_gather)PH_GATHER_INIT;
     EXPECT_ERR(ph_client_gather(s.client, &out, &how, NULL), PH_EINVAL); // no `done`
+    stage_fill(&s, 0);
+    how.done = on_gathered;
+    EXPECT_ERR(ph_client_gather(s.client, &out, &how, NULL), PH_EBUSY);
     ph_gathered gathered = { .missing = PH_VIEW_INIT };
     size_t cursor = 0;
     ph_view id;
