@@ -57,8 +57,8 @@ typedef struct own_call_ops {
     void (*stop)(center *c, own_call *o, ph_failure_code why);
     // The reply to a part was delivered, whole: it ends the part. NULL: it has no parts.
     void (*replied)(center *c, own_call *o, call *part);
-    // Nothing will come of a part: it ends the part, and tells its responder, unless that one knows.
-    // NULL: it has no parts.
+    // Nothing will come of a part: it ends the part, and tells its responder, unless that one
+    // knows. NULL: it has no parts.
     void (*give_up)(center *c, own_call *o, call *part, ph_failure_code why, bool is_known);
     // The center is being freed: its memory goes, without a word.
     void (*drop)(center *c, own_call *o);

@@ -51,9 +51,9 @@ typedef enum stream_bound {
 size_t stream_size(void);
 size_t stream_receiver_size(void);
 
-// A message with flag more or rest, from a joined client. The handle of a stream that it begins: the
-// message is to be routed now like any other, and stream_routed follows. 0: no more is to be done.
-// May end the session.
+// A message with flag more or rest, from a joined client. The handle of a stream that it begins:
+// the message is to be routed now like any other, and stream_routed follows. 0: no more is to be
+// done. May end the session.
 uint64_t stream_receive(center *c, session *s, const phi_message *m, phi_bytes payload);
 void stream_routed(center *c, session *s, uint64_t handle);
 
