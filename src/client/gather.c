@@ -20,7 +20,7 @@ ph_err ph_client_gather(ph_client *client, const ph_outgoing *outgoing, const ph
         return PH_EINVAL;
     }
     ph_gather known = PH_GATHER_INIT;
-    if (!phi_struct_copy(&known, sizeof known, gather, sizeof known) || known.done == NULL) {
+    if (!phi_struct_copy(&known, sizeof known, gather, sizeof(size_t)) || known.done == NULL) {
         return PH_EINVAL;
     }
     phi_draft draft;

@@ -168,6 +168,7 @@ TEST(receipt, refusals)
     out.to = "all:";
     EXPECT_ERR(ph_client_send_with_receipt(s.client, &out, NULL, NULL, &t), PH_EINVAL);
     EXPECT_ERR(ph_client_send_with_receipt(NULL, &out, NULL, on_receipt, &t), PH_EINVAL);
+    EXPECT_ERR(ph_client_send_with_receipt(s.client, NULL, NULL, on_receipt, &t), PH_EINVAL);
     ph_receipt receipt;
     EXPECT_ERR(ph_client_send_with_receipt_wait(s.client, &out, &receipt), PH_EINVAL); // no loop
     EXPECT_ERR(send(&s, &t, 0, NULL), PH_OK);
