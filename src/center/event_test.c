@@ -292,3 +292,28 @@ TEST(event, instances_are_told_turn_by_turn)
     EXPECT(world_count(w).broadcasts_held_total > 0);
     world_free(w);
 }
+
+// An instance that the mass-loss guard still lists is missed, not passed over: the sender learns
+// that somebody was not reached who may be back in a moment. [P-49] [P-68]
+TEST(event, listed_instances_without_connection_count_as_offline)
+{
+    world *w = world_new(NULL);
+    peer *a = world_join(w, "a");
+    peer *s[LISTENERS];
+    for (size_t i = 0; i < LISTENERS; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "s%zu", i);
+        s[i] = join_service(w, name, "s");
+    }
+    for (size_t i = 1; i < LISTENERS; i++) {
+        peer_cut(s[i]);
+        world_settle(w);
+    }
+    uint64_t ghosts = world_count(w).ghosts;
+    EXPECT(ghosts > 0);
+    say(a, "all:s", 1, 0);
+    world_settle(w);
+    expect_receipt(a, 1, 1, (uint32_t)ghosts, PH_FAILURE_OFFLINE);
+    EXPECT_EQ(s[0]->inbox_count, 1);
+    world_free(w);
+}

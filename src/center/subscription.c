@@ -88,7 +88,7 @@ void subscription_handle(center *c, session *s, phi_bytes payload)
     }
     PH_ASSERT(s->subscriber->kept == NULL); // or it would be held
     if (c->pattern_words_left > 0) {
-        change_all(c, s, &subscription);
+        (void)change_all(c, s, &subscription);
     } else if (keep(c, s, payload)) {
         s->subscriber->keeps_answer = false;
         go_on_later(c, s->subscriber);

@@ -340,6 +340,29 @@ TEST(subscription, answer_without_room_goes_with_its_client)
     }
 }
 
+// When there is no memory to keep an answer, its client is ended as one that does not read: it would
+// wait for the answer for ever. Whatever allocation fails, the others go on.
+TEST(subscription, answer_without_room_and_memory_ends_its_client)
+{
+    unsigned slow = 0;
+    for (size_t n = 1; n <= 12; n++) {
+        world *w = world_new(NULL);
+        peer *a = world_join(w, "a");
+        peer *b = join_with(w, "b", "x");
+        peer_fill_up(a, b);
+        w->alloc.fail_at = w->alloc.takes + n;
+        subscribe(a, 1, LONG_ANSWER);
+        world_settle(w);
+        w->alloc.fail_at = 0;
+        slow += world_count(w).links_ended_total[PHI_BYE_SLOW_CONSUMER] == 1;
+        peer_event(b, "topic:x", "1");
+        world_settle(w);
+        expect_bodies(b, "1");
+        world_free(w);
+    }
+    EXPECT_EQ(slow, 1);
+}
+
 // A client that leaves with tens of thousands of subscriptions must not keep a turn for itself:
 // they go a few thousand at a time, and it is told nothing any more at once.
 TEST(subscription, many_are_swept_in_pieces)
