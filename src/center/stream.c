@@ -559,6 +559,9 @@ void stream_leave(center *c, session *s)
         message_stream *st = r->stream;
         note_lost(st, PH_FAILURE_OFFLINE);
         drop_receiver(c, r);
+        if (st != NULL && st->sender == s) {
+            continue; // it sent to itself, too: that ends below, and nobody is there to be told
+        }
         if (st != NULL && st->is_open && st->receiver_count == 0) {
             give_up(c, st, PH_FAILURE_OFFLINE);
         } else if (st != NULL) {

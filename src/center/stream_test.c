@@ -323,6 +323,20 @@ TEST(stream, receipt_comes_with_the_end)
     world_free(p.w);
 }
 
+// Who sends to itself is at both ends: when it leaves, nobody is there to be told how it ended.
+TEST(stream, who_sends_to_itself_may_leave)
+{
+    pair p = pair_new();
+    say(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_RECEIPT, 3, "a", FIRST);
+    (void)expect_fragment(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    EXPECT_EQ(world_count(p.w).streams, 1);
+    peer_cut(p.a);
+    world_settle(p.w);
+    EXPECT_EQ(world_count(p.w).streams, 0);
+    EXPECT_EQ(world_count(p.w).sessions, 1);
+    world_free(p.w);
+}
+
 // A deadline in the middle of a reply would leave a stream to a call that is over. [P-57] [P-66]
 TEST(stream, ends_with_its_call)
 {
