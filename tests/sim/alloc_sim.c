@@ -9,6 +9,7 @@
 #define ACTORS 3u
 #define CENTER ACTORS // as the node whose memory fails
 #define ALLOCATIONS_MAX 2000u
+#define LARGE 100000u // does not fit into a packet
 
 static void restart(domain *d)
 {
@@ -28,8 +29,8 @@ static void restart(domain *d)
     }
 }
 
-// A bit of everything: calls that end in different ways, events, watching, leaving, a center that
-// starts anew.
+// A bit of everything: calls that end in different ways, large messages, events, topics, watching,
+// leaving, a center that starts anew.
 static void tell(domain *d)
 {
     restart(d);
@@ -40,7 +41,12 @@ static void tell(domain *d)
         (void)actor_call(a, "nobody", NOBODY, 100, 300, NULL);
         (void)!actor_event(a, "all:", 3000);
         actor_watch(a, i == 0 ? "s1" : "");
+        actor_toggle(a, i); // a topic
     }
+    // In fragments, there and back; the last is under way when its connection breaks.
+    (void)actor_call(&d->actors[0], d->actors[1].account, 1, LARGE, 2000, NULL);
+    (void)!actor_event(&d->actors[0], "all:", LARGE);
+    (void)actor_call(&d->actors[1], d->actors[0].account, 0, 4 * LARGE, 5000, NULL);
     sim_run_for(d->s, MS(100));
     (void)actor_call_actor(&d->actors[0], &d->actors[1], 5000);
     sim_cut(d->s, d->actors[1].node, d->center_node);
