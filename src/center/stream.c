@@ -331,7 +331,7 @@ static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_con
     }
     note_lost(st, (ph_failure_code)control->value);
     drop_receiver(c, r);
-    if (st->receiver_count == 0) {
+    if (st->is_open && st->receiver_count == 0) { // else others are still to be told
         give_up(c, st, (ph_failure_code)control->value);
     } else {
         grant(c, st);

@@ -465,3 +465,53 @@ TEST(stream, credit_is_owed_while_there_is_no_room)
     EXPECT_EQ(granted, 100);
     world_free(p.w);
 }
+
+static void one_delivery(center_options *o)
+{
+    few(o);
+    o->deliveries_per_turn_max = 1;
+}
+
+// An event for many is not over because the first who were told do not want it, or left: the others
+// are still to be told. [P-66] [P-75]
+TEST(stream, first_receivers_do_not_decide_for_the_others)
+{
+    world *w = world_new(one_delivery);
+    peer *a = join_large(w, "a", LIMIT);
+    peer *r[6];
+    for (size_t i = 0; i < sizeof r / sizeof r[0]; i++) {
+        char name[] = { 'r', (char)('0' + i), 0 };
+        r[i] = join_large(w, name, LIMIT);
+    }
+    peer_say(a, &(phi_message){ .kind = PHI_KIND_EVENT,
+                                .flags = PHI_FLAG_MORE,
+                                .call = 7,
+                                .to = phi_bytes_text("all:"),
+                                .body = phi_bytes_of(filler, FIRST) });
+    while (r[0]->inbox_count == 0) {
+        world_turn(w);
+    }
+    EXPECT_EQ(r[5]->inbox_count, 0);
+    size_t refusals = 0;
+    for (size_t i = 0; r[i]->inbox_count != 0; i++) { // all who were told so far
+        uint8_t no[PHI_STREAM_CONTROL_BYTES];
+        phi_stream_control_encode(no, &(phi_stream_control){ .op = PHI_STREAM_REFUSE,
+                                                             .kind = PHI_KIND_EVENT,
+                                                             .call = r[i]->inbox[0].m.call,
+                                                             .value = PH_FAILURE_TOO_LARGE });
+        peer_packet(r[i], PHI_COMMAND_STREAM, no, sizeof no);
+        refusals++;
+    }
+    world_settle(w);
+    uint64_t call = expect_fragment(r[5], PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    for (size_t i = refusals; i < sizeof r / sizeof r[0]; i++) {
+        EXPECT_EQ(r[i]->inbox_count, 1);
+        grant(r[i], PHI_KIND_EVENT, r[i]->inbox[0].m.call, REST);
+    }
+    expect_control(a, PHI_STREAM_CREDIT, 7, REST);
+    say_last(a, PHI_KIND_EVENT, 7, 10);
+    EXPECT_EQ(expect_fragment(r[5], PHI_KIND_EVENT, PHI_FLAG_REST, 10), call);
+    EXPECT_EQ(r[0]->inbox_count, 1);
+    EXPECT_EQ(world_count(w).streams, 0);
+    world_free(w);
+}

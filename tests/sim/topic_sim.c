@@ -21,6 +21,7 @@ typedef struct listener {
     ph_subscription_id id;
     unsigned in_force; // times
     phi_time in_force_at;
+    bool is_for_large; // events are not one byte, but many zeros
     size_t count;
     uint8_t heard[HEARD_MAX]; // the bodies
     phi_time heard_at;        // the last
@@ -64,7 +65,7 @@ static void on_event(ph_client *client, const ph_incoming *event, void *arg)
 {
     (void)client;
     listener *l = arg;
-    EXPECT_EQ(event->body.size, 1);
+    EXPECT_EQ(event->body.size, l->is_for_large ? 200000 : 1);
     EXPECT(l->count < HEARD_MAX);
     l->heard[l->count++] = *(const uint8_t *)event->body.data;
     l->heard_at = sim_now(l->d->s);
@@ -239,5 +240,42 @@ SIM_TEST(topic, dead_and_silent_subscribers_cost_the_others_nothing)
     sim_node_freeze(d->s, d->actors[2].node, false);
     sim_run_for(d->s, MS(100));
     expect_heard(&l[1], "1");
+    end(d);
+}
+
+// A large event for many goes out in fragments, to each of them whole, however many turns its first
+// fragment takes; one that dies meanwhile costs the others nothing, and the receipt comes at the
+// end. [P-66] [P-68]
+SIM_TEST(topic, large_event_reaches_all)
+{
+    enum { LISTENERS = 12 };
+    static const char body[200000];
+    domain *d = begin(1 + LISTENERS, 1);
+    static listener l[LISTENERS];
+    memset(l, 0, sizeof l);
+    for (uint32_t i = 0; i < LISTENERS; i++) {
+        l[i].is_for_large = true;
+        subscribe(d, 1 + i, "t.>", &l[i]);
+    }
+    sim_run_for(d->s, MS(100));
+    ph_outgoing outgoing = PH_OUTGOING_INIT;
+    outgoing.to = "topic:t.x";
+    outgoing.body = body;
+    outgoing.body_size = sizeof body;
+    receipt_of r = { .d = d };
+    ph_client *client = d->actors[0].client;
+    EXPECT_ERR(ph_client_send_with_receipt(client, &outgoing, NULL, on_receipt, &r), PH_OK);
+    sim_run_for(d->s, MS(6));
+    actor_kill(&d->actors[LISTENERS]);
+    sim_run_for(d->s, SECONDS(2));
+    EXPECT_EQ(r.ends, 1);
+    EXPECT_ERR(r.status, PH_OK);
+    EXPECT_EQ(r.receipt.delivered, LISTENERS - 1);
+    EXPECT_EQ(r.receipt.dropped, 1);
+    for (uint32_t i = 0; i + 1 < LISTENERS; i++) {
+        EXPECT_EQ(l[i].count, 1);
+    }
+    EXPECT_EQ(l[LISTENERS - 1].count, 0);
+    EXPECT_EQ(center_count(d->center).streams, 0);
     end(d);
 }
