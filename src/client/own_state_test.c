@@ -192,6 +192,23 @@ TEST(own_state, out_of_range)
     stage_fini(&s);
 }
 
+// Who does not want to hear of it need not. [P-72]
+TEST(own_state, wish_without_handler)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    ph_client_options o = stage_options(&s);
+    o.on_state_wish = NULL;
+    EXPECT_ERR(stage_client(&s, &o), PH_OK);
+    EXPECT_ERR(ph_client_open(s.client), PH_OK);
+    stage_settle(&s);
+    static const uint8_t wish[] = { PHI_OWN_STATE_STATE, 0, 1, PHI_STATE_DRAINING };
+    stage_say(&s, PHI_COMMAND_OWN_STATE, phi_bytes_of(wish, sizeof wish));
+    EXPECT_TEXT(stage_heard(&s), "up me@home\n");
+    EXPECT_EQ(ph_client_state(s.client), PH_LINK_UP);
+    stage_fini(&s);
+}
+
 // A center that wants it drained is heard; and one that says so in a broken way is left. [P-31]
 // [P-72]
 TEST(own_state, wish_of_an_operator)

@@ -1011,3 +1011,79 @@ TEST(stream, parts_of_a_gather)
     stage_fini(&s);
     free(body);
 }
+
+// ---- what has no room, and what nobody takes
+
+static void feed_by_hand(stage *s, const feed *d, size_t size)
+{
+    phi_message part = d->m;
+    part.flags |= PHI_FLAG_MORE;
+    part.body = phi_bytes_of(d->body, size);
+    stage_say_message(s, &part);
+}
+
+// A full send buffer delays credit; it does not lose it, or the message would never go on. [P-67]
+TEST(stream, full_buffer_only_delays_credit)
+{
+    uint8_t *body = pattern(100000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    up(&s, MIB, 2 * MIB);
+    stage_fill(&s, 16);
+    feed d = feed_of(PHI_KIND_EVENT, 5, body, 100000);
+    feed_by_hand(&s, &d, 1000);
+    d.sent = 1000;
+    EXPECT_EQ(s.client->streams.in_owed, 0);
+    EXPECT(s.client->streams.is_short);
+    s.write_max = SIZE_MAX;
+    stage_settle(&s);
+    feed_go_on(&s, &f, &d);
+    EXPECT_TEXT(stage_heard(&s), "writable\nevent you@home 100000\n");
+    stage_fini(&s);
+    free(body);
+}
+
+// Who answers no requests says so at the first fragment: nobody sends megabytes to hear it. [P-58]
+TEST(stream, without_handler_refused_at_once)
+{
+    uint8_t *body = pattern(100);
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    ph_client_options o = stage_options(&s);
+    o.on_request = NULL;
+    EXPECT_ERR(stage_client(&s, &o), PH_OK);
+    EXPECT_ERR(ph_client_open(s.client), PH_OK);
+    stage_settle(&s);
+    feed d = feed_of(PHI_KIND_REQUEST, 5, body, 100);
+    feed_by_hand(&s, &d, 50);
+    phi_message m = stage_got(&s, 0);
+    EXPECT_EQ(m.kind, PHI_KIND_FAILURE);
+    EXPECT_EQ(m.call, 5);
+    EXPECT_EQ(phi_get_u16(m.body.data), PH_FAILURE_NO_HANDLER);
+    EXPECT_EQ(s.client->streams.in_bytes, 0);
+    stage_fini(&s);
+    free(body);
+}
+
+// A second answer counts no more while the first one still waits for its turn. [P-56]
+TEST(stream, second_answer_behind_a_waiting_one)
+{
+    uint8_t *body = pattern(100000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PLAIN);
+    s.options.streams_max = 1;
+    stage_up(&s);
+    for (uint64_t call = 5; call < 7; call++) {
+        stage_request(&s, call, "", "");
+        EXPECT_ERR(ph_client_reply(s.client, s.request, body, 100000), PH_OK);
+        EXPECT_ERR(ph_client_reply(s.client, s.request, body, 90000), PH_OK);
+    }
+    EXPECT_EQ(count(&s).large_dropped, 2);
+    serve(&s, &f);
+    EXPECT_EQ(f.flow_count, 2);
+    EXPECT(f.flows[0].received == 100000 && f.flows[1].received == 100000);
+    stage_fini(&s);
+    free(body);
+}

@@ -283,6 +283,30 @@ TEST(topic, full_buffer_only_delays)
     stage_fini(&s);
 }
 
+// What was to be taken back ended with its connection: the next one is not told of it. [P-73]
+TEST(topic, taken_back_while_nothing_leaves)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    stage_up(&s);
+    listener a, b;
+    listen(&s, "a", "a", &a);
+    listen(&s, "b", "b", &b);
+    stage_settle(&s);
+    answer(&s, 1, NULL, 0);
+    answer(&s, 2, NULL, 0);
+    stage_fill(&s, 4096);
+    EXPECT_ERR(ph_client_unsubscribe(s.client, a.id), PH_OK);
+    EXPECT_EQ(s.client->topics.map.count, 2); // the center is still to be told
+    stage_cut(&s);
+    s.write_max = SIZE_MAX;
+    stage_forget(&s);
+    stage_pass(&s, phi_seconds(11));
+    EXPECT_TEXT(asked(&s, 0), "#3 +b ");
+    EXPECT_EQ(s.client->topics.map.count, 1);
+    stage_fini(&s);
+}
+
 #define MANY 65536u
 
 // Whoever has as many as may be comes back with all of them, in packets that a center takes, with
