@@ -20,6 +20,7 @@
 //                            member 0 sends as much as it can; garbage: and connects again
 //     hammer COUNT SECONDS   COUNT members connect, and again whenever they are gone
 //     close COUNT            the last COUNT that are open close
+//     subscribe PATTERN      all that have joined; answers when the center has
 //     watch                  one member more, which wants presence; count then has the offlines
 //     count                  who is in which state, and why who is gone went
 
@@ -34,6 +35,7 @@
 #include "bench/crowd.h"
 #include "wire/codes.h"
 #include "wire/heartbeat.h"
+#include "wire/subscription.h"
 
 #define NS_PER_S 1e9
 #define RECORD_MAX 20000000u
@@ -51,6 +53,7 @@ typedef struct load {
     bool has_reply; // calls
     uint64_t call;
     uint64_t failures;
+    uint32_t subscribed; // answers to subscriptions
     double gone_first_s; // since the start of the last open
     double gone_last_s;
     uint64_t opened_ns;
@@ -122,6 +125,10 @@ static void on_packet(crowd_member *m, const phi_packet *packet)
 {
     if (packet->command == PHI_COMMAND_ONLINE_STATUS) {
         on_status(load_of(m), packet->payload);
+        return;
+    }
+    if (packet->command == PHI_COMMAND_SUBSCRIPTION) {
+        load_of(m)->subscribed++;
         return;
     }
     phi_message message;
@@ -480,6 +487,34 @@ static void cmd_close(load *l, char **words, int count)
     printf("{}\n");
 }
 
+static void cmd_subscribe(load *l, char **words, int count)
+{
+    (void)count;
+    uint8_t room[512];
+    phi_writer w = phi_writer_of((phi_span){ room, sizeof room });
+    phi_subscription_begin(&w, 1);
+    phi_write_change(&w, PHI_SUBSCRIPTION_ADD, phi_bytes_text(words[1]));
+    if (w.failed) {
+        fail("subscribe: PATTERN is too long");
+    }
+    uint32_t asked = 0;
+    l->subscribed = 0;
+    for (uint32_t i = 0; i < l->crowd.count; i++) {
+        crowd_member *m = l->crowd.members[i];
+        if (m->state == CROWD_JOINED) {
+            memcpy(crowd_begin(m, sizeof room), room, phi_writer_size(&w));
+            crowd_commit(m, PHI_COMMAND_SUBSCRIPTION, phi_writer_size(&w));
+            crowd_flush(m);
+            asked++;
+        }
+    }
+    uint64_t end_ns = crowd_now_ns() + to_ns("10");
+    while (l->subscribed < asked && crowd_now_ns() < end_ns) {
+        (void)crowd_turn(&l->crowd, to_ns("0.1"));
+    }
+    printf("{\"subscribed\": %u}\n", l->subscribed);
+}
+
 static void cmd_watch(load *l, char **words, int count)
 {
     (void)words;
@@ -531,7 +566,8 @@ static const struct {
     { "open", 4, cmd_open },       { "turn", 2, cmd_turn },       { "stall", 2, cmd_stall },
     { "measure", 2, cmd_measure }, { "publish", 5, cmd_publish }, { "calls", 3, cmd_calls },
     { "joins", 3, cmd_joins },     { "flood", 3, cmd_flood },     { "hammer", 3, cmd_hammer },
-    { "close", 2, cmd_close },     { "watch", 1, cmd_watch },     { "count", 1, cmd_count },
+    { "close", 2, cmd_close },     { "watch", 1, cmd_watch },     { "subscribe", 2, cmd_subscribe },
+    { "count", 1, cmd_count },
 };
 
 static void run_line(load *l, char *line)

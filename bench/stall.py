@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """script/bench stall: some of many subscribers stop reading, and the others must not notice.
 
-A publisher sends events to all at a steady rate; a reader measures how old each is when it comes. Windows in which all read and windows in
+A publisher sends events on a topic at a steady rate; a reader measures how old each is when it comes. Windows in which all read and windows in
 which some do not take turns, and the medians of their p99 are compared. Then the same stop for good: the center's memory is watched, and
 a client that watches presence tells when they are ended, and why.
 """
@@ -15,7 +15,7 @@ import harness
 SEND_BUFFER = 1 << 20  # send_buffer_max
 MIB = 1 << 20
 FILL = 1.0  # seconds after they stopped, before it is measured
-RECEIVE = 65536  # bytes the kernel may keep for who stalls, so that it is the center's memory that is filled
+RECEIVE = 32768  # bytes the kernel may keep for who stalls, so that it is the center's memory that is filled
 DRAIN = 1.5  # seconds until who reads again has caught up
 
 
@@ -57,8 +57,11 @@ def measure(args):
     watcher.ask("watch")
     readers.ask("open", "joined", args.subscribers - args.stalled, 10)
     stalled.ask("open", "joined", args.stalled, 10)
+    for load, count in ((readers, args.subscribers - args.stalled), (stalled, args.stalled)):
+        if load.ask("subscribe", "prices.*.changed")["subscribed"] != count:
+            raise SystemExit("not all could subscribe")
     publisher = harness.Load(args.build, center, prefix="publisher", nice=-15)
-    publisher.tell("publish", "all:", args.rate, args.size, 3600)
+    publisher.tell("publish", "topic:prices.gold.changed", args.rate, args.size, 3600)
     time.sleep(1)
     quiet, beside = windows(args, readers, stalled)
     most, first, last, reasons = end(args, center, stalled, watcher)

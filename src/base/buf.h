@@ -3,11 +3,12 @@
 // base/buf.h - owned bytes with a read and a write cursor, growing up to a limit.
 //
 // Life     init -> (reserve, commit | append, consume)* -> fini
-// Memory   None before the first byte. A few bytes get a block of PHI_BUF_TINY_BYTES: strangers that
-//          send a length and no more are many. Other blocks grow from 512 bytes by doubling. An empty buffer
-//          keeps a block of up to PHI_BUF_KEEP_BYTES until phi_buf_release, which its owner calls
-//          when it falls idle (10,000 idle links must cost nothing here); a larger one it gives
-//          back by itself after PHI_BUF_SMALL_DRAINS drains that used less than a quarter of it.
+// Memory   None before the first byte. A few bytes get a block of PHI_BUF_TINY_BYTES: strangers
+//          that send a length and no more may be many. Other blocks grow from 512 bytes by
+//          doubling. An empty buffer keeps a block of up to PHI_BUF_KEEP_BYTES until
+//          phi_buf_release, which its owner calls when it falls idle (10,000 idle links must cost
+//          nothing here); a larger one it gives back by itself after PHI_BUF_SMALL_DRAINS drains
+//          that used less than a quarter of it.
 // Limits   bytes_max bytes wait at most (and PHI_BUF_BYTES_MAX); beyond it phi_buf_reserve returns
 //          NULL. A block is at most a quarter larger, so that what waits is moved to the front
 //          seldom.

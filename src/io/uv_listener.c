@@ -7,10 +7,9 @@
 // - Out of descriptors, accept fails and the connection stays in the queue, so that the listener is
 //   ready again at once: a loop that spins. A spare descriptor is given up to accept, answer and
 //   close one connection after the other; the other end learns at once that it is refused, and why.
-//   After a turn of that the listener rests for PAUSE: some 600 are refused in a second, which is 2 %
-//   of a core, however many knock.
-//   Nothing was read from such a connection, and its other end waits to be spoken to; so closing it
-//   does not take back what was said.
+//   After a turn of that the listener rests for PAUSE: some 600 are refused in a second, which is
+//   2 % of a core, however many knock. Nothing was read from such a connection, and its other end
+//   waits to be spoken to; so closing it does not take back what was said.
 // - A Unix socket's file outlives its process. It is replaced only when nobody answers on it, and
 //   removed only while it is still the one that was made here.
 

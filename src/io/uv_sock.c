@@ -14,7 +14,7 @@
 
 // What the kernel takes beyond what is on its way. More than that waits where its limit has a name
 // and where a stream that stands still is seen: Linux alone would take 4 MiB for who reads nothing.
-#define UNSENT_BYTES_MAX (128 * 1024)
+#define UNSENT_BYTES_MAX (64 * 1024)
 
 PH_STATIC_ASSERT(sizeof(((struct sockaddr_un *)NULL)->sun_path) > PHI_ENDPOINT_PATH_MAX);
 

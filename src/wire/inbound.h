@@ -54,8 +54,8 @@ void phi_inbound_fini(phi_inbound *in);
 PHI_MUST_CHECK ph_err phi_inbound_suite(phi_inbound *in, phi_suite suite, const uint8_t *key,
                                         const uint8_t *iv);
 
-// `chunk` (less than 4 GiB) is borrowed, and changed, until phi_inbound_next says MORE. Asserts that
-// the chunk before it was used up.
+// `chunk` (less than 4 GiB) is borrowed, and changed, until phi_inbound_next says MORE. Asserts
+// that the chunk before it was used up.
 void phi_inbound_receive(phi_inbound *in, phi_span chunk);
 
 // What is left of the chunk becomes the object's own, and the packet returned last is invalid. It

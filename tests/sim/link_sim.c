@@ -380,7 +380,8 @@ SIM_TEST(link, frozen_client_is_ended_and_learns_it_when_it_goes_on)
 // ---- flow
 
 // A client that takes nothing must not hold the center's memory for longer than full_timeout after
-// the first byte had to wait. It still says that it lives, so the heartbeat does not find it. [P-59]
+// the first byte had to wait. It still says that it lives, so the heartbeat does not find it.
+// [P-59]
 SIM_TEST(link, reader_that_takes_nothing_is_ended_after_full_timeout)
 {
     line l;
