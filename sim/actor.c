@@ -324,6 +324,7 @@ static void on_presence_ready(ph_client *client, uint64_t revision, void *arg)
     actor *a = arg;
     check_presence_ready(a, revision);
     a->is_ready = true;
+    a->ready_at = sim_now(a->domain->s);
     a->readies++;
     sim_note(a->domain->s, a->node, "knows all as of revision %llu", (unsigned long long)revision);
 }

@@ -24,6 +24,8 @@ domain *domain_new(const domain_options *options)
     d->calls = phi_take(&phi_alloc_heap, CALLS_MAX * sizeof d->calls[0]); // each is filled in first
     PH_ASSERT(d->calls != NULL);
     d->dialogs = dialogs_new();
+    d->drains = phi_take(&phi_alloc_heap, DRAIN_RECORDS_MAX * sizeof d->drains[0]);
+    PH_ASSERT(d->drains != NULL);
     d->s = sim_new(&(sim_options){
         .seed = options->seed,
         .nodes_max = 1 + options->actor_count + options->rogue_count,
@@ -76,6 +78,7 @@ void domain_free(domain **d_in, char *fault)
     }
     check_calls_all_ended(d);
     check_dialogs_all_ended(d);
+    check_drains_all_ended(d);
     if (d->options.census != NULL) {
         census_add_domain(d->options.census, d);
     }
@@ -84,6 +87,7 @@ void domain_free(domain **d_in, char *fault)
     }
     sim_free(&d->s);
     dialogs_free(&d->dialogs);
+    phi_give(&phi_alloc_heap, d->drains, DRAIN_RECORDS_MAX * sizeof d->drains[0]);
     phi_give(&phi_alloc_heap, d->calls, CALLS_MAX * sizeof d->calls[0]);
     phi_give(&phi_alloc_heap, d, sizeof *d);
     *d_in = NULL;
@@ -193,7 +197,7 @@ bool domain_is_settled(sim *s, void *arg)
     if (d->center == NULL || d->calls_open > 0 || !domain_all_up(s, arg)) {
         return false;
     }
-    if (d->dialogs->asks_open > 0 || d->dialogs->gathers_open > 0) {
+    if (d->dialogs->asks_open > 0 || d->dialogs->gathers_open > 0 || d->drains_open > 0) {
         return false;
     }
     center_counters counters = center_count(d->center);

@@ -25,6 +25,7 @@
 #define HELD_MAX 64u
 #define HELD_BYTES 24u
 #define KNOWN_MAX 128u
+#define DRAIN_RECORDS_MAX 1024u
 #define DOMAIN_NAME "sim"
 #define DOMAIN_ADDRESS "127.0.0.1:7678"
 #define ACTOR_PATTERNS 5u
@@ -95,6 +96,17 @@ typedef struct held_request {
     uint8_t body[HELD_BYTES]; // the beginning: enough to answer by
 } held_request;
 
+// A drain as it was asked for, and how often it ended.
+typedef struct drain_record {
+    domain *domain;
+    uint32_t serial; // its index in the ledger
+    uint32_t asker;
+    uint32_t target;
+    bool is_begin;
+    phi_time asked; // world time
+    unsigned ends;  // must become 1
+} drain_record;
+
 // One that an actor believes to be online.
 typedef struct known_peer {
     char id[48];
@@ -141,7 +153,8 @@ struct actor {
     char watched[16]; // only this service; "" all
     known_peer known[KNOWN_MAX];
     size_t known_count;
-    bool is_ready; // on_presence_ready since it came up
+    bool is_ready;     // on_presence_ready since it came up
+    phi_time ready_at; // world time
     unsigned onlines;
     unsigned offlines;
     unsigned readies;
@@ -185,7 +198,10 @@ struct domain {
     uint32_t call_count;
     uint32_t calls_open;
     struct dialogs *dialogs; // owned
-    char fault[400];         // what a check found first; "" none
+    drain_record *drains;    // owned; DRAIN_RECORDS_MAX of them
+    uint32_t drain_count;
+    uint32_t drains_open;
+    char fault[400]; // what a check found first; "" none
 };
 
 // Nodes for everybody; nobody runs yet.

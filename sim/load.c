@@ -174,6 +174,13 @@ static void change_watch(actor *a, phi_random *random)
     }
 }
 
+static void drain(const load *l, actor *a, phi_random *random)
+{
+    const actor *target = &l->domain->actors[phi_random_below(random, l->domain->actor_count)];
+    uint32_t patience_ms = (uint32_t)phi_random_below(random, l->options.load_timeout_max_ms);
+    drain_ask(a, target, phi_random_chance(random, 60), patience_ms);
+}
+
 // Topics, instances and receipts.
 static void talk(const load *l, actor *a, phi_random *random)
 {
@@ -211,8 +218,10 @@ static void step(sim *s, void *arg)
         return;
     }
     phi_random *random = sim_node_random(s, a->node);
-    uint64_t what = phi_random_below(random, 110);
-    if (what >= 100) {
+    uint64_t what = phi_random_below(random, 112);
+    if (what >= 110) {
+        drain(l, a, random);
+    } else if (what >= 100) {
         talk(l, a, random);
     } else if (what < 6) {
         gather(l, a, random);

@@ -98,6 +98,15 @@ static center_options random_center(phi_random *r, uint32_t clients)
     o.streams_per_client_max = pick_edgy(r, 1, 20);
     o.streams_max = pick_edgy(r, 1, 100);
     o.presence_log_max = phi_random_chance(r, 50) ? PRESENCE_LOG_SMALL : 1048576;
+    if (phi_random_chance(r, 60)) { // else nobody is lost so often
+        o.flap_reuse = pick_edgy(r, 100, 2000);
+        o.flap_suppress = o.flap_reuse + pick_edgy(r, 1001, 3000);
+        o.flap_half_life = pick(r, 100, 3000);
+        o.flap_wait_max = pick(r, 100, 6000);
+    }
+    o.guard_instances_min = pick_edgy(r, 2, 6);
+    o.guard_window = pick(r, 100, 5000);
+    o.guard_hold = pick(r, 100, 4000);
     o.join_timeout = pick(r, 300, 3000);
     o.heartbeat_idle = pick(r, 200, 3000);
     o.heartbeat_grace = pick(r, 200, 2000);

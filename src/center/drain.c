@@ -7,7 +7,8 @@
 //     a reply that says who has not walks, once.
 //   - Whether calls are open is looked at once a turn, and only while somebody waits: a call pays
 //     nothing for it.
-//   - A watcher that came later than the drain is not waited for: its list says it already.
+//   - A watcher that came later than the drain is not waited for: its list says it already. One
+//     that asks for something else meanwhile is: it knows what it knew.
 //
 // Invariants  a drain belongs to an open own call; it is on center.drains
 //
@@ -211,6 +212,14 @@ void drain_on_ack(center *c, const watch *w, uint64_t before, uint64_t after)
             d->waiting--;
             phi_io_hurry(c->io);
         }
+    }
+}
+
+void drain_on_watch(center *c, const watch *w)
+{
+    for (phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
+        drain *d = PHI_CONTAINER_OF(n, drain, node);
+        d->waiting += concerns(d, w);
     }
 }
 

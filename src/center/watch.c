@@ -168,9 +168,10 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
         }
         return PH_ENOMEM;
     }
+    uint64_t acked = s->watch != NULL ? s->watch->acked : presence_revision(&c->presence);
     watch_end(c, s);
-    uint64_t revision = presence_revision(&c->presence);
-    *w = (watch){ .owner = s, .audience = u, .marked = revision, .acked = revision };
+    *w = (watch){ .owner = s, .audience = u, .marked = acked, .acked = acked };
+    drain_on_watch(c, w);
     if (ask->last_epoch == c->presence.epoch &&
         presence_log_holds(&c->presence.log, ask->last_revision)) {
         w->place = ask->last_revision;
