@@ -257,6 +257,7 @@ TEST(center, connections_over_the_limit_are_turned_away)
     p[3] = world_connect(w, "");
     world_settle(w);
     peer_expect_bye(p[3], PHI_BYE_LIMIT_REACHED);
+    EXPECT_EQ(world_count(w).links_ended_total[PHI_BYE_LIMIT_REACHED], 1);
     EXPECT(p[3]->end.retry_after_ms >= 1000);
     EXPECT_EQ(world_count(w).connections_refused_total, 1);
     EXPECT_EQ(world_count(w).sessions, 3);

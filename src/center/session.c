@@ -410,6 +410,7 @@ static void turn_away(center *c, phi_stream *stream)
     CENTER_LOG_WRITE(c, TURNED_AWAY, PHI_LOG_NUMBER("connections", c->sessions.count),
                      PHI_LOG_NUMBER("joining", c->joining_count));
     (void)phi_stream_write(c->io, stream, session_refusal(c));
+    c->counters.links_ended_total[PHI_BYE_LIMIT_REACHED]++;
     phi_stream_close(c->io, stream);
 }
 
