@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sim/check_topics.c - an event on a topic reaches only who asked for it, and, once nothing is wrong
-// any more, everybody who did; the center keeps just the subscriptions that are in force. [P-73]
+// sim/check_topics.c - an event on a topic reaches only who asked for it, and, once nothing is
+// wrong any more, everybody who did; the center keeps just what is in force. [P-73]
 
 #include <stdio.h>
 #include <string.h>

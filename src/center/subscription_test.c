@@ -340,8 +340,8 @@ TEST(subscription, answer_without_room_goes_with_its_client)
     }
 }
 
-// When there is no memory to keep an answer, its client is ended as one that does not read: it would
-// wait for the answer for ever. Whatever allocation fails, the others go on.
+// When there is no memory to keep an answer, its client is ended as one that does not read: it
+// would wait for the answer for ever. Whatever allocation fails, the others go on.
 TEST(subscription, answer_without_room_and_memory_ends_its_client)
 {
     unsigned slow = 0;
