@@ -18,7 +18,8 @@
 #include "app/term.h"
 #include "base/assert.h"
 
-#define OWED_MAX 4096u // echoes that wait for room
+#define OWED_MAX 4096u                       // echoes that wait for room
+#define OWED_BYTES_MAX (64u * 1024u * 1024u) // of all their bodies
 
 // An echo that waits for room in the send buffer.
 typedef struct owed {
@@ -31,6 +32,7 @@ typedef struct responder {
     connection connection;
     answers answers;     // started with --command
     owed list[OWED_MAX]; // a ring
+    size_t owed_bytes;
     size_t first;
     size_t count;
     uint64_t echoed;
@@ -212,6 +214,7 @@ static void on_writable(ph_client *client, void *arg)
             return; // and it comes again
         }
         free(o->body);
+        r->owed_bytes -= o->size;
         r->first = (r->first + 1) % OWED_MAX;
         r->count--;
     }
@@ -255,14 +258,16 @@ static void echo(responder *r, ph_request_id request, ph_view body)
     if (rc != PH_EBUSY) {
         return; // sent, or its connection is gone
     }
-    void *copy = r->count == OWED_MAX ? NULL : malloc(body.size + 1);
+    bool is_full = r->count == OWED_MAX || body.size > OWED_BYTES_MAX - r->owed_bytes;
+    void *copy = is_full ? NULL : malloc(body.size + 1);
     if (copy == NULL) {
-        term_detail("an echo is dropped: %u wait for room", OWED_MAX);
+        term_detail("an echo is dropped: %zu wait for room", (size_t)r->count);
         return; // the caller learns it by its deadline
     }
     if (body.size != 0) {
         memcpy(copy, body.data, body.size);
     }
     r->list[(r->first + r->count) % OWED_MAX] = (owed){ request, body.size, copy };
+    r->owed_bytes += body.size;
     r->count++;
 }
