@@ -151,6 +151,31 @@ TEST(broadcast, what_waits_behind_one_loses_time)
     world_free(w);
 }
 
+// So does an inquiry, of the time that it has itself. [P-57] [P-62]
+TEST(broadcast, inquiry_that_waits_behind_one_loses_time)
+{
+    world *w = world_new(one_delivery);
+    peer *a = world_join(w, "a");
+    peer *caller = world_join(w, "caller");
+    peer *listeners[LISTENERS - 2];
+    for (size_t i = 0; i < PHI_COUNT_OF(listeners); i++) {
+        listeners[i] = world_join(w, "");
+    }
+    uint64_t asked = peer_call(caller, a, "a", 7);
+    w->slow_us = 2000; // eight turns, as above; of the call, 30 s, there is enough left
+    peer_event(a, "all:", "");
+    peer_inquire(a, asked, 1, 14);
+    peer_inquire(a, asked, 2, 100);
+    peer_inquire(a, asked, 3, 0);
+    world_settle(w);
+    (void)peer_expect(caller, PHI_KIND_EVENT, 0, "");
+    peer_expect_inquiry_failure(a, asked, 1, PH_FAILURE_DEADLINE);
+    EXPECT_EQ(peer_next(caller)->ttl_ms, 100 - 14);
+    EXPECT_EQ(peer_next(caller)->ttl_ms, 30000 - 14);
+    world_expect_balance(w);
+    world_free(w);
+}
+
 // Many that broadcast at a time get alike: one that says a lot must not keep the others waiting for
 // all of it.
 TEST(broadcast, senders_take_turns)

@@ -751,6 +751,32 @@ TEST(router, cancels_owed_are_bounded)
     world_free(w);
 }
 
+// More cancels may be owed than the buffer holds: they come as it empties, each once. [P-57]
+TEST(router, more_cancels_are_owed_than_fit)
+{
+    world *w = world_new(small_with_many_calls);
+    peer *a = world_join(w, "a");
+    peer *r = world_join(w, "r");
+    peer *other = world_join(w, "other");
+    uint64_t calls[3000];
+    for (size_t i = 0; i < PHI_COUNT_OF(calls); i++) {
+        calls[i] = peer_call(a, r, "r", i + 1);
+    }
+    peer_fill_up(r, other);
+    peer_cut(a);
+    world_settle(w);
+    EXPECT_EQ(world_call_slots(w), PHI_COUNT_OF(calls));
+    peer_window(r, 1000);
+    peer_drain(r);
+    for (size_t i = 0; i < PHI_COUNT_OF(calls); i++) {
+        peer_expect_cancel(r, calls[i], PH_FAILURE_CALLER_LOST);
+    }
+    EXPECT(peer_next(r) == NULL);
+    world_expect_no_calls(w);
+    world_expect_balance(w);
+    world_free(w);
+}
+
 // A number that is in use would make one call's answer another's: where the center keeps an index
 // of a caller's calls, it says so. [P-51]
 TEST(router, number_in_use_is_malformed)
