@@ -5,6 +5,9 @@
 // Design notes
 //   - A line is made in one order of fields, whether from JOIN or later. So one that says the same
 //     is the same, byte for byte, and nobody is told of a change that is none.
+//   - What a client says may be longer than a line: that is found here, before anything is encoded.
+//
+// Clauses  P-35, P-46, P-72
 
 #include "center/own_state.h"
 

@@ -2,6 +2,14 @@
 //
 // center/service.c - see service.h.
 //
+// Design notes
+//   - Room in the balancer is taken when an instance joins, whatever its state is: what changes
+//     later, in the middle of anything, cannot fail.
+//   - Whether an instance may be chosen follows from its account alone. Who changes that account
+//     calls service_refresh; nobody sets it from outside.
+//   - The instances stand in a list besides, in the order in which they came: those that are not
+//     ready are meant by all:NAME, too.
+//
 // Invariants  see service_check
 
 #include "center/service.h"
