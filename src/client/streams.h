@@ -30,9 +30,10 @@
 #define PHI_STREAMS_WAITING_MAX 65536u
 // How much may be on its way to us, all streams together; but a fragment each.
 #define PHI_STREAMS_WINDOW 131072u
-// Streams begun at a time, when the center did not say how many it takes; and at most.
+// Streams begun at a time, when the center did not say how many it takes; and at most: all of them
+// share one path, and each has to move within the center's patience, also where that path is slow.
 #define PHI_STREAMS_ACTIVE_DEFAULT 8u
-#define PHI_STREAMS_ACTIVE_MAX 64u
+#define PHI_STREAMS_ACTIVE_MAX 16u
 
 struct phi_draft;
 
