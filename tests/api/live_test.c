@@ -699,7 +699,9 @@ TEST(live, nobody_answers)
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.centers = "unix:/nonexistent/posthouse";
     EXPECT_ERR(ph_client_new(&client, &options), PH_OK);
-    EXPECT_ERR(ph_client_open_wait(client, 10), PH_ETIMEDOUT);
+    do { // a machine that is busy may not even have tried by then
+        EXPECT_ERR(ph_client_open_wait(client, 10), PH_ETIMEDOUT);
+    } while (ph_client_trouble(client)[0] == '\0');
     const char *expected = "cannot connect to unix:/nonexistent/posthouse: "
                            "No such file or directory; next try in 0.";
     EXPECT(strncmp(ph_client_trouble(client), expected, strlen(expected)) == 0);
