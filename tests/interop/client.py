@@ -104,7 +104,7 @@ class Direction:
 
 
 class Client:
-    def __init__(self, host, port, account="", service="", floor=PLAIN, watch=False, on_request=None, on_inquiry=None, timeout=10,
+    def __init__(self, host, port, account="", service="", floor=PLAIN, watch=False, on_request=None, on_inquiry=None, timeout=30,
                  message_max=1 << 26, **own):
         self.socket = socket.create_connection((host, port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -374,7 +374,7 @@ class Client:
     def stream(self, op, key, value):  # P-75
         self.send(STREAM, struct.pack(">BBHQI", op, *key, value))
 
-    def call(self, to, method, body=b"", ttl_ms=5000, depth=0):
+    def call(self, to, method, body=b"", ttl_ms=20000, depth=0):
         """The reply's body; raises Failure."""
         call = self.number()
         self.message(REQUEST, to, method, body, call, ttl_ms, depth=depth, is_over=lambda: call in self.ended)
@@ -384,7 +384,7 @@ class Client:
             raise failed(end)
         return end.body
 
-    def gather(self, service, method, body=b"", ttl_ms=5000, want=0):
+    def gather(self, service, method, body=b"", ttl_ms=20000, want=0):
         """What each instance replied, and what became of the others: P-65. Raises Failure."""
         call = self.number()
         self.parts[call] = []

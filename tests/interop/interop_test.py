@@ -45,13 +45,13 @@ class Center:
 
     def command(self, *arguments, **options):
         """The project's own client, as a process."""
-        return subprocess.Popen([os.path.join(BUILD, "src/app/posthouse"), arguments[0], "--center", f"127.0.0.1:{self.port}", "--quiet",
+        return subprocess.Popen([os.path.join(BUILD, "src/app/posthouse"), arguments[0], "--center", f"127.0.0.1:{self.port}", "--quiet", "--timeout", "30s",
                                  *arguments[1:]],
                                 stdout=subprocess.PIPE, **options)
 
     def run(self, *arguments, body=None):
         child = self.command(*arguments, stdin=subprocess.PIPE)
-        out, _ = child.communicate(body, timeout=20)
+        out, _ = child.communicate(body, timeout=60)
         equal((arguments, child.returncode), (arguments, 0))
         return out
 
@@ -253,13 +253,13 @@ def run_dialogs(name, center):
 
 
 def run_fragments(name, center):
-    long = bytes(i * i & 0xff for i in range(1000003))
+    long = bytes(i * i & 0xff for i in range(400003))
 
     @test(f"{name}_long_requests_and_replies_go_in_fragments")
     def _():
         with Serving(center.join("echo", on_request=lambda m: m.body[::-1])):
             caller = center.join("caller")
-            for size in (0, 31744, 31745, 65536, 300000, len(long)):
+            for size in (0, 31744, 31745, 65536, len(long)):
                 equal(caller.call("echo", "turn round", long[:size]), long[:size][::-1])
             caller.bye()
 
@@ -390,7 +390,7 @@ def run_gathers(name, center):
 
         caller = center.join("caller")
         with instances(4, stock):
-            got = caller.gather("stores", "stock", ttl_ms=300)
+            got = caller.gather("stores", "stock", ttl_ms=1000)
             never.set()
         equal(got.replies, {"store-0@interop": b"x" * 50000})
         equal((got.asked, got.replied), (4, 1))
@@ -452,7 +452,7 @@ def run_drain(name, center):
 
 
 def run_with_c_client(name, center):
-    long = bytes(range(256)) * 3000
+    long = bytes(range(256)) * 1200
 
     @test(f"{name}_the_c_client_calls_and_is_asked_back")
     def _():
@@ -486,14 +486,14 @@ def run_with_c_client(name, center):
             file.write(long)
         child = center.command("publish", "things.new", "@" + path, "--method", "made")
         reader.until(lambda: reader.events)
-        equal(child.wait(timeout=20), 0)
+        equal(child.wait(timeout=60), 0)
         event = reader.events.pop()
         equal((event.to, event.method, event.body), ("topic:things.new", "made", long))
         child = center.command("subscribe", "things.>", "--count", "1")
         give_up = time.monotonic() + 10
         while reader.event("topic:things.old", "gone", b"for good", receipt=True)[0] < 2:  # itself, and the process once it is there
             equal(time.monotonic() < give_up, True)
-        out, _ = child.communicate(timeout=20)
+        out, _ = child.communicate(timeout=60)
         equal(out.split(), [b"things.old", b"reader@interop", b"gone", b"for", b"good"])
         reader.bye()
 
