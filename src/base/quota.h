@@ -38,6 +38,14 @@ void phi_quota_init(phi_quota *quota, const phi_alloc *inner, size_t bytes_max);
 // All came back: asserted. Accepts a zeroed one.
 void phi_quota_fini(phi_quota *quota);
 
+// More than a quarter is in use: from here on holders give back what they only keep for later. It
+// is less than the half up to which a block is given to whoever asks; else memory that nobody uses
+// could stand in the way of a large block for ever.
+static inline bool phi_quota_is_tight(const phi_quota *quota)
+{
+    return quota->bytes_large > quota->bytes_max / 4;
+}
+
 // More than half is in use: from here on large blocks are refused.
 static inline bool phi_quota_is_short(const phi_quota *quota)
 {

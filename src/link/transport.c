@@ -163,9 +163,9 @@ static void transport_flush(phi_transport *t, phi_time now)
     group->bytes_sent += count;
     phi_link_sent(&t->link, count);
 
-    bool is_short = group->quota != NULL && phi_quota_is_short(group->quota);
+    bool is_tight = group->quota != NULL && phi_quota_is_tight(group->quota);
     if (phi_link_waiting(&t->link) == 0 &&
-        (is_short || phi_time_diff(now, t->flushed).ns >= TRANSPORT_BUSY.ns)) {
+        (is_tight || phi_time_diff(now, t->flushed).ns >= TRANSPORT_BUSY.ns)) {
         phi_link_trim(&t->link);
     }
     t->flushed = now;

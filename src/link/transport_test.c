@@ -1035,6 +1035,39 @@ TEST(transport, quota_refuses_who_hogs)
     phi_quota_fini(&quota);
 }
 
+// What the buffers of busy links keep for later must not be what another needs now: it would be
+// refused for as long as they are busy. Found by the swarm, as a list that never came. [P-59]
+TEST(transport, empty_buffers_stand_in_nobodys_way)
+{
+    world w;
+    phi_quota quota;
+    world_init(&w, PHI_SUITE_CHECK);
+    phi_quota_init(&quota, &w.memory.alloc, 400000);
+    w.groups[CENTER].quota = &quota;
+    w.options[CENTER].quota = &quota;
+    for (size_t i = 0; i < 4; i++) {
+        EXPECT_ERR(world_connect(&w, i), PH_OK);
+        (void)fake_io_settle(&w.fake);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        EXPECT(say(&w.center[i], 50000));
+        (void)fake_io_settle(&w.fake);
+    }
+    bool is_said = false;
+    for (int i = 0; i < 20 && !is_said; i++) {
+        is_said = say(&w.center[3], 60000); // more than its share
+        for (size_t n = 0; n < 3; n++) {
+            EXPECT(say(&w.center[n], 1));
+        }
+        fake_io_pass(&w.fake, phi_ms(100)); // so that they are busy
+    }
+    EXPECT(is_said);
+    fake_io_pass(&w.fake, phi_seconds(30));
+    EXPECT_EQ(quota.bytes, 0);
+    world_fini(&w);
+    phi_quota_fini(&quota);
+}
+
 // Who takes a large part of a short memory and hardly reads must not keep it for ever, though
 // nobody sends to it any more and it shows life. [P-59]
 TEST(transport, hog_that_hardly_reads_is_ended)
