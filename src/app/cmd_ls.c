@@ -23,6 +23,7 @@ static exit_status run(const args *a);
 static exit_status list(connection *s);
 static void on_ready(ph_client *client, uint64_t revision, void *arg);
 static ph_peer *collect(const connection *s, size_t *count);
+static size_t count_suspects(const ph_peer *peers, size_t count);
 static int compare(const void *a, const void *b);
 static void print_table(const ph_peer *peers, size_t count, draft *out);
 static void print_json(const ph_peer *peers, size_t count, draft *out);
@@ -92,7 +93,11 @@ static exit_status list(connection *s)
     }
     term_print(&out);
     draft_fini(&out);
+    size_t suspects = count_suspects(peers, count);
     free(peers);
+    if (suspects != 0) {
+        term_note("%zu suspect: silent, or lost together with most of their service", suspects);
+    }
     term_detail("%zu online at revision %llu", count, (unsigned long long)state->revision);
     if (count == 0) {
         term_note("nobody is online%s",
@@ -129,6 +134,15 @@ static ph_peer *collect(const connection *s, size_t *count)
     }
     *count = used;
     return peers;
+}
+
+static size_t count_suspects(const ph_peer *peers, size_t count)
+{
+    size_t suspects = 0;
+    for (size_t i = 0; i < count; i++) {
+        suspects += peers[i].state == PH_STATE_SUSPECT;
+    }
+    return suspects;
 }
 
 static int compare(const void *a, const void *b)

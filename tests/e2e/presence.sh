@@ -83,6 +83,27 @@ is status 'watch ends with 0 on a signal' 0
 
 # ---- a center that goes away and comes back
 
+# ---- drain, and a service that is lost [P-49] [P-69]
+
+expect 0 'drain' posthouse drain one --wait 5s
+holds err 'says that everybody knows' 'one is drained: everybody knows it'
+expect 0 'ls after it' posthouse ls --output json
+json out 'shows it as draining' '[p["state"] for p in x[0] if p["id"] == "one@home"] == ["draining"]'
+expect 0 'drain taken back' posthouse drain one --undo
+expect 0 'ls after that' posthouse ls --output json
+json out 'shows it as ready' '[p["state"] for p in x[0] if p["id"] == "one@home"] == ["ready"]'
+mass=
+for n in 1 2 3 4 5; do
+    start posthouse reply --account "mass$n" --service mass --echo
+    mass="$mass $started"
+done
+kill -KILL $mass
+wait $mass || :
+expect 0 'ls when a service is lost at once' posthouse ls --service mass --output json
+json out 'shows those as suspect that are not believed to be gone' '[p["state"] for p in x[0]] == ["suspect"] * 3'
+expect 0 'ls for people' posthouse ls --service mass
+holds err 'says what that means' '3 suspect: silent, or lost together with most of their service'
+
 mkfifo said-by-watch2
 posthouse watch --output json --count 100 >changes 2>said-by-watch2 &
 watch=$!

@@ -126,7 +126,8 @@ SIM_TEST(presence, suspect_that_is_heard_is_ready_again)
 }
 
 // When most of a service goes at once, what goes after that must stay on the list, as suspect, for
-// the hold, to the millisecond; and what is sent to it must fail for the right reason. [P-49] [P-58]
+// the hold, to the millisecond; and what is sent to it must fail for the right reason. [P-49]
+// [P-58]
 SIM_TEST(presence, mass_loss_is_not_believed_for_a_while)
 {
     domain_options options = story_options(7);
