@@ -490,3 +490,49 @@ TEST(handshake, peek_says_the_kind_or_nothing)
     }
     EXPECT_EQ(phi_handshake_peek(phi_bytes_of(NULL, 0)), 0);
 }
+
+// Bodies that the center says are held to their form, too: a client that believes a count would
+// read what is not there. [P-65] [P-68]
+TEST(message, bodies_of_receipts_and_gathers_are_whole)
+{
+    static const uint8_t bytes[PHI_RECEIPT_BYTES + 1];
+    phi_receipt receipt;
+    for (size_t size = 0; size <= sizeof bytes; size++) {
+        ph_err expected = size == PHI_RECEIPT_BYTES ? PH_OK : PH_EPROTO;
+        EXPECT_ERR(phi_receipt_decode(phi_bytes_of(bytes, size), &receipt), expected);
+    }
+
+    uint8_t room[64];
+    phi_writer w = phi_writer_of((phi_span){ room, sizeof room });
+    phi_gathered gathered = { .asked = 5, .replied = 3, .count = 2 };
+    phi_gathered_encode_head(phi_write_room(&w, PHI_GATHERED_HEAD_BYTES), &gathered);
+    phi_write_missing(&w, 11, phi_bytes_text("a@d"));
+    phi_write_missing(&w, 13, phi_bytes_text(""));
+    phi_bytes whole = phi_writer_view(&w);
+    EXPECT_ERR(phi_gathered_decode(whole, &gathered), PH_OK);
+    EXPECT_EQ(gathered.count, 2);
+    for (size_t size = 0; size < whole.size; size++) {
+        EXPECT_ERR(phi_gathered_decode(phi_bytes_of(room, size), &gathered), PH_EPROTO);
+    }
+    for (uint16_t count = 0; count < 5; count++) {
+        phi_put_u16(room + 4, count);
+        EXPECT_ERR(phi_gathered_decode(whole, &gathered), count == 2 ? PH_OK : PH_EPROTO);
+    }
+}
+
+// A weight of 0 is one, and says so: it is not the same as none. [P-35] [P-72]
+TEST(handshake, weight_zero_is_told_from_none)
+{
+    uint8_t room[128];
+    phi_join join = { .version = 1, .type = PHI_TYPE_CLIENT };
+    for (int has = 0; has < 2; has++) {
+        join.has_weight = has != 0;
+        phi_writer w = phi_writer_of((phi_span){ room, sizeof room });
+        phi_join_encode(&w, &join);
+        phi_join back;
+        EXPECT_ERR(phi_join_decode(phi_writer_view(&w), &back), PH_OK);
+        EXPECT_EQ(back.has_weight, join.has_weight);
+        EXPECT_EQ(back.weight, has != 0 ? 0 : PHI_WEIGHT_DEFAULT);
+        EXPECT_EQ(back.state, PHI_STATE_READY); // what nothing was said of
+    }
+}
