@@ -87,17 +87,14 @@ class Center(Child):
     """posthouse serve on a free port."""
 
     def __init__(self, build, options=(), files=None, nice=0, log=subprocess.DEVNULL):
-        self.folder = tempfile.TemporaryDirectory()
-        path = f"{self.folder.name}/port"
-        os.mkfifo(path)
-        super().__init__([f"{build}/src/app/posthouse", "serve", "--listen", "127.0.0.1:0", "--port-file", path, *options],
-                         nice=nice, files=files, stderr=log)
-        with open(path, encoding="ascii") as file:
+        ready, told = os.pipe()
+        super().__init__([f"{build}/src/app/posthouse", "serve", "--listen", "127.0.0.1:0", "--ready-fd", str(told), *options],
+                         nice=nice, files=files, stderr=log, pass_fds=[told])
+        os.close(told)
+        with open(ready, encoding="ascii") as file:
             self.target = file.readline().strip()
-
-    def end(self, wait=10):
-        super().end(wait)
-        self.folder.cleanup()
+        if not self.target:
+            raise SystemExit(f"the center did not start: {self.process.args}")
 
 
 class NatsServer(Child):
