@@ -28,7 +28,8 @@ void check_presence_ready(actor *a, uint64_t revision);
 bool check_presence_agrees(const actor *a, const char **why); // with the center's table
 void check_presence_converged(domain *d);
 
-// Whoever is told that an account is drained can rely on it. drain_ask asks for it, or takes it back.
+// Whoever is told that an account is drained can rely on it. drain_ask asks for it, or takes it
+// back.
 void drain_ask(actor *a, const actor *target, bool is_begin, uint32_t patience_ms);
 void check_drains_all_ended(domain *d);
 

@@ -2,9 +2,9 @@
 //
 // sim/check_drains.c - who is told that an account is drained can rely on it. [P-69]
 //
-// Each drain ends exactly once. When it is done, everybody who watched since before it was asked for
-// knows the account as of the revision that the reply names, or later: an operator who kills it then
-// surprises nobody.
+// Each drain ends exactly once. When it is done, everybody who watched since before it was asked
+// for knows the account as of the revision that the reply names, or later: an operator who kills it
+// then surprises nobody.
 
 #include <posthouse/message.h>
 

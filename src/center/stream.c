@@ -3,9 +3,9 @@
 // center/stream.c - see stream.h.
 //
 // Design notes
-//   - The first fragment is routed like any message (stream_receive), with `c->opening` set; whoever
-//     it is delivered to is bound to the stream in the one function that delivers. So services,
-//     topics and authorisation are the router's, and are decided once.
+//   - The first fragment is routed like any message (stream_receive), with `c->opening` set;
+//     whoever it is delivered to is bound to the stream in the one function that delivers. So
+//     services, topics and authorisation are the router's, and are decided once.
 //   - Later fragments carry flag rest. They find their stream by the sender's number, or none: it
 //     was given up, and they were on their way.
 //   - What a stream owes its sender (credit, an abort) and finds no room for is derived from its
@@ -27,8 +27,8 @@
 #include "center/state.h"
 #include "wire/stream.h"
 
-// One of those a message in fragments goes to. When it is given up it leaves its stream at once, and
-// its session when that has been told.
+// One of those a message in fragments goes to. When it is given up it leaves its stream at once,
+// and its session when that has been told.
 typedef struct stream_receiver {
     phi_list of_stream;     // on stream.receivers
     phi_list of_session;    // on session.streams->coming

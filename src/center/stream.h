@@ -4,8 +4,8 @@
 //
 // The center joins nothing. It passes each fragment on as it comes, and remembers of the message
 // only where it goes and how much of it may still come. What may come is what the receiver granted,
-// of several receivers the least; so what waits here for a receiver is bounded by what it wants, and
-// a fragment never has to wait for room.
+// of several receivers the least; so what waits here for a receiver is bounded by what it wants,
+// and a fragment never has to wait for room.
 //
 //     sender --fragment--> stream --fragment--> each receiver
 //     sender <--credit---- stream <--credit---- each receiver, the least of them

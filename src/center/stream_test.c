@@ -265,7 +265,8 @@ TEST(stream, either_end_may_give_up)
     world_free(p.w);
 }
 
-// Who gives up what it sends would else end what it receives: both may have the same numbers. [P-75]
+// Who gives up what it sends would else end what it receives: both may have the same numbers.
+// [P-75]
 TEST(stream, op_says_whose_message_it_is)
 {
     pair p = pair_new();
