@@ -533,6 +533,61 @@ TEST(presence, what_filters_pass_over_is_spread_over_turns)
     world_free(w);
 }
 
+// Telling many takes time, in which more may happen: then it is told together. But a lone change
+// must not wait for others that may never come. [P-49]
+TEST(presence, changes_gather_while_many_are_told)
+{
+    world *w = world_new(NULL);
+    peer *watchers[100];
+    for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+        watchers[i] = world_connect(w, "");
+        watchers[i]->join.presence.wants = true;
+    }
+    world_settle(w);
+    world_pass(w, 60);
+    size_t before = watchers[0]->statuses;
+    world_join(w, "first"); // at once
+    EXPECT(peer_find(watchers[99], "first@d") != NULL);
+    for (int i = 0; i < 10; i++) { // 100 watchers, 2 ms
+        world_join(w, "");
+    }
+    EXPECT_EQ(watchers[0]->statuses, before + 1);
+    world_pass(w, 1);
+    EXPECT_EQ(watchers[0]->statuses, before + 1);
+    world_pass(w, 2);
+    EXPECT_EQ(watchers[0]->statuses, before + 2);
+    for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
+        world_expect_converged(w, watchers[i]);
+    }
+    world_free(w);
+}
+
+// Who comes back when most have left for good had better be sent the few who are there than be told
+// of each who is not. [P-43]
+TEST(presence, list_is_sent_when_it_is_less)
+{
+    world *w = world_new(NULL);
+    peer *others[100];
+    for (size_t i = 0; i < PHI_COUNT_OF(others); i++) {
+        others[i] = world_connect(w, "");
+    }
+    world_settle(w);
+    peer *watcher = world_watch(w, "w");
+    uint64_t epoch = watcher->epoch;
+    uint64_t revision = watcher->revision;
+    peer_leave(watcher);
+    for (size_t i = 0; i < PHI_COUNT_OF(others); i++) {
+        peer_leave(others[i]);
+    }
+    world_settle(w);
+    peer *again = connect_resuming(w, "w", epoch, revision);
+    world_settle(w);
+    EXPECT_EQ(again->lists, 1);
+    EXPECT_EQ(again->changes, 0);
+    world_expect_converged(w, again);
+    world_free(w);
+}
+
 // The round trip of a client that was asked for a sign of life stands in later lists [P-46].
 TEST(presence, list_tells_round_trips)
 {
