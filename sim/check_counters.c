@@ -66,8 +66,7 @@ void check_counters(domain *d)
     if (d->center == NULL) {
         return;
     }
-    presence_check(d->center);
-    watches_check(d->center);
+    center_check(d->center);
     center_counters n = center_count(d->center);
     uint64_t ended = n.calls_replied_total + n.calls_failed_total + n.calls_refused_total +
                      n.calls_expired_total + n.calls_lost_total + n.calls_cancelled_total +

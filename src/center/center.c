@@ -339,3 +339,9 @@ static void end_session_for_stop(center *c, session *s)
     uint64_t retry_after_ms = phi_random_between(&c->random, 0, c->options.stop_spread);
     session_end(c, s, PHI_BYE_GOING_AWAY, (uint32_t)retry_after_ms, NULL);
 }
+
+void center_check(const center *c)
+{
+    presence_check(c);
+    watches_check(c);
+}

@@ -72,4 +72,7 @@ void center_stop(center *c, void (*stopped)(void *arg), void *arg);
 // A snapshot.
 center_counters center_count(const center *c);
 
+// Asserts the invariants of what it shows; walks it.
+void center_check(const center *c);
+
 #endif // CENTER_CENTER_H

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "center/state.h"
 #include "tests/harness/test.h"
 #include "wire/bye.h"
 #include "wire/presence.h"
@@ -215,8 +214,7 @@ static void peer_free(peer *p)
 void world_free(world *w)
 {
     if (w->c != NULL) {
-        presence_check(w->c);
-        watches_check(w->c);
+        center_check(w->c);
     }
     center_free(&w->c);
     EXPECT_EQ(w->alloc.bytes, 0);
