@@ -151,13 +151,11 @@ static bool is_asked(const account *a, const account *but)
     return a->is_listed && a != but;
 }
 
+// Counted, not walked over: a gather that is refused must cost no more than its packet.
 static size_t count_others(const service *v, const account *but)
 {
-    size_t count = 0;
-    for (const phi_list *n = v->instances.next; n != &v->instances; n = n->next) {
-        count += is_asked(PHI_CONTAINER_OF(n, account, of_service), but);
-    }
-    return count;
+    PH_ASSERT(but != NULL);
+    return v->listed_count - (size_t)(but->service == v && but->is_listed);
 }
 
 // NULL without memory.
@@ -210,12 +208,15 @@ static void ask_all(center *c, gather *g, const service *v, phi_bytes payload, u
     g->is_sent = true;
     c->counters.gathers_total++;
     const account *but = g->head->caller->account;
+    size_t asked = 0;
     for (const phi_list *n = v->instances.next; n != &v->instances; n = n->next) {
         const account *a = PHI_CONTAINER_OF(n, account, of_service);
         if (is_asked(a, but)) {
             ask(c, g, a, payload, ttl_ms);
+            asked++;
         }
     }
+    PH_ASSERT(asked == g->asked);
     broadcast_charge(c, g->asked);
     settle(c, g);
 }

@@ -188,6 +188,9 @@ static void list(center *c, account *a)
     a->line.listed = presence_revision(p) + 1;
     p->table_bytes += listed_bytes(a);
     p->listed++;
+    if (a->service != NULL) {
+        a->service->listed_count++;
+    }
     p->suspects += a->is_suspect;
     changed(c, a);
 }
@@ -216,6 +219,10 @@ static void unlist(center *c, account *a, phi_why why)
     p->listed--;
     set_suspect(c, a, false);
     a->is_listed = false;
+    if (a->service != NULL) {
+        PH_ASSERT(a->service->listed_count > 0);
+        a->service->listed_count--;
+    }
     service_refresh(a, c->io->now);
     c->counters.presence_changes_total++;
     watch_touch(c, bytes);

@@ -152,5 +152,7 @@ void service_check(const service *v)
     PH_ASSERT(v->name_size > 0);
     PH_ASSERT(v->ready.count <= v->instance_count);
     PH_ASSERT(v->instance_count <= v->ready.capacity);
+    PH_ASSERT(v->listed_count <= v->instance_count);
+    PH_ASSERT(v->ghost_count <= v->listed_count);
     PH_ASSERT((v->instance_count == 0) == phi_list_is_empty(&v->instances));
 }

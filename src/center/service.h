@@ -26,7 +26,8 @@ typedef struct service {
     uint64_t handle;    // in services.slots
     phi_list instances; // account.of_service, in the order in which they came
     uint32_t instance_count;
-    uint32_t ghost_count; // of them, kept on the list by the guard
+    uint32_t ghost_count;  // of them, kept on the list by the guard
+    uint32_t listed_count; // of them, those on the list; kept by presence
     phi_guard guard;
     phi_balancer ready; // account.load of those that may be chosen; has room for all instances
     uint8_t name_size;
