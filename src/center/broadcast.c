@@ -7,8 +7,9 @@
 //     joined later has a higher number and is passed over. Instances and subscribers are found in
 //     one go, as many as the allowance has room for are told at once, and the others are kept as
 //     handles: a handle misses who left, and a client that comes back has another.
-//   - Finding subscribers has a cost of its own, which a client can drive up (topics.h). It is
-//     charged to the allowance; so one match may exceed a turn, but the next then waits.
+//   - Finding subscribers has a cost of its own, which a client can drive up (topics.h), and so has
+//     walking over those who have not joined. It is charged to the allowance; so one match may
+//     exceed a turn, but the next then waits.
 //   - One that waits is not begun before it has its share: nobody is found in vain.
 //   - A share is a fraction of the allowance, and rounds are made until the allowance is used up: a
 //     lone sender gets all of it, many get alike, whatever the size of what each one asks for.
@@ -174,21 +175,31 @@ static bool run(center *c, fan *f)
 
 static bool run_everyone(center *c, fan *f)
 {
+    if (c->deliveries_left == 0) {
+        return false;
+    }
     uint64_t handle;
     session *other;
+    uint64_t told = 0;
+    uint32_t from = f->index;
     for (; (other = phi_slots_next(&c->sessions, &f->index, &handle)) != NULL; f->index++) {
         if (other == f->event.sender || !session_is(other, SESSION_JOINED) ||
             other->number > f->session_last) {
             continue;
         }
         if (PHI_UNLIKELY(c->deliveries_left == 0)) {
-            return false;
+            break;
         }
         c->deliveries_left--;
-        f->told++;
+        told++;
         event_tell(c, &f->event, other);
     }
-    return true;
+    if (other == NULL) {
+        f->index = c->sessions.high;
+    }
+    f->told += told;
+    charge(c, f->index - from - told);
+    return other == NULL;
 }
 
 // Tells as many as the allowance has room for, and keeps the others.

@@ -207,6 +207,40 @@ TEST(broadcast, senders_take_turns)
     world_free(w);
 }
 
+static void eight_deliveries(center_options *o)
+{
+    o->deliveries_per_turn_max = 8;
+    o->join_timeout = 600000;
+}
+
+// A broadcast walks over those who have not joined, too: with ten thousand of them, each one would
+// cost a walk that nothing counts, and one sender could keep everybody waiting.
+TEST(broadcast, who_only_knocks_counts)
+{
+    enum { KNOCKERS = 100 };
+    world *w = world_new(eight_deliveries);
+    peer *a = world_join(w, "a");
+    peer *listener = world_join(w, "l");
+    for (size_t i = 0; i < 2; i++) { // nobody in the way: all in one turn
+        peer_event(a, "all:", "x");
+    }
+    world_settle(w);
+    expect_bodies(listener, "xx");
+    EXPECT_EQ(world_count(w).broadcasts_held_total, 0);
+    for (size_t i = 0; i < KNOCKERS; i++) {
+        world_connect(w, "")->reads_max = 0; // so it never joins
+    }
+    world_settle(w);
+    EXPECT_EQ(world_count(w).connections, 2 + KNOCKERS);
+    for (size_t i = 0; i < 3; i++) {
+        peer_event(a, "all:", "y");
+    }
+    world_settle(w);
+    expect_bodies(listener, "yyy");
+    EXPECT(world_count(w).broadcasts_held_total >= 1);
+    world_free(w);
+}
+
 // Who joins while a broadcast is under way is not meant by it; a client that comes back would get
 // it twice.
 TEST(broadcast, who_joins_later_is_not_meant)
