@@ -230,9 +230,6 @@ void phi_client_tell_writable(ph_client *client);
 
 ph_incoming phi_client_incoming(const phi_message *message);
 
-// A message that is there in one piece, or was put together again.
-void phi_client_on_whole(ph_client *client, const phi_message *message);
-
 // ---- send.c
 
 // What is to be sent, measured: each text once.
@@ -305,6 +302,8 @@ void phi_receipt_end(phi_call *call, ph_err status, const ph_receipt *receipt);
 // ---- request.c
 
 void phi_client_on_request(ph_client *client, const phi_message *message);
+// Answers it with no_handler.
+void phi_client_refuse(ph_client *client, const phi_message *request);
 void phi_client_on_inquiry(ph_client *client, const phi_message *message);
 void phi_client_on_cancel(ph_client *client, const phi_message *message);
 

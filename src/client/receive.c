@@ -141,29 +141,32 @@ static PHI_COLD void on_other_packet(ph_client *client, const phi_packet *packet
 static void on_message(ph_client *client, phi_bytes payload)
 {
     phi_message message;
-    if (PHI_UNLIKELY(phi_message_decode(payload, &message) != PH_OK)) {
-        phi_client_breach(client, "a message breaks its form");
-        return;
+    bool is_joined = false;
+    for (;;) {
+        if (PHI_UNLIKELY(phi_message_decode(payload, &message) != PH_OK)) {
+            phi_client_breach(client, "a message breaks its form");
+            return;
+        }
+        if (PHI_LIKELY((message.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) == 0)) {
+            break;
+        }
+        phi_message fragment = message; // a copy: so the other may stay in registers
+        payload = phi_client_join(client, payload, &fragment);
+        if (payload.data == NULL) {
+            return;
+        }
+        is_joined = true; // and without these flags
     }
-    if (PHI_UNLIKELY((message.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0)) {
-        phi_client_on_fragment(client, &message);
-    } else if (message.kind == PHI_KIND_REPLY) {
+    // Each handler is called from here alone, and so becomes part of this function.
+    if (message.kind == PHI_KIND_REPLY) {
         phi_client_on_reply(client, &message);
     } else if (message.kind == PHI_KIND_REQUEST) {
         phi_client_on_request(client, &message);
     } else {
         on_other_message(client, &message);
     }
-}
-
-PHI_COLD void phi_client_on_whole(ph_client *client, const phi_message *message)
-{
-    if (message->kind == PHI_KIND_REPLY) {
-        phi_client_on_reply(client, message);
-    } else if (message->kind == PHI_KIND_REQUEST) {
-        phi_client_on_request(client, message);
-    } else {
-        on_other_message(client, message);
+    if (PHI_UNLIKELY(is_joined)) {
+        phi_client_join_end(client);
     }
 }
 

@@ -36,6 +36,12 @@ inline void phi_client_on_request(ph_client *client, const phi_message *message)
     phi_client_leave(client);
 }
 
+PHI_COLD void phi_client_refuse(ph_client *client, const phi_message *request)
+{
+    client->counters.requests++;
+    refuse(client, id_of(client, request));
+}
+
 void phi_client_on_inquiry(ph_client *client, const phi_message *message)
 {
     phi_call *call = phi_slots_find(&client->calls, message->call);

@@ -80,6 +80,10 @@ static ph_err headers_measure(phi_draft *draft)
 uint8_t *phi_draft_write_headers(uint8_t *at, const phi_draft *draft)
 {
     size_t size = draft->message.headers.size;
+    if (draft->header_count == 0) { // of a fragment: they are encoded
+        memcpy(at, draft->message.headers.data, size);
+        return at + size;
+    }
     phi_writer w = phi_writer_of((phi_span){ at, size });
     for (size_t i = 0; i < draft->header_count; i++) {
         const ph_header *h = &draft->headers[i];
@@ -116,7 +120,7 @@ ph_err phi_client_post(ph_client *client, phi_draft *draft)
         return no_room(client);
     }
     uint8_t *at = phi_message_encode_head(room, m);
-    if (PHI_UNLIKELY(draft->header_count != 0)) {
+    if (PHI_UNLIKELY(m->headers.size != 0)) {
         at = phi_draft_write_headers(at, draft);
     }
     if (m->body.size != 0) {

@@ -2,9 +2,9 @@
 //
 // client/stream_in.c - messages in fragments, as their receiver: granted, joined, handed up.
 //
-// Design notes  One block holds the texts of the first fragment and behind them the body, which
-//               grows as bytes come, by a quarter at a time. With the last fragment it is handed up
-//               as the message it is, and then given back.
+// Design notes  One block holds the message as it would have come in one packet: what the first
+//               fragment said, and behind it the body, which grows as bytes come, by a quarter at a
+//               time. With the last fragment it goes the way of every message, and is given back.
 //               Credit is a window shared by all streams that come, so that what is on its way to
 //               us never delays a small message by more than that. It is topped up when half of it
 //               was used.
@@ -24,33 +24,34 @@
 // The key of a stream in the map: kind, turn, call.
 #define KEY_BYTES 11u
 
-typedef struct stream_in {
-    phi_list node;       // on coming
-    phi_message message; // of the first fragment, but its texts and body
-    phi_time came;       // the first fragment
-    uint8_t *block;      // owned: to, from, method, headers, body
+typedef struct phi_stream_in {
+    phi_list node; // on coming
+    uint8_t kind;
+    uint8_t flags; // part, or none
+    uint16_t turn;
+    uint32_t ttl_ms;
+    uint64_t call;
+    phi_time came;  // the first fragment
+    uint8_t *block; // owned: the payload of the message, as if it had come in one packet
     size_t capacity;
     size_t head;     // bytes in front of the body
     size_t received; // of body
     size_t owed;     // granted, not come
-    uint16_t to_size;
-    uint16_t from_size;
-    uint16_t method_size;
     uint8_t key[KEY_BYTES];
 } stream_in;
 
-static void on_first(ph_client *client, const phi_message *m);
-static void on_rest(ph_client *client, const phi_message *m);
+static void on_first(ph_client *client, phi_bytes payload, const phi_message *m);
+static phi_bytes on_rest(ph_client *client, const phi_message *m);
 static void key_of(uint8_t key[KEY_BYTES], uint8_t kind, uint16_t turn, uint64_t call);
 static stream_in *stream_find(phi_streams *t, uint8_t kind, uint16_t turn, uint64_t call);
-static stream_in *stream_new(ph_client *client, const phi_message *m);
+static stream_in *stream_new(ph_client *client, phi_bytes payload, const phi_message *m);
 static bool stream_append(ph_client *client, stream_in *s, phi_bytes body);
 static void stream_detach(ph_client *client, stream_in *s);
 static void stream_free(ph_client *client, stream_in *s);
 static void refuse(ph_client *client, const phi_message *m, uint16_t code);
 static void fail_here(ph_client *client, const phi_message *m, uint16_t code);
 static void give_up(ph_client *client, stream_in *s, uint16_t code);
-static void hand_up(ph_client *client, stream_in *s);
+static phi_bytes join(ph_client *client, stream_in *s);
 static void top_up(ph_client *client, stream_in *s);
 static size_t allowance(const ph_client *client, const stream_in *s);
 
@@ -66,16 +67,29 @@ void phi_streams_in_init(ph_client *client)
 
 // ---- fragments
 
-void phi_client_on_fragment(ph_client *client, const phi_message *m)
+static const phi_bytes nothing = { NULL, 0 };
+
+PHI_COLD phi_bytes phi_client_join(ph_client *client, phi_bytes payload,
+                                   const phi_message *fragment)
 {
-    PH_ASSERT((m->flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0);
-    if (m->body.size == 0) {
+    PH_ASSERT((fragment->flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0);
+    PH_ASSERT(client->streams.joined == NULL);
+    if (fragment->body.size == 0) {
         phi_client_breach(client, "a fragment without a body");
-    } else if ((m->flags & PHI_FLAG_REST) != 0) {
-        on_rest(client, m);
-    } else {
-        on_first(client, m);
+        return nothing;
     }
+    if ((fragment->flags & PHI_FLAG_REST) != 0) {
+        return on_rest(client, fragment);
+    }
+    on_first(client, payload, fragment);
+    return nothing;
+}
+
+PHI_COLD void phi_client_join_end(ph_client *client)
+{
+    PH_ASSERT(client->streams.joined != NULL);
+    stream_free(client, client->streams.joined);
+    client->streams.joined = NULL;
 }
 
 static PHI_COLD void exceeded(ph_client *client)
@@ -92,7 +106,7 @@ static bool is_awaited(ph_client *client, const phi_message *m)
     return m->kind != PHI_KIND_ANSWER || phi_client_is_asking(client, m);
 }
 
-static void on_first(ph_client *client, const phi_message *m)
+static void on_first(ph_client *client, phi_bytes payload, const phi_message *m)
 {
     phi_streams *t = &client->streams;
     size_t head = phi_suite_head(client->transport.link.out.suite);
@@ -110,10 +124,10 @@ static void on_first(ph_client *client, const phi_message *m)
         return;
     }
     if (m->kind == PHI_KIND_REQUEST && client->options.on_request == NULL) {
-        phi_client_on_request(client, m); // the answer does not depend on the rest
+        phi_client_refuse(client, m); // the answer does not depend on the rest
         return;
     }
-    stream_in *s = stream_new(client, m);
+    stream_in *s = stream_new(client, payload, m);
     if (s == NULL) {
         client->counters.large_dropped++;
         refuse(client, m, PH_FAILURE_SLOW_CONSUMER);
@@ -123,34 +137,36 @@ static void on_first(ph_client *client, const phi_message *m)
     top_up(client, s);
 }
 
-static void on_rest(ph_client *client, const phi_message *m)
+static phi_bytes on_rest(ph_client *client, const phi_message *m)
 {
     stream_in *s = stream_find(&client->streams, m->kind, m->turn, m->call);
     if (s == NULL) {
         client->counters.dropped++; // it is over: this was on its way
-        return;
+        return nothing;
     }
     // The decoder judged the numbers.
     if (m->to.size != 0 || m->method.size != 0 || m->headers.size != 0 ||
-        ((m->flags ^ s->message.flags) & PHI_FLAG_PART) != 0) {
+        ((m->flags ^ s->flags) & PHI_FLAG_PART) != 0) {
         phi_client_breach(client, "a later fragment says more than its body");
-        return;
+        return nothing;
     }
     if (m->body.size > s->owed) {
         exceeded(client);
-        return;
+        return nothing;
     }
     if (!stream_append(client, s, m->body)) {
         give_up(client, s, PH_FAILURE_SLOW_CONSUMER);
-        return;
+        return nothing;
     }
     if ((m->flags & PHI_FLAG_MORE) == 0) {
-        hand_up(client, s);
-    } else if (s->received == client->options.message_bytes_max) {
-        give_up(client, s, PH_FAILURE_TOO_LARGE); // more follows
-    } else {
-        top_up(client, s);
+        return join(client, s);
     }
+    if (s->received == client->options.message_bytes_max) {
+        give_up(client, s, PH_FAILURE_TOO_LARGE); // more follows
+        return nothing;
+    }
+    top_up(client, s);
+    return nothing;
 }
 
 void phi_streams_in_on_abort(ph_client *client, const phi_stream_control *control)
@@ -177,11 +193,12 @@ static size_t stream_cost(const stream_in *s)
     return sizeof *s + s->head + s->received;
 }
 
-static stream_in *stream_new(ph_client *client, const phi_message *m)
+static stream_in *stream_new(ph_client *client, phi_bytes payload, const phi_message *m)
 {
     phi_streams *t = &client->streams;
-    size_t head = m->to.size + m->from.size + m->method.size + m->headers.size;
-    size_t cost = sizeof(stream_in) + head + m->body.size;
+    size_t size = payload.size;
+    PH_ASSERT(size == phi_message_size(m));
+    size_t cost = sizeof(stream_in) + size;
     if (!is_alone(t) && cost > allowance(client, NULL)) {
         return NULL;
     }
@@ -189,7 +206,7 @@ static stream_in *stream_new(ph_client *client, const phi_message *m)
     if (s == NULL) {
         return NULL;
     }
-    s->capacity = head + m->body.size;
+    s->capacity = size;
     s->block = phi_take(client->alloc, s->capacity);
     if (s->block == NULL) {
         goto fail;
@@ -198,20 +215,16 @@ static stream_in *stream_new(ph_client *client, const phi_message *m)
     if (phi_map_put(&t->map, phi_bytes_of(s->key, KEY_BYTES), (uintptr_t)s) != PH_OK) {
         goto fail_block;
     }
-    s->message = *m;
+    s->kind = m->kind;
+    s->flags = m->flags & PHI_FLAG_PART;
+    s->turn = m->turn;
+    s->call = m->call;
+    s->ttl_ms = m->ttl_ms;
     s->came = client->io->now;
-    s->head = head;
+    s->head = size - m->body.size;
     s->received = m->body.size;
-    s->to_size = (uint16_t)m->to.size;
-    s->from_size = (uint16_t)m->from.size;
-    s->method_size = (uint16_t)m->method.size;
-    phi_writer w = phi_writer_of((phi_span){ s->block, s->capacity });
-    phi_write_bytes(&w, m->to);
-    phi_write_bytes(&w, m->from);
-    phi_write_bytes(&w, m->method);
-    phi_write_bytes(&w, m->headers);
-    phi_write_bytes(&w, m->body);
-    PH_ASSERT(!w.failed);
+    memcpy(s->block, payload.data, size);
+    s->block[PHI_MESSAGE_FLAGS_AT] &= (uint8_t) ~(unsigned)PHI_FLAG_MORE;
     phi_list_append(&t->coming, &s->node);
     t->coming_count++;
     t->in_bytes += cost;
@@ -273,27 +286,19 @@ static void stream_free(ph_client *client, stream_in *s)
     phi_give(client->alloc, s, sizeof *s);
 }
 
-static void hand_up(ph_client *client, stream_in *s)
+// All of it is here.
+static phi_bytes join(ph_client *client, stream_in *s)
 {
-    stream_detach(client, s); // what is called may do anything
+    stream_detach(client, s); // who handles it may do anything
+    client->streams.joined = s;
     client->counters.large_received++;
-    phi_message m = s->message;
-    phi_reader r = phi_reader_of(phi_bytes_of(s->block, s->head + s->received));
-    m.to = phi_read_bytes(&r, s->to_size);
-    m.from = phi_read_bytes(&r, s->from_size);
-    m.method = phi_read_bytes(&r, s->method_size);
-    m.headers = phi_read_bytes(&r, s->message.headers.size);
-    m.body = phi_read_rest(&r);
-    PH_ASSERT(!r.failed);
-    PH_ASSERT(m.body.size == s->received);
-    m.flags &= (uint8_t) ~(unsigned)PHI_FLAG_MORE;
-    if (m.kind != PHI_KIND_EVENT && m.ttl_ms != 0) {
+    if (s->kind != PHI_KIND_EVENT && s->ttl_ms != 0) {
         // What was left when the first fragment was sent ran on meanwhile.
         uint64_t took = phi_dur_ms(phi_time_diff(client->io->now, s->came));
-        m.ttl_ms = took < m.ttl_ms ? m.ttl_ms - (uint32_t)took : 1;
+        uint32_t left = took < s->ttl_ms ? s->ttl_ms - (uint32_t)took : 1;
+        phi_put_u32(s->block + PHI_MESSAGE_TTL_AT, left);
     }
-    phi_client_on_whole(client, &m);
-    stream_free(client, s);
+    return phi_bytes_of(s->block, s->head + s->received);
 }
 
 // ---- credit
@@ -330,11 +335,10 @@ static void top_up(ph_client *client, stream_in *s)
     if (more == 0) {
         return;
     }
-    const phi_message *m = &s->message;
     phi_stream_control control = { .op = PHI_STREAM_CREDIT,
-                                   .kind = m->kind,
-                                   .turn = m->turn,
-                                   .call = m->call,
+                                   .kind = s->kind,
+                                   .turn = s->turn,
+                                   .call = s->call,
                                    .value = (uint32_t)more };
     if (!phi_stream_tell(client, &control)) {
         t->is_short = true; // on_room goes on
@@ -365,7 +369,8 @@ static void refuse(ph_client *client, const phi_message *m, uint16_t code)
                                                          .value = code });
 }
 
-// What a call or an inquiry of ours waits for cannot be taken: it will hear of no other.
+// What a call or an inquiry of ours waits for cannot be taken: it will hear of no other, but gets a
+// failure.
 static void fail_here(ph_client *client, const phi_message *m, uint16_t code)
 {
     if (m->kind != PHI_KIND_REPLY && m->kind != PHI_KIND_ANSWER) {
@@ -379,17 +384,18 @@ static void fail_here(ph_client *client, const phi_message *m, uint16_t code)
                             .call = m->call,
                             .from = phi_client_id(client), // who made it
                             .body = phi_bytes_of(body, sizeof body) };
-    phi_client_on_whole(client, &failure);
+    phi_client_on_failure(client, &failure);
 }
 
 // For want of memory, or because it is too large.
 static void give_up(ph_client *client, stream_in *s, uint16_t code)
 {
+    phi_message m = { .kind = s->kind, .flags = s->flags, .turn = s->turn, .call = s->call };
     client->counters.large_dropped++;
     stream_detach(client, s);
-    refuse(client, &s->message, code);
-    fail_here(client, &s->message, code);
+    refuse(client, &m, code);
     stream_free(client, s);
+    fail_here(client, &m, code);
 }
 
 void phi_streams_in_end(ph_client *client)
@@ -414,16 +420,15 @@ bool phi_streams_in_drop(ph_client *client, unsigned kinds, uint64_t call, uint1
     for (phi_list *node = t->coming.next, *next; node != &t->coming; node = next) {
         next = node->next;
         stream_in *s = PHI_CONTAINER_OF(node, stream_in, node);
-        const phi_message *m = &s->message;
-        if ((kinds & PHI_KINDS(m->kind)) == 0 || m->call != call ||
-            (turn != 0 && m->turn != turn)) {
+        if ((kinds & PHI_KINDS(s->kind)) == 0 || s->call != call ||
+            (turn != 0 && s->turn != turn)) {
             continue;
         }
         client->counters.large_dropped++;
-        was_request = was_request || m->kind == PHI_KIND_REQUEST;
+        was_request = was_request || s->kind == PHI_KIND_REQUEST;
         stream_detach(client, s);
         if (code != 0) {
-            refuse(client, m, code);
+            refuse(client, &(phi_message){ .kind = s->kind, .turn = s->turn, .call = call }, code);
         }
         stream_free(client, s);
     }

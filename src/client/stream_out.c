@@ -313,22 +313,20 @@ static bool fragment_send(ph_client *client, stream_out *s)
     bool is_last = s->sent + size == all->body.size;
     PH_ASSERT(size > 0);
     PH_ASSERT(!is_first || !is_last);
-    phi_message part = { .kind = all->kind, .turn = all->turn, .call = all->call };
+    phi_draft part = { .message = { .kind = all->kind, .turn = all->turn, .call = all->call } };
     if (is_first) {
-        part = *all;
-        part.ttl_ms = ttl_left(client, s);
-        part.flags |= PHI_FLAG_MORE;
+        part.message = *all;
+        part.message.ttl_ms = ttl_left(client, s);
+        part.message.flags |= PHI_FLAG_MORE;
     } else {
-        part.flags = PHI_FLAG_REST | (is_last ? 0 : PHI_FLAG_MORE);
+        part.message.flags = PHI_FLAG_REST | (is_last ? 0 : PHI_FLAG_MORE);
     }
-    part.from = phi_client_id(client); // [P-53]
-    part.body = phi_bytes_of(all->body.data + s->sent, size);
-    uint8_t *room = phi_transport_begin(&client->transport, phi_message_size(&part));
-    if (room == NULL) {
+    part.message.body = phi_bytes_of(all->body.data + s->sent, size);
+    ph_err rc = phi_client_post_quietly(client, &part);
+    if (rc != PH_OK) {
+        PH_ASSERT(rc == PH_EBUSY); // it was measured
         return false;
     }
-    phi_message_encode(room, &part);
-    phi_transport_commit(&client->transport, PHI_COMMAND_MESSAGE, phi_message_size(&part));
     s->sent += size;
     if (!is_first) {
         s->credit -= size;

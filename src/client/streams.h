@@ -52,9 +52,10 @@ typedef struct phi_streams {
     phi_map map;     // key -> stream_in
     phi_list coming; // the oldest first
     uint32_t coming_count;
-    size_t in_bytes; // what they take
-    size_t in_owed;  // bytes granted that have not come
-    bool is_short;   // some got less credit than they could use
+    size_t in_bytes;              // what they take
+    size_t in_owed;               // bytes granted that have not come
+    bool is_short;                // some got less credit than they could use
+    struct phi_stream_in *joined; // owned; between phi_client_join and its end
 } phi_streams;
 
 void phi_client_streams_init(ph_client *client);
@@ -103,8 +104,10 @@ bool phi_stream_tell(ph_client *client, const phi_stream_control *control);
 
 // ---- stream_in.c
 
-// A message with flag more or rest.
-void phi_client_on_fragment(ph_client *client, const phi_message *message);
+// Takes a message with flag more or rest. When it was the last of its message, the payload of the
+// whole is returned, without these flags; it stays until phi_client_join_end, which follows.
+phi_bytes phi_client_join(ph_client *client, phi_bytes payload, const phi_message *fragment);
+void phi_client_join_end(ph_client *client);
 
 void phi_streams_in_init(ph_client *client);
 void phi_streams_in_end(ph_client *client);
