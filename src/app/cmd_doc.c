@@ -12,6 +12,8 @@
 #include "app/value.h"
 #include "base/assert.h"
 #include "center/center.h"
+#include "center/drain.h"
+#include "center/gather.h"
 #include "center/inquiry.h"
 #include "io/uv.h"
 #include "link/transport.h"
@@ -107,7 +109,7 @@ static void write_fixed(draft *t)
     LIMIT("packet, bytes", PHI_PACKET_BYTES_MAX,
           "Bye `length_invalid` [P-11]. A longer message goes in fragments.");
     LIMIT("first fragment of a longer message, bytes", PHI_FRAGMENT_FIRST_BYTES_MAX,
-          "Bye `credit_exceeded` [P-67]; of the rest, as much as its receiver grants.");
+          "Given up as malformed [P-67]; of the rest, as much as its receiver grants.");
     LIMIT("packet before the client joined, bytes", PHI_PACKET_BYTES_JOINING_MAX,
           "Bye `length_invalid` [P-12].");
     LIMIT("name of an account, service or domain, bytes", PHI_NAME_BYTES_MAX,
@@ -128,6 +130,11 @@ static void write_fixed(draft *t)
           "The rest waits in the kernel, so that the others have their turn.");
     LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX,
           "Further watchers are told in the next turn.");
+    LIMIT("drains under way", DRAINS_MAX, "One more fails with too_many_calls [P-69].");
+    LIMIT("connections that drains look at in a turn", CENTER_DRAIN_TURN_PLACES_MAX,
+          "One that comes when it is used up fails with too_many_calls [P-69].");
+    LIMIT("gathers of `gather_max` instances, of one client", GATHER_LARGE_MAX,
+          "Of smaller ones more; beyond it they fail with too_many_calls [P-65].");
     LIMIT("inquiries open in one call", CENTER_INQUIRIES_MAX,
           "One more fails with too_many_calls [P-62].");
     LIMIT("dialogs inside dialogs", PHI_DEPTH_MAX,

@@ -109,6 +109,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     phi_list_init(&c->drains);
     subscription_init(c);
     c->deliveries_left = options->deliveries_per_turn_max;
+    c->drain_places_left = CENTER_DRAIN_TURN_PLACES_MAX;
     phi_quota_init(&c->quota, io->alloc, options->send_memory_max);
     set_link_options(c);
     c->hook.on_turn = on_turn;

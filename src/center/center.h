@@ -26,6 +26,9 @@
 // Subscriptions of those who left that are taken out in one turn: about a millisecond.
 #define CENTER_SWEEP_TURN_COUNT_MAX 4096u
 
+// Connections that drains look at in one turn: some milliseconds. The last one may exceed it.
+#define CENTER_DRAIN_TURN_PLACES_MAX 262144u
+
 typedef struct center center;
 
 // Fields come from limits.def, so that configuration, --help and docs/limits.md cannot disagree

@@ -5,6 +5,9 @@
 // Design notes
 //   - Acknowledgements are counted as they come, so that one costs no walk over all watchers; only
 //     a reply that says who has not walks, once.
+//   - To begin one walks over all connections, as does to name those who have not acknowledged. So a
+//     turn has an allowance of that; who asks for more is refused, because an operator asks again,
+//     and whoever floods the center should not be kept.
 //   - Whether calls are open is looked at once a turn, and only while somebody waits: a call pays
 //     nothing for it.
 //   - A watcher that came later than the drain is not waited for: its list says it already. One
@@ -26,6 +29,7 @@
 enum {
     HEAD_BYTES = 1 + 8 + 4 + 4 + 2, // of the reply, before the ids
     WISH_BYTES_MAX = 8,
+    WALKS = 3, // over all connections: to ask, to count, and to name who has not acknowledged
 };
 
 // What the request's body says.
@@ -48,6 +52,7 @@ typedef struct drain {
 } drain;
 
 static bool read_wanted(phi_bytes body, wanted *out);
+static bool may_begin(center *c, const wanted *want);
 static void begin(center *c, call *head, account *a, uint32_t time_ms);
 static void take_back(center *c, call *head, account *a);
 static void wish(center *c, session *s);
@@ -57,6 +62,7 @@ static void on_stop(center *c, own_call *o, ph_failure_code why);
 static void on_drop(center *c, own_call *o);
 
 static bool is_done(const center *c, const drain *d);
+static uint32_t count_made(const center *c, const session *s);
 static uint32_t count_calls(const center *c, const drain *d);
 static bool concerns(const drain *d, const watch *w);
 static void conclude(center *c, drain *d);
@@ -91,7 +97,7 @@ void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms)
     }
     ph_failure_code code = PH_FAILURE_TOO_MANY_CALLS;
     call *head =
-        c->drain_count < DRAINS_MAX ? call_open(c, s, /* responder= */ NULL, m->call, &code) : NULL;
+        may_begin(c, &want) ? call_open(c, s, /* responder= */ NULL, m->call, &code) : NULL;
     if (head == NULL) {
         call_refuse(c, s, m->call, code);
         return;
@@ -113,6 +119,20 @@ static bool read_wanted(phi_bytes body, wanted *out)
     out->patience_ms = phi_read_u32(&r);
     out->name = phi_read_str8(&r);
     return !r.failed && phi_reader_left(&r) == 0 && is_begin <= 1;
+}
+
+// Taking one back walks over nobody, and nothing waits for it.
+static bool may_begin(center *c, const wanted *want)
+{
+    if (!want->is_begin) {
+        return true;
+    }
+    if (c->drain_count >= DRAINS_MAX || c->drain_places_left == 0) {
+        return false;
+    }
+    uint64_t places = WALKS * (uint64_t)c->sessions.high;
+    c->drain_places_left -= places < c->drain_places_left ? places : c->drain_places_left;
+    return true;
 }
 
 static void begin(center *c, call *head, account *a, uint32_t time_ms)
@@ -225,6 +245,7 @@ void drain_on_watch(center *c, const watch *w)
 
 void drain_turn(center *c)
 {
+    c->drain_places_left = CENTER_DRAIN_TURN_PLACES_MAX;
     for (phi_list *n = c->drains.next; n != &c->drains;) {
         drain *d = PHI_CONTAINER_OF(n, drain, node);
         n = n->next;
@@ -258,10 +279,22 @@ static bool is_done(const center *c, const drain *d)
     if (a == NULL || a->session == NULL) {
         return true; // it left: nobody can send it anything
     }
-    return d->waiting == 0 && count_calls(c, d) == 0;
+    const session_calls *calls = a->session->calls;
+    return d->waiting == 0 &&
+           (calls == NULL || (phi_list_is_empty(&calls->taken) && count_made(c, a->session) == 0));
 }
 
-// Those to and from the account, but for drains of its own: they would wait for themselves.
+// Calls from it, but for drains of its own: they would wait for themselves.
+static uint32_t count_made(const center *c, const session *s)
+{
+    uint32_t count = s->calls->made_count;
+    for (const phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
+        count -= PHI_CONTAINER_OF(n, drain, node)->head->caller == s;
+    }
+    return count;
+}
+
+// Those to and from the account. Walks over them: for a reply, not for a turn.
 static uint32_t count_calls(const center *c, const drain *d)
 {
     const account *a = registry_at(&c->registry, d->account);
@@ -269,10 +302,7 @@ static uint32_t count_calls(const center *c, const drain *d)
         return 0;
     }
     const session_calls *calls = a->session->calls;
-    uint32_t count = calls->made_count;
-    for (const phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
-        count -= PHI_CONTAINER_OF(n, drain, node)->head->caller == a->session;
-    }
+    uint32_t count = count_made(c, a->session);
     for (const phi_list *n = calls->taken.next; n != &calls->taken; n = n->next) {
         count++;
     }

@@ -269,3 +269,39 @@ TEST(drain, nonsense_is_refused)
     EXPECT(!p->is_ended);
     world_free(w);
 }
+
+// To begin a drain walks over all connections. A client that asks for one after the other, with no
+// patience, must not keep everybody waiting: beyond a turn's share it is refused, and the next turn
+// has another. [P-69]
+TEST(drain, so_many_in_a_turn)
+{
+    enum { OTHERS = 100, ASKED = CENTER_DRAIN_TURN_PLACES_MAX / (3 * OTHERS) + 2 };
+    world *w = world_new(calm);
+    (void)world_join(w, "victim");
+    peer *oper = world_join(w, "operator");
+    for (size_t i = 0; i < OTHERS; i++) {
+        (void)world_join(w, "");
+    }
+    for (uint64_t n = 1; n <= ASKED; n++) {
+        say_drain(oper, n, true, 0, "victim");
+    }
+    world_turn(w);
+    world_settle(w);
+    uint64_t replied = 0;
+    uint64_t refused = 0;
+    const phi_message *m;
+    while ((m = peer_next(oper)) != NULL) {
+        EXPECT_EQ(m->call, replied + refused + 1);
+        replied += m->kind == PHI_KIND_REPLY;
+        refused +=
+            m->kind == PHI_KIND_FAILURE && phi_get_u16(m->body.data) == PH_FAILURE_TOO_MANY_CALLS;
+    }
+    EXPECT_EQ(replied + refused, ASKED);
+    EXPECT(refused >= 1);
+    EXPECT(replied > refused);
+    say_drain(oper, ASKED + 1, true, 0, "victim");
+    world_settle(w);
+    EXPECT(take_reply(oper, ASKED + 1).is_done);
+    EXPECT_EQ(world_count(w).calls, 0);
+    world_free(w);
+}

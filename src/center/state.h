@@ -50,6 +50,7 @@ struct center {
     presence presence;
     phi_list drains;             // drain.node
     uint32_t drain_count;        // of them
+    uint64_t drain_places_left;  // that new ones may look at, in this turn
     phi_list broadcasts;         // broadcast.node, those that wait
     uint64_t deliveries_left;    // of broadcasts, in this turn
     uint64_t places_passed;      // looked at by matches, and not charged to that yet
