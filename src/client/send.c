@@ -80,7 +80,7 @@ static ph_err headers_measure(phi_draft *draft)
 uint8_t *phi_draft_write_headers(uint8_t *at, const phi_draft *draft)
 {
     size_t size = draft->message.headers.size;
-    if (draft->header_count == 0) { // of a fragment: they are encoded
+    if (draft->header_count == 0 && size != 0) { // of a fragment: they are encoded
         memcpy(at, draft->message.headers.data, size);
         return at + size;
     }
