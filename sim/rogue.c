@@ -77,19 +77,47 @@ static uint64_t guess(rogue *r, phi_random *random)
     return generation << 32 | slot;
 }
 
+// More than it may, some of them under one turn.
+static void ask_a_lot(rogue *r, uint64_t call, phi_random *random)
+{
+    for (int i = 0; i < 6; i++) {
+        say(r, &(phi_message){ .kind = PHI_KIND_INQUIRY,
+                               .turn = (uint16_t)phi_random_between(random, 1, 5),
+                               .call = call,
+                               .ttl_ms = (uint32_t)phi_random_below(random, 100) });
+    }
+}
+
 // ---- what it is told
+
+static void on_inquiry(rogue *r, const phi_message *m)
+{
+    phi_random *random = sim_node_random(r->domain->s, r->node);
+    uint64_t times = phi_random_below(random, 4);
+    for (uint64_t i = 0; i < times; i++) { // of which one counts
+        uint16_t turn = phi_random_chance(random, 70) ? m->turn : (uint16_t)(m->turn % 7 + 1);
+        say(r, &(phi_message){ .kind = PHI_KIND_ANSWER, .turn = turn, .call = m->call });
+    }
+}
 
 static void on_message(rogue *r, phi_bytes payload)
 {
     phi_message m;
-    if (phi_message_decode(payload, &m) != PH_OK || m.kind != PHI_KIND_REQUEST) {
+    if (phi_message_decode(payload, &m) != PH_OK) {
+        return;
+    }
+    if (m.kind == PHI_KIND_INQUIRY) {
+        on_inquiry(r, &m);
+        return;
+    }
+    if (m.kind != PHI_KIND_REQUEST) {
         return;
     }
     r->seen[r->seen_count++ % SEEN_MAX] = m.call;
     uint32_t generation = (uint32_t)(m.call >> 32);
     r->generation_max = generation > r->generation_max ? generation : r->generation_max;
     phi_random *random = sim_node_random(r->domain->s, r->node);
-    switch (phi_random_below(random, 4)) {
+    switch (phi_random_below(random, 5)) {
     case 0:
         say_reply(r, m.call);
         say_reply(r, m.call);
@@ -97,6 +125,9 @@ static void on_message(rogue *r, phi_bytes payload)
     case 1:
         say_failure(r, m.call);
         say_reply(r, m.call);
+        break;
+    case 2:
+        ask_a_lot(r, m.call, random);
         break;
     default: // later, by chance, or never
         break;
