@@ -2,7 +2,7 @@
 //
 // bench/presence.c - ten thousand clients, a thousand of which watch all of them.
 //
-//   bench_presence TARGET MEMBERS WATCHERS ROUNDS
+//   bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED
 //
 // Calm    One client more joins, and leaves, ROUNDS times. Measured is how long each watcher takes
 //         to hear of it: from when JOIN is sent, or the socket closed, until the entry was read.
@@ -16,6 +16,8 @@
 //         the clients themselves were told in WELCOME.
 // Minimum For each watcher the entries of those of whom it must know another session than before;
 //         each once, without the heads of packets.
+//
+// Filters With IS_FILTERED 1, all others watch, too: their own service.
 //
 // Some of the clients are of the client library; their sockets, which are those that opening them
 // made, are shut down from here.
@@ -67,8 +69,10 @@ typedef struct client {
     crowd_member *member;
     phi_timer retry;
     phi_backoff backoff;
-    watcher *watcher; // NULL: it does not watch
-    uint64_t truth;   // what its line adds to the truth
+    watcher *watcher; // NULL: it does not watch everybody
+    uint64_t epoch;   // filtered: what it was told last
+    uint64_t revision;
+    uint64_t truth; // what its line adds to the truth
 } client;
 
 // What watchers were sent.
@@ -93,8 +97,10 @@ typedef struct bench {
     uint32_t watcher_count;
     uint64_t truth;
     traffic traffic;
-    uint64_t gaps;     // statuses that did not fit; must be 0
-    uint64_t refusals; // times a client was sent away
+    bool is_filtered;
+    uint64_t filtered_bytes; // sent to those with a filter
+    uint64_t gaps;           // statuses that did not fit; must be 0
+    uint64_t refusals;       // times a client was sent away
     // the event that is being measured
     uint32_t subject; // account; UINT32_MAX none
     bool is_arrival;
@@ -249,6 +255,11 @@ static void describe(crowd_member *m, phi_join *join)
         join->presence.wants = true;
         join->presence.last_epoch = c->watcher->epoch;
         join->presence.last_revision = c->watcher->revision;
+    } else if (b.is_filtered) {
+        join->presence.wants = true;
+        join->presence.service = join->service;
+        join->presence.last_epoch = c->epoch;
+        join->presence.last_revision = c->revision;
     }
     if (m->number == b.subject) {
         b.since_ns = crowd_now_ns();
@@ -290,11 +301,17 @@ static void gone(crowd_member *m)
     come_back(c, phi_ms(m->retry_after_ms));
 }
 
+static void on_filtered(client *c, const phi_packet *p);
+
 static void packet(crowd_member *m, const phi_packet *p)
 {
     watcher *w = b.clients[m->number].watcher;
     bool is_list = p->command == PHI_COMMAND_ONLINE_LIST;
-    if (w == NULL || (!is_list && p->command != PHI_COMMAND_ONLINE_STATUS)) {
+    if (!is_list && p->command != PHI_COMMAND_ONLINE_STATUS) {
+        return;
+    }
+    if (w == NULL) {
+        on_filtered(&b.clients[m->number], p);
         return;
     }
     b.traffic.bytes += phi_suite_head(m->in.suite) + p->payload.size;
@@ -302,6 +319,23 @@ static void packet(crowd_member *m, const phi_packet *p)
         on_page(w, p->payload);
     } else {
         on_status(w, p->payload);
+    }
+}
+
+// Where it is, is all that is kept.
+static void on_filtered(client *c, const phi_packet *p)
+{
+    b.filtered_bytes += phi_suite_head(c->member->in.suite) + p->payload.size;
+    phi_page page;
+    phi_status status;
+    if (p->command == PHI_COMMAND_ONLINE_LIST) {
+        if (phi_page_decode(p->payload, &page) == PH_OK) {
+            c->epoch = page.epoch;
+            c->revision = page.revision;
+        }
+    } else if (phi_status_decode(p->payload, &status) == PH_OK) {
+        b.gaps += status.previous != c->revision;
+        c->revision = status.revision;
     }
 }
 
@@ -483,8 +517,8 @@ static uint64_t minimum(void)
 static void run_storm(void)
 {
     b.traffic = (traffic){ 0 };
+    b.filtered_bytes = 0;
     b.refusals = 0;
-    uint64_t bytes_received = b.crowd.bytes_received;
     uint64_t begun = crowd_now_ns();
     for (uint32_t i = 0; i < b.members; i++) {
         client *c = &b.clients[i];
@@ -504,12 +538,11 @@ static void run_storm(void)
            "\"is_equal\": %s, \"agreeing\": %u, \"refusals\": %" PRIu64 ", \"bytes\": %" PRIu64
            ", \"minimum\": %" PRIu64 ", \"ratio\": %.3f, \"pages\": %" PRIu64
            ", \"statuses\": %" PRIu64 ", \"onlines\": %" PRIu64 ", \"changes\": %" PRIu64
-           ", \"offlines\": %" PRIu64 ", \"all_bytes\": %" PRIu64 "}",
+           ", \"offlines\": %" PRIu64 ", \"filtered_bytes\": %" PRIu64 "}",
            (double)cut_ns / 1e6, (double)joined_ns / 1e6, (double)agreed_ns / 1e6,
            is_equal ? "true" : "false", count_agreeing(), b.refusals, b.traffic.bytes, least,
            (double)b.traffic.bytes / (double)least, b.traffic.pages, b.traffic.statuses,
-           b.traffic.onlines, b.traffic.changes, b.traffic.offlines,
-           b.crowd.bytes_received - bytes_received);
+           b.traffic.onlines, b.traffic.changes, b.traffic.offlines, b.filtered_bytes);
 }
 
 static void print_record(const char *name, crowd_record *r)
@@ -565,8 +598,8 @@ int main(int argc, char **argv)
         .packet = packet,
         .gone = gone,
     };
-    if (argc != 5) {
-        die("usage: bench_presence TARGET MEMBERS WATCHERS ROUNDS");
+    if (argc != 6) {
+        die("usage: bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED");
     }
     uint32_t members = (uint32_t)strtoul(argv[2], NULL, 10);
     uint32_t watcher_count = (uint32_t)strtoul(argv[3], NULL, 10);
@@ -574,12 +607,15 @@ int main(int argc, char **argv)
     if (members == 0 || watcher_count == 0 || watcher_count > members) {
         die("there must be members, and no more watchers than those");
     }
+    b.is_filtered = strcmp(argv[5], "1") == 0;
     prepare(members, watcher_count, rounds);
     open_library(argv[1]);
     find_sockets();
-    crowd_init(&b.crowd,
-               &(crowd_options){
-                   .target = argv[1], .prefix = PREFIX, .count_max = b.count, .events = &events });
+    crowd_init(&b.crowd, &(crowd_options){ .target = argv[1],
+                                           .prefix = PREFIX,
+                                           .count_max = b.count,
+                                           .opening_max = b.count,
+                                           .events = &events });
     for (uint32_t i = 0; i < members; i++) {
         open_one();
     }

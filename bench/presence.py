@@ -21,7 +21,8 @@ def measure(args):
     center = harness.Center(args.build, ["--suite", args.suite, "--log-level", "error"])
     harness.progress(f"{args.members:,} clients join, come and go, and are cut")
     ran = center.cpu()
-    load = harness.Child([f"{args.build}/bench/bench_presence", center.target, str(args.members), str(args.watchers), str(args.rounds)],
+    load = harness.Child([f"{args.build}/bench/bench_presence", center.target, str(args.members), str(args.watchers), str(args.rounds),
+                          "1" if args.filtered else "0"],
                          stdout=subprocess.PIPE)
     text, _ = load.process.communicate()
     ran = center.cpu() - ran
@@ -50,6 +51,7 @@ def measure(args):
         harness.row("    statuses", storm["statuses"], "", digits=0),
         harness.row("    pages of lists", storm["pages"], "", digits=0),
         harness.row("statuses that did not fit", r["gaps"], "", 0, 0),
+        harness.row("bytes for those who watch one service", storm["filtered_bytes"] / MB, "MB", digits=1),
         harness.row("processor time of the center, in all", ran, "s", digits=1),
         harness.row("resident memory of the center, at the end", resident / MB, "MB", digits=0),
     ]
@@ -62,6 +64,7 @@ def main():
     parser.add_argument("--members", type=int, default=10000)
     parser.add_argument("--watchers", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=30, help="how many join and leave, one after the other")
+    parser.add_argument("--filtered", action="store_true", help="all others watch, too: their own service")
     parser.add_argument("--suite", default="check", choices=["plain", "check", "paper"])
     args = parser.parse_args()
     title = f"presence: {args.members:,} clients, {args.watchers:,} watchers, suite {args.suite}"
