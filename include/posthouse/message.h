@@ -84,8 +84,9 @@ typedef void ph_inquiry_fn(ph_client *client, ph_call_id call, ph_request_id inq
 // Something to send.
 typedef struct ph_outgoing {
     size_t struct_size; // set by PH_OUTGOING_INIT; lets later versions add fields
-    // "account", "account@domain", "service:NAME" (one ready instance), "all:" (everybody),
-    // "all:NAME" (every instance); required, but in replies and inquiries, which have their way
+    // "account", "account@domain", "service:NAME" (one ready instance), "all:NAME" (every
+    // instance), "all:" (everybody), "topic:NAME" (who subscribed to it), "@" (the center itself:
+    // P-69). Required, but in replies and inquiries, which have their way
     const char *to;
     const char *method; // what is asked or told; NULL: none; at most 255 bytes
     const void *body;   // NULL with body_size 0: none

@@ -38,7 +38,7 @@ enum {
 // Who is still to be told.
 typedef struct fan {
     center_event event;
-    audience audience;
+    broadcast_kind kind;
     bool is_begun;
     phi_bytes name;        // view into event.payload
     uint32_t index;        // everyone: in center.sessions
@@ -82,11 +82,11 @@ static void hold(center *c, session *s);
 static void go_on(center *c, broadcast *b);
 static void wait_free(center *c, broadcast *b);
 
-void broadcast_start(center *c, const center_event *e, audience to, phi_bytes name)
+void broadcast_start(center *c, const center_event *e, broadcast_kind kind, phi_bytes name)
 {
     session *s = e->sender;
     PH_ASSERT(s->broadcast == NULL); // or it would be held
-    fan f = { .event = *e, .audience = to, .name = name, .session_last = c->session_last };
+    fan f = { .event = *e, .kind = kind, .name = name, .session_last = c->session_last };
     if (PHI_LIKELY(run(c, &f))) {
         finish(c, &f);
         return;
@@ -106,7 +106,7 @@ bool broadcast_wait(center *c, session *s, phi_bytes payload, uint64_t handle)
     PH_ASSERT(s->broadcast == NULL); // or it would be held
     PH_ASSERT(c->deliveries_left == 0);
     fan f = { .event = { .sender = s, .payload = payload },
-              .audience = AUDIENCE_GATHER,
+              .kind = BROADCAST_GATHER,
               .call = handle };
     if (wait_new(c, &f) == NULL) {
         return false;
@@ -157,14 +157,14 @@ static bool run(center *c, fan *f)
         miss_rest(c, f, PH_FAILURE_DEADLINE);
         return true;
     }
-    if (f->audience == AUDIENCE_EVERYONE) {
+    if (f->kind == BROADCAST_EVERYONE) {
         return run_everyone(c, f);
     }
     if (!f->is_begun) {
         if (c->deliveries_left == 0) {
             return false;
         }
-        if (f->audience == AUDIENCE_GATHER) {
+        if (f->kind == BROADCAST_GATHER) {
             gather_ask(c, f->call, f->event.payload);
             return true;
         }
@@ -208,7 +208,7 @@ static void begin(center *c, fan *f)
     PH_ASSERT(c->deliveries_left > 0);
     f->is_begun = true;
     finding w = { .center = c, .fan = f };
-    if (f->audience == AUDIENCE_INSTANCES) {
+    if (f->kind == BROADCAST_INSTANCES) {
         find_instances(&w);
     } else {
         find_subscribers(&w);
@@ -319,10 +319,10 @@ static bool run_kept(center *c, fan *f)
 // Nobody else gets it. Of everyone the count is blurred by those that joined or left since.
 static void miss_rest(center *c, fan *f, ph_failure_code why)
 {
-    if (f->audience == AUDIENCE_GATHER) {
+    if (f->kind == BROADCAST_GATHER) {
         return; // it ends as the call that it is
     }
-    if (f->audience == AUDIENCE_EVERYONE) {
+    if (f->kind == BROADCAST_EVERYONE) {
         uint64_t meant = c->joined_count - 1;
         event_miss(c, &f->event, meant > f->told ? meant - f->told : 0, why);
     } else if (f->is_begun) {

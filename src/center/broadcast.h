@@ -19,16 +19,16 @@
 
 typedef struct broadcast broadcast;
 
-typedef enum audience {
-    AUDIENCE_EVERYONE,  // in the domain, but the sender
-    AUDIENCE_INSTANCES, // of the service called `name`, but the sender
-    AUDIENCE_TOPIC,     // who subscribed to what fits the topic `name`
-    AUDIENCE_GATHER,    // see gather.h, which asks them itself
-} audience;
+typedef enum broadcast_kind {
+    BROADCAST_EVERYONE,  // in the domain, but the sender
+    BROADCAST_INSTANCES, // of the service called `name`, but the sender
+    BROADCAST_TOPIC,     // who subscribed to what fits the topic `name`
+    BROADCAST_GATHER,    // see gather.h, which asks them itself
+} broadcast_kind;
 
 // From inside the transport's on_event of the sender. `name` is a view into the event's payload,
 // which is borrowed until the call returns.
-void broadcast_start(center *c, const center_event *e, audience to, phi_bytes name);
+void broadcast_start(center *c, const center_event *e, broadcast_kind kind, phi_bytes name);
 
 // A gather, by its call's handle, that finds the allowance used up: its sender is held, and
 // gather_ask follows in a later turn. From inside the transport's on_event of the sender. False

@@ -158,13 +158,13 @@ static void on_event(center *c, session *s, const phi_message *m, phi_bytes payl
         event_done(c, &e);
         return;
     case REACH_EVERYONE:
-        broadcast_start(c, &e, AUDIENCE_EVERYONE, to.name);
+        broadcast_start(c, &e, BROADCAST_EVERYONE, to.name);
         return;
     case REACH_INSTANCES:
-        broadcast_start(c, &e, AUDIENCE_INSTANCES, to.name);
+        broadcast_start(c, &e, BROADCAST_INSTANCES, to.name);
         return;
     case REACH_TOPIC:
-        broadcast_start(c, &e, AUDIENCE_TOPIC, to.name);
+        broadcast_start(c, &e, BROADCAST_TOPIC, to.name);
         return;
     case REACH_CENTER:
     case REACH_NOBODY:
