@@ -366,6 +366,48 @@ TEST(presence, small_service_is_listed_rather_than_sought)
     world_free(w);
 }
 
+// Somebody who changes all the time leaves a log of mostly empty places. Those who come back behind
+// it, each at another one, must not all look through it in the same turn.
+TEST(presence, empty_places_are_spread_over_turns)
+{
+    enum { CHANGES = 50000, WATCHERS = 100 };
+    PH_STATIC_ASSERT((uint64_t)CHANGES * WATCHERS > CENTER_PRESENCE_TURN_BYTES_MAX);
+    world *w = world_new(NULL);
+    peer *watchers[WATCHERS];
+    for (size_t i = 0; i < WATCHERS; i++) {
+        watchers[i] = world_join(w, "");
+    }
+    peer *restless = world_join(w, "restless");
+    for (size_t i = 0; i < CHANGES; i++) {
+        phi_state wanted = i % 2 == 0 ? PHI_STATE_STARTING : PHI_STATE_READY;
+        peer_own_state(restless, &(phi_own_state){ .state = wanted });
+        if (i % 1000 == 0) {
+            world_settle(w);
+        }
+    }
+    world_settle(w);
+    for (size_t i = 0; i < WATCHERS; i++) {
+        watchers[i]->revision = WATCHERS + 1 + i;
+        peer_ask(watchers[i], &(phi_presence_ask){ .wants = true,
+                                                   .last_epoch = restless->epoch,
+                                                   .last_revision = watchers[i]->revision });
+    }
+    world_turn(w);
+    size_t told = 0;
+    for (size_t i = 0; i < WATCHERS; i++) {
+        told += watchers[i]->statuses;
+    }
+    EXPECT(told > 0);
+    EXPECT(told < WATCHERS);
+    world_settle(w);
+    for (size_t i = 0; i < WATCHERS; i++) {
+        EXPECT_EQ(watchers[i]->statuses, 1);
+        EXPECT_EQ(watchers[i]->changes, 1);
+        EXPECT_EQ(watchers[i]->lists, 0);
+    }
+    world_free(w);
+}
+
 // ---- going on
 
 // Who comes back with epoch and revision gets what it missed, and no list [P-43].

@@ -83,7 +83,8 @@ struct watch_batch {
     uint64_t last; // of the log when it was made
     uint64_t end;  // behind the last change that fits
     uint16_t count;
-    size_t looks; // lines that did not pass
+    size_t looks;    // lines that did not pass
+    uint64_t places; // of the log that were looked at; most are empty where somebody changes a lot
     size_t size;
     uint8_t bytes[PACKET_BYTES_MAX - PHI_STATUS_HEAD_BYTES];
 };
@@ -482,7 +483,7 @@ static outcome tell_status(center *c, watch *w, size_t *bytes)
 {
     presence *p = &c->presence;
     const watch_batch *b = batch_of(c, w);
-    *bytes += b->looks * PASSED_OVER_BYTES;
+    *bytes += b->looks * PASSED_OVER_BYTES + b->places;
     if (b->count == 0 && w->has_begun) {
         PH_ASSERT(b->end == presence_revision(p));
         w->place = b->end;
@@ -640,6 +641,7 @@ static const watch_batch *batch_of(center *c, const watch *w)
     watch_batch *b = c->presence.watches.batch;
     if (b->audience == u && b->after == w->place && b->last == log->last) {
         b->looks = 0;
+        b->places = 0;
         return b;
     }
     PH_ASSERT(presence_log_holds(log, w->place));
@@ -649,12 +651,14 @@ static const watch_batch *batch_of(center *c, const watch *w)
     b->end = log->last;
     b->count = 0;
     b->looks = 0;
+    b->places = 0;
     b->size = 0;
     bool has_recent = u->key[0] == TYPE_NOBODY || (!is_everybody(u) && w->place >= u->recent_after);
     uint64_t cursor = u->recent_count < RECENT_MAX ? 0 : u->recent_count - RECENT_MAX;
     uint64_t r = w->place;
     while ((r = has_recent ? next_recent(u, &cursor, r) : r + 1) <= log->last) {
         const presence_line *line = presence_log_at(log, r);
+        b->places++;
         if (line == NULL) {
             continue;
         }
