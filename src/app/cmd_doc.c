@@ -130,6 +130,8 @@ static void write_fixed(draft *t)
           "The rest waits in the kernel, so that the others have their turn.");
     LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX,
           "Further watchers are told in the next turn.");
+    LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,
+          "When telling watchers takes time; a lone change goes out at once [P-49].");
     LIMIT("drains under way", DRAINS_MAX, "One more fails with too_many_calls [P-69].");
     LIMIT("connections that drains look at in a turn", CENTER_DRAIN_TURN_PLACES_MAX,
           "One that comes when it is used up fails with too_many_calls [P-69].");

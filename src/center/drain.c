@@ -5,9 +5,9 @@
 // Design notes
 //   - Acknowledgements are counted as they come, so that one costs no walk over all watchers; only
 //     a reply that says who has not walks, once.
-//   - To begin one walks over all connections, as does to name those who have not acknowledged. So a
-//     turn has an allowance of that; who asks for more is refused, because an operator asks again,
-//     and whoever floods the center should not be kept.
+//   - To begin one walks over all connections, as does to name those who have not acknowledged. So
+//     a turn has an allowance of that; who asks for more is refused, because an operator asks
+//     again, and whoever floods the center should not be kept.
 //   - Whether calls are open is looked at once a turn, and only while somebody waits: a call pays
 //     nothing for it.
 //   - A watcher that came later than the drain is not waited for: its list says it already. One
