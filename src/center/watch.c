@@ -33,6 +33,8 @@ enum {
     // so many bytes: else thousands of filters that nobody passes would each walk the whole table
     // in the same turn.
     PASSED_OVER_BYTES = 64,
+    // And so many revisions of the log, mostly empty places, as one such look.
+    PLACES_A_LOOK = 16,
     // Changes that an audience remembers.
     RECENT_MAX = 16,
     // A service of so many instances may be listed by walking them; a larger one takes pages.
@@ -106,7 +108,8 @@ static void ask_to_confirm(const watches *all, watch *w);
 static outcome tell(center *c, watch *w, size_t *bytes);
 static outcome tell_page(center *c, watch *w, size_t *bytes);
 static outcome tell_status(center *c, watch *w, size_t *bytes);
-static bool is_list_less(const center *c, const watch *w, size_t *bytes);
+static bool is_list_less(center *c, const watch *w, size_t *bytes);
+static bool lacks_more(center *c, uint64_t after, size_t *bytes);
 static void list_begin(center *c, watch *w);
 
 static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, size_t *bytes);
@@ -515,7 +518,7 @@ static outcome tell_status(center *c, watch *w, size_t *bytes)
 
 // Whether it had better be sent the list than what it lacks: that is more when many left for good,
 // because a list is silent about them; or finding it takes longer than sending the list.
-static bool is_list_less(const center *c, const watch *w, size_t *bytes)
+static bool is_list_less(center *c, const watch *w, size_t *bytes)
 {
     const presence *p = &c->presence;
     const watch_audience *u = w->audience;
@@ -528,18 +531,30 @@ static bool is_list_less(const center *c, const watch *w, size_t *bytes)
         uint64_t instances = v == NULL ? 0 : v->instance_count;
         return w->place < u->recent_after && instances < stretch / STRETCH_SMALL;
     }
-    if (p->log.gone_count == 0) {
-        return false;
+    return p->log.gone_count != 0 && lacks_more(c, w->place, bytes);
+}
+
+// Whether what changed after that revision is more than the list. Those who were cut at the same
+// time come back with the same revision, so it is counted once for all of them.
+static bool lacks_more(center *c, uint64_t after, size_t *bytes)
+{
+    const presence *p = &c->presence;
+    watches *all = &c->presence.watches;
+    if (all->judged_after == after && all->judged_last == p->log.last) {
+        return all->lacks_more;
     }
     size_t lacks = 0;
-    for (uint64_t r = w->place + 1; r <= p->log.last && lacks <= p->table_bytes; r++) {
+    for (uint64_t r = after + 1; r <= p->log.last && lacks <= p->table_bytes; r++) {
         const presence_line *line = presence_log_at(&p->log, r);
-        if (line != NULL && (!line->is_gone || line->since <= w->place)) {
+        if (line != NULL && (!line->is_gone || line->since <= after)) {
             lacks += entry_of(line).size;
         }
     }
-    *bytes += stretch;
-    return lacks > p->table_bytes;
+    *bytes += (size_t)(p->log.last - after) / PLACES_A_LOOK * PASSED_OVER_BYTES;
+    all->judged_after = after;
+    all->judged_last = p->log.last;
+    all->lacks_more = lacks > p->table_bytes;
+    return all->lacks_more;
 }
 
 // The place is set when the first page is cut.
@@ -669,6 +684,7 @@ static const watch_batch *batch_of(center *c, const watch *w)
             break;
         }
     }
+    b->looks += has_recent ? 0 : (size_t)(b->end - b->after) / PLACES_A_LOOK;
     PH_ASSERT(b->count > 0 || b->end == log->last);
     return b;
 }

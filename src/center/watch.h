@@ -44,7 +44,10 @@ typedef struct watches {
     phi_list blocked;    // watch.node: are to be told when their buffer has room
     phi_time rest_until; // changes are gathered until then
     phi_timer rested;
-    uint64_t confirm;   // who is told of so much is asked to acknowledge it
+    uint64_t confirm;      // who is told of so much is asked to acknowledge it
+    uint64_t judged_after; // whether those who know so much lack more than the list is: the
+    uint64_t judged_last;  // answer, and of which log
+    bool lacks_more;
     watch_batch *batch; // owned; what was encoded last
 } watches;
 
