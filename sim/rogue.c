@@ -273,11 +273,13 @@ static void send_fragment(rogue *r, phi_random *random, const char *victim)
     }
     uint8_t *room = phi_transport_begin(&r->transport, PHI_STREAM_CONTROL_BYTES);
     if (room != NULL) {
-        phi_stream_control control = { .op = (uint8_t)phi_random_between(random, PHI_STREAM_CREDIT,
-                                                                         PHI_STREAM_REFUSE),
-                                       .kind = kind,
-                                       .call = number,
-                                       .value = (uint32_t)phi_random_between(random, 1, 20) };
+        phi_stream_control control = {
+            .op = (uint8_t)phi_random_between(random, PHI_STREAM_CREDIT, PHI_STREAM_REFUSE),
+            .kind = kind,
+            .call = number,
+            .value = (uint32_t)phi_random_between(random, 1,
+                                                  phi_random_chance(random, 80) ? 20 : UINT16_MAX)
+        };
         phi_stream_control_encode(room, &control);
         phi_transport_commit(&r->transport, PHI_COMMAND_STREAM, PHI_STREAM_CONTROL_BYTES);
     }

@@ -265,6 +265,30 @@ TEST(stream, either_end_may_give_up)
     world_free(p.w);
 }
 
+// A code that the center does not know is the client's choice: it would end the center, or the
+// caller would not learn that its call is over. [P-58] [P-75]
+TEST(stream, given_up_for_any_reason)
+{
+    static const uint16_t codes[] = { 1, 20, 21, 777, 1000, UINT16_MAX };
+    for (size_t i = 0; i < PHI_COUNT_OF(codes); i++) {
+        pair p = pair_new();
+        say_first(p.a, PHI_KIND_REQUEST, 4, "b");
+        uint64_t call = expect_fragment(p.b, PHI_KIND_REQUEST, PHI_FLAG_MORE, FIRST);
+        control(p.a, PHI_STREAM_ABORT, PHI_KIND_REQUEST, 4, codes[i]);
+        expect_control(p.b, PHI_STREAM_ABORT, call, codes[i]);
+        peer_expect_failure(p.a, 4, codes[i]);
+        peer_expect_cancel(p.b, call, codes[i]);
+
+        call = peer_call(p.a, p.b, "b", 5);
+        say_first(p.b, PHI_KIND_REPLY, call, "");
+        expect_fragment(p.a, PHI_KIND_REPLY, PHI_FLAG_MORE, FIRST);
+        control(p.a, PHI_STREAM_REFUSE, PHI_KIND_REPLY, 5, codes[i]);
+        peer_expect_failure(p.a, 5, codes[i]);
+        EXPECT_EQ(world_count(p.w).calls, 0);
+        world_free(p.w);
+    }
+}
+
 // Who gives up what it sends would else end what it receives: both may have the same numbers.
 // [P-75]
 TEST(stream, op_says_whose_message_it_is)
