@@ -865,16 +865,20 @@ TEST(router, false_from_ends_the_link)
 // [P-51].
 TEST(router, failure_without_code_ends_the_link)
 {
-    world *w = world_new(NULL);
-    peer *a = world_join(w, "a");
-    peer *r = world_join(w, "r");
-    uint64_t call = peer_call(a, r, "r", 1);
-    peer_say(r,
-             &(phi_message){ .kind = PHI_KIND_FAILURE, .call = call, .body = phi_bytes_text("x") });
-    world_settle(w);
-    peer_expect_bye(r, PHI_BYE_MALFORMED);
-    peer_expect_failure(a, 1, PH_FAILURE_RESPONDER_LOST);
-    world_free(w);
+    static const uint8_t zeros[9];
+    const phi_bytes bodies[] = { phi_bytes_text(""), phi_bytes_text("x"), phi_bytes_of(zeros, 2),
+                                 phi_bytes_of(zeros, sizeof zeros) };
+    for (size_t i = 0; i < PHI_COUNT_OF(bodies); i++) {
+        world *w = world_new(NULL);
+        peer *a = world_join(w, "a");
+        peer *r = world_join(w, "r");
+        uint64_t call = peer_call(a, r, "r", 1);
+        peer_say(r, &(phi_message){ .kind = PHI_KIND_FAILURE, .call = call, .body = bodies[i] });
+        world_settle(w);
+        peer_expect_bye(r, PHI_BYE_MALFORMED);
+        peer_expect_failure(a, 1, PH_FAILURE_RESPONDER_LOST);
+        world_free(w);
+    }
 }
 
 // A responder that dies by its own mistake still ends its calls for their callers.

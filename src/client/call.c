@@ -210,7 +210,7 @@ bool phi_failed_take(ph_client *client, const phi_message *message, phi_failed *
 {
     PH_ASSERT(message->kind == PHI_KIND_FAILURE);
     phi_failure failure;
-    if (phi_failure_decode(message->body, &failure) != PH_OK || failure.code == 0) {
+    if (phi_failure_decode(message->body, &failure) != PH_OK) {
         phi_client_breach(client, "a failure without a code");
         return false;
     }

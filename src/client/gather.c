@@ -63,7 +63,7 @@ void phi_client_on_part(ph_client *client, const phi_message *message)
     uint16_t code = 0;
     if (message->kind == PHI_KIND_FAILURE) {
         phi_failure failure;
-        if (phi_failure_decode(message->body, &failure) != PH_OK || failure.code == 0) {
+        if (phi_failure_decode(message->body, &failure) != PH_OK) {
             phi_client_breach(client, "a failure without a code");
             return;
         }

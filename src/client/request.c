@@ -73,7 +73,7 @@ void phi_client_on_inquiry(ph_client *client, const phi_message *message)
 void phi_client_on_cancel(ph_client *client, const phi_message *message)
 {
     phi_failure why;
-    if (phi_failure_decode(message->body, &why) != PH_OK || why.code == 0) {
+    if (phi_failure_decode(message->body, &why) != PH_OK) {
         phi_client_breach(client, "a cancel breaks its form");
         return;
     }

@@ -224,7 +224,7 @@ void phi_write_header(phi_writer *w, phi_bytes name, phi_bytes value)
 
 ph_err phi_failure_decode(phi_bytes body, phi_failure *out)
 {
-    if (body.size < 2) {
+    if (body.size < 2 || phi_get_u16(body.data) == 0) {
         return PH_EPROTO;
     }
     *out = (phi_failure){ phi_get_u16(body.data), phi_bytes_of(body.data + 2, body.size - 2) };

@@ -161,7 +161,8 @@ static const char *body_wrong(phi_bytes body)
 {
     phi_failure failure;
     bool has_code = phi_failure_decode(body, &failure) == PH_OK;
-    if (has_code != (body.size >= 2) || (has_code && failure.text.size + 2 != body.size)) {
+    bool is_code = body.size >= 2 && phi_get_u16(body.data) != 0;
+    if (has_code != is_code || (has_code && failure.text.size + 2 != body.size)) {
         return "failure: not just its code and the rest";
     }
     phi_receipt receipt;
