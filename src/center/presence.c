@@ -287,10 +287,14 @@ static bool is_held_by_guard(center *c, const account *a, phi_why why)
     return phi_guard_lost(&v->guard, &c->presence.rule, left, c->io->now);
 }
 
-// False: no memory; it goes as any other.
+// False: no memory, or as many ghosts as there may be clients: else they would take the places of
+// those who join. It goes as any other.
 static bool make_ghost(center *c, account *a, phi_why why)
 {
     PH_ASSERT(a->is_listed);
+    if (c->presence.ghosts >= c->options.connections_max) {
+        return false;
+    }
     phi_time until = phi_time_add(c->io->now, phi_ms(c->options.guard_hold));
     if (!hold(c, a, until, why)) {
         return false;

@@ -699,3 +699,43 @@ TEST(presence, any_story_converges_without_gap_or_double)
         world_free(w);
     }
 }
+
+static void eight(center_options *o)
+{
+    o->connections_max = 8;
+    o->guard_instances_min = 2;
+    o->flap_suppress = 1000000;
+}
+
+// Who joins under ever new names and is cut leaves ghosts. They would take the places of all
+// accounts, and nobody could join any more. [P-49]
+TEST(presence, ghosts_leave_room_for_those_who_join)
+{
+    world *w = world_new(eight);
+    unsigned number = 0;
+    for (int round = 0; round < 8; round++) {
+        peer *p[6];
+        char names[PHI_COUNT_OF(p)][16]; // read when the center says HELLO
+        for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+            snprintf(names[i], sizeof names[i], "storm-%u", number++);
+            p[i] = connect_service(w, names[i], "s");
+        }
+        world_settle(w);
+        for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+            EXPECT(p[i]->is_open);
+            peer_cut(p[i]);
+        }
+        world_settle(w);
+        for (size_t i = 0; i < PHI_COUNT_OF(p); i++) {
+            world_forget(w, p[i]);
+        }
+        EXPECT(world_count(w).ghosts <= 8);
+    }
+    EXPECT_EQ(world_count(w).ghosts, 8);
+    peer *watcher = world_watch(w, "w");
+    EXPECT_EQ(watcher->table_count, 9);
+    world_pass(w, w->options.guard_hold + 1);
+    EXPECT_EQ(world_count(w).ghosts, 0);
+    world_expect_converged(w, watcher);
+    world_free(w);
+}
