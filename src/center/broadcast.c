@@ -14,7 +14,8 @@
 //   - A share is a fraction of the allowance, and rounds are made until the allowance is used up: a
 //     lone sender gets all of it, many get alike, whatever the size of what each one asks for.
 //   - What does not fan out needs no allowance: the io reads once a turn from each connection,
-//     which bounds what one can ask for.
+//     which bounds what one can ask for. Later fragments for many are charged, and their sender
+//     held all the same, with nobody to tell.
 //   - The first fragment of a message (stream.h) is told like any event; in later turns the stream
 //     is opened anew for it.
 //
@@ -120,6 +121,20 @@ void broadcast_charge(center *c, uint64_t deliveries)
     c->deliveries_left -= deliveries < c->deliveries_left ? deliveries : c->deliveries_left;
 }
 
+void broadcast_spend(center *c, session *s, uint64_t deliveries)
+{
+    broadcast_charge(c, deliveries);
+    if (PHI_LIKELY(c->deliveries_left > 0) || !session_is(s, SESSION_JOINED)) {
+        return;
+    }
+    PH_ASSERT(s->broadcast == NULL); // or it would be held
+    fan f = { .event = { .sender = s, .payload = phi_bytes_text("") },
+              .kind = BROADCAST_NOBODY };
+    if (wait_new(c, &f) != NULL) { // without memory it goes on at once
+        hold(c, s);
+    }
+}
+
 void broadcast_turn(center *c)
 {
     uint64_t left = c->options.deliveries_per_turn_max;
@@ -166,6 +181,9 @@ static bool run(center *c, fan *f)
         }
         if (f->kind == BROADCAST_GATHER) {
             gather_ask(c, f->call, f->event.payload);
+            return true;
+        }
+        if (f->kind == BROADCAST_NOBODY) {
             return true;
         }
         begin(c, f);
@@ -319,8 +337,8 @@ static bool run_kept(center *c, fan *f)
 // Nobody else gets it. Of everyone the count is blurred by those that joined or left since.
 static void miss_rest(center *c, fan *f, ph_failure_code why)
 {
-    if (f->kind == BROADCAST_GATHER) {
-        return; // it ends as the call that it is
+    if (f->kind == BROADCAST_GATHER || f->kind == BROADCAST_NOBODY) {
+        return; // it ends as the call that it is; there is none
     }
     if (f->kind == BROADCAST_EVERYONE) {
         uint64_t meant = c->joined_count - 1;

@@ -24,6 +24,7 @@ typedef enum broadcast_kind {
     BROADCAST_INSTANCES, // of the service called `name`, but the sender
     BROADCAST_TOPIC,     // who subscribed to what fits the topic `name`
     BROADCAST_GATHER,    // see gather.h, which asks them itself
+    BROADCAST_NOBODY,    // its sender waits for its share: broadcast_spend
 } broadcast_kind;
 
 // From inside the transport's on_event of the sender. `name` is a view into the event's payload,
@@ -37,6 +38,11 @@ PHI_MUST_CHECK bool broadcast_wait(center *c, session *s, phi_bytes payload, uin
 
 // So many deliveries were made in another way.
 void broadcast_charge(center *c, uint64_t deliveries);
+
+// The same for what a packet of `s` caused, or for work that takes as long. When that uses up the
+// allowance, `s` is held and goes on with its share of a later turn. From inside the transport's
+// on_event of `s`, as the last that is done there; nothing is held when it has left.
+void broadcast_spend(center *c, session *s, uint64_t deliveries);
 
 // End of a turn: a new allowance, from which those that wait go on first.
 void broadcast_turn(center *c);

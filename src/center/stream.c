@@ -21,6 +21,7 @@
 #include "center/stream.h"
 
 #include "base/assert.h"
+#include "center/broadcast.h"
 #include "center/event.h"
 #include "center/inquiry.h"
 #include "center/router.h"
@@ -212,7 +213,10 @@ static ph_failure_code judge_first(const center *c, const session *s, const phi_
 static void on_rest(center *c, message_stream *st, const phi_message *m, phi_bytes payload)
 {
     session *s = st->sender;
-    if (m->body.size == 0 || m->to.size != 0 || m->method.size != 0 || m->headers.size != 0) {
+    // That a later one is a part is the center's to say, and a receiver's library takes the center
+    // for the liar.
+    if (m->body.size == 0 || m->to.size != 0 || m->method.size != 0 || m->headers.size != 0 ||
+        (m->flags & PHI_FLAG_PART) != 0) {
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL); // [P-66]
         return;
     }
@@ -225,6 +229,7 @@ static void on_rest(center *c, message_stream *st, const phi_message *m, phi_byt
         give_up(c, st, PH_FAILURE_TOO_LARGE);
         return;
     }
+    uint32_t count = st->receiver_count;
     phi_list *node = st->receivers.next;
     while (node != &st->receivers) {
         stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_stream);
@@ -239,6 +244,9 @@ static void on_rest(center *c, message_stream *st, const phi_message *m, phi_byt
     } else if ((m->flags & PHI_FLAG_MORE) == 0) {
         finish(c, st);
     }
+    if (count > 1) {
+        broadcast_spend(c, s, count);
+    }
 }
 
 // ---- receivers
@@ -252,6 +260,13 @@ stream_bound stream_bind(center *c, session *receiver, stream_key *key)
     }
     session_streams *streams = streams_of(c, receiver);
     if (streams == NULL || streams->coming_count >= c->options.streams_per_client_max) {
+        return STREAM_FULL;
+    }
+    // Who sends it has chosen the numbers. The receiver has not been told yet that the last one of
+    // these was given up: to it, this would be the same.
+    if (find_coming(receiver, &(phi_stream_control){ .kind = st->kind,
+                                                     .turn = key->turn,
+                                                     .call = key->number }) != NULL) {
         return STREAM_FULL;
     }
     uint64_t handle = 0;
@@ -324,9 +339,12 @@ static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_con
     message_stream *st = r->stream;
     if (control->op == PHI_STREAM_CREDIT) {
         // Nobody needs more than the largest message, and so nothing overflows.
+        bool is_least = r->granted <= st->granted;
         r->granted += control->value;
         r->granted = r->granted < st->bytes_max ? r->granted : st->bytes_max;
-        grant(c, st);
+        if (is_least) { // else others keep the sender waiting, or it has no room
+            grant(c, st);
+        }
         return;
     }
     note_lost(st, (ph_failure_code)control->value);

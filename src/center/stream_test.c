@@ -459,6 +459,22 @@ TEST(stream, malformed_fragments)
     world_free(p.w);
 }
 
+// A caller's library ends its connection when a later fragment says that it is a part, and the
+// first did not. So a responder could cut off its callers. [P-66]
+TEST(stream, only_the_center_says_part)
+{
+    pair p = pair_new();
+    uint64_t call = peer_call(p.a, p.b, "b", 5);
+    say_first(p.b, PHI_KIND_REPLY, call, "");
+    expect_fragment(p.a, PHI_KIND_REPLY, PHI_FLAG_MORE, FIRST);
+    grant(p.a, PHI_KIND_REPLY, 5, 100);
+    say(p.b, PHI_KIND_REPLY, PHI_FLAG_REST | PHI_FLAG_PART, call, "", 10);
+    peer_expect_bye(p.b, PHI_BYE_MALFORMED);
+    peer_expect_failure(p.a, 5, PH_FAILURE_RESPONDER_LOST);
+    EXPECT(!p.a->is_ended);
+    world_free(p.w);
+}
+
 // Credit that found no room at the sender would be lost, and the message would never end. [P-75]
 TEST(stream, credit_is_owed_while_there_is_no_room)
 {
@@ -539,4 +555,81 @@ TEST(stream, first_receivers_do_not_decide_for_the_others)
     EXPECT_EQ(r[0]->inbox_count, 1);
     EXPECT_EQ(world_count(w).streams, 0);
     world_free(w);
+}
+
+static void three_deliveries(center_options *o)
+{
+    few(o);
+    o->deliveries_per_turn_max = 3;
+}
+
+// Later fragments of an event for many, a byte each, would make the center deliver for all that was
+// read from one sender in a turn, times its receivers. [P-52] [P-66]
+TEST(stream, later_fragments_for_many_take_their_share_of_turns)
+{
+    enum {
+        RECEIVERS = 4,
+        FRAGMENTS = 40,
+    };
+    world *w = world_new(three_deliveries);
+    peer *a = join_large(w, "a", LIMIT);
+    peer *r[RECEIVERS];
+    for (size_t i = 0; i < RECEIVERS; i++) {
+        char name[] = { 'r', (char)('0' + i), 0 };
+        r[i] = join_large(w, name, LIMIT);
+    }
+    say_first(a, PHI_KIND_EVENT, 7, "all:");
+    for (size_t i = 0; i < RECEIVERS; i++) {
+        uint64_t number = expect_fragment(r[i], PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+        grant(r[i], PHI_KIND_EVENT, number, LIMIT);
+    }
+    for (int i = 1; i <= FRAGMENTS; i++) {
+        uint8_t more = i < FRAGMENTS ? PHI_FLAG_MORE : 0;
+        peer_say(a, &(phi_message){ .kind = PHI_KIND_EVENT,
+                                    .flags = PHI_FLAG_REST | more,
+                                    .call = 7,
+                                    .body = phi_bytes_of(filler, 1) });
+    }
+    peer_event(a, "r0", "behind");
+    for (int turn = 0; turn < 10; turn++) {
+        size_t before = r[0]->inbox_count;
+        world_turn(w);
+        EXPECT(r[0]->inbox_count - before <= 4);
+    }
+    world_settle(w);
+    for (size_t i = 0; i < RECEIVERS; i++) {
+        for (int k = 1; k < FRAGMENTS; k++) {
+            expect_fragment(r[i], PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_REST, 1);
+        }
+        expect_fragment(r[i], PHI_KIND_EVENT, PHI_FLAG_REST, 1);
+    }
+    peer_expect(r[0], PHI_KIND_EVENT, 0, "behind"); // order stays: P-55
+    EXPECT(world_count(w).broadcasts_held_total > 10);
+    EXPECT_EQ(world_count(w).streams, 0);
+    world_free(w);
+}
+
+// Of several receivers the least counts; who grants a byte at a time while others have granted
+// nothing causes no work for the sender. [P-67]
+TEST(stream, credit_of_others_is_not_passed_on)
+{
+    pair p = pair_new();
+    peer *c = join_large(p.w, "c", LIMIT);
+    say_first(p.a, PHI_KIND_EVENT, 3, "all:");
+    uint64_t at_b = expect_fragment(p.b, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    uint64_t at_c = expect_fragment(c, PHI_KIND_EVENT, PHI_FLAG_MORE, FIRST);
+    for (int i = 0; i < 10; i++) {
+        grant(p.b, PHI_KIND_EVENT, at_b, 1);
+    }
+    expect_no_control(p.a);
+    grant(c, PHI_KIND_EVENT, at_c, 4);
+    expect_control(p.a, PHI_STREAM_CREDIT, 3, 4);
+    grant(c, PHI_KIND_EVENT, at_c, UINT32_MAX);
+    expect_control(p.a, PHI_STREAM_CREDIT, 3, 6);
+    grant(c, PHI_KIND_EVENT, at_c, UINT32_MAX); // again and again: nothing overflows
+    grant(p.b, PHI_KIND_EVENT, at_b, UINT32_MAX);
+    expect_control(p.a, PHI_STREAM_CREDIT, 3, LIMIT - FIRST - 10);
+    grant(p.b, PHI_KIND_EVENT, at_b, UINT32_MAX);
+    expect_no_control(p.a);
+    world_free(p.w);
 }
