@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "center/entry.h"
 #include "center/state.h"
 #include "sim/check.h"
 
@@ -106,6 +107,9 @@ static void check_known(const drain_record *r, uint64_t revision)
     const account *drained = registry_find(&d->center->registry, phi_bytes_text(target->account));
     if (drained == NULL || drained->session == NULL || drained->line.listed > revision) {
         return; // it left: nobody is waited for any more
+    }
+    if (phi_get_u64(drained->entry + ENTRY_REVISION_AT) > revision) {
+        return; // taken back meanwhile: who was told of both at once saw no change
     }
     for (uint32_t i = 0; i < d->actor_count; i++) {
         const actor *a = &d->actors[i];
