@@ -166,6 +166,33 @@ TEST(dialog_stream, inquiry_and_answer_in_fragments)
     talk_end(&t);
 }
 
+// A caller may know what to say before the whole of a long inquiry is there. Then the rest is of no
+// use, and its turn is free: what is left under way must neither keep that taken nor fail the next
+// inquiry of the same turn. [P-62]
+TEST(dialog_stream, inquiry_answered_before_it_is_whole)
+{
+    talk t = talk_begin(LIMIT);
+    say_first(t.r, PHI_KIND_INQUIRY, t.call, TURN);
+    (void)expect_fragment(t.a, PHI_KIND_INQUIRY, PHI_FLAG_MORE, NUMBER, FIRST);
+    peer_answer(t.a, NUMBER, TURN, "enough");
+    world_settle(t.w);
+    (void)peer_expect(t.r, PHI_KIND_ANSWER, t.call, "enough");
+    EXPECT_EQ(world_count(t.w).streams, 0);
+    control(t.a, PHI_STREAM_CREDIT, PHI_KIND_INQUIRY, NUMBER, TURN, REST); // too late
+    say(t.r, PHI_KIND_INQUIRY, PHI_FLAG_REST, t.call, TURN, REST);         // too
+    EXPECT_EQ(world_count(t.w).fragments_dropped_total, 1);
+    say_first(t.r, PHI_KIND_INQUIRY, t.call, TURN);
+    (void)expect_fragment(t.a, PHI_KIND_INQUIRY, PHI_FLAG_MORE, NUMBER, FIRST);
+    peer_fail_inquiry(t.a, NUMBER, TURN, 1000);
+    world_settle(t.w);
+    peer_expect_inquiry_failure(t.r, t.call, TURN, 1000);
+    EXPECT_EQ(world_count(t.w).streams, 0);
+    EXPECT_EQ(world_count(t.w).inquiries_answered_total, 1);
+    EXPECT_EQ(world_count(t.w).inquiries_failed_total, 1);
+    finish(&t);
+    talk_end(&t);
+}
+
 // An answer that is given up on the way, by whichever end, is replaced by a failure: the responder
 // is not left waiting.
 TEST(dialog_stream, answer_given_up_fails_the_inquiry)

@@ -24,6 +24,7 @@
 #include "base/assert.h"
 #include "center/deliver.h"
 #include "center/state.h"
+#include "center/stream.h"
 
 enum {
     FLAGS_RESERVED = PHI_FLAG_DURABLE,
@@ -88,6 +89,7 @@ void inquiry_answer(center *c, session *s, const phi_message *m, phi_bytes paylo
         c->counters.replies_stray_total++;
         return;
     }
+    stream_inquiry_over(c, k, m->turn);
     if (how != DELIVERED) { // [P-59]
         inquiry_fail(c, k, m->turn, deliver_code(how));
     } else if ((m->flags & PHI_FLAG_MORE) != 0) {

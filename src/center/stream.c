@@ -565,6 +565,14 @@ void stream_call_over(center *c, const call *k)
     }
 }
 
+void stream_inquiry_over(center *c, const call *k, uint16_t turn)
+{
+    message_stream *st = find_going(k->responder, PHI_KIND_INQUIRY, turn, k->handle);
+    if (st != NULL && st->abort_code == 0) {
+        drop_stream(c, st);
+    }
+}
+
 void stream_leave(center *c, session *s)
 {
     if (PHI_LIKELY(s->streams == NULL)) {

@@ -86,6 +86,9 @@ void stream_control(center *c, session *s, phi_bytes payload);
 // The call is over: what comes of it in fragments from now on is dropped.
 void stream_call_over(center *c, const call *k);
 
+// An inquiry of the call is answered, maybe before all of it has come: the rest is dropped.
+void stream_inquiry_over(center *c, const call *k, uint16_t turn);
+
 // There is room in its send buffer: what it is owed.
 void stream_pay(center *c, session *s);
 
