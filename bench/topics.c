@@ -292,6 +292,7 @@ int main(int argc, char **argv)
                                 { .count = SUBSCRIPTIONS_LAST } };
     const topics_limits limits = { .subscriptions_max = 2 * SUBSCRIPTIONS_LAST,
                                    .subscriptions_per_client_max = SUBSCRIPTIONS_LAST,
+                                   .wild_per_client_max = SUBSCRIPTIONS_LAST,
                                    .memory_max = SIZE_MAX };
     for (int i = 0; i < COLUMNS; i++) {
         topics_init(&b.t, &phi_alloc_heap, (phi_hash_key){ 1, 2 }, &limits);

@@ -69,6 +69,7 @@ void subscription_init(center *c)
                 &(topics_limits){
                     .subscriptions_max = (uint32_t)o->subscriptions_max,
                     .subscriptions_per_client_max = (uint32_t)o->subscriptions_per_client_max,
+                    .wild_per_client_max = (uint32_t)o->subscriptions_wild_per_client_max,
                     .memory_max = (size_t)o->subscription_memory_max,
                 });
     phi_list_init(&c->subscribing);

@@ -35,6 +35,7 @@ typedef struct subscription {
     uint32_t of_node_prev; // 0: node.first
     uint32_t of_client_next;
     uint32_t of_client_prev; // 0: client.first
+    bool is_wild;            // more than TOPICS_ONES_MAX `*`
 } subscription;
 
 struct topics_client {
@@ -44,6 +45,7 @@ struct topics_client {
     uint64_t match;  // that found it last
     uint32_t first;  // of its subscriptions; 0 none
     uint32_t count;
+    uint32_t wild_count; // of them, is_wild
 };
 
 // 48 bytes a node and 40 a subscription: half of what a million of them cost.
@@ -79,11 +81,12 @@ static uint32_t node_word_count(const topic_node *n);
 static uint32_t *node_wild(topic_node *n, phi_bytes word);
 static uint32_t follow(const topics *t, const phi_topic *pattern, size_t *depth);
 static void prune(topics *t, uint32_t index);
+static size_t count_ones(const phi_topic *pattern);
 
 static subscription *subscription_at(const topics *t, uint32_t index);
 static uint32_t subscription_hash(const topics *t, const topics_client *client, uint32_t node);
 static uint32_t subscription_find(const topics *t, const topics_client *client, uint32_t node);
-static bool subscription_add(topics *t, topics_client *client, uint32_t node);
+static bool subscription_add(topics *t, topics_client *client, uint32_t node, bool is_wild);
 static void subscription_drop(topics *t, uint32_t index);
 
 static uint32_t walk_on(walk *w, place at, uint32_t *other);
@@ -174,6 +177,10 @@ ph_err topics_subscribe(topics *t, topics_client *client, const phi_topic *patte
         t->subscriptions.count >= t->limits.subscriptions_max) {
         return PH_ELIMIT;
     }
+    bool is_wild = count_ones(pattern) > TOPICS_ONES_MAX;
+    if (is_wild && client->wild_count >= t->limits.wild_per_client_max) {
+        return PH_ELIMIT;
+    }
     for (; depth < pattern->count; depth++) {
         phi_bytes word = pattern->words[depth];
         uint32_t child = node_add(t, node, word, word_hash(t, word));
@@ -183,7 +190,7 @@ ph_err topics_subscribe(topics *t, topics_client *client, const phi_topic *patte
         }
         node = child;
     }
-    if (!subscription_add(t, client, node)) {
+    if (!subscription_add(t, client, node, is_wild)) {
         prune(t, node);
         return PH_ENOMEM;
     }
@@ -222,6 +229,15 @@ size_t topics_sweep(topics *t, size_t count_max)
             phi_list_remove(&client->node);
             client_free(t, client);
         }
+    }
+    return count;
+}
+
+static size_t count_ones(const phi_topic *pattern)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < pattern->count; i++) {
+        count += phi_bytes_equal(pattern->words[i], phi_bytes_text("*"));
     }
     return count;
 }
@@ -498,7 +514,7 @@ static uint32_t subscription_find(const topics *t, const topics_client *client, 
 }
 
 // False: no memory.
-static bool subscription_add(topics *t, topics_client *client, uint32_t node)
+static bool subscription_add(topics *t, topics_client *client, uint32_t node, bool is_wild)
 {
     uint32_t index = phi_hashed_take(&t->subscriptions, subscription_hash(t, client, node));
     if (index == 0) {
@@ -508,6 +524,7 @@ static bool subscription_add(topics *t, topics_client *client, uint32_t node)
     topic_node *n = node_at(t, node);
     s->client = client;
     s->node = node;
+    s->is_wild = is_wild;
     s->of_node_next = n->first;
     s->of_client_next = client->first;
     if (n->first != 0) {
@@ -519,6 +536,7 @@ static bool subscription_add(topics *t, topics_client *client, uint32_t node)
     n->first = index;
     client->first = index;
     client->count++;
+    client->wild_count += is_wild;
     return true;
 }
 
@@ -528,7 +546,9 @@ static void subscription_drop(topics *t, uint32_t index)
     topics_client *client = s->client;
     uint32_t node = s->node;
     PH_ASSERT(client->count > 0);
+    PH_ASSERT(client->wild_count >= s->is_wild);
     client->count--;
+    client->wild_count -= s->is_wild;
     if (s->of_node_next != 0) {
         subscription_at(t, s->of_node_next)->of_node_prev = s->of_node_prev;
     }

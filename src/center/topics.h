@@ -8,7 +8,9 @@
 //
 // What a match costs follows from the topic and from who is found, not from how many other
 // subscriptions there are. But for a topic of n words there may be 2^n patterns of words and `*`,
-// so topics_match says what it did cost, and its caller charges that.
+// so topics_match says what it did cost, and its caller charges that. Few clients with all of those
+// would make a match take longer than any turn may; so of patterns with more than TOPICS_ONES_MAX
+// `*`, of which there are so many, each client may have only some.
 //
 // Life     init -> (client_new, subscribe, unsubscribe, match, leave, sweep)* -> fini
 // Limits   those of topics_limits; a pattern has at most PHI_TOPIC_WORDS_MAX words
@@ -27,10 +29,14 @@
 typedef struct topics_limits {
     uint32_t subscriptions_max; // in total, those of clients that left and are not swept included
     uint32_t subscriptions_per_client_max;
-    size_t memory_max; // bytes
+    uint32_t wild_per_client_max; // of those, with more than TOPICS_ONES_MAX `*`
+    size_t memory_max;            // bytes
 } topics_limits;
 
 #define TOPIC_WORD_NEAR_MAX 15u
+
+// With at most so many `*`, no more than some 800 patterns fit the same topic.
+#define TOPICS_ONES_MAX 2u
 
 // One word of a pattern, at one place in the tree of all patterns.
 typedef struct topic_node {

@@ -268,6 +268,7 @@ const char *topics_model_judge(phi_bytes script)
     topics_init(&m.topics, &phi_alloc_heap, (phi_hash_key){ 3, 4 },
                 &(topics_limits){ .subscriptions_max = SUBSCRIPTIONS_MAX,
                                   .subscriptions_per_client_max = PER_CLIENT_MAX,
+                                  .wild_per_client_max = PER_CLIENT_MAX,
                                   .memory_max = 1 << 20 });
     for (uint32_t client = 0; client < CLIENTS; client++) {
         leave(&m, client);

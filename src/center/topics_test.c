@@ -24,6 +24,7 @@ static void begin(fixture *f)
     topics_init(&f->t, &f->memory.alloc, (phi_hash_key){ 1, 2 },
                 &(topics_limits){ .subscriptions_max = 100000,
                                   .subscriptions_per_client_max = 70000,
+                                  .wild_per_client_max = 4096,
                                   .memory_max = SIZE_MAX });
 }
 
@@ -196,6 +197,34 @@ TEST(topics, limits_hold)
     end(&f);
 }
 
+// Patterns with many `*` are what makes a match dear, clients with thousands of them one that takes
+// longer than a turn may: each has only some, and others with few as many as before. [P-73]
+TEST(topics, few_patterns_with_many_wildcards)
+{
+    fixture f;
+    phi_alloc_counter_init(&f.memory, &phi_alloc_heap);
+    topics_init(&f.t, &f.memory.alloc, (phi_hash_key){ 1, 2 },
+                &(topics_limits){ .subscriptions_max = 100,
+                                  .subscriptions_per_client_max = 100,
+                                  .wild_per_client_max = 2,
+                                  .memory_max = SIZE_MAX });
+    topics_client *a = client_of(&f, (char[]){ 'a' });
+    topics_client *b = client_of(&f, (char[]){ 'b' });
+    EXPECT_ERR(subscribe(&f, a, "*.*.*"), PH_OK);
+    EXPECT_ERR(subscribe(&f, a, "*.x.*.*.>"), PH_OK);
+    EXPECT_ERR(subscribe(&f, a, "x.*.*.*"), PH_ELIMIT);
+    EXPECT_ERR(subscribe(&f, a, "*.*.*"), PH_OK); // again is nothing
+    EXPECT_ERR(subscribe(&f, a, "*.*.x.>"), PH_OK);
+    EXPECT_ERR(subscribe(&f, b, "x.*.*.*"), PH_OK);
+    EXPECT(unsubscribe(&f, a, "*.*.x.>")); // was none of those
+    EXPECT_ERR(subscribe(&f, a, "x.*.*.*"), PH_ELIMIT);
+    EXPECT(unsubscribe(&f, a, "*.*.*"));
+    EXPECT_ERR(subscribe(&f, a, "x.*.*.*"), PH_OK);
+    topics_leave(&f.t, &a);
+    topics_leave(&f.t, &b);
+    end(&f);
+}
+
 // Memory has a ceiling of its own: long patterns cost more than short ones.
 TEST(topics, memory_has_a_ceiling)
 {
@@ -204,6 +233,7 @@ TEST(topics, memory_has_a_ceiling)
     topics_init(&f.t, &f.memory.alloc, (phi_hash_key){ 1, 2 },
                 &(topics_limits){ .subscriptions_max = 100000,
                                   .subscriptions_per_client_max = 100000,
+                                  .wild_per_client_max = 100000,
                                   .memory_max = 1048576 });
     topics_client *a = client_of(&f, (char[]){ 'a' });
     ph_err rc = PH_OK;
