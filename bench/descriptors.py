@@ -8,8 +8,10 @@ of the clients leave while the crowd goes on: when is the first newcomer in? Win
 by their medians.
 """
 
-import subprocess
+import json
+import signal
 import sys
+import tempfile
 import time
 
 import harness
@@ -18,15 +20,17 @@ CALLS_A_SECOND = 500
 OPEN_AGAIN = 1  # seconds
 
 
-def count(center):
-    """The center's own counters, as it logs them."""
-    center.process.send_signal(harness.signal.SIGUSR2)
-    while True:
-        line = center.process.stderr.readline()
-        if not line:
-            raise SystemExit("the center ended")
-        if '"connections_shed_total"' in line:
-            return harness.json.loads(line)
+def count(center, log):
+    """The center's own counters, as it logs them when it is asked to."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        center.process.send_signal(signal.SIGUSR2)
+        time.sleep(0.1)
+        with open(log.name, encoding="utf-8") as file:
+            lines = [line for line in file if '"connections_shed_total"' in line and line.endswith("\n")]
+        if lines:
+            return json.loads(lines[-1])
+    raise SystemExit("the center does not log its counters")
 
 
 def settle_refused(client, wait):
@@ -40,8 +44,9 @@ def settle_refused(client, wait):
 
 
 def measure(args):
-    center = harness.Center(args.build, ["--log-format", "json", "--log-level", "error"], files=args.descriptors, nice=-15, log=subprocess.PIPE)
-    pair = harness.Load(args.build, center, prefix="pair", nice=-15)
+    log = tempfile.NamedTemporaryFile()
+    center = harness.Center(args.build, ["--log-format", "json", "--log-level", "error"], files=args.descriptors, nice=harness.FIRST, log=log)
+    pair = harness.Load(args.build, center, prefix="pair", nice=harness.FIRST)
     pair.ask("calls", CALLS_A_SECOND, 0.3)
     settled = harness.Load(args.build, center, prefix="settled", members=args.descriptors)
     harness.progress("clients take all descriptors")
@@ -73,7 +78,7 @@ def measure(args):
     settled.ask("close", free)
     back = settle_refused(newcomer, 5)
     crowd.answer()
-    counters = count(center)
+    counters = count(center, log)
     base, stressed = harness.median(quiet), harness.median(beside)
     extra = 100 * (harness.median(cores) - harness.median(quiet_cores))
     rows = [

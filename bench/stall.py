@@ -50,8 +50,8 @@ def end(args, center, stalled, watcher):
 
 
 def measure(args):
-    center = harness.Center(args.build, ["--log-level", "error", "--send-buffer-max", f"{SEND_BUFFER >> 10}KiB"], nice=-15)
-    readers = harness.Load(args.build, center, prefix="reader", nice=-10)
+    center = harness.Center(args.build, ["--log-level", "error", "--send-buffer-max", f"{SEND_BUFFER >> 10}KiB"], nice=harness.FIRST)
+    readers = harness.Load(args.build, center, prefix="reader", nice=harness.FIRST)
     stalled = harness.Load(args.build, center, prefix="stalled", receive=RECEIVE)
     watcher = harness.Load(args.build, center, prefix="watcher")
     watcher.ask("watch")
@@ -60,7 +60,7 @@ def measure(args):
     for load, count in ((readers, args.subscribers - args.stalled), (stalled, args.stalled)):
         if load.ask("subscribe", "prices.*.changed")["subscribed"] != count:
             raise SystemExit("not all could subscribe")
-    publisher = harness.Load(args.build, center, prefix="publisher", nice=-15)
+    publisher = harness.Load(args.build, center, prefix="publisher", nice=harness.FIRST)
     publisher.tell("publish", "topic:prices.gold.changed", args.rate, args.size, 3600)
     time.sleep(1)
     quiet, beside = windows(args, readers, stalled)
