@@ -207,8 +207,8 @@ static void wish(center *c, session *s)
         return;
     }
     phi_writer w = phi_writer_of((phi_span){ room, WISH_BYTES_MAX });
-    phi_own_state_encode(
-        &w, &(phi_own_state){ .state = a->is_drained ? PHI_STATE_DRAINING : PHI_STATE_READY });
+    phi_state state = a->is_drained ? PHI_STATE_DRAINING : (phi_state)a->own_state;
+    phi_own_state_encode(&w, &(phi_own_state){ .state = state });
     PH_ASSERT(!w.failed);
     phi_transport_commit(&s->transport, PHI_COMMAND_OWN_STATE, phi_writer_size(&w));
 }

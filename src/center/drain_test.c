@@ -183,6 +183,18 @@ TEST(drain, taken_back_shows_own_state)
     EXPECT(take_reply(watcher, 8).is_done);
     EXPECT_EQ(wished(victim), PHI_STATE_READY);
     EXPECT_EQ(peer_find(watcher, "victim@d")->state, PHI_STATE_READY);
+    // One that is not ready by itself must not be told that it is, or it would get work too soon.
+    say_drain(watcher, 10, true, 1000, "victim");
+    peer_own_state(victim, &(phi_own_state){ .state = PHI_STATE_STARTING });
+    world_settle(w);
+    EXPECT(take_reply(watcher, 10).is_done);
+    EXPECT_EQ(wished(victim), PHI_STATE_DRAINING);
+    say_drain(watcher, 11, false, 0, "victim");
+    world_settle(w);
+    EXPECT(take_reply(watcher, 11).is_done);
+    EXPECT_EQ(wished(victim), PHI_STATE_STARTING);
+    EXPECT_EQ(peer_find(watcher, "victim@d")->state, PHI_STATE_STARTING);
+    peer_own_state(victim, &(phi_own_state){ .state = PHI_STATE_READY });
     // And a new session of an account that was drained begins as what it says.
     say_drain(watcher, 9, true, 1000, "victim");
     world_settle(w);
