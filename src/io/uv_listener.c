@@ -7,8 +7,8 @@
 // - Out of descriptors, accept fails and the connection stays in the queue, so that the listener is
 //   ready again at once: a loop that spins. A spare descriptor is given up to accept, answer and
 //   close one connection after the other; the other end learns at once that it is refused, and why.
-//   After a turn of that the listener rests for PAUSE: some 600 are refused in a second, which is
-//   2 % of a core, however many knock. Nothing was read from such a connection, and its other end
+//   After two of them the listener rests for PAUSE: some 500 are refused in a second, which is 2 %
+//   of a core, however many knock, and no turn is long for it. Nothing was read from such a connection, and its other end
 //   waits to be spoken to; so closing it does not take back what was said.
 // - A Unix socket's file outlives its process. It is replaced only when nobody answers on it, and
 //   removed only while it is still the one that was made here.
@@ -22,8 +22,9 @@
 #include "base/assert.h"
 #include "io/uv_private.h"
 
-#define PAUSE (phi_ms(25))
-#define BACKLOG 4096 // the kernel lowers it to net.core.somaxconn
+#define PAUSE (phi_ms(4))
+#define SHED_WEIGHT 8u // a refusal counts as so many of PHI_UV_ACCEPTS_PER_TURN
+#define BACKLOG 4096   // the kernel lowers it to net.core.somaxconn
 #define PATH_MODE 0660
 
 static ph_err listener_bind(phi_listener *l, const phi_endpoint *at, phi_diag *diag);
@@ -35,9 +36,9 @@ static ph_err refusal(int error, const phi_endpoint *at, phi_diag *diag);
 static void on_ready(uv_poll_t *handle, int status, int events);
 static void on_released(uv_handle_t *handle);
 static void on_pause_over(phi_timer *timer, phi_time now);
-static bool accept_one(phi_listener *l);
-static bool accept_failed(phi_listener *l, int error);
-static bool shed_one(phi_listener *l);
+static unsigned accept_one(phi_listener *l);
+static unsigned accept_failed(phi_listener *l, int error);
+static unsigned shed_one(phi_listener *l);
 static void shed(phi_listener *l, int fd, ph_err reason);
 static void listener_pause(phi_listener *l);
 static void spare_open(phi_uv *uv);
@@ -170,15 +171,14 @@ static void on_ready(uv_poll_t *handle, int status, int events)
         return;
     }
     // The owner may close the listener from any of its events.
-    for (unsigned i = 0; i < PHI_UV_ACCEPTS_PER_TURN && l->fd >= 0; i++) {
-        if (!accept_one(l)) {
-            break;
-        }
+    for (unsigned left = PHI_UV_ACCEPTS_PER_TURN; left > 0 && l->fd >= 0;) {
+        unsigned weight = accept_one(l);
+        left = weight == 0 || weight > left ? 0 : left - weight;
     }
 }
 
-// False when there is nothing more to accept for now.
-static bool accept_one(phi_listener *l)
+// What it counts in this turn; 0 when there is nothing more to accept for now.
+static unsigned accept_one(phi_listener *l)
 {
     phi_sock_storage from = { 0 };
     socklen_t size = sizeof from;
@@ -192,20 +192,20 @@ static bool accept_one(phi_listener *l)
             phi_stream_drop(s);
         }
         shed(l, fd, PH_ENOMEM);
-        return true;
+        return SHED_WEIGHT;
     }
     (void)phi_sock_end_of(&from.any, &s->peer);
     phi_sock_tune(fd, s->peer.kind);
     l->events->on_accept(l->owner, s);
     PH_ASSERT(!phi_sm_is(&s->sm, STREAM_NEW)); // attached or closed
-    return true;
+    return 1;
 }
 
-static bool accept_failed(phi_listener *l, int error)
+static unsigned accept_failed(phi_listener *l, int error)
 {
     switch (error) {
     case EAGAIN:
-        return false;
+        return 0;
     case EMFILE:
     case ENFILE:
         return shed_one(l);
@@ -217,20 +217,20 @@ static bool accept_failed(phi_listener *l, int error)
     case ENETUNREACH:
     case EHOSTDOWN:
     case EHOSTUNREACH:
-        return true;
+        return 1;
     default: // ENOMEM, ENOBUFS, or what we do not know: never a spinning loop
         listener_pause(l);
-        return false;
+        return 0;
     }
 }
 
 // Accepts one connection with the spare descriptor, and closes it.
-static bool shed_one(phi_listener *l)
+static unsigned shed_one(phi_listener *l)
 {
     phi_uv *uv = l->uv;
     listener_pause(l); // it takes effect when this turn's batch is done
     if (uv->spare_fd < 0) {
-        return false;
+        return 0;
     }
     close(uv->spare_fd);
     uv->spare_fd = -1;
@@ -239,7 +239,7 @@ static bool shed_one(phi_listener *l)
         shed(l, fd, PH_ELIMIT);
     }
     spare_open(uv);
-    return fd >= 0;
+    return fd >= 0 ? SHED_WEIGHT : 0;
 }
 
 static void shed(phi_listener *l, int fd, ph_err reason)

@@ -95,7 +95,7 @@ TEST(uv_listener, out_of_descriptors_sheds_and_recovers)
     }
     EXPECT_EQ(f->sheds, COUNT - 1);
     EXPECT_EQ(f->count, 0);
-    EXPECT(turns < 4 * (COUNT / (int)PHI_UV_ACCEPTS_PER_TURN)); // batches, with rests between
+    EXPECT(turns < 3 * COUNT / 2); // two in a turn, with rests between
     char told[8];
     for (size_t i = 0; i + 1 < COUNT; i++) { // all were, and not left hanging
         EXPECT_EQ(recv(raw[i], told, sizeof told, 0), 4);
@@ -134,7 +134,7 @@ TEST(uv_listener, out_of_descriptors_without_spare_rests)
         phi_uv_turn(f->uv, phi_time_diff(until, f->io->now));
     }
     EXPECT(turns >= 2); // it looks again
-    EXPECT(turns <= 12);
+    EXPECT(turns <= 60); // and does not spin
     EXPECT_EQ(f->count, 0);
     descriptors_restore();
     fixture_skip(f, phi_ms(500));
