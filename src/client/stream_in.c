@@ -3,8 +3,10 @@
 // client/stream_in.c - messages in fragments, as their receiver: granted, joined, handed up.
 //
 // Design notes  One block holds the message as it would have come in one packet: what the first
-//               fragment said, and behind it the body, which grows as bytes come, by a quarter at a
-//               time. With the last fragment it goes the way of every message, and is given back.
+//               fragment said, and behind it the body, which grows as bytes come. To move megabytes
+//               at each step would keep small messages waiting; so from EARLY_BYTES on the block has
+//               room for all that may come: pages that nothing was written to take no memory. With
+//               the last fragment it goes the way of every message, and is given back.
 //               Credit is a window shared by all streams that come, so that what is on its way to
 //               us never delays a small message by more than that. It is topped up when half of it
 //               was used.
@@ -20,6 +22,9 @@
 
 #include "client/core.h"
 #include "client/streams.h"
+
+// A message that got so long gets room for the longest.
+#define EARLY_BYTES ((size_t)1024 * 1024)
 
 // The key of a stream in the map: kind, turn, call.
 #define KEY_BYTES 11u
@@ -46,6 +51,7 @@ static void key_of(uint8_t key[KEY_BYTES], uint8_t kind, uint16_t turn, uint64_t
 static stream_in *stream_find(phi_streams *t, uint8_t kind, uint16_t turn, uint64_t call);
 static stream_in *stream_new(ph_client *client, phi_bytes payload, const phi_message *m);
 static bool stream_append(ph_client *client, stream_in *s, phi_bytes body);
+static bool stream_grow(ph_client *client, stream_in *s, size_t needed);
 static void stream_detach(ph_client *client, stream_in *s);
 static void stream_free(ph_client *client, stream_in *s);
 static void refuse(ph_client *client, const phi_message *m, uint16_t code);
@@ -243,16 +249,9 @@ static bool stream_append(ph_client *client, stream_in *s, phi_bytes body)
     phi_streams *t = &client->streams;
     size_t size = s->head + s->received;
     if (s->capacity - size < body.size) {
-        size_t capacity = size + size / 4;
-        size_t capacity_max = s->head + client->options.message_bytes_max;
-        capacity = capacity < capacity_max ? capacity : capacity_max;
-        capacity = capacity > size + body.size ? capacity : size + body.size;
-        uint8_t *block = phi_resize(client->alloc, s->block, s->capacity, capacity);
-        if (block == NULL) {
+        if (!stream_grow(client, s, size + body.size)) {
             return false;
         }
-        s->block = block;
-        s->capacity = capacity;
     }
     memcpy(s->block + size, body.data, body.size);
     s->received += body.size;
@@ -260,6 +259,24 @@ static bool stream_append(ph_client *client, stream_in *s, phi_bytes body)
     t->in_bytes += body.size;
     t->in_owed -= body.size;
     return true;
+}
+
+// Without memory for what may come, for a quarter more.
+static bool stream_grow(ph_client *client, stream_in *s, size_t needed)
+{
+    size_t most = s->head + client->options.message_bytes_max;
+    PH_ASSERT(needed <= most);
+    size_t wishes[] = { needed < EARLY_BYTES ? needed * 2 : most, needed + needed / 4 };
+    for (size_t i = 0; i < PHI_COUNT_OF(wishes); i++) {
+        size_t capacity = wishes[i] < most ? wishes[i] : most;
+        uint8_t *block = phi_resize(client->alloc, s->block, s->capacity, capacity);
+        if (block != NULL) {
+            s->block = block;
+            s->capacity = capacity;
+            return true;
+        }
+    }
+    return false;
 }
 
 // Nobody finds it any more.
