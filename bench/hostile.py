@@ -27,8 +27,8 @@ def sockets(args, rows):
     """The memory of sockets that never join, and their end."""
     for kind, text in (("silent", "nothing"), ("three", "three bytes"), ("length", "a length and one byte")):
         center = harness.Center(args.build, ["--log-level", "error", "--connections-max", str(args.sockets + 1000),
-                                             "--connections-joining-max", str(args.sockets + 100)])
-        client = harness.Load(args.build, center, prefix="client")
+                                             "--connections-joining-max", str(args.sockets + 100)], nice=harness.FIRST)
+        client = harness.Load(args.build, center, prefix="client", nice=harness.FIRST)
         client.ask("joins", 100, 1)  # the center has what it needs for joins
         crowd = harness.Load(args.build, center, members=args.sockets, sources=2)
         before = center.resident()

@@ -186,6 +186,7 @@ static unsigned accept_one(phi_listener *l)
     if (fd < 0) {
         return accept_failed(l, errno);
     }
+    spare_open(l->uv); // if it was lost
     phi_stream *s = phi_stream_new(l->uv);
     if (s == NULL || !phi_stream_adopt(s, fd)) {
         if (s != NULL) {
