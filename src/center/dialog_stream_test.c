@@ -193,6 +193,27 @@ TEST(dialog_stream, inquiry_answered_before_it_is_whole)
     talk_end(&t);
 }
 
+// A second answer to the same inquiry, in fragments like the first, is refused. It must not end the
+// inquiry: the first one does that, and would find none. [P-66]
+TEST(dialog_stream, answer_begins_once)
+{
+    talk t = talk_begin(LIMIT);
+    ask(&t);
+    say_first(t.a, PHI_KIND_ANSWER, NUMBER, TURN);
+    (void)expect_fragment(t.r, PHI_KIND_ANSWER, PHI_FLAG_MORE, t.call, FIRST);
+    control(t.r, PHI_STREAM_CREDIT, PHI_KIND_ANSWER, t.call, TURN, REST);
+    expect_control(t.a, PHI_STREAM_CREDIT, NUMBER, TURN, REST);
+    say_first(t.a, PHI_KIND_ANSWER, NUMBER, TURN);
+    expect_control(t.a, PHI_STREAM_REFUSE, NUMBER, TURN, PH_FAILURE_MALFORMED);
+    EXPECT_EQ(world_count(t.w).inquiries, 1);
+    say(t.a, PHI_KIND_ANSWER, PHI_FLAG_REST, NUMBER, TURN, REST);
+    (void)expect_fragment(t.r, PHI_KIND_ANSWER, PHI_FLAG_REST, t.call, REST);
+    EXPECT_EQ(world_count(t.w).inquiries, 0);
+    EXPECT_EQ(world_count(t.w).inquiries_answered_total, 1);
+    finish(&t);
+    talk_end(&t);
+}
+
 // An answer that is given up on the way, by whichever end, is replaced by a failure: the responder
 // is not left waiting.
 TEST(dialog_stream, answer_given_up_fails_the_inquiry)

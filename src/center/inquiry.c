@@ -263,11 +263,17 @@ static inquiry *find(dialog *d, uint16_t turn)
     return NULL;
 }
 
-// Of a call that may have no dialog.
+// Of a call that may have no dialog. Beside an open one there may be others of the same turn whose
+// refusal is owed: who asks with a turn that is in use, and does not read.
 static inquiry *find_open(const call *k, uint16_t turn)
 {
-    inquiry *i = k->dialog == NULL ? NULL : find(k->dialog, turn);
-    return i == NULL || i->owed_code != 0 ? NULL : i;
+    for (size_t n = 0; k->dialog != NULL && n < CENTER_INQUIRIES_MAX; n++) {
+        inquiry *i = &k->dialog->inquiries[n];
+        if (i->turn == turn && i->owed_code == 0) {
+            return i;
+        }
+    }
+    return NULL;
 }
 
 static bool is_owing(const dialog *d)

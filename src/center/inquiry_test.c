@@ -381,6 +381,33 @@ TEST(inquiry, answer_to_full_buffer_is_owed)
     talk_end(&t);
 }
 
+// Who asks with a turn that is in use, and does not read, is owed the refusal under that turn; the
+// inquiry that has it must still be found and end. [P-59] [P-62]
+TEST(inquiry, refusal_that_is_owed_hides_no_other)
+{
+    talk t = talk_begin();
+    ask(&t, 1);
+    ask(&t, 2);
+    peer_answer(t.a, NUMBER, 1, "frees its place");
+    world_settle(t.w);
+    expect_answer(&t, 1, "frees its place");
+    peer_fill_up(t.r, t.other);
+    peer_inquire(t.r, t.call, 2, 0);
+    world_settle(t.w);
+    EXPECT_EQ(world_count(t.w).inquiries, 2);
+    peer_answer(t.a, NUMBER, 2, "no room for this");
+    world_settle(t.w);
+    EXPECT_EQ(world_count(t.w).replies_stray_total, 0);
+    peer_drain(t.r);
+    peer_expect_inquiry_failure(t.r, t.call, 2, PH_FAILURE_MALFORMED);
+    peer_expect_inquiry_failure(t.r, t.call, 2, PH_FAILURE_SLOW_CONSUMER);
+    EXPECT_EQ(world_count(t.w).inquiries, 0);
+    peer_reply(t.r, t.call, "");
+    world_settle(t.w);
+    (void)peer_expect(t.a, PHI_KIND_REPLY, NUMBER, "");
+    talk_end(&t);
+}
+
 // What is owed for an inquiry is forgotten when the call ends: the cancel says it all. [P-62]
 TEST(inquiry, what_is_owed_ends_with_the_call)
 {

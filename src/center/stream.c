@@ -213,8 +213,7 @@ static ph_failure_code judge_first(const center *c, const session *s, const phi_
 static void on_rest(center *c, message_stream *st, const phi_message *m, phi_bytes payload)
 {
     session *s = st->sender;
-    // That a later one is a part is the center's to say, and a receiver's library takes the center
-    // for the liar.
+    // Only the center says part; a receiver's library would take it for the liar.
     if (m->body.size == 0 || m->to.size != 0 || m->method.size != 0 || m->headers.size != 0 ||
         (m->flags & PHI_FLAG_PART) != 0) {
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL); // [P-66]
@@ -262,8 +261,7 @@ stream_bound stream_bind(center *c, session *receiver, stream_key *key)
     if (streams == NULL || streams->coming_count >= c->options.streams_per_client_max) {
         return STREAM_FULL;
     }
-    // Who sends it has chosen the numbers. The receiver has not been told yet that the last one of
-    // these was given up: to it, this would be the same.
+    // Its sender chose the numbers, and the receiver does not know yet that the last one was given up.
     if (find_coming(receiver, &(phi_stream_control){ .kind = st->kind,
                                                      .turn = key->turn,
                                                      .call = key->number }) != NULL) {
@@ -540,8 +538,11 @@ static void refuse(center *c, session *s, const phi_message *m, ph_failure_code 
     if (k == NULL || (!is_callers && k->responder != s)) {
         return;
     }
+    const message_stream *st = find_going(s, m->kind, m->turn, m->call);
     if (m->kind == PHI_KIND_INQUIRY) {
         inquiry_refuse(c, k, m->turn, code);
+    } else if (m->kind == PHI_KIND_ANSWER && st != NULL && st->abort_code == 0) {
+        return; // a second one to the same inquiry: the first one goes on, and ends it
     } else {
         end_call(c, m->kind, k, m->turn, code);
     }
