@@ -26,44 +26,8 @@
 #include "center/inquiry.h"
 #include "center/router.h"
 #include "center/state.h"
+#include "center/stream_receiver.h"
 #include "wire/stream.h"
-
-// One of those a message in fragments goes to. When it is given up it leaves its stream at once,
-// and its session when that has been told.
-typedef struct stream_receiver {
-    phi_list of_stream;     // on stream.receivers
-    phi_list of_session;    // on session.streams->coming
-    message_stream *stream; // NULL once given up
-    session *session;       // borrowed until it leaves
-    stream_key key;
-    uint64_t handle;     // in center.stream_receivers
-    uint64_t granted;    // bytes of body, all in all
-    uint16_t abort_code; // ph_failure_code; given up, and it is still to be told
-    uint8_t kind;        // phi_kind
-} stream_receiver;
-
-struct message_stream {
-    phi_list of_sender; // on session.streams->going
-    phi_list receivers; // stream_receiver.of_stream
-    uint32_t receiver_count;
-    session *sender;    // borrowed until it leaves
-    center *center;     // for the timer
-    uint64_t handle;    // in center.streams
-    uint64_t number;    // with kind and turn: how the sender knows it
-    uint64_t call;      // handle of the call it belongs to; 0: an event
-    uint64_t passed;    // bytes of body
-    uint64_t granted;   // and of how many the sender knows
-    uint64_t bytes_max; // what the least of the receivers takes
-    phi_timer timer;
-    phi_time moved; // when something last came, or could
-    uint16_t turn;
-    uint16_t abort_code; // ph_failure_code; given up, and the sender is still to be told
-    uint8_t kind;        // phi_kind
-    bool is_open;        // its receivers are known
-    uint16_t lost_code;  // why the first receiver that is gone is; ph_failure_code
-    bool owes_receipt;
-    phi_receipt tally; // what that says, when all whom the first fragment reached get the last
-};
 
 static uint64_t on_first(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_rest(center *c, message_stream *st, const phi_message *m, phi_bytes payload);
@@ -80,26 +44,13 @@ static void give_up(center *c, message_stream *st, ph_failure_code code);
 static void end_call(center *c, uint8_t kind, call *k, uint16_t turn, ph_failure_code code);
 static void grant(center *c, message_stream *st);
 static void pay_abort(center *c, message_stream *st);
-static void abort_receiver(center *c, stream_receiver *r, ph_failure_code code);
-static bool tell(session *s, const phi_stream_control *control);
 static void touch(center *c, message_stream *st);
-static uint64_t least_granted(const message_stream *st);
-static session_streams *streams_of(center *c, session *s);
 static message_stream *find_going(const session *s, uint8_t kind, uint16_t turn, uint64_t number);
-static stream_receiver *find_coming(const session *s, const phi_stream_control *about);
-static void note_lost(message_stream *st, ph_failure_code code);
-static void detach_receiver(stream_receiver *r);
-static void drop_receiver(center *c, stream_receiver *r);
 static void drop_stream(center *c, message_stream *st);
 
 size_t stream_size(void)
 {
     return sizeof(message_stream);
-}
-
-size_t stream_receiver_size(void)
-{
-    return sizeof(stream_receiver);
 }
 
 uint64_t stream_receive(center *c, session *s, const phi_message *m, phi_bytes payload)
@@ -234,7 +185,7 @@ static void on_rest(center *c, message_stream *st, const phi_message *m, phi_byt
         stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_stream);
         node = node->next;
         if (!router_pass(c, s, r->session, payload, &r->key)) {
-            abort_receiver(c, r, PH_FAILURE_SLOW_CONSUMER);
+            stream_receiver_abort(c, r, PH_FAILURE_SLOW_CONSUMER);
         }
     }
     touch(c, st);
@@ -245,67 +196,6 @@ static void on_rest(center *c, message_stream *st, const phi_message *m, phi_byt
     }
     if (count > 1) {
         broadcast_spend(c, s, count);
-    }
-}
-
-// ---- receivers
-
-stream_bound stream_bind(center *c, session *receiver, stream_key *key)
-{
-    message_stream *st = c->opening;
-    PH_ASSERT(st != NULL);
-    if (receiver->message_bytes_max == 0 || st->receiver_count >= c->options.stream_receivers_max) {
-        return STREAM_TOO_LARGE;
-    }
-    session_streams *streams = streams_of(c, receiver);
-    if (streams == NULL || streams->coming_count >= c->options.streams_per_client_max) {
-        return STREAM_FULL;
-    }
-    // Its sender chose the numbers, and the receiver does not know yet that the last one was given up.
-    if (find_coming(receiver, &(phi_stream_control){ .kind = st->kind,
-                                                     .turn = key->turn,
-                                                     .call = key->number }) != NULL) {
-        return STREAM_FULL;
-    }
-    uint64_t handle = 0;
-    stream_receiver *r = phi_slots_take(&c->stream_receivers, &handle);
-    if (r == NULL) {
-        return STREAM_FULL;
-    }
-    if (key->number == 0) {
-        key->number = handle;
-    }
-    *r = (stream_receiver){ .stream = st,
-                            .session = receiver,
-                            .key = *key,
-                            .handle = handle,
-                            .granted = st->passed,
-                            .kind = st->kind };
-    phi_list_append(&st->receivers, &r->of_stream);
-    phi_list_append(&streams->coming, &r->of_session);
-    streams->coming_count++;
-    st->receiver_count++;
-    if (receiver->message_bytes_max < st->bytes_max) {
-        st->bytes_max = receiver->message_bytes_max;
-    }
-    // What its call is called here is what one of the two ends calls it.
-    if (st->kind != PHI_KIND_EVENT) {
-        bool is_callers = st->kind == PHI_KIND_REQUEST || st->kind == PHI_KIND_ANSWER;
-        st->call = is_callers ? key->number : st->number;
-    }
-    return STREAM_BOUND;
-}
-
-void stream_unbind(center *c, session *receiver)
-{
-    PH_ASSERT(c->opening != NULL);
-    phi_list *node = c->opening->receivers.prev;
-    PH_ASSERT(node != &c->opening->receivers);
-    stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_stream);
-    PH_ASSERT(r->session == receiver);
-    drop_receiver(c, r);
-    if (c->opening->receiver_count == 0) {
-        c->opening->call = 0;
     }
 }
 
@@ -320,7 +210,7 @@ void stream_control(center *c, session *s, phi_bytes payload)
     }
     // The same numbers may name one that it sends and one that it receives.
     bool is_senders = control.op == PHI_STREAM_ABORT;
-    stream_receiver *r = is_senders ? NULL : find_coming(s, &control);
+    stream_receiver *r = is_senders ? NULL : stream_receiver_find(s, &control);
     message_stream *st =
         is_senders ? find_going(s, control.kind, control.turn, control.call) : NULL;
     if (r != NULL && r->stream != NULL) {
@@ -345,8 +235,8 @@ static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_con
         }
         return;
     }
-    note_lost(st, (ph_failure_code)control->value);
-    drop_receiver(c, r);
+    stream_note_lost(st, (ph_failure_code)control->value);
+    stream_receiver_drop(c, r);
     if (st->is_open && st->receiver_count == 0) { // else others are still to be told
         give_up(c, st, (ph_failure_code)control->value);
     } else {
@@ -360,7 +250,7 @@ static void grant(center *c, message_stream *st)
     if (!st->is_open) {
         return;
     }
-    uint64_t least = least_granted(st);
+    uint64_t least = stream_least_granted(st);
     if (least <= st->granted) {
         return;
     }
@@ -369,36 +259,9 @@ static void grant(center *c, message_stream *st)
                                    .turn = st->turn,
                                    .call = st->number,
                                    .value = (uint32_t)(least - st->granted) };
-    if (tell(st->sender, &control)) {
+    if (stream_tell(st->sender, &control)) {
         st->granted = least;
         touch(c, st);
-    }
-}
-
-// False, and on_room follows, when there is no room.
-static bool tell(session *s, const phi_stream_control *control)
-{
-    uint8_t *room = phi_transport_begin(&s->transport, PHI_STREAM_CONTROL_BYTES);
-    if (room == NULL) {
-        return false;
-    }
-    phi_stream_control_encode(room, control);
-    phi_transport_commit(&s->transport, PHI_COMMAND_STREAM, PHI_STREAM_CONTROL_BYTES);
-    return true;
-}
-
-// It gets no more, and is told so: now, or as soon as it has room.
-static void abort_receiver(center *c, stream_receiver *r, ph_failure_code code)
-{
-    note_lost(r->stream, code);
-    detach_receiver(r);
-    r->abort_code = (uint16_t)code;
-    if (tell(r->session, &(phi_stream_control){ .op = PHI_STREAM_ABORT,
-                                                .kind = r->kind,
-                                                .turn = r->key.turn,
-                                                .call = r->key.number,
-                                                .value = r->abort_code })) {
-        drop_receiver(c, r);
     }
 }
 
@@ -422,7 +285,7 @@ void stream_pay(center *c, session *s)
         stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_session);
         node = node->next;
         if (r->abort_code != 0) {
-            abort_receiver(c, r, (ph_failure_code)r->abort_code);
+            stream_receiver_abort(c, r, (ph_failure_code)r->abort_code);
         }
     }
 }
@@ -480,7 +343,7 @@ static void give_up(center *c, message_stream *st, ph_failure_code code)
     c->counters.streams_given_up_total++;
     phi_list *node;
     while ((node = st->receivers.next) != &st->receivers) {
-        abort_receiver(c, PHI_CONTAINER_OF(node, stream_receiver, of_stream), code);
+        stream_receiver_abort(c, PHI_CONTAINER_OF(node, stream_receiver, of_stream), code);
     }
     call *k = call_find(c, st->call);
     st->call = 0;
@@ -520,11 +383,11 @@ static void end_call(center *c, uint8_t kind, call *k, uint16_t turn, ph_failure
 static void refuse(center *c, session *s, const phi_message *m, ph_failure_code code)
 {
     c->counters.streams_refused_total++;
-    (void)tell(s, &(phi_stream_control){ .op = PHI_STREAM_REFUSE,
-                                         .kind = m->kind,
-                                         .turn = m->turn,
-                                         .call = m->call,
-                                         .value = (uint32_t)code });
+    (void)stream_tell(s, &(phi_stream_control){ .op = PHI_STREAM_REFUSE,
+                                                .kind = m->kind,
+                                                .turn = m->turn,
+                                                .call = m->call,
+                                                .value = (uint32_t)code });
     if (m->kind == PHI_KIND_REQUEST) {
         c->counters.requests_total++; // the router never sees it
         call_refuse(c, s, m->call, code);
@@ -584,8 +447,8 @@ void stream_leave(center *c, session *s)
     while ((node = s->streams->coming.next) != &s->streams->coming) {
         stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_session);
         message_stream *st = r->stream;
-        note_lost(st, PH_FAILURE_OFFLINE);
-        drop_receiver(c, r);
+        stream_note_lost(st, PH_FAILURE_OFFLINE);
+        stream_receiver_drop(c, r);
         if (st != NULL && st->sender == s) {
             continue; // it sent to itself, too: that ends below, and nobody is there to be told
         }
@@ -598,8 +461,8 @@ void stream_leave(center *c, session *s)
     while ((node = s->streams->going.next) != &s->streams->going) {
         message_stream *st = PHI_CONTAINER_OF(node, message_stream, of_sender);
         while ((node = st->receivers.next) != &st->receivers) {
-            abort_receiver(c, PHI_CONTAINER_OF(node, stream_receiver, of_stream),
-                           PH_FAILURE_CALLER_LOST);
+            stream_receiver_abort(c, PHI_CONTAINER_OF(node, stream_receiver, of_stream),
+                                  PH_FAILURE_CALLER_LOST);
         }
         drop_stream(c, st);
     }
@@ -633,14 +496,14 @@ static void on_stall(phi_timer *timer, phi_time now)
         phi_timer_set(&c->io->timers, &st->timer, patience_end);
         return;
     }
-    uint64_t least = least_granted(st);
+    uint64_t least = stream_least_granted(st);
     phi_list *node = st->receivers.next;
     if (least == st->passed) { // those who granted the least keep the others waiting
         while (node != &st->receivers) {
             stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_stream);
             node = node->next;
             if (r->granted == least) {
-                abort_receiver(c, r, PH_FAILURE_SLOW_CONSUMER);
+                stream_receiver_abort(c, r, PH_FAILURE_SLOW_CONSUMER);
             }
         }
     }
@@ -653,13 +516,6 @@ static void on_stall(phi_timer *timer, phi_time now)
 }
 
 // ---- helpers
-
-static void note_lost(message_stream *st, ph_failure_code code)
-{
-    if (st != NULL && st->lost_code == 0) {
-        st->lost_code = (uint16_t)code;
-    }
-}
 
 static message_stream *open_stream(center *c, session *s, const phi_message *m)
 {
@@ -702,37 +558,13 @@ static void pay_abort(center *c, message_stream *st)
     PH_ASSERT(st->abort_code != 0);
     PH_ASSERT(st->receiver_count == 0);
     phi_timer_clear(&c->io->timers, &st->timer);
-    if (tell(st->sender, &(phi_stream_control){ .op = PHI_STREAM_REFUSE,
-                                                .kind = st->kind,
-                                                .turn = st->turn,
-                                                .call = st->number,
-                                                .value = st->abort_code })) {
+    if (stream_tell(st->sender, &(phi_stream_control){ .op = PHI_STREAM_REFUSE,
+                                                       .kind = st->kind,
+                                                       .turn = st->turn,
+                                                       .call = st->number,
+                                                       .value = st->abort_code })) {
         drop_stream(c, st);
     }
-}
-
-static uint64_t least_granted(const message_stream *st)
-{
-    uint64_t least = UINT64_MAX;
-    const phi_list *node = st->receivers.next;
-    for (; node != &st->receivers; node = node->next) {
-        const stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_stream);
-        least = r->granted < least ? r->granted : least;
-    }
-    return least;
-}
-
-// NULL without memory.
-static session_streams *streams_of(center *c, session *s)
-{
-    if (s->streams == NULL) {
-        s->streams = phi_take_zeroed(c->io->alloc, 1, sizeof *s->streams);
-        if (s->streams != NULL) {
-            phi_list_init(&s->streams->going);
-            phi_list_init(&s->streams->coming);
-        }
-    }
-    return s->streams;
 }
 
 // Few are under way at a time: streams_per_client_max.
@@ -751,46 +583,11 @@ static message_stream *find_going(const session *s, uint8_t kind, uint16_t turn,
     return NULL;
 }
 
-static stream_receiver *find_coming(const session *s, const phi_stream_control *about)
-{
-    if (s->streams == NULL) {
-        return NULL;
-    }
-    phi_list *node = s->streams->coming.next;
-    for (; node != &s->streams->coming; node = node->next) {
-        stream_receiver *r = PHI_CONTAINER_OF(node, stream_receiver, of_session);
-        if (r->key.number == about->call && r->kind == about->kind && r->key.turn == about->turn) {
-            return r;
-        }
-    }
-    return NULL;
-}
-
-// Its stream goes on without it.
-static void detach_receiver(stream_receiver *r)
-{
-    if (r->stream != NULL) {
-        PH_ASSERT(r->stream->receiver_count > 0);
-        r->stream->receiver_count--;
-        r->stream = NULL;
-        phi_list_remove(&r->of_stream);
-    }
-}
-
-static void drop_receiver(center *c, stream_receiver *r)
-{
-    detach_receiver(r);
-    phi_list_remove(&r->of_session);
-    PH_ASSERT(r->session->streams->coming_count > 0);
-    r->session->streams->coming_count--;
-    phi_slots_give(&c->stream_receivers, r->handle);
-}
-
 static void drop_stream(center *c, message_stream *st)
 {
     phi_list *node;
     while ((node = st->receivers.next) != &st->receivers) {
-        drop_receiver(c, PHI_CONTAINER_OF(node, stream_receiver, of_stream));
+        stream_receiver_drop(c, PHI_CONTAINER_OF(node, stream_receiver, of_stream));
     }
     phi_timer_clear(&c->io->timers, &st->timer);
     phi_list_remove(&st->of_sender);
