@@ -74,7 +74,14 @@ const command command_call = {
 
 static exit_status run(const args *a)
 {
-    if (!connection_is_address(a->words[0])) {
+    const char *to = a->words[0];
+    if (!connection_is_address(to)) {
+        return STATUS_USAGE;
+    }
+    if (strncmp(to, "all:", 4) == 0 && to[4] != '\0') { // as a request it would be a gather
+        term_error("'%s' is every instance, a call goes to one", to);
+        term_hint("posthouse gather %s %s asks them all; service:%s is any one of them", to + 4,
+                  a->words[1], to + 4);
         return STATUS_USAGE;
     }
     draft body;

@@ -19,6 +19,8 @@
 
 typedef struct drain {
     connection connection;
+    char account[PHI_NAME_BYTES_MAX + 1];
+    const char *domain; // NULL: not said
     bool is_over;
     exit_status status;
 } drain;
@@ -34,6 +36,8 @@ typedef struct drained {
 } drained;
 
 static exit_status run(const args *a);
+static bool parse(drain *d, const char *word);
+static bool is_here(const drain *d);
 static exit_status ask(drain *d);
 static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t code,
                      const ph_incoming *reply, void *arg);
@@ -75,18 +79,44 @@ const command command_drain = {
 
 static exit_status run(const args *a)
 {
-    if (!phi_name_is_valid(phi_bytes_text(a->words[0]))) {
-        connection_name_refused("account", a->words[0]);
+    drain d = { 0 };
+    if (!parse(&d, a->words[0])) {
         return STATUS_USAGE;
     }
-    drain d = { 0 };
     ph_client_options options_client = PH_CLIENT_OPTIONS_INIT;
     exit_status status = connection_open(&d.connection, a, &options_client);
     if (status == STATUS_OK) {
-        status = ask(&d);
+        status = is_here(&d) ? ask(&d) : STATUS_NOT_FOUND;
     }
     connection_close(&d.connection);
     return status;
+}
+
+// An account, or an id as `posthouse ls` shows it.
+static bool parse(drain *d, const char *word)
+{
+    const char *at = strchr(word, '@');
+    size_t size = at == NULL ? strlen(word) : (size_t)(at - word);
+    d->domain = at == NULL ? NULL : at + 1;
+    if (!phi_name_is_valid(phi_bytes_of(word, size)) ||
+        (at != NULL && !phi_name_is_valid(phi_bytes_text(d->domain)))) {
+        connection_name_refused("account", word);
+        return false;
+    }
+    memcpy(d->account, word, size); // a name has at most PHI_NAME_BYTES_MAX
+    return true;
+}
+
+// A center drains the accounts of its own domain.
+static bool is_here(const drain *d)
+{
+    const char *own = strchr(d->connection.id, '@');
+    if (d->domain == NULL || (own != NULL && strcmp(own + 1, d->domain) == 0)) {
+        return true;
+    }
+    term_error("drain: '%s' is not the domain of this center; it is '%s'", d->domain,
+               own == NULL ? "" : own + 1);
+    return false;
 }
 
 static exit_status ask(drain *d)
@@ -97,7 +127,7 @@ static exit_status ask(drain *d)
     phi_writer w = phi_writer_of((phi_span){ body, sizeof body });
     phi_write_u8(&w, args_flag(s->args, "undo") ? 0 : 1);
     phi_write_u32(&w, patience_ms);
-    phi_write_str8(&w, phi_bytes_text(s->args->words[0]));
+    phi_write_str8(&w, phi_bytes_text(d->account));
     PH_ASSERT(!w.failed); // a name is short
     ph_outgoing request = PH_OUTGOING_INIT;
     request.to = "@";
@@ -132,7 +162,7 @@ static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t c
     drained r;
     if (status != PH_OK) {
         char what[128];
-        snprintf(what, sizeof what, "drain of '%.64s'", d->connection.args->words[0]);
+        snprintf(what, sizeof what, "drain of '%s'", d->account);
         const ph_view none = { "", 0 };
         d->status = connection_explain(what, status, code, none, none);
     } else if (!decode(draft_of_view(reply->body), &r)) {
@@ -188,7 +218,7 @@ static void print_json(const drained *r)
 
 static exit_status explain(const drain *d, const drained *r)
 {
-    const char *account = d->connection.args->words[0];
+    const char *account = d->account;
     if (args_flag(d->connection.args, "undo")) {
         term_note("%s gets work again", account);
         return STATUS_OK;
@@ -198,7 +228,8 @@ static exit_status explain(const drain *d, const drained *r)
                   account, (unsigned long long)r->revision);
         return STATUS_OK;
     }
-    term_error("%s is draining, but not done: %u calls are open, %u watchers have not acknowledged",
+    term_error("%s is draining, but not done: calls open: %u, watchers that have not acknowledged "
+               "it: %u",
                account, r->calls, r->watchers);
     phi_reader ids = phi_reader_of(r->ids);
     for (uint16_t i = 0; i < r->count && !ids.failed; i++) {

@@ -5,6 +5,7 @@
 #include "app/command.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "app/body.h"
 #include "app/connection.h"
@@ -12,12 +13,14 @@
 #include "app/term.h"
 #include "base/assert.h"
 #include "text/json.h"
+#include "wire/name.h"
 
 typedef struct gathering {
     connection connection;
     draft out; // JSON: the parts so far
     phi_json json;
     table parts;
+    draft failed; // who failed in words of its own: "\nID\n" each
     bool is_json;
     bool is_over;
     exit_status status;
@@ -31,6 +34,7 @@ static void on_done(ph_client *client, ph_call_id call, ph_err status, uint16_t 
                     const ph_gathered *gathered, void *arg);
 static void add(gathering *g, ph_view id, uint16_t code, ph_view body);
 static void add_missing(gathering *g, const ph_gathered *gathered);
+static bool has_failed(gathering *g, ph_view id);
 
 static const option options[] = {
     { .name = "want",
@@ -50,7 +54,8 @@ const command command_gather = {
                "posthouse gather stock count A-17 --want 3 --timeout 200ms\n"
                "posthouse gather orders version --output json | python3 -m json.tool\n",
     .about =
-        "One line for each instance: its reply, its failure, or that it did not answer in time.\n"
+        "One line for each instance: its reply, its failure in its own words, or that it did not\n"
+        "answer in time.\n"
         "The exit status is 0 when as many replied as were wanted, 5 when the time was over\n"
         "first, 6 when there is no instance, 1 when some failed.\n",
     .options = options,
@@ -62,9 +67,8 @@ const command command_gather = {
 
 static exit_status run(const args *a)
 {
-    char to[4 + 256];
-    snprintf(to, sizeof to, "all:%.250s", a->words[0]);
-    if (!connection_is_address(to)) {
+    if (!phi_name_is_valid(phi_bytes_text(a->words[0]))) {
+        connection_name_refused("service", a->words[0]);
         return STATUS_USAGE;
     }
     draft body;
@@ -77,6 +81,7 @@ static exit_status run(const args *a)
     }
     gathering g = { .is_json = connection_is_json(a) };
     draft_init(&g.out);
+    draft_init(&g.failed);
     phi_json_init_buf(&g.json, &g.out.buf);
     table_init(&g.parts, (const char *const[]){ "INSTANCE", "RESULT", "BODY" }, 3);
     ph_client_options options_client = PH_CLIENT_OPTIONS_INIT;
@@ -86,6 +91,7 @@ static exit_status run(const args *a)
     }
     connection_close(&g.connection);
     table_fini(&g.parts);
+    draft_fini(&g.failed);
     draft_fini(&g.out);
     draft_fini(&body);
     return status;
@@ -114,6 +120,11 @@ static exit_status gather(gathering *g, const draft *body)
     }
     ph_err rc = ph_client_gather(s->client, &request, &how, NULL);
     if (rc != PH_OK) {
+        if (rc == PH_ETOOLARGE) {
+            term_error("gather: the body is too large: what goes to many has to fit into a packet");
+            term_hint("send less than 64 KiB, or call the instances one by one");
+            return STATUS_USAGE;
+        }
         const ph_view none = { "", 0 };
         return connection_explain("the gather", rc, 0, none, none);
     }
@@ -132,8 +143,11 @@ static void on_part(ph_client *client, ph_call_id call, uint16_t code, const ph_
     (void)client;
     (void)call;
     gathering *g = arg;
-    if (code == 0) { // those that failed are among the missing
-        add(g, part->from, 0, part->body);
+    add(g, part->from, code, part->body);
+    if (code != 0) { // it will be named again, among the missing
+        draft_add(&g->failed, "\n");
+        draft_bytes(&g->failed, draft_of_view(part->from));
+        draft_add(&g->failed, "\n");
     }
 }
 
@@ -174,11 +188,21 @@ static void add_missing(gathering *g, const ph_gathered *gathered)
     ph_view id;
     uint16_t code;
     while (ph_gathered_next(gathered, &cursor, &id, &code)) {
-        add(g, id, code, (ph_view){ "", 0 });
+        if (!has_failed(g, id)) {
+            add(g, id, code, (ph_view){ "", 0 });
+        }
         if (!is_enough && (g->status == STATUS_OK || code == PH_FAILURE_DEADLINE)) {
             g->status = connection_failure_status(code);
         }
     }
+}
+
+// Whether its failure was told already, with what it had to say.
+static bool has_failed(gathering *g, ph_view id)
+{
+    char line[3 + 255];
+    snprintf(line, sizeof line, "\n%.*s\n", (int)id.size, id.data);
+    return strstr(draft_chars(&g->failed), line) != NULL;
 }
 
 static void add(gathering *g, ph_view id, uint16_t code, ph_view body)
@@ -197,5 +221,5 @@ static void add(gathering *g, ph_view id, uint16_t code, ph_view body)
     }
     table_cell(&g->parts, draft_of_view(id));
     table_text(&g->parts, result);
-    table_cell(&g->parts, draft_of_view(body));
+    table_cell(&g->parts, draft_of_line(body));
 }

@@ -45,7 +45,8 @@ static exit_status run(const args *a)
 {
     if (!ph_topic_is_valid(a->words[0])) {
         term_error("'%s' is no topic", a->words[0]);
-        term_hint("words with dots between them, as orders.eu.created; * and > are for subscribe");
+        term_hint("1 to 16 words with dots between them, at most 240 bytes, as orders.eu.created; "
+                  "* and > are for subscribe");
         return STATUS_USAGE;
     }
     draft body;

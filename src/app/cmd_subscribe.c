@@ -11,7 +11,8 @@
 
 typedef struct subscriber {
     connection connection;
-    size_t waiting; // patterns that the center has not answered for
+    size_t waiting;                         // patterns that the center has not answered for
+    ph_subscription_id ids[ARGS_WORDS_MAX]; // as the words
     uint64_t events;
     draft line;
     exit_status status;
@@ -87,8 +88,8 @@ static exit_status check_patterns(const args *a)
     for (size_t i = 0; i < a->word_count; i++) {
         if (!ph_pattern_is_valid(a->words[i])) {
             term_error("'%s' is no pattern", a->words[i]);
-            term_hint("words with dots between them; * stands for one word, > at the end for one "
-                      "or more");
+            term_hint("1 to 16 words with dots between them, at most 240 bytes; * stands for one "
+                      "word, > at the end for one or more");
             return STATUS_USAGE;
         }
     }
@@ -102,7 +103,8 @@ static exit_status subscribe(subscriber *s)
     s->waiting = a->word_count;
     for (size_t i = 0; i < a->word_count; i++) {
         // No callback of its own: what fits several patterns comes once.
-        ph_err rc = ph_client_subscribe(link->client, a->words[i], NULL, NULL, on_subscribed, s);
+        ph_err rc =
+            ph_client_subscribe(link->client, a->words[i], &s->ids[i], NULL, on_subscribed, s);
         if (rc != PH_OK) {
             term_error("cannot subscribe to '%s': %s", a->words[i], ph_err_text(rc));
             return STATUS_FAILED;
@@ -133,8 +135,8 @@ static void on_event(ph_client *client, const ph_incoming *event, void *arg)
 {
     (void)client;
     subscriber *s = PHI_CONTAINER_OF(arg, subscriber, connection);
-    if (s->is_over) {
-        return;
+    if (s->is_over || !event_has_topic(event)) {
+        return; // what was sent to everybody is none of ours
     }
     s->events++;
     if (s->is_json) {
@@ -151,11 +153,19 @@ static void on_subscribed(ph_client *client, ph_subscription_id id, ph_err statu
                           void *arg)
 {
     (void)client;
-    (void)id;
     subscriber *s = arg;
     if (status != PH_OK) {
-        const ph_view none = { "", 0 };
-        s->status = connection_explain("the subscription", status, code, none, none);
+        size_t i = 0;
+        while (i + 1 < s->connection.args->word_count && s->ids[i].value != id.value) {
+            i++;
+        }
+        term_error("cannot subscribe to '%s': %s: %s", s->connection.args->words[i],
+                   ph_failure_name(code), ph_failure_text(code));
+        if (code == PH_FAILURE_TOO_MANY_CALLS) {
+            term_hint("subscriptions_per_client_max and subscriptions_max at the center say how "
+                      "many (posthouse doc limits)");
+        }
+        s->status = connection_failure_status(code);
         s->is_over = true;
     } else if (s->waiting != 0 && --s->waiting == 0) {
         term_note("subscribed as %s; Ctrl-C ends", s->connection.id);

@@ -138,8 +138,8 @@ bool connection_is_address(const char *to)
         return true; // an unknown scheme may be one of a later center's
     }
     term_error("'%s' is no address", to);
-    term_hint("write account, account@domain or service:NAME; names are 1 to 64 of a-z 0-9 . _ -, "
-              "beginning with a letter or digit");
+    term_hint("write account, account@domain or service:NAME (events: also all:NAME, all:, "
+              "topic:NAME); names are 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit");
     return false;
 }
 
@@ -350,7 +350,7 @@ static const char *advice_of(uint16_t code)
     case PH_FAILURE_DOMAIN_UNKNOWN:
         return "leave @domain out for the center's own domain";
     case PH_FAILURE_TOO_LARGE:
-        return "see message_max at the center (posthouse doc limits)";
+        return "send less; message_max at the center says how much (posthouse doc limits)";
     case PH_FAILURE_TOO_MANY_CALLS:
         return "wait for some to end, or raise calls_per_client_max at the center";
     case PH_FAILURE_SLOW_CONSUMER:

@@ -63,4 +63,11 @@ static inline phi_bytes draft_of_view(ph_view view)
     return phi_bytes_of(view.data, view.size);
 }
 
+// The same without the newline that commands end their output with: for what is shown in a line.
+static inline phi_bytes draft_of_line(ph_view view)
+{
+    bool has_newline = view.size != 0 && view.data[view.size - 1] == '\n';
+    return phi_bytes_of(view.data, view.size - (has_newline ? 1 : 0));
+}
+
 #endif // APP_DRAFT_H

@@ -24,13 +24,18 @@ static void column(draft *line, phi_bytes text, size_t columns)
     draft_fini(&cell);
 }
 
+bool event_has_topic(const ph_incoming *event)
+{
+    size_t skip = sizeof topic_scheme - 1;
+    return event->to.size > skip && memcmp(event->to.data, topic_scheme, skip) == 0;
+}
+
 // What `to` says behind its scheme.
 static phi_bytes topic_of(const ph_incoming *event)
 {
     phi_bytes to = draft_of_view(event->to);
-    size_t skip = sizeof topic_scheme - 1;
-    bool is_topic = to.size > skip && memcmp(to.data, topic_scheme, skip) == 0;
-    return is_topic ? phi_bytes_of(to.data + skip, to.size - skip) : to;
+    size_t skip = event_has_topic(event) ? sizeof topic_scheme - 1 : 0;
+    return phi_bytes_of(to.data + skip, to.size - skip);
 }
 
 void event_line(draft *line, const ph_incoming *event, bool has_topic)
@@ -41,7 +46,7 @@ void event_line(draft *line, const ph_incoming *event, bool has_topic)
     column(line, draft_of_view(event->from), FROM_COLUMNS);
     bool has_method = event->method.size != 0;
     column(line, has_method ? draft_of_view(event->method) : phi_bytes_text("-"), METHOD_COLUMNS);
-    draft_printable(line, draft_of_view(event->body));
+    draft_printable(line, draft_of_line(event->body));
     draft_add(line, "\n");
 }
 

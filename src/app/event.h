@@ -9,8 +9,11 @@
 
 #include "app/draft.h"
 
-// FROM METHOD BODY, with what could harm a terminal as \xHH. With `has_topic`, the topic stands in
-// front.
+// Whether it was published, and not sent to an account, a service, or everybody.
+bool event_has_topic(const ph_incoming *event);
+
+// FROM METHOD BODY, with what could harm a terminal as \xHH, and without the newline that the body
+// may end with. With `has_topic`, the topic stands in front.
 void event_line(draft *line, const ph_incoming *event, bool has_topic);
 
 // The same as an object of JSON.

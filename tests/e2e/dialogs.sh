@@ -21,6 +21,7 @@ json out 'is queued for two' 'x[0]["delivered"] == 2'
 
 # ---- gather
 
+head -c 3000000 /dev/urandom >body
 expect 0 'a gather' posthouse gather shop say
 holds out 'has a line for one' 'one@home  replied  one'
 holds out 'has a line for the other' 'two@home  replied  two'
@@ -28,9 +29,15 @@ holds err 'and says how many' '2 of 2 replied'
 expect 0 'a gather that wants one' posthouse gather shop say --want 1 --output json
 json out 'has that one among its lines' '[p["result"] for p in x[0]].count("replied") >= 1'
 expect 1 'a gather in which one fails: 1' posthouse gather sick say --output json
-json out 'says who and why' 'x[0] == [{"id": "fails@home", "result": "responder_failed", "body": ""}]'
+json out 'says who and why' 'x[0] == [{"id": "fails@home", "result": "responder_failed", "body": "out of order"}]'
 expect 6 'a gather from nobody: 6' posthouse gather nothing say
 expect 2 'a gather from what is no name: 2' posthouse gather 'No Name' say
+expect 2 'a gather from an address: 2' posthouse gather service:shop say
+holds err 'which is no name' "service 'service:shop' is no name"
+expect 2 'a body that does not fit into a packet: 2' posthouse gather shop say @body
+holds err 'with what fits' 'less than 64 KiB'
+expect 2 'a call to every instance: 2' posthouse call all:shop say
+holds err 'is a gather' 'posthouse gather shop say'
 
 # ---- topics
 
@@ -48,10 +55,15 @@ holds err 'and said so' 'nobody is there to get it'
 expect 2 'a pattern is no topic: 2' posthouse publish 'orders.*' x
 expect 2 'a pattern that is none: 2' posthouse subscribe 'orders..x'
 holds err 'with the rule' '* stands for one word'
+start posthouse subscribe 'notes.>' --output json --count 1
+posthouse send all: notice 'for everybody' --account shop-1
+posthouse publish notes.one x --account shop-1
+wait "$started"
+json started.out 'what is sent to everybody is not published' \
+    'x == [{"topic": "notes.one", "from": "shop-1@home", "method": "", "body": "x"}]'
 
 # ---- large bodies
 
-head -c 3000000 /dev/urandom >body
 start posthouse reply --account echo --echo
 posthouse call echo say @body >back 2>err
 if cmp -s body back; then pass 'a body of 3 MB comes back as it went'; else fail 'a body of 3 MB comes back as it went' err; fi
@@ -66,7 +78,9 @@ for i in 1 2 3 4; do
     posthouse call service:shop say >>answers
 done
 is answers 'and it gets no work' "$(printf 'one\none\none\none')"
-expect 0 'draining can be taken back' posthouse drain two --undo
+expect 0 'draining can be taken back, by id' posthouse drain two@home --undo
+expect 6 'of another domain: 6' posthouse drain two@elsewhere
+holds err 'with the right one' "it is 'home'"
 expect 0 'then the list' posthouse ls --service shop --output json
 json out 'shows it ready' 'all(p["state"] == "ready" for p in x[0])'
 mkfifo go
@@ -75,7 +89,7 @@ posthouse call busy say --timeout 30s >slow 2>&1 &
 slow=$!
 pids="$pids $slow"
 expect 5 'one that works on: 5' posthouse drain busy --wait 300ms
-holds err 'and what it works on' '1 calls are open'
+holds err 'and what it works on' 'calls open: 1'
 printf done >go
 wait "$slow"
 is slow 'its work is not lost' 'done'
