@@ -8,8 +8,9 @@
 //   ready again at once: a loop that spins. A spare descriptor is given up to accept, answer and
 //   close one connection after the other; the other end learns at once that it is refused, and why.
 //   After two of them the listener rests for PAUSE: some 500 are refused in a second, which is 2 %
-//   of a core, however many knock, and no turn is long for it. Nothing was read from such a connection, and its other end
-//   waits to be spoken to; so closing it does not take back what was said.
+//   of a core, however many knock, and no turn is long for it. Nothing was read from such a
+//   connection, and its other end waits to be spoken to; so closing it does not take back what was
+//   said.
 // - A Unix socket's file outlives its process. It is replaced only when nobody answers on it, and
 //   removed only while it is still the one that was made here.
 

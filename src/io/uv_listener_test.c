@@ -133,7 +133,7 @@ TEST(uv_listener, out_of_descriptors_without_spare_rests)
     for (; phi_time_before(phi_io_now(f->io), until); turns++) {
         phi_uv_turn(f->uv, phi_time_diff(until, f->io->now));
     }
-    EXPECT(turns >= 2); // it looks again
+    EXPECT(turns >= 2);  // it looks again
     EXPECT(turns <= 60); // and does not spin
     EXPECT_EQ(f->count, 0);
     descriptors_restore();
