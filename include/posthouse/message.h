@@ -81,6 +81,10 @@ PH_API bool ph_request_id_equal(ph_request_id a, ph_request_id b);
 typedef void ph_inquiry_fn(ph_client *client, ph_call_id call, ph_request_id inquiry,
                            const ph_incoming *incoming, void *arg);
 
+// A body that was left to the library is the application's again. Not a place to call the library
+// from, but for the functions marked [any thread].
+typedef void ph_release_fn(const void *body, void *arg);
+
 // Something to send.
 typedef struct ph_outgoing {
     size_t struct_size; // set by PH_OUTGOING_INIT; lets later versions add fields
@@ -102,11 +106,17 @@ typedef struct ph_outgoing {
     // requests: what this one's responder asks back goes there, with the call's own `arg`. NULL: to
     // on_inquiry of ph_client_options
     ph_inquiry_fn *on_inquiry;
+    // for a body of megabytes, which is copied else, and while it is nothing is sent or answered:
+    // the library keeps the body itself, which must not change, until it calls this. Exactly once
+    // for each message that is accepted (PH_OK), perhaps before the function that sends it returns;
+    // never for one that is not. NULL: copied
+    ph_release_fn *release;
+    void *release_arg;
 } ph_outgoing;
 
 #define PH_OUTGOING_INIT                                                                           \
     {                                                                                              \
-        sizeof(ph_outgoing), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL                           \
+        sizeof(ph_outgoing), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL               \
     }
 
 // The value of the first header of that name. [any thread]

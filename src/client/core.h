@@ -239,6 +239,8 @@ typedef struct phi_draft {
     size_t header_count;
     const ph_request_id *within; // same
     ph_inquiry_fn *on_inquiry;
+    ph_release_fn *release; // the body is left to us until this; NULL: it is borrowed
+    void *release_arg;
 } phi_draft;
 
 // PH_EINVAL   a text is too long or a pointer missing
@@ -246,6 +248,9 @@ PHI_MUST_CHECK ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoi
 
 // Its headers, as they go on the wire. Returns what is behind them.
 uint8_t *phi_draft_write_headers(uint8_t *at, const phi_draft *draft);
+
+// The message was accepted, and its body is needed no more. Nothing when it was only borrowed.
+void phi_draft_release(ph_client *client, const phi_draft *draft);
 
 // Into the send buffer. kind, call, ttl and all views are set; `from` is set here.
 // PH_ETOOLARGE, PH_EBUSY, PH_ENOMEM   nothing was sent; after PH_EBUSY on_writable follows

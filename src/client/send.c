@@ -34,6 +34,8 @@ ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoing)
     draft->header_count = outgoing->header_count;
     draft->within = outgoing->within;
     draft->on_inquiry = outgoing->on_inquiry;
+    draft->release = outgoing->release;
+    draft->release_arg = outgoing->release_arg;
     if (PHI_UNLIKELY(m->to.size > UINT8_MAX || m->method.size > UINT8_MAX ||
                      (outgoing->body == NULL && outgoing->body_size != 0))) {
         return PH_EINVAL;
@@ -102,6 +104,15 @@ static PHI_COLD ph_err no_room(ph_client *client)
     return PH_EBUSY;
 }
 
+void phi_draft_release(ph_client *client, const phi_draft *draft)
+{
+    if (draft->release != NULL) {
+        phi_client_enter(client);
+        draft->release(draft->message.body.data, draft->release_arg);
+        phi_client_leave(client);
+    }
+}
+
 ph_err phi_client_post(ph_client *client, phi_draft *draft)
 {
     PH_ASSERT(phi_client_is(client, PHI_CLIENT_UP));
@@ -127,6 +138,9 @@ ph_err phi_client_post(ph_client *client, phi_draft *draft)
         memcpy(at, m->body.data, m->body.size);
     }
     phi_transport_commit(&client->transport, PHI_COMMAND_MESSAGE, size);
+    if (PHI_UNLIKELY(draft->release != NULL)) {
+        phi_draft_release(client, draft);
+    }
     return PH_OK;
 }
 

@@ -2,8 +2,8 @@
 //
 // client/stream_out.c - messages in fragments, as their sender.
 //
-// Design notes  The body is copied once, when the application sends it, and each fragment from
-//               there into the send buffer. One fragment is queued at a time, of each stream in
+// Design notes  The body is copied once, when the application sends it, unless it leaves it to us
+//               until it is released; and each fragment from there into the send buffer. One fragment is queued at a time, of each stream in
 //               turn, and only while little waits in the send buffer: so whatever else is sent
 //               waits behind a few fragments, however long the bodies are. The hook of the turn
 //               queues more once the buffer was written; on_room does after there was no memory.
@@ -13,7 +13,8 @@
 //               dropped. Telling the center that a stream is given up is best effort: without it
 //               the center gives it up by itself, when nothing moves.
 //
-// Invariants    active counts the streams on ready and waiting; out_bytes is the sum of all blocks
+// Invariants    active counts the streams on ready and waiting; out_bytes is the sum of all blocks,
+//               without bodies that are not ours
 //               a stream on ready has something it may send, one on waiting has not
 //
 // Clauses       P-51, P-55, P-57, P-66, P-67, P-75
@@ -24,12 +25,14 @@
 
 typedef struct stream_out {
     phi_list node;       // on queued, ready or waiting
-    phi_message message; // all of it; views point into `bytes`
+    phi_message message; // all of it; views point into `bytes`, but to a body that is not ours
     phi_time deadline;   // NEVER: none
     uint64_t credit;     // bytes of body that may be sent now, the first fragment's not counted
     size_t sent;         // bytes of body
     size_t size;         // of this block
     bool is_begun;
+    ph_release_fn *release; // the body is the application's, until this; NULL: it is copied
+    void *release_arg;
     uint8_t bytes[];
 } stream_out;
 
@@ -162,10 +165,11 @@ ph_err phi_stream_post(ph_client *client, const phi_draft *draft)
     }
     if (is_known(t, m)) {
         client->counters.large_dropped++; // a second answer: the first one counts
+        phi_draft_release(client, draft);
         return PH_OK;
     }
-    size_t size =
-        offsetof(stream_out, bytes) + m->to.size + m->method.size + m->headers.size + m->body.size;
+    size_t size = offsetof(stream_out, bytes) + m->to.size + m->method.size + m->headers.size;
+    size += draft->release == NULL ? m->body.size : 0;
     if (t->out_bytes != 0 && t->out_bytes + size > client->options.streams_bytes_max) {
         t->is_full = true;
         client->owes_writable = true;
@@ -199,13 +203,19 @@ static stream_out *stream_new(ph_client *client, const phi_draft *draft, size_t 
         return NULL;
     }
     const phi_message *m = &draft->message;
-    *s = (stream_out){ .message = *m, .deadline = PHI_TIME_NEVER, .size = size };
+    *s = (stream_out){ .message = *m,
+                       .deadline = PHI_TIME_NEVER,
+                       .size = size,
+                       .release = draft->release,
+                       .release_arg = draft->release_arg };
     uint8_t *at = s->bytes;
     s->message.to = keep(&at, m->to);
     s->message.method = keep(&at, m->method);
     s->message.headers = phi_bytes_of(at, m->headers.size);
     at = phi_draft_write_headers(at, draft);
-    s->message.body = keep(&at, m->body);
+    if (s->release == NULL) {
+        s->message.body = keep(&at, m->body);
+    }
     PH_ASSERT(at == (uint8_t *)s + size);
     if (m->ttl_ms != 0) {
         s->deadline = phi_time_add(phi_io_now(client->io), phi_ms(m->ttl_ms));
@@ -228,7 +238,11 @@ static void stream_free(ph_client *client, stream_out *s)
         PH_ASSERT(t->active > 0);
         t->active--;
     }
+    const phi_draft rest = { .message = { .body = s->message.body },
+                             .release = s->release,
+                             .release_arg = s->release_arg };
     phi_give(client->alloc, s, s->size);
+    phi_draft_release(client, &rest);
 }
 
 // ---- sending

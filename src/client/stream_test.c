@@ -420,6 +420,58 @@ TEST(stream, ends_with_its_call)
     free(body);
 }
 
+static void on_release(const void *body, void *arg)
+{
+    (void)body;
+    (*(unsigned *)arg)++;
+}
+
+// A body that is left to the library would be read after its owner freed it, or never freed: it is
+// released just once, however its message ends, and never when that was not accepted.
+TEST(stream, body_left_to_the_library_is_released_once)
+{
+    uint8_t *body = pattern(200000);
+    stage s;
+    far f;
+    stage_far(&s, &f, PHI_SUITE_PAPER);
+    stage_up(&s);
+    unsigned released = 0;
+    ph_outgoing out = outgoing("echo", body, 200000);
+    out.release = on_release;
+    out.release_arg = &released;
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK); // goes whole
+    EXPECT_EQ(released, 0);
+    EXPECT(s.client->streams.out_bytes < 1000); // it is not copied
+    serve(&s, &f);
+    EXPECT(f.flows[0].is_whole);
+    EXPECT_EQ(released, 1);
+
+    out.body_size = 100; // fits into a packet: copied, and free at once
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    EXPECT_EQ(released, 2);
+
+    out.body_size = s.client->options.message_bytes_max + 1u; // not accepted
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_ETOOLARGE);
+    EXPECT_EQ(released, 2);
+
+    out.body_size = 200000;
+    f.window = 0;
+    ph_call_id id;
+    EXPECT_ERR(ph_client_request(s.client, &out, &id, on_done, &s), PH_OK);
+    stage_settle(&s);
+    EXPECT_EQ(released, 2);
+    EXPECT_ERR(ph_client_cancel(s.client, id), PH_OK);
+    stage_settle(&s);
+    EXPECT_EQ(released, 3);
+
+    EXPECT_ERR(ph_client_send(s.client, &out), PH_OK);
+    stage_cut(&s); // with its connection
+    EXPECT_EQ(released, 4);
+    stage_fini(&s);
+    EXPECT_EQ(released, 4);
+    free(body);
+}
+
 // A center may say what it likes about messages that there are not, or grant more than anybody
 // could use. [P-75]
 TEST(stream, lies_about_what_is_sent)
