@@ -25,6 +25,7 @@
 #include "center/drain.h"
 #include "center/entry.h"
 #include "center/state.h"
+#include "center/watch_audience.h"
 
 enum {
     // Packets of presence are not longer, so that messages get in between.
@@ -35,32 +36,16 @@ enum {
     PASSED_OVER_BYTES = 64,
     // And so many revisions of the log, mostly empty places, as one such look.
     PLACES_A_LOOK = 16,
-    // Changes that an audience remembers.
-    RECENT_MAX = 16,
     // A service of so many instances may be listed by walking them; a larger one takes pages.
     WALK_MAX = 256,
     // Who lacks no more revisions than that is never sent a list instead.
     STRETCH_SMALL = 64,
     // Telling one watcher takes about 5 us; presence is not to take more than a quarter of time.
     REST_NS = 20000,
-    REST_NS_MIN = 1000000,   // what is less is not worth a timer
-    TYPE_NOBODY = UINT8_MAX, // the filter of those who want another domain
+    REST_NS_MIN = 1000000, // what is less is not worth a timer
 };
 PH_STATIC_ASSERT(PACKET_BYTES_MAX >= PHI_PAGE_HEAD_BYTES + PHI_ENTRY_BYTES_MAX);
 PH_STATIC_ASSERT(PACKET_BYTES_MAX >= PHI_STATUS_HEAD_BYTES + PHI_ENTRY_BYTES_MAX);
-
-// Those with one filter.
-struct watch_audience {
-    phi_list node;               // on watches.touched
-    phi_list current;            // watch.node: know all there is, or all up to `from`
-    uint32_t count;              // of its watches
-    uint64_t from;               // touched: the revision before the first change that was not told
-    uint64_t recent[RECENT_MAX]; // the last revisions that pass; the n-th at n % RECENT_MAX
-    uint64_t recent_count;       // that ever were
-    uint64_t recent_after;       // all that pass behind it are in `recent`
-    uint8_t key_size;
-    uint8_t key[]; // type (0: any), then service (empty: any)
-};
 
 // What one client wants to know, and how far it was told.
 struct watch {
@@ -98,9 +83,7 @@ typedef enum outcome {
     NO_ROOM,
 } outcome;
 
-static watch_audience *audience_of(center *c, const phi_presence_ask *ask);
-static void audience_leave(watches *all, watch_audience *u);
-static void touch(watches *all, const uint8_t *key, size_t key_size, uint64_t revision);
+static void leave_audience(watches *all, watch_audience *u);
 static void rouse(center *c);
 static void on_rested(phi_timer *timer, phi_time now);
 static void ask_to_confirm(const watches *all, watch *w);
@@ -117,12 +100,8 @@ static bool write_instances(const center *c, const watch_audience *u, phi_writer
                             uint16_t *count);
 static bool write_online(const account *a, phi_writer *out);
 static const watch_batch *batch_of(center *c, const watch *w);
-static uint64_t next_recent(const watch_audience *u, uint64_t *cursor, uint64_t r);
 static bool write_change(watch_batch *b, const presence_line *line);
 static phi_bytes entry_of(const presence_line *line);
-static bool passes(const watch_audience *u, const uint8_t *entry);
-static phi_bytes service_of(const watch_audience *u);
-static bool is_everybody(const watch_audience *u);
 
 // ---- life
 
@@ -164,11 +143,11 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
         watch_end(c, s);
         return PH_OK;
     }
-    watch_audience *u = audience_of(c, ask);
+    watch_audience *u = watch_audience_join(c, ask);
     watch *w = u == NULL ? NULL : phi_take(c->io->alloc, sizeof *w);
     if (w == NULL) {
         if (u != NULL) {
-            audience_leave(all, u);
+            leave_audience(all, u);
         }
         return PH_ENOMEM;
     }
@@ -203,10 +182,18 @@ void watch_end(center *c, session *s)
     PH_ASSERT(all->count > 0);
     drain_on_ack(c, w, w->acked, UINT64_MAX);
     phi_list_remove(&w->node);
-    audience_leave(all, w->audience);
+    leave_audience(all, w->audience);
     phi_give(c->io->alloc, w, sizeof *w);
     s->watch = NULL;
     all->count--;
+}
+
+static void leave_audience(watches *all, watch_audience *u)
+{
+    if (u->count == 1 && all->batch->audience == u) {
+        all->batch->audience = NULL; // u goes
+    }
+    watch_audience_leave(all, u);
 }
 
 void watch_confirm(center *c, uint64_t revision)
@@ -259,106 +246,6 @@ void watch_on_room(center *c, session *s)
         phi_list_append(&c->presence.watches.behind, &w->node);
         phi_io_hurry(c->io);
     }
-}
-
-// ---- audiences
-
-// With one watch more; NULL: no memory.
-static watch_audience *audience_of(center *c, const phi_presence_ask *ask)
-{
-    watches *all = &c->presence.watches;
-    uint8_t key[1 + UINT8_MAX] = { ask->type };
-    size_t key_size = 1;
-    if (ask->domain.size != 0 && !phi_bytes_equal(ask->domain, center_domain(c))) {
-        key[0] = TYPE_NOBODY;
-    } else if (ask->service.size != 0) {
-        memcpy(key + 1, ask->service.data, ask->service.size);
-        key_size += ask->service.size;
-    }
-    uint64_t value;
-    if (phi_map_find(&all->audiences, phi_bytes_of(key, key_size), &value)) {
-        watch_audience *u = (watch_audience *)(uintptr_t)value;
-        u->count++;
-        return u;
-    }
-    watch_audience *u = phi_take(all->io->alloc, sizeof *u + key_size);
-    if (u == NULL) {
-        return NULL;
-    }
-    *u = (watch_audience){
-        .count = 1,
-        .recent_after = presence_revision(&c->presence),
-        .key_size = (uint8_t)(key_size - 1),
-    };
-    memcpy(u->key, key, key_size);
-    phi_list_init(&u->current);
-    if (phi_map_put(&all->audiences, phi_bytes_of(u->key, key_size), (uint64_t)(uintptr_t)u) !=
-        PH_OK) {
-        phi_give(all->io->alloc, u, sizeof *u + key_size);
-        return NULL;
-    }
-    return u;
-}
-
-// One watch is gone.
-static void audience_leave(watches *all, watch_audience *u)
-{
-    PH_ASSERT(u->count > 0);
-    u->count--;
-    if (u->count != 0) {
-        return;
-    }
-    PH_ASSERT(phi_list_is_empty(&u->current));
-    phi_list_remove(&u->node);
-    if (all->batch->audience == u) {
-        all->batch->audience = NULL;
-    }
-    size_t key_size = 1u + u->key_size;
-    bool was_known = phi_map_remove(&all->audiences, phi_bytes_of(u->key, key_size));
-    PH_ASSERT(was_known);
-    phi_give(all->io->alloc, u, sizeof *u + key_size);
-}
-
-void watch_touch(center *c, const uint8_t *entry)
-{
-    watches *all = &c->presence.watches;
-    if (all->audiences.count == 0) {
-        return;
-    }
-    uint64_t revision = presence_revision(&c->presence);
-    phi_bytes serves = entry_service(entry);
-    uint8_t key[1 + PHI_NAME_BYTES_MAX] = { 0 };
-    PH_ASSERT(serves.size < sizeof key);
-    if (serves.size != 0) {
-        memcpy(key + 1, serves.data, serves.size);
-        touch(all, key, 1 + serves.size, revision);
-    }
-    touch(all, key, 1, revision);
-    key[0] = entry[ENTRY_TYPE_AT];
-    touch(all, key, 1, revision);
-    if (serves.size != 0) {
-        touch(all, key, 1 + serves.size, revision);
-    }
-    phi_io_hurry(c->io);
-}
-
-static void touch(watches *all, const uint8_t *key, size_t key_size, uint64_t revision)
-{
-    uint64_t value;
-    if (!phi_map_find(&all->audiences, phi_bytes_of(key, key_size), &value)) {
-        return;
-    }
-    watch_audience *u = (watch_audience *)(uintptr_t)value;
-    if (!phi_list_is_linked(&u->node)) {
-        u->from = revision - 1;
-        phi_list_append(&all->touched, &u->node);
-    }
-    uint64_t *recent = &u->recent[u->recent_count % RECENT_MAX];
-    if (u->recent_count >= RECENT_MAX) {
-        u->recent_after = *recent;
-    }
-    *recent = revision;
-    u->recent_count++;
 }
 
 // ---- telling
@@ -527,7 +414,7 @@ static bool is_list_less(center *c, const watch *w, size_t *bytes)
         return false;
     }
     if (u->key_size != 0) {
-        const service *v = services_find(&c->registry.services, service_of(u));
+        const service *v = services_find(&c->registry.services, watch_audience_service(u));
         uint64_t instances = v == NULL ? 0 : v->instance_count;
         return w->place < u->recent_after && instances < stretch / STRETCH_SMALL;
     }
@@ -579,7 +466,7 @@ static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, 
     uint64_t handle;
     const account *a;
     while ((a = phi_slots_next(&c->registry.accounts, &w->list_index, &handle)) != NULL) {
-        if (a->is_listed && passes(w->audience, a->entry)) {
+        if (a->is_listed && watch_audience_passes(w->audience, a->entry)) {
             if (!write_online(a, out)) {
                 PH_ASSERT(count > 0); // or the page would be the same for ever
                 return count;
@@ -599,13 +486,13 @@ static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, 
 static bool write_instances(const center *c, const watch_audience *u, phi_writer *out,
                             uint16_t *count)
 {
-    if (u->key[0] == TYPE_NOBODY) {
+    if (u->key[0] == WATCH_TYPE_NOBODY) {
         return true;
     }
     if (u->key_size == 0) {
         return false;
     }
-    const service *v = services_find(&c->registry.services, service_of(u));
+    const service *v = services_find(&c->registry.services, watch_audience_service(u));
     if (v == NULL) {
         return true;
     }
@@ -616,7 +503,7 @@ static bool write_instances(const center *c, const watch_audience *u, phi_writer
     const phi_list *node = v->instances.next;
     for (; node != &v->instances; node = node->next) {
         const account *a = PHI_CONTAINER_OF(node, account, of_service);
-        if (!a->is_listed || !passes(u, a->entry)) {
+        if (!a->is_listed || !watch_audience_passes(u, a->entry)) {
             continue;
         }
         if (!write_online(a, out)) {
@@ -668,16 +555,17 @@ static const watch_batch *batch_of(center *c, const watch *w)
     b->looks = 0;
     b->places = 0;
     b->size = 0;
-    bool has_recent = u->key[0] == TYPE_NOBODY || (!is_everybody(u) && w->place >= u->recent_after);
-    uint64_t cursor = u->recent_count < RECENT_MAX ? 0 : u->recent_count - RECENT_MAX;
+    bool has_recent = u->key[0] == WATCH_TYPE_NOBODY ||
+                      (!watch_audience_is_everybody(u) && w->place >= u->recent_after);
+    uint64_t cursor = u->recent_count < WATCH_RECENT_MAX ? 0 : u->recent_count - WATCH_RECENT_MAX;
     uint64_t r = w->place;
-    while ((r = has_recent ? next_recent(u, &cursor, r) : r + 1) <= log->last) {
+    while ((r = has_recent ? watch_audience_next(u, &cursor, r) : r + 1) <= log->last) {
         const presence_line *line = presence_log_at(log, r);
         b->places++;
         if (line == NULL) {
             continue;
         }
-        if (!passes(u, entry_of(line).data)) {
+        if (!watch_audience_passes(u, entry_of(line).data)) {
             b->looks++;
         } else if (!write_change(b, line)) {
             b->end = r - 1;
@@ -687,18 +575,6 @@ static const watch_batch *batch_of(center *c, const watch *w)
     b->looks += has_recent ? 0 : (size_t)(b->end - b->after) / PLACES_A_LOOK;
     PH_ASSERT(b->count > 0 || b->end == log->last);
     return b;
-}
-
-// The next revision behind `r` that passes.
-static uint64_t next_recent(const watch_audience *u, uint64_t *cursor, uint64_t r)
-{
-    while (*cursor != u->recent_count) {
-        uint64_t next = u->recent[(*cursor)++ % RECENT_MAX];
-        if (next > r) {
-            return next;
-        }
-    }
-    return UINT64_MAX;
 }
 
 // False when it does not fit. Who never heard of somebody need not hear that he is gone.
@@ -730,30 +606,9 @@ static phi_bytes entry_of(const presence_line *line)
     return account_entry(PHI_CONTAINER_OF(line, account, line));
 }
 
-static bool passes(const watch_audience *u, const uint8_t *entry)
-{
-    uint8_t type = u->key[0];
-    if (type != 0 && type != entry[ENTRY_TYPE_AT]) {
-        return false;
-    }
-    return u->key_size == 0 || phi_bytes_equal(entry_service(entry), service_of(u));
-}
-
 bool watch_wants(const watch *w, uint8_t type, phi_bytes serves)
 {
-    const watch_audience *u = w->audience;
-    return (u->key[0] == 0 || u->key[0] == type) &&
-           (u->key_size == 0 || phi_bytes_equal(serves, service_of(u)));
-}
-
-static phi_bytes service_of(const watch_audience *u)
-{
-    return phi_bytes_of(u->key + 1, u->key_size);
-}
-
-static bool is_everybody(const watch_audience *u)
-{
-    return u->key[0] == 0 && u->key_size == 0;
+    return watch_audience_wants(w->audience, type, serves);
 }
 
 void watches_check(const center *c)
