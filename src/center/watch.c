@@ -54,6 +54,7 @@ struct watch {
     watch_audience *audience;
     uint64_t place;      // what is before it is queued, or on the list that is being sent
     uint64_t told;       // the revision of the page or status queued last
+    uint64_t shown;      // who came up to this one may be known, though it is behind the place
     uint64_t marked;     // the revision that it was asked to acknowledge last
     uint64_t acked;      // the revision that it has acknowledged
     uint32_t list_index; // the account's slot from which the next page goes on
@@ -67,6 +68,7 @@ struct watch {
 struct watch_batch {
     const watch_audience *audience; // NULL: nothing is here
     uint64_t after;
+    bool has_all;  // also those of whom nobody who was told up to `after` can know
     uint64_t last; // of the log when it was made
     uint64_t end;  // behind the last change that fits
     uint16_t count;
@@ -158,6 +160,7 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
     if (ask->last_epoch == c->presence.epoch &&
         presence_log_holds(&c->presence.log, ask->last_revision)) {
         w->place = ask->last_revision;
+        w->shown = presence_revision(&c->presence);
         w->told = ask->last_revision;
         w->is_late = true;
         c->counters.presence_resumes_total++;
@@ -354,6 +357,7 @@ static outcome tell_page(center *c, watch *w, size_t *bytes)
     page.count = write_list(c, w, &entries, &is_last, bytes);
     page.entries = phi_writer_view(&entries);
     page.revision = w->place;
+    w->shown = presence_revision(p);
     if (is_last) {
         page.flags |= PHI_PAGE_LAST;
         w->is_listing = false;
@@ -541,7 +545,8 @@ static const watch_batch *batch_of(center *c, const watch *w)
     const presence_log *log = &c->presence.log;
     const watch_audience *u = w->audience;
     watch_batch *b = c->presence.watches.batch;
-    if (b->audience == u && b->after == w->place && b->last == log->last) {
+    bool has_all = w->shown > w->place;
+    if (b->audience == u && b->after == w->place && b->has_all == has_all && b->last == log->last) {
         b->looks = 0;
         b->places = 0;
         return b;
@@ -549,6 +554,7 @@ static const watch_batch *batch_of(center *c, const watch *w)
     PH_ASSERT(presence_log_holds(log, w->place));
     b->audience = u;
     b->after = w->place;
+    b->has_all = has_all;
     b->last = log->last;
     b->end = log->last;
     b->count = 0;
@@ -577,10 +583,11 @@ static const watch_batch *batch_of(center *c, const watch *w)
     return b;
 }
 
-// False when it does not fit. Who never heard of somebody need not hear that he is gone.
+// False when it does not fit. Who never heard of somebody need not hear that he is gone. But a page
+// may have shown somebody who came after the list began, and who comes back may have seen it.
 static bool write_change(watch_batch *b, const presence_line *line)
 {
-    if (line->is_gone && line->since > b->after) {
+    if (line->is_gone && line->since > b->after && !b->has_all) {
         return true;
     }
     phi_bytes entry = entry_of(line);
