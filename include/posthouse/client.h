@@ -317,7 +317,9 @@ PH_API PH_MUST_CHECK ph_err ph_client_peer_find(const ph_client *client, const c
 PH_API PH_MUST_CHECK ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing);
 
 // Sends a request. On PH_OK `done` runs exactly once, at the latest when timeout_ms is over (a
-// center lowers times above its own limit, an hour by default). On any error it does not run.
+// center lowers times above its own limit, an hour by default). On any error it does not run. To
+// ask all instances of a service use ph_client_gather (dialog.h): sent from here to "all:NAME",
+// what they reply is lost, and the center's own summary is the reply.
 //
 //   id    receives what ph_client_cancel wants; may be NULL
 //   done  required

@@ -127,5 +127,8 @@ static ph_err answer(answers *as, const job *j)
         snprintf(why, sizeof why, "the command was killed by signal %d", WTERMSIG(j->status));
     }
     as->failed++;
+    if (j->request.turn != 0) { // an inquiry's: who asked may make something else of it
+        term_note("the command gave no answer to an inquiry: %s", why);
+    }
     return ph_client_fail(client, j->request, PH_FAILURE_RESPONDER_FAILED, why);
 }

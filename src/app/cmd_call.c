@@ -63,8 +63,8 @@ const command command_call = {
         "reply's body goes to standard output as it is. A failure goes to standard error with its\n"
         "name and what to do; the exit status says which kind: 6 nobody of that name, 5 no reply\n"
         "in time, 4 refused, 1 any other. Without --on-inquiry a responder that asks back finds\n"
-        "no_handler; its command gets PH_METHOD, PH_FROM and PH_TIMEOUT_MS in the environment\n"
-        "(quote them).\n",
+        "no_handler. The command gets PH_METHOD, PH_FROM and PH_TIMEOUT_MS in the environment\n"
+        "(quote them); when its status is not 0, the responder is told that it failed.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .words_min = 2,

@@ -65,11 +65,11 @@ const command command_drain = {
                "posthouse drain orders-7f3a --wait 5s\n"
                "posthouse drain orders-7f3a --undo\n",
     .about =
-        "The account is listed as draining, whatever it says itself: service:NAME does not choose\n"
-        "it any more, and it is told. The command returns when everybody who watches the list has\n"
-        "seen that and no call to or from the account is open: then nothing is lost by stopping\n"
-        "it. When --wait is over first, it says who has not, and ends with 5; the account stays\n"
-        "draining.\n",
+        "ACCOUNT is a name, or an ID as ls shows it. It is listed as draining, whatever it says\n"
+        "itself: service:NAME does not choose it any more, and it is told. The command returns\n"
+        "when everybody who watches the list has seen that and no call to or from it is open:\n"
+        "then nothing is lost by stopping it. When --wait is over first, it says who has not, and\n"
+        "ends with 5; the account stays draining.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .words_min = 1,

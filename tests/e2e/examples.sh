@@ -47,6 +47,8 @@ expect 0 'from who does, the profile that was asked for' posthouse call profile 
 json out 'is that of the one chosen' 'x[0]["alpha_2"] == "GW"'
 expect 1 'an answer that is none of them' posthouse call profile by_name Korea --on-inquiry 'echo XX'
 holds err 'is the same failure' 'which of these: KR South Korea, KP North Korea'
+expect 1 'a command that cannot answer' posthouse call profile by_name Korea --on-inquiry 'echo no idea >&2; exit 3'
+holds err 'is told to who gave it' 'the command gave no answer to an inquiry: no idea'
 expect 1 'no such method of profile' posthouse call profile everything
 holds err 'is no_handler there, too' 'no_handler'
 expect 1 'a failure passes through' posthouse call profile by_code XX
