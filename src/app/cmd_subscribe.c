@@ -162,8 +162,8 @@ static void on_subscribed(ph_client *client, ph_subscription_id id, ph_err statu
         term_error("cannot subscribe to '%s': %s: %s", s->connection.args->words[i],
                    ph_failure_name(code), ph_failure_text(code));
         if (code == PH_FAILURE_TOO_MANY_CALLS) {
-            term_hint("subscriptions_per_client_max and subscriptions_max at the center say how "
-                      "many (posthouse doc limits)");
+            term_hint(
+                "the center's subscriptions_... settings say how many (posthouse doc limits)");
         }
         s->status = connection_failure_status(code);
         s->is_over = true;
