@@ -10,8 +10,9 @@
 //     again, and whoever floods the center should not be kept.
 //   - Whether calls are open is looked at once a turn, and only while somebody waits: a call pays
 //     nothing for it.
-//   - A watcher that came later than the drain is not waited for: its list says it already. One
-//     that asks for something else meanwhile is: it knows what it knew.
+//   - A new watcher that comes later than the drain is not waited for: it shows nobody, and its list
+//     says it already. One that comes back, or asks for something else meanwhile, is: it shows what
+//     it knew.
 //
 // Invariants  a drain belongs to an open own call; it is on center.drains
 //
@@ -360,5 +361,8 @@ static void drain_free(center *c, drain *d)
     PH_ASSERT(c->drain_count > 0);
     c->drain_count--;
     phi_list_remove(&d->node);
+    if (c->drain_count == 0) {
+        watch_confirm_end(c);
+    }
     phi_give(&c->quota.counted, d, sizeof *d);
 }

@@ -28,7 +28,8 @@ void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms)
 // watcher any more.
 void drain_on_ack(center *c, const watch *w, uint64_t before, uint64_t after);
 
-// A watcher that may not have acknowledged all asks for something else: it is waited for anew.
+// A watcher that may show what was before comes back, or asks for something else: it is waited
+// for, or anew.
 void drain_on_watch(center *c, const watch *w);
 
 // There is room for what the session is owed: the wish.

@@ -110,6 +110,84 @@ TEST(drain, reply_waits_for_every_acknowledgement)
     world_free(w);
 }
 
+// A client that was away and comes back still shows what it knew, until it has read what it missed.
+// The operator must not hear *done* before, or it sends work to what is killed then. Who knows
+// nothing shows nothing, and keeps nobody waiting. [P-69]
+TEST(drain, reply_waits_for_those_who_come_back)
+{
+    world *w = world_new(calm);
+    peer *victim = world_join(w, "victim");
+    peer *other = world_join(w, "other");
+    peer *oper = world_watch(w, "operator");
+    uint64_t knew = oper->revision;
+    const struct {
+        phi_presence_ask ask;
+        bool is_waited_for;
+    } cases[] = {
+        { { .wants = true, .last_epoch = oper->epoch, .last_revision = knew }, true },
+        { { .wants = true, .last_epoch = oper->epoch + 1, .last_revision = knew }, true },
+        { { .wants = true }, false },
+        { { .wants = true,
+            .last_epoch = oper->epoch,
+            .last_revision = knew,
+            .service = phi_bytes_text("other") },
+          false },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        uint64_t number = 10 * (i + 1);
+        peer_request(other, "victim", number, 60000);
+        say_drain(oper, number, true, 60000, "victim");
+        world_settle(w);
+        uint64_t asked = peer_next(victim)->call;
+        peer *back = world_join(w, "");
+        back->revision = cases[i].ask.last_revision;
+        back->knows_list = cases[i].ask.last_epoch == oper->epoch;
+        back->reads_max = 0;
+        peer_ask(back, &cases[i].ask);
+        peer_reply(victim, asked, "done");
+        world_settle(w);
+        EXPECT(peer_next(other) != NULL);
+        if (cases[i].is_waited_for) {
+            EXPECT(peer_next(oper) == NULL);
+            back->reads_max = SIZE_MAX;
+            world_settle(w);
+        }
+        drained d = take_reply(oper, number);
+        EXPECT(d.is_done);
+        EXPECT_EQ(d.watchers, 0);
+        peer_cut(back);
+        say_drain(oper, number + 1, false, 0, "victim");
+        world_settle(w);
+        EXPECT(take_reply(oper, number + 1).is_done);
+    }
+    world_free(w);
+}
+
+// Whoever asks for something else says what it knows of that, and may know less than before. [P-69]
+TEST(drain, asking_for_something_else_is_waited_for_anew)
+{
+    world *w = world_new(calm);
+    peer *victim = world_join(w, "victim");
+    peer *other = world_join(w, "other");
+    peer *watcher = world_watch(w, "w");
+    peer *oper = world_join(w, "operator");
+    uint64_t knew = watcher->revision;
+    peer_request(other, "victim", 1, 60000);
+    say_drain(oper, 7, true, 60000, "victim");
+    world_settle(w); // and acknowledged
+    peer_ask(watcher, &(phi_presence_ask){
+                          .wants = true, .last_epoch = watcher->epoch, .last_revision = knew });
+    watcher->revision = knew;
+    watcher->reads_max = 0;
+    peer_reply(victim, peer_next(victim)->call, "done");
+    world_settle(w);
+    EXPECT(peer_next(oper) == NULL);
+    watcher->reads_max = SIZE_MAX;
+    world_settle(w);
+    EXPECT(take_reply(oper, 7).is_done);
+    world_free(w);
+}
+
 // Nor while the account still works, for others or with their help. [P-69]
 TEST(drain, reply_waits_for_open_calls)
 {

@@ -85,6 +85,8 @@ typedef enum outcome {
     NO_ROOM,
 } outcome;
 
+static uint64_t shows_now(const center *c, const session *s, const phi_presence_ask *ask,
+                          bool resumes);
 static void leave_audience(watches *all, watch_audience *u);
 static void rouse(center *c);
 static void on_rested(phi_timer *timer, phi_time now);
@@ -153,12 +155,13 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
         }
         return PH_ENOMEM;
     }
-    uint64_t acked = s->watch != NULL ? s->watch->acked : presence_revision(&c->presence);
+    bool resumes = ask->last_epoch == c->presence.epoch &&
+                   presence_log_holds(&c->presence.log, ask->last_revision);
+    uint64_t shows = shows_now(c, s, ask, resumes);
     watch_end(c, s);
-    *w = (watch){ .owner = s, .audience = u, .marked = acked, .acked = acked };
+    *w = (watch){ .owner = s, .audience = u, .marked = shows, .acked = shows };
     drain_on_watch(c, w);
-    if (ask->last_epoch == c->presence.epoch &&
-        presence_log_holds(&c->presence.log, ask->last_revision)) {
+    if (resumes) {
         w->place = ask->last_revision;
         w->shown = presence_revision(&c->presence);
         w->told = ask->last_revision;
@@ -189,6 +192,18 @@ void watch_end(center *c, session *s)
     phi_give(c->io->alloc, w, sizeof *w);
     s->watch = NULL;
     all->count--;
+}
+
+// As of which revision it shows who is online, until it has read what it is going to be told. That
+// is what it has acknowledged. Who knows nothing shows nothing that is not so.
+static uint64_t shows_now(const center *c, const session *s, const phi_presence_ask *ask,
+                          bool resumes)
+{
+    if (ask->last_epoch != 0 && !resumes) {
+        return 0; // what it knows is of another epoch, or long ago
+    }
+    uint64_t acked = s->watch != NULL ? s->watch->acked : presence_revision(&c->presence);
+    return resumes && ask->last_revision < acked ? ask->last_revision : acked;
 }
 
 static void leave_audience(watches *all, watch_audience *u)
@@ -232,6 +247,11 @@ void watch_confirmed(center *c, session *s, uint64_t revision)
         w->acked = revision;
         drain_on_ack(c, w, before, revision);
     }
+}
+
+void watch_confirm_end(center *c)
+{
+    c->presence.watches.confirm = 0;
 }
 
 uint64_t watch_acked(const watch *w)

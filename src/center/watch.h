@@ -44,7 +44,7 @@ typedef struct watches {
     phi_list blocked;    // watch.node: are to be told when their buffer has room
     phi_time rest_until; // changes are gathered until then
     phi_timer rested;
-    uint64_t confirm;      // who is told of so much is asked to acknowledge it
+    uint64_t confirm;      // who is told of so much is asked to acknowledge it; 0: nobody
     uint64_t judged_after; // whether those who know so much lack more than the list is: the
     uint64_t judged_last;  // answer, and of which log
     bool lacks_more;
@@ -64,14 +64,18 @@ PHI_MUST_CHECK ph_err watch_begin(center *c, session *s, const phi_presence_ask 
 // Nothing when it does not watch.
 void watch_end(center *c, session *s);
 
-// Every watcher is asked to acknowledge that revision, as soon as it was told of it; drain_on_ack
-// hears of it. Who comes later is not asked.
+// Every watcher that has not acknowledged that revision is asked to, as soon as it was told of it;
+// drain_on_ack hears of it.
 void watch_confirm(center *c, uint64_t revision);
+
+// Nobody waits for that any more: who is told something now, or comes back, is not asked.
+void watch_confirm_end(center *c);
 
 // It has read what it was told up to that revision.
 void watch_confirmed(center *c, session *s, uint64_t revision);
 
-// The revision that it has acknowledged, or had when it came.
+// The revision that it has acknowledged, or knew when it came; one that knew nothing: the center's
+// then.
 uint64_t watch_acked(const watch *w);
 
 // Whether it wants to know of such an account.
