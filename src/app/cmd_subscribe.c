@@ -55,8 +55,9 @@ const command command_subscribe = {
     .about =
         "A topic is words with dots between them. In a pattern, * stands for any one word and >,\n"
         "at the end, for one or more. An event is printed once, as TOPIC FROM METHOD BODY, with\n"
-        "what could harm a terminal as \\xHH; for programs as an object a line. Ends with Ctrl-C.\n"
-        "After a lost connection it goes on; what was published meanwhile is missed.\n",
+        "what could harm a terminal as \\xHH; for programs as an object a line (bytes that are\n"
+        "no UTF-8 as U+FFFD). Ends with Ctrl-C. After a lost connection it goes on; what was\n"
+        "published meanwhile is missed.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .words_min = 1,
@@ -159,11 +160,12 @@ static void on_subscribed(ph_client *client, ph_subscription_id id, ph_err statu
         while (i + 1 < s->connection.args->word_count && s->ids[i].value != id.value) {
             i++;
         }
+        bool is_full = code == PH_FAILURE_TOO_MANY_CALLS;
         term_error("cannot subscribe to '%s': %s: %s", s->connection.args->words[i],
-                   ph_failure_name(code), ph_failure_text(code));
-        if (code == PH_FAILURE_TOO_MANY_CALLS) {
-            term_hint(
-                "the center's subscriptions_... settings say how many (posthouse doc limits)");
+                   ph_failure_name(code),
+                   is_full ? "the center takes no more patterns" : ph_failure_text(code));
+        if (is_full) {
+            term_hint("its subscriptions_... settings say how many (posthouse doc limits)");
         }
         s->status = connection_failure_status(code);
         s->is_over = true;

@@ -23,8 +23,9 @@ json out 'is queued for two' 'x[0]["delivered"] == 2'
 
 head -c 3000000 /dev/urandom >body
 expect 0 'a gather' posthouse gather shop say
-holds out 'has a line for one' 'one@home  replied  one'
-holds out 'has a line for the other' 'two@home  replied  two'
+sort out >sorted
+is sorted 'has a line for each, without the newline that a command ends with' \
+    "$(printf 'INSTANCE  RESULT   BODY\none@home  replied  one\ntwo@home  replied  two')"
 holds err 'and says how many' '2 of 2 replied'
 expect 0 'a gather that wants one' posthouse gather shop say --want 1 --output json
 json out 'has that one among its lines' '[p["result"] for p in x[0]].count("replied") >= 1'
@@ -94,5 +95,12 @@ printf done >go
 wait "$slow"
 is slow 'its work is not lost' 'done'
 expect 6 'nobody to drain: 6' posthouse drain nobody
+
+# ---- a center that takes one subscription of each
+
+stop_center
+start_center --subscriptions-per-client-max 1
+expect 1 'a subscription too many: 1' posthouse subscribe a.b 'c.>'
+holds err 'with its pattern' "cannot subscribe to 'c.>': too_many_calls: the center takes no more patterns"
 
 finish
