@@ -3,7 +3,8 @@
 """script/bench large: small calls and heartbeats while messages of 16 MiB pass.
 
 Two clients call one responder: a bystander (small calls and heartbeats), a sender (large calls, and small calls and heartbeats of its own
-beside them). Quiet and loaded rounds alternate; each loaded round is compared with the quiet one before it, and the median of that is told.
+beside them). Quiet and loaded rounds alternate; each loaded round is compared with the quiet one before it, and the median of that is told. All of them
+come before whatever else the machine does: what is measured is what stands in each other's way.
 """
 
 import subprocess
@@ -15,7 +16,7 @@ import harness
 class Peer(harness.Child):
     def __init__(self, args, role, center, name=None):
         argv = [f"{args.build}/bench/bench_large", role, "--target", center.target]
-        super().__init__(argv + (["--name", name] if name else []), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        super().__init__(argv + (["--name", name] if name else []), nice=harness.FIRST, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def tell(self, seconds, small, probe, large, pause_ms):
         self.process.stdin.write(f"run {seconds} {small} {probe} {large} {pause_ms}\n")
@@ -37,7 +38,7 @@ def one_round(peers, args, large):
 
 
 def measure(args):
-    center = harness.Center(args.build, ["--suite", args.suite, "--log-level", "error"])
+    center = harness.Center(args.build, ["--suite", args.suite, "--log-level", "error"], nice=harness.FIRST)
     responder = Peer(args, "responder", center)
     if responder.process.stdout.readline().strip() != "ready":
         raise SystemExit("the responder did not start")
