@@ -134,6 +134,8 @@ static void write_fixed(draft *t)
     LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,
           "When telling watchers takes time; a lone change goes out at once [P-49].");
     LIMIT("drains under way", DRAINS_MAX, "One more fails with too_many_calls [P-69].");
+    LIMIT("drains under way, of one client", DRAINS_PER_CLIENT_MAX,
+          "One more fails with too_many_calls [P-69].");
     LIMIT("connections that drains look at in a turn", CENTER_DRAIN_TURN_PLACES_MAX,
           "One that comes when it is used up fails with too_many_calls [P-69].");
     LIMIT("gathers of `gather_max` instances, of one client", GATHER_LARGE_MAX,

@@ -53,7 +53,7 @@ typedef struct drain {
 } drain;
 
 static bool read_wanted(phi_bytes body, wanted *out);
-static bool may_begin(center *c, const wanted *want);
+static bool may_begin(center *c, const session *s, const wanted *want);
 static void begin(center *c, call *head, account *a, uint32_t time_ms);
 static void take_back(center *c, call *head, account *a);
 static void wish(center *c, session *s);
@@ -63,6 +63,7 @@ static void on_stop(center *c, own_call *o, ph_failure_code why);
 static void on_drop(center *c, own_call *o);
 
 static bool is_done(const center *c, const drain *d);
+static uint32_t count_asked(const center *c, const session *s);
 static uint32_t count_made(const center *c, const session *s);
 static uint32_t count_calls(const center *c, const drain *d);
 static bool concerns(const drain *d, const watch *w);
@@ -98,7 +99,7 @@ void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms)
     }
     ph_failure_code code = PH_FAILURE_TOO_MANY_CALLS;
     call *head =
-        may_begin(c, &want) ? call_open(c, s, /* responder= */ NULL, m->call, &code) : NULL;
+        may_begin(c, s, &want) ? call_open(c, s, /* responder= */ NULL, m->call, &code) : NULL;
     if (head == NULL) {
         call_refuse(c, s, m->call, code);
         return;
@@ -123,12 +124,13 @@ static bool read_wanted(phi_bytes body, wanted *out)
 }
 
 // Taking one back walks over nobody, and nothing waits for it.
-static bool may_begin(center *c, const wanted *want)
+static bool may_begin(center *c, const session *s, const wanted *want)
 {
     if (!want->is_begin) {
         return true;
     }
-    if (c->drain_count >= DRAINS_MAX || c->drain_places_left == 0) {
+    if (c->drain_count >= DRAINS_MAX || c->drain_places_left == 0 ||
+        count_asked(c, s) >= DRAINS_PER_CLIENT_MAX) {
         return false;
     }
     uint64_t places = WALKS * (uint64_t)c->sessions.high;
@@ -285,14 +287,20 @@ static bool is_done(const center *c, const drain *d)
            (calls == NULL || (phi_list_is_empty(&calls->taken) && count_made(c, a->session) == 0));
 }
 
+// Drains that it waits for.
+static uint32_t count_asked(const center *c, const session *s)
+{
+    uint32_t count = 0;
+    for (const phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
+        count += PHI_CONTAINER_OF(n, drain, node)->head->caller == s;
+    }
+    return count;
+}
+
 // Calls from it, but for drains of its own: they would wait for themselves.
 static uint32_t count_made(const center *c, const session *s)
 {
-    uint32_t count = s->calls->made_count;
-    for (const phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
-        count -= PHI_CONTAINER_OF(n, drain, node)->head->caller == s;
-    }
-    return count;
+    return s->calls->made_count - count_asked(c, s);
 }
 
 // Those to and from the account. Walks over them: for a reply, not for a turn.

@@ -8,7 +8,7 @@
 // so, and no call to or from the account is open; or, when its patience ends, who has not.
 //
 // Life     drain_request makes one; it ends with its reply, or its call
-// Limits   DRAINS_MAX at a time; those begun in one turn look at CENTER_DRAIN_TURN_PLACES_MAX
+// Limits   DRAINS_MAX at a time, DRAINS_PER_CLIENT_MAX of one client; those begun in one turn look at CENTER_DRAIN_TURN_PLACES_MAX
 // Threads  none
 
 #ifndef CENTER_DRAIN_H
@@ -20,6 +20,8 @@
 
 // Each acknowledgement is held against all that wait.
 #define DRAINS_MAX 64u
+// Of one client: so that one whose drains all wait keeps no operator from draining.
+#define DRAINS_PER_CLIENT_MAX 8u
 
 // A request to the method. `ttl_ms` is settled.
 void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "center/drain.h"
 #include "center/world_test.h"
 #include "tests/harness/test.h"
 #include "wire/presence.h"
@@ -29,13 +30,13 @@ static void calm(center_options *o)
 }
 
 static void say_drain(peer *p, uint64_t call, bool is_begin, uint32_t patience_ms,
-                      const char *account)
+                      const char *name)
 {
     uint8_t body[128];
     phi_writer w = phi_writer_of((phi_span){ body, sizeof body });
     phi_write_u8(&w, is_begin ? 1 : 0);
     phi_write_u32(&w, patience_ms);
-    phi_write_str8(&w, phi_bytes_text(account));
+    phi_write_str8(&w, phi_bytes_text(name));
     peer_say(p, &(phi_message){ .kind = PHI_KIND_REQUEST,
                                 .call = call,
                                 .to = phi_bytes_text("@d"),
@@ -357,6 +358,43 @@ TEST(drain, nonsense_is_refused)
         peer_expect_failure(p, 10 + i, PH_FAILURE_MALFORMED);
     }
     EXPECT(!p->is_ended);
+    world_free(w);
+}
+
+// One client whose drains all wait must not be the reason that no operator can drain anything. [P-69]
+TEST(drain, a_client_has_its_share)
+{
+    world *w = world_new(calm);
+    peer *victim = world_join(w, "victim");
+    peer *greedy = world_join(w, "greedy");
+    peer *oper = world_join(w, "operator");
+    peer_request(oper, "victim", 1, 60000);
+    for (uint64_t n = 1; n <= DRAINS_MAX; n++) {
+        say_drain(greedy, n, true, 60000, "victim");
+    }
+    world_settle(w);
+    for (uint64_t n = DRAINS_PER_CLIENT_MAX + 1; n <= DRAINS_MAX; n++) {
+        peer_expect_failure(greedy, n, PH_FAILURE_TOO_MANY_CALLS);
+    }
+    say_drain(oper, 7, true, 60000, "victim");
+    say_drain(greedy, 100, false, 0, "victim"); // what does not wait is not counted
+    world_settle(w);
+    EXPECT(take_reply(greedy, 100).is_done);
+    EXPECT(peer_next(oper) == NULL);
+    peer_cancel(greedy, 1);
+    world_settle(w);
+    peer_expect_failure(greedy, 1, PH_FAILURE_CANCELLED);
+    say_drain(greedy, 101, true, 60000, "victim"); // the place is free again
+    world_settle(w);
+    EXPECT(peer_next(greedy) == NULL);
+    peer_reply(victim, peer_next(victim)->call, "done");
+    world_settle(w);
+    EXPECT_EQ(peer_next(oper)->call, 1);
+    EXPECT(take_reply(oper, 7).is_done);
+    for (uint64_t n = 2; n <= DRAINS_PER_CLIENT_MAX; n++) {
+        EXPECT(take_reply(greedy, n).is_done);
+    }
+    EXPECT(take_reply(greedy, 101).is_done);
     world_free(w);
 }
 
