@@ -21,6 +21,10 @@
 // All watchers together in one turn: lists for thousands that come back at once must not keep the
 // calls of others waiting.
 #define CENTER_PRESENCE_TURN_BYTES_MAX (4u * 1024u * 1024u)
+
+// Watchers are told of what one client says of itself, beyond own_changes_max, not sooner than that
+// after the last.
+#define CENTER_PRESENCE_PACE_MS 250u
 // Words of patterns that are subscribed to or taken back in one turn: a few milliseconds.
 #define CENTER_PATTERN_TURN_WORDS_MAX 16384u
 // Subscriptions of those who left that are taken out in one turn: about a millisecond.

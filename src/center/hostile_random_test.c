@@ -351,6 +351,9 @@ static void tell(uint64_t seed)
     }
     world_settle(s.w);
     for (int i = 0; i < STEPS; i++) {
+        if (seed % 2 == 0 && below(&s, 20) == 0) { // in every other story memory is short
+            s.w->alloc.fail_at = s.w->alloc.takes + 1 + below(&s, 10);
+        }
         step(&s);
         if (below(&s, 3) == 0) {
             world_turn(s.w);

@@ -30,6 +30,8 @@ struct presence_hold {
 static void list(center *c, account *a);
 static void unlist(center *c, account *a, phi_why why);
 static void changed(center *c, account *a);
+static void says(center *c, account *a);
+static void on_tell(phi_timer *timer, phi_time now);
 static bool is_same_but_state(const account *a, phi_bytes entry);
 static size_t listed_bytes(const account *a);
 static void set_suspect(center *c, account *a, bool is_suspect);
@@ -53,6 +55,8 @@ ph_err presence_init(presence *p, phi_io *io, const center_options *options, uin
         .rule = { .window = phi_ms(options->guard_window),
                   .instances_min = (uint32_t)options->guard_instances_min },
     };
+    phi_list_init(&p->untold);
+    phi_timer_init(&p->tell, on_tell);
     ph_err rc = presence_log_init(&p->log, io->alloc, key, options->presence_log_max);
     if (rc != PH_OK) {
         return rc;
@@ -80,7 +84,9 @@ void presence_drop(center *c)
     account *a;
     for (; (a = phi_slots_next(&c->registry.accounts, &index, &handle)) != NULL; index++) {
         release(c, a);
+        phi_list_remove(&a->untold);
     }
+    phi_timer_clear(&c->io->timers, &c->presence.tell);
 }
 
 void presence_fini(presence *p)
@@ -142,7 +148,7 @@ void presence_bury(center *c, account *ghost)
 void presence_show(center *c, account *a)
 {
     uint8_t state = (uint8_t)account_state(a);
-    if (a->entry[ENTRY_STATE_AT] != state) {
+    if (a->entry[ENTRY_STATE_AT] != state || phi_list_is_linked(&a->untold)) {
         a->entry[ENTRY_STATE_AT] = state;
         changed(c, a);
     }
@@ -153,7 +159,11 @@ ph_err presence_replace(center *c, account *a, phi_bytes entry)
     PH_ASSERT(entry.size <= PHI_ENTRY_BYTES_MAX);
     if (is_same_but_state(a, entry)) {
         a->own_state = entry.data[ENTRY_STATE_AT];
-        presence_show(c, a);
+        uint8_t state = (uint8_t)account_state(a);
+        if (a->entry[ENTRY_STATE_AT] != state) {
+            a->entry[ENTRY_STATE_AT] = state;
+            says(c, a);
+        }
         return PH_OK;
     }
     size_t size_before = a->entry_size;
@@ -165,7 +175,7 @@ ph_err presence_replace(center *c, account *a, phi_bytes entry)
         c->presence.table_bytes += a->entry_size;
         c->presence.table_bytes -= size_before;
     }
-    changed(c, a);
+    says(c, a);
     return PH_OK;
 }
 
@@ -219,6 +229,7 @@ static void unlist(center *c, account *a, phi_why why)
     p->listed--;
     set_suspect(c, a, false);
     a->is_listed = false;
+    phi_list_remove(&a->untold);
     if (a->service != NULL) {
         PH_ASSERT(a->service->listed_count > 0);
         a->service->listed_count--;
@@ -232,12 +243,49 @@ static void unlist(center *c, account *a, phi_why why)
 static void changed(center *c, account *a)
 {
     service_refresh(a, c->io->now);
+    phi_list_remove(&a->untold);
     if (a->is_listed) {
         presence *p = &c->presence;
         presence_log_put(&p->log, &a->line);
         phi_put_u64(a->entry + ENTRY_REVISION_AT, a->line.revision);
         c->counters.presence_changes_total++;
         watch_touch(c, a->entry);
+    }
+}
+
+// The same when the client has said so itself. One that does so again and again is told of late:
+// what it said last. Whether it is chosen follows at once.
+static void says(center *c, account *a)
+{
+    const phi_dur pace = phi_ms(CENTER_PRESENCE_PACE_MS);
+    presence *p = &c->presence;
+    phi_time now = c->io->now;
+    if (phi_time_before(a->calm, now)) {
+        a->calm = now;
+    }
+    if (!a->is_listed || phi_time_diff(a->calm, now).ns < c->options.own_changes_max * pace.ns) {
+        a->calm = phi_time_add(a->calm, pace);
+        changed(c, a);
+        return;
+    }
+    service_refresh(a, now);
+    phi_put_u64(a->entry + ENTRY_REVISION_AT, a->line.revision);
+    if (!phi_list_is_linked(&a->untold)) {
+        phi_list_append(&p->untold, &a->untold);
+    }
+    if (!phi_timer_is_set(&p->tell)) {
+        phi_timer_set(&c->io->timers, &p->tell, phi_time_add(now, pace));
+    }
+}
+
+static void on_tell(phi_timer *timer, phi_time now)
+{
+    (void)now;
+    center *c = PHI_CONTAINER_OF(timer, center, presence.tell);
+    while (!phi_list_is_empty(&c->presence.untold)) {
+        account *a = PHI_CONTAINER_OF(c->presence.untold.next, account, untold);
+        a->calm = phi_time_add(a->calm, phi_ms(CENTER_PRESENCE_PACE_MS));
+        changed(c, a);
     }
 }
 
@@ -396,6 +444,7 @@ void presence_check(const center *c)
         PH_ASSERT(a->session != NULL || a->is_listed);
         PH_ASSERT(a->session != NULL || a->is_suspect);
         PH_ASSERT(a->entry[ENTRY_STATE_AT] == account_state(a));
+        PH_ASSERT(a->is_listed || !phi_list_is_linked(&a->untold));
         if (a->is_listed) {
             PH_ASSERT(phi_get_u64(a->entry + ENTRY_REVISION_AT) == a->line.revision);
             PH_ASSERT(a->line.revision <= p->log.last);

@@ -9,10 +9,13 @@
 //    ghost     was lost together with most of its service: its line stays for a while, as suspect
 //    damped    was lost again and again: it is joined, but not shown until it is calm
 //
+// A client that says again and again that it is another costs each watcher a line for each time. So
+// beyond own_changes_max at once, such changes are shown every CENTER_PRESENCE_PACE_MS: the last one.
+//
 // Each change is one revision, and is put into the log; center/watch.h tells those who want it.
 //
 // Life     presence_init -> (join -> (show, replace, suspect)* -> leave)* -> presence_fini
-// Limits   presence_log_max; the flap_ and guard_ options; center/watch.h
+// Limits   presence_log_max; own_changes_max; the flap_ and guard_ options; center/watch.h
 // Threads  none
 
 #ifndef CENTER_PRESENCE_H
@@ -36,6 +39,8 @@ typedef struct presence {
     flaps flaps;         // who was lost again and again
     phi_guard_rule rule; // of service.guard
     watches watches;     // who is told
+    phi_list untold;     // account.untold: changed again before they were calm
+    phi_timer tell;      // set while there are any
 } presence;
 
 // PH_ENOMEM   no memory
@@ -67,7 +72,7 @@ void presence_bury(center *c, account *ghost);
 void presence_show(center *c, account *a);
 
 // Replaces its line, whose state is what the client says of itself now. Watchers are told, unless
-// nothing that they see changed.
+// nothing that they see changed: at once, or when it has been calm for a moment.
 //
 // PH_ENOMEM   no memory; the line stays
 PHI_MUST_CHECK ph_err presence_replace(center *c, account *a, phi_bytes entry);

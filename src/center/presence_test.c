@@ -26,6 +26,11 @@ static void narrow(center_options *o)
     o->send_buffer_max = 131072;
 }
 
+static void unpaced(center_options *o)
+{
+    o->own_changes_max = 1000000;
+}
+
 static void quick_heartbeat(center_options *o)
 {
     o->heartbeat_idle = 100;
@@ -372,7 +377,7 @@ TEST(presence, empty_places_are_spread_over_turns)
 {
     enum { CHANGES = 50000, WATCHERS = 100 };
     PH_STATIC_ASSERT((uint64_t)CHANGES * WATCHERS > CENTER_PRESENCE_TURN_BYTES_MAX);
-    world *w = world_new(NULL);
+    world *w = world_new(unpaced);
     peer *watchers[WATCHERS];
     for (size_t i = 0; i < WATCHERS; i++) {
         watchers[i] = world_join(w, "");
@@ -738,5 +743,55 @@ TEST(presence, ghosts_leave_room_for_those_who_join)
     world_pass(w, w->options.guard_hold + 1);
     EXPECT_EQ(world_count(w).ghosts, 0);
     world_expect_converged(w, watcher);
+    world_free(w);
+}
+
+// Who says again and again that it is another would cost each watcher a line each time. It is told
+// of a few at once, then of what it said last, four times a second; and who asks for the list in
+// between is told the same. [P-72]
+TEST(presence, restless_client_is_told_of_at_a_pace)
+{
+    enum { AT_ONCE = 16, CHANGES = 1001, IN_A_TURN = 100 };
+    world *w = world_new(NULL);
+    peer *watcher = world_watch(w, "w");
+    peer *restless = world_join(w, "restless");
+    uint64_t before = world_count(w).presence_changes_total;
+    for (uint16_t i = 1; i <= CHANGES; i++) {
+        peer_own_state(restless, &(phi_own_state){ .has_weight = true, .weight = i % 1000 });
+        if (i % IN_A_TURN == 0) {
+            world_settle(w);
+        }
+    }
+    world_settle(w);
+    EXPECT_EQ(world_count(w).own_states_total, CHANGES);
+    EXPECT_EQ(world_count(w).presence_changes_total - before, AT_ONCE);
+    // The first turn told, with the last of its changes.
+    EXPECT_EQ(peer_find(watcher, "restless@d")->weight, IN_A_TURN);
+    peer *late = world_watch(w, "late");
+    EXPECT_EQ(peer_find(late, "restless@d")->weight, 1);
+    world_pass(w, CENTER_PRESENCE_PACE_MS);
+    EXPECT_EQ(world_count(w).presence_changes_total - before, AT_ONCE + 2); // "late" joined
+    EXPECT_EQ(peer_find(watcher, "restless@d")->weight, 1);
+    world_expect_converged(w, watcher);
+
+    // It is at it again, and goes: what is left to tell goes with it.
+    peer_own_state(restless, &(phi_own_state){ .state = PHI_STATE_DRAINING });
+    world_settle(w);
+    EXPECT_EQ(peer_find(watcher, "restless@d")->state, PHI_STATE_READY);
+    peer_cut(restless);
+    world_settle(w);
+    EXPECT(peer_find(watcher, "restless@d") == NULL);
+    world_pass(w, 2 * CENTER_PRESENCE_PACE_MS);
+    world_expect_converged(w, watcher);
+
+    // Who is calm again is told of at once.
+    peer *calm = world_join(w, "calm");
+    for (int i = 0; i < 40; i++) {
+        phi_state wanted = i % 2 == 0 ? PHI_STATE_DRAINING : PHI_STATE_READY;
+        peer_own_state(calm, &(phi_own_state){ .state = wanted });
+        world_settle(w);
+        EXPECT_EQ(peer_find(watcher, "calm@d")->state, wanted);
+        world_pass(w, CENTER_PRESENCE_PACE_MS);
+    }
     world_free(w);
 }

@@ -41,6 +41,8 @@ struct account {
     // What presence keeps of it.
     presence_line line;  // when it changed
     presence_hold *hold; // owned; NULL: it is what its connection says
+    phi_list untold;     // on presence.untold: its line is not what watchers were told last
+    phi_time calm;       // told of changes of its own, it has used up all time until then
     bool is_suspect;     // an ask is unanswered
     bool is_drained;     // an operator wants it to be draining (P-69)
     bool is_wish_owed;   // it does not know of that, or that it was taken back
