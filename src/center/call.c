@@ -452,7 +452,7 @@ static PHI_ALWAYS_INLINE call *take(center *c, session *caller, uint64_t number)
 static inline void close_call(center *c, call *k)
 {
     PH_ASSERT(k->is_open);
-    if (PHI_UNLIKELY(c->streams.count != 0)) {
+    if (PHI_UNLIKELY(k->has_stream)) {
         stream_call_over(c, k);
     }
     k->is_open = false;

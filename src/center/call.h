@@ -83,6 +83,7 @@ struct call {
     uint8_t owed_end;   // call_end
     uint8_t depth;      // P-63
     bool is_open;
+    bool has_stream; // a message of it came in fragments, and may still come
 };
 
 // What a session has to do with calls, made with its first.

@@ -413,6 +413,7 @@ static void refuse(center *c, session *s, const phi_message *m, ph_failure_code 
 
 void stream_call_over(center *c, const call *k)
 {
+    PH_ASSERT(k->has_stream);
     session *ends[] = { k->caller, k->responder };
     for (size_t i = 0; i < PHI_COUNT_OF(ends); i++) {
         if (ends[i] == NULL || ends[i]->streams == NULL) {

@@ -83,7 +83,7 @@ PHI_MUST_CHECK bool stream_take_tally(center *c, uint64_t handle, const phi_rece
 // A stream packet. May end the session.
 void stream_control(center *c, session *s, phi_bytes payload);
 
-// The call is over: what comes of it in fragments from now on is dropped.
+// The call, which has_stream, is over: what comes of it in fragments from now on is dropped.
 void stream_call_over(center *c, const call *k);
 
 // An inquiry of the call is answered, maybe before all of it has come: the rest is dropped.

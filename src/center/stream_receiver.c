@@ -57,6 +57,9 @@ stream_bound stream_bind(center *c, session *receiver, stream_key *key)
     if (st->kind != PHI_KIND_EVENT) {
         bool is_callers = st->kind == PHI_KIND_REQUEST || st->kind == PHI_KIND_ANSWER;
         st->call = is_callers ? key->number : st->number;
+        call *k = call_find(c, st->call);
+        PH_ASSERT(k != NULL); // who delivers a message of a call does so while it is open
+        k->has_stream = true;
     }
     return STREAM_BOUND;
 }
