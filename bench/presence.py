@@ -18,12 +18,12 @@ MB = 1e6
 
 
 def measure(args):
-    center = harness.Center(args.build, ["--suite", args.suite, "--log-level", "error"])
+    center = harness.Center(args.build, ["--suite", args.suite, "--log-level", "error"], nice=harness.FIRST)
     harness.progress(f"{args.members:,} clients join, come and go, and are cut")
     ran = center.cpu()
     load = harness.Child([f"{args.build}/bench/bench_presence", center.target, str(args.members), str(args.watchers), str(args.rounds),
                           "1" if args.filtered else "0"],
-                         stdout=subprocess.PIPE)
+                         nice=harness.FIRST, stdout=subprocess.PIPE)
     text, _ = load.process.communicate()
     ran = center.cpu() - ran
     resident = center.resident()
