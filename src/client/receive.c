@@ -144,6 +144,9 @@ static void on_message(ph_client *client, phi_bytes payload)
     bool is_joined = false;
     for (;;) {
         if (PHI_UNLIKELY(phi_message_decode(payload, &message) != PH_OK)) {
+            // One that was joined has the form of its first fragment, which was right, without flag
+            // more, which no kind has to have.
+            PH_ASSERT(!is_joined);
             phi_client_breach(client, "a message breaks its form");
             return;
         }

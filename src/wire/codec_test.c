@@ -297,10 +297,15 @@ static void expect_form(const phi_message *m)
         fail_msg("kind %d, flags %d, turn %d, call %d, depth %d, want %d: %s", m->kind, m->flags,
                  m->turn, (int)m->call, m->depth, m->want, is_taken ? "taken" : "refused");
     }
+    if (is_taken && (m->flags & PHI_FLAG_MORE) != 0) {
+        payload[PHI_MESSAGE_FLAGS_AT] &= (uint8_t) ~(unsigned)PHI_FLAG_MORE;
+        EXPECT_ERR(phi_message_decode(phi_bytes_of(payload, sizeof payload), &out), PH_OK);
+    }
 }
 
 // The decoder judges all of it with a few masks; a wrong bit in one would let through what the
-// center takes for granted. Every kind, every flag, every number there and not there.
+// center takes for granted. Every kind, every flag, every number there and not there. And what is
+// right as the first of several fragments is right when it is joined: the client relies on that.
 // [P-50] [P-51] [P-63] [P-65] [P-66]
 TEST(message, form_is_judged_as_the_document_says)
 {
