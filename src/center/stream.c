@@ -388,6 +388,9 @@ static void refuse(center *c, session *s, const phi_message *m, ph_failure_code 
                                                 .turn = m->turn,
                                                 .call = m->call,
                                                 .value = (uint32_t)code });
+    if ((m->flags & PHI_FLAG_RECEIPT) != 0) {
+        event_give_receipt(c, s, m->call, &(phi_receipt){ .code = (uint16_t)code });
+    }
     if (m->kind == PHI_KIND_REQUEST) {
         c->counters.requests_total++; // the router never sees it
         call_refuse(c, s, m->call, code);

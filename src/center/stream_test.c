@@ -344,6 +344,13 @@ TEST(stream, receipt_comes_with_the_end)
 
     say(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_RECEIPT, 5, "nobody", FIRST);
     expect_receipt(p.a, 5, (phi_receipt){ 0, 0, PH_FAILURE_NO_SUCH_ACCOUNT });
+
+    say_first(p.a, PHI_KIND_EVENT, 6, "c");
+    say_first(p.a, PHI_KIND_EVENT, 7, "c"); // as many as it may have
+    say(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_RECEIPT, 8, "c", FIRST);
+    expect_receipt(p.a, 8, (phi_receipt){ 0, 0, PH_FAILURE_TOO_MANY_CALLS });
+    peer_cut(p.a);
+    world_settle(p.w);
     EXPECT_EQ(world_count(p.w).streams, 0);
     world_free(p.w);
 }
