@@ -8,6 +8,7 @@
 
 #include "app/body.h"
 #include "app/connection.h"
+#include "app/event.h"
 #include "app/receipt.h"
 #include "app/term.h"
 #include "base/assert.h"
@@ -49,6 +50,7 @@ static exit_status run(const args *a)
                   "* and > are for subscribe");
         return STATUS_USAGE;
     }
+    event_note_scheme(a->words[0]);
     draft body;
     draft_init(&body);
     phi_diag diag = { { 0 } };

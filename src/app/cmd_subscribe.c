@@ -93,6 +93,7 @@ static exit_status check_patterns(const args *a)
                       "word, > at the end for one or more");
             return STATUS_USAGE;
         }
+        event_note_scheme(a->words[i]);
     }
     return STATUS_OK;
 }

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "app/term.h"
+
 // How wide names are made, so that lines can be read as columns.
 #define TOPIC_COLUMNS 28
 #define FROM_COLUMNS 24
@@ -22,6 +24,14 @@ static void column(draft *line, phi_bytes text, size_t columns)
     draft_bytes(line, draft_view(&cell));
     draft_spaces(line, (width < columns ? columns - width : 0) + 2);
     draft_fini(&cell);
+}
+
+void event_note_scheme(const char *topic)
+{
+    if (strncmp(topic, topic_scheme, sizeof topic_scheme - 1) == 0) {
+        term_note("'%s' is taken as the topic's whole name; only addresses (send) begin with %s",
+                  topic, topic_scheme);
+    }
 }
 
 bool event_has_topic(const ph_incoming *event)

@@ -9,6 +9,9 @@
 
 #include "app/draft.h"
 
+// Says that what begins as an address does is taken as the name of a topic.
+void event_note_scheme(const char *topic);
+
 // Whether it was published, and not sent to an account, a service, or everybody.
 bool event_has_topic(const ph_incoming *event);
 

@@ -53,6 +53,8 @@ json started.out 'comes once to who subscribed twice' \
            {"topic": "orders.eu", "from": "shop-1@home", "method": "", "body": "x"}]'
 expect 0 'a topic that nobody wants' posthouse publish stock.changed x
 holds err 'and said so' 'nobody is there to get it'
+expect 0 'an address is a topic like another' posthouse publish topic:orders x
+holds err 'but surely not meant' "'topic:orders' is taken as the topic's whole name"
 expect 2 'a pattern is no topic: 2' posthouse publish 'orders.*' x
 expect 2 'a pattern that is none: 2' posthouse subscribe 'orders..x'
 holds err 'with the rule' '* stands for one word'
