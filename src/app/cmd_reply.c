@@ -158,10 +158,6 @@ static exit_status check_ways(const args *a)
     if (!is_echo && !is_command && !args_flag(a, "events")) {
         return command_usage(&command_reply, "--echo, --command CMD or --events is needed");
     }
-    if (args_get(a, "weight")->count != 0 && args_text(a, "service") == NULL) {
-        return command_usage(&command_reply,
-                             "--weight is that of an instance: --service is missing");
-    }
     return STATUS_OK;
 }
 

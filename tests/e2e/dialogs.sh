@@ -19,9 +19,6 @@ json out 'is queued for one' 'x[0]["delivered"] == 1'
 expect 0 'an event to all of them' posthouse send all:shop notice --output json
 json out 'is queued for two' 'x[0]["delivered"] == 2'
 
-expect 2 'a weight in no service: 2' posthouse reply --echo --weight 200
-holds err 'with what is missing' '--service is missing'
-
 # ---- gather
 
 head -c 3000000 /dev/urandom >body
