@@ -10,7 +10,8 @@
 //    damped    was lost again and again: it is joined, but not shown until it is calm
 //
 // A client that says again and again that it is another costs each watcher a line for each time. So
-// beyond own_changes_max at once, such changes are shown every CENTER_PRESENCE_PACE_MS: the last one.
+// beyond own_changes_max at once, such changes are shown every CENTER_PRESENCE_PACE_MS: what it
+// said last.
 //
 // Each change is one revision, and is put into the log; center/watch.h tells those who want it.
 //
