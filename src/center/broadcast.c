@@ -128,8 +128,7 @@ void broadcast_spend(center *c, session *s, uint64_t deliveries)
         return;
     }
     PH_ASSERT(s->broadcast == NULL); // or it would be held
-    fan f = { .event = { .sender = s, .payload = phi_bytes_text("") },
-              .kind = BROADCAST_NOBODY };
+    fan f = { .event = { .sender = s, .payload = phi_bytes_text("") }, .kind = BROADCAST_NOBODY };
     if (wait_new(c, &f) != NULL) { // without memory it goes on at once
         hold(c, s);
     }

@@ -8,7 +8,8 @@
 // so, and no call to or from the account is open; or, when its patience ends, who has not.
 //
 // Life     drain_request makes one; it ends with its reply, or its call
-// Limits   DRAINS_MAX at a time, DRAINS_PER_CLIENT_MAX of one client; those begun in one turn look at CENTER_DRAIN_TURN_PLACES_MAX
+// Limits   DRAINS_MAX at a time, DRAINS_PER_CLIENT_MAX of one client; those begun in one turn look
+//          at CENTER_DRAIN_TURN_PLACES_MAX
 // Threads  none
 
 #ifndef CENTER_DRAIN_H

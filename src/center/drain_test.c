@@ -29,8 +29,7 @@ static void calm(center_options *o)
     o->send_buffer_max = 131072;
 }
 
-static void say_drain(peer *p, uint64_t call, bool is_begin, uint32_t patience_ms,
-                      const char *name)
+static void say_drain(peer *p, uint64_t call, bool is_begin, uint32_t patience_ms, const char *name)
 {
     uint8_t body[128];
     phi_writer w = phi_writer_of((phi_span){ body, sizeof body });
@@ -361,7 +360,8 @@ TEST(drain, nonsense_is_refused)
     world_free(w);
 }
 
-// One client whose drains all wait must not be the reason that no operator can drain anything. [P-69]
+// One client whose drains all wait must not be the reason that no operator can drain anything.
+// [P-69]
 TEST(drain, a_client_has_its_share)
 {
     world *w = world_new(calm);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/stream_receiver.c - see stream_receiver.h; and stream_bind and stream_unbind, see stream.h.
+// center/stream_receiver.c - see stream_receiver.h; stream_bind and stream_unbind: see stream.h.
 
 #include "center/stream_receiver.h"
 

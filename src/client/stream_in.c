@@ -4,9 +4,9 @@
 //
 // Design notes  One block holds the message as it would have come in one packet: what the first
 //               fragment said, and behind it the body, which grows as bytes come. To move megabytes
-//               at each step would keep small messages waiting; so from EARLY_BYTES on the block has
-//               room for all that may come: pages that nothing was written to take no memory. With
-//               the last fragment it goes the way of every message, and is given back.
+//               at each step would keep small messages waiting; so from EARLY_BYTES on the block
+//               has room for all that may come: pages that nothing was written to take no memory.
+//               With the last fragment it goes the way of every message, and is given back.
 //               Credit is a window shared by all streams that come, so that what is on its way to
 //               us never delays a small message by more than that. It is topped up when half of it
 //               was used.
