@@ -5,8 +5,9 @@
 // Design notes  The body is copied once, when the application sends it, unless it leaves it to us
 //               until it is released; and each fragment from there into the send buffer. One
 //               fragment is queued at a time, of each stream in turn, and only while little waits
-//               in the send buffer: so whatever else is sent waits behind a few fragments, however long the bodies are. The hook of the turn
-//               queues more once the buffer was written; on_room does after there was no memory.
+//               in the send buffer: so whatever else is sent waits behind a few fragments, however
+//               long the bodies are. The hook of the turn queues more once the buffer was written;
+//               on_room does after there was no memory.
 //               The center's limit of streams is kept here: what is beyond it is queued, with its
 //               deadline running. A first fragment says what is left of that when it goes.
 //               Nothing follows an abort or a refusal; what was on its way finds no stream and is
