@@ -2,9 +2,9 @@
 //
 // sim/check_drains.c - who is told that an account is drained can rely on it. [P-69]
 //
-// Each drain ends exactly once. When it is done, everybody who watched since before it was asked
-// for knows the account as of the revision that the reply names, or later: an operator who kills it
-// then surprises nobody.
+// Each drain ends exactly once. When it is done, everybody who watches knows the account as of the
+// revision that the reply names, or later, however he came: an operator who kills it then surprises
+// nobody.
 
 #include <posthouse/message.h>
 
@@ -113,13 +113,12 @@ static void check_known(const drain_record *r, uint64_t revision)
     }
     for (uint32_t i = 0; i < d->actor_count; i++) {
         const actor *a = &d->actors[i];
-        if (a->client == NULL || !actor_is_up(a) || !a->is_ready ||
-            !phi_time_before(a->ready_at, r->asked)) {
+        if (a->client == NULL || !actor_is_up(a)) {
             continue; // it is not one of those who were waited for
         }
         const account *at = registry_find(&d->center->registry, phi_bytes_text(a->account));
-        if (at == NULL || at->session == NULL || !at->is_listed || at->line.listed >= revision) {
-            continue; // the center has lost it, or a later session of it
+        if (at == NULL || at->session == NULL || at->session->watch == NULL) {
+            continue; // the center has lost it
         }
         ph_client_counters counters = { .struct_size = sizeof counters };
         ph_client_count(a->client, &counters);

@@ -10,9 +10,8 @@
 //     again, and whoever floods the center should not be kept.
 //   - Whether calls are open is looked at once a turn, and only while somebody waits: a call pays
 //     nothing for it.
-//   - A new watcher that comes later than the drain is not waited for: it shows nobody, and its
-//     list says it already. One that comes back, or asks for something else meanwhile, is: it shows
-//     what it knew.
+//   - A watcher that comes later than the drain, or asks for something else meanwhile, is waited
+//     for, too: it may come back, and then it shows what it knew until it is told.
 //
 // Invariants  a drain belongs to an open own call; it is on center.drains
 //

@@ -31,8 +31,7 @@ void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms)
 // watcher any more.
 void drain_on_ack(center *c, const watch *w, uint64_t before, uint64_t after);
 
-// A watcher that may show what was before comes back, or asks for something else: it is waited
-// for, or anew.
+// A watcher comes, or asks for something else: it may show what was before, and is waited for.
 void drain_on_watch(center *c, const watch *w);
 
 // There is room for what the session is owed: the wish.

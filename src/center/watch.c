@@ -38,6 +38,8 @@ enum {
     PLACES_A_LOOK = 16,
     // A service of so many instances may be listed by walking them; a larger one takes pages.
     WALK_MAX = 256,
+    // A mark is a revision, and behind it which ask it is about: session.ask_count.
+    MARK_SHIFT = 8,
     // Who lacks no more revisions than that is never sent a list instead.
     STRETCH_SMALL = 64,
     // Telling one watcher takes about 5 us; presence is not to take more than a quarter of time.
@@ -85,8 +87,6 @@ typedef enum outcome {
     NO_ROOM,
 } outcome;
 
-static uint64_t shows_now(const center *c, const session *s, const phi_presence_ask *ask,
-                          bool resumes);
 static void leave_audience(watches *all, watch_audience *u);
 static void rouse(center *c);
 static void on_rested(phi_timer *timer, phi_time now);
@@ -157,9 +157,11 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
     }
     bool resumes = ask->last_epoch == c->presence.epoch &&
                    presence_log_holds(&c->presence.log, ask->last_revision);
-    uint64_t shows = shows_now(c, s, ask, resumes);
+    // Until its list is there it may show anything: what it knew of another epoch, or by another
+    // filter.
+    uint64_t acked = resumes ? ask->last_revision : 0;
     watch_end(c, s);
-    *w = (watch){ .owner = s, .audience = u, .marked = shows, .acked = shows };
+    *w = (watch){ .owner = s, .audience = u, .marked = acked, .acked = acked };
     drain_on_watch(c, w);
     if (resumes) {
         w->place = ask->last_revision;
@@ -194,18 +196,6 @@ void watch_end(center *c, session *s)
     all->count--;
 }
 
-// As of which revision it shows who is online, until it has read what it is going to be told. That
-// is what it has acknowledged. Who knows nothing shows nothing that is not so.
-static uint64_t shows_now(const center *c, const session *s, const phi_presence_ask *ask,
-                          bool resumes)
-{
-    if (ask->last_epoch != 0 && !resumes) {
-        return 0; // what it knows is of another epoch, or long ago
-    }
-    uint64_t acked = s->watch != NULL ? s->watch->acked : presence_revision(&c->presence);
-    return resumes && ask->last_revision < acked ? ask->last_revision : acked;
-}
-
 static void leave_audience(watches *all, watch_audience *u)
 {
     if (u->count == 1 && all->batch->audience == u) {
@@ -235,13 +225,17 @@ static void ask_to_confirm(const watches *all, watch *w)
 {
     if (w->marked < all->confirm && w->told >= all->confirm && !w->is_listing) {
         w->marked = w->told;
-        phi_transport_confirm(&w->owner->transport, w->told);
+        phi_transport_confirm(&w->owner->transport, w->told << MARK_SHIFT | w->owner->ask_count);
     }
 }
 
-void watch_confirmed(center *c, session *s, uint64_t revision)
+void watch_confirmed(center *c, session *s, uint64_t mark)
 {
     watch *w = s->watch;
+    if ((mark & ((UINT64_C(1) << MARK_SHIFT) - 1)) != s->ask_count) {
+        return; // it asked anew before it read that, and may have thrown it away
+    }
+    uint64_t revision = mark >> MARK_SHIFT;
     if (w != NULL && w->acked < revision && revision <= w->marked) {
         uint64_t before = w->acked;
         w->acked = revision;

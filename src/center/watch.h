@@ -71,11 +71,10 @@ void watch_confirm(center *c, uint64_t revision);
 // Nobody waits for that any more: who is told something now, or comes back, is not asked.
 void watch_confirm_end(center *c);
 
-// It has read what it was told up to that revision.
-void watch_confirmed(center *c, session *s, uint64_t revision);
+// It has read what was queued before that mark.
+void watch_confirmed(center *c, session *s, uint64_t mark);
 
-// The revision that it has acknowledged, or knew when it came; one that knew nothing: the center's
-// then.
+// The revision that it has acknowledged, or said that it knew when it asked; 0: neither.
 uint64_t watch_acked(const watch *w);
 
 // Whether it wants to know of such an account.

@@ -724,6 +724,11 @@ void peer_ask(peer *p, const phi_presence_ask *ask)
     peer_packet(p, PHI_COMMAND_ONLINE_LIST, bytes, phi_writer_size(&w));
 }
 
+size_t peer_unread(const peer *p)
+{
+    return phi_buf_size(&p->stream->to_peer);
+}
+
 void peer_own_state(peer *p, const phi_own_state *own)
 {
     uint8_t bytes[PHI_PACKET_BYTES_MAX];

@@ -151,6 +151,9 @@ void peer_fail_inquiry(peer *p, uint64_t call, uint16_t turn, uint16_t code);
 // A request of `from` to `to`, as far as the responder; its number there.
 uint64_t peer_call(peer *from, peer *to, const char *address, uint64_t number);
 void peer_ask(peer *p, const phi_presence_ask *ask);
+
+// Bytes on their way to it.
+size_t peer_unread(const peer *p);
 void peer_own_state(peer *p, const phi_own_state *own);
 // Says bye, as a client that leaves.
 void peer_leave(peer *p);
