@@ -2,9 +2,9 @@
 //
 // sim/check_drains.c - who is told that an account is drained can rely on it. [P-69]
 //
-// Each drain ends exactly once. When it is done, everybody who watches knows the account as of the
-// revision that the reply names, or later, however he came: an operator who kills it then surprises
-// nobody.
+// Each drain ends exactly once. When it is done, everybody who watches, and joined before it was
+// asked for, knows the account as of the revision that the reply names, or later: an operator who
+// kills it then surprises nobody.
 
 #include <posthouse/message.h>
 
@@ -117,8 +117,9 @@ static void check_known(const drain_record *r, uint64_t revision)
             continue; // it is not one of those who were waited for
         }
         const account *at = registry_find(&d->center->registry, phi_bytes_text(a->account));
-        if (at == NULL || at->session == NULL || at->session->watch == NULL) {
-            continue; // the center has lost it
+        if (at == NULL || at->session == NULL || at->session->watch == NULL || !at->is_listed ||
+            at->line.listed >= revision) {
+            continue; // the center has lost it, or it came back while the reply was on its way
         }
         ph_client_counters counters = { .struct_size = sizeof counters };
         ph_client_count(a->client, &counters);
