@@ -86,11 +86,12 @@ expect 6 'of another domain: 6' posthouse drain two@elsewhere
 holds err 'with the right one' "it is 'home'"
 expect 0 'then the list' posthouse ls --service shop --output json
 json out 'shows it ready' 'all(p["state"] == "ready" for p in x[0])'
-mkfifo go
-start posthouse reply --account busy --command 'cat go'
+mkfifo go begun
+start posthouse reply --account busy --command 'echo begun >begun; cat go'
 posthouse call busy say --timeout 30s >slow 2>&1 &
 slow=$!
 pids="$pids $slow"
+timeout 30 head -n 1 begun >/dev/null # it works on the call now
 expect 5 'one that works on: 5' posthouse drain busy --wait 300ms
 holds err 'and what it works on' 'calls open: 1'
 printf done >go
