@@ -318,8 +318,7 @@ PH_API PH_MUST_CHECK ph_err ph_client_send(ph_client *client, const ph_outgoing 
 
 // Sends a request. On PH_OK `done` runs exactly once, at the latest when timeout_ms is over (a
 // center lowers times above its own limit, an hour by default). On any error it does not run. To
-// ask all instances of a service use ph_client_gather (dialog.h): sent from here to "all:NAME",
-// what they reply is lost, and the center's own summary is the reply.
+// ask all instances of a service use ph_client_gather (dialog.h).
 //
 //   id    receives what ph_client_cancel wants; may be NULL
 //   done  required
@@ -327,7 +326,7 @@ PH_API PH_MUST_CHECK ph_err ph_client_send(ph_client *client, const ph_outgoing 
 // PH_ETIMEDOUT   the time of what it is `within` is over
 // PH_ELIMIT      calls_max are in flight
 // PH_ENOMEM      no memory for one more call than were ever in flight
-// PH_EINVAL      also for a `within` that the library did not fill in
+// PH_EINVAL      also for "all:NAME", and for a `within` that the library did not fill in
 // and those of ph_client_send
 PH_API PH_MUST_CHECK ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing,
                                               ph_call_id *id, ph_reply_fn *done, void *arg);

@@ -50,6 +50,9 @@ ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing, ph_call
     if (PHI_UNLIKELY(rc != PH_OK)) {
         return rc;
     }
+    if (PHI_UNLIKELY(phi_is_for_instances(draft.message.to))) {
+        return PH_EINVAL; // nobody would get the parts: ph_client_gather
+    }
     draft.message.kind = PHI_KIND_REQUEST;
     phi_call *call;
     rc = phi_call_start(client, &draft, phi_ms(0), &call);

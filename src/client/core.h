@@ -249,6 +249,12 @@ PHI_MUST_CHECK ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoi
 // Its headers, as they go on the wire. Returns what is behind them.
 uint8_t *phi_draft_write_headers(uint8_t *at, const phi_draft *draft);
 
+// "all:NAME": every instance of a service [P-52].
+static inline bool phi_is_for_instances(phi_bytes to)
+{
+    return to.size > 4 && memcmp(to.data, "all:", 4) == 0;
+}
+
 // The message was accepted, and its body is needed no more. Nothing when it was only borrowed.
 void phi_draft_release(ph_client *client, const phi_draft *draft);
 

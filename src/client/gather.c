@@ -11,7 +11,6 @@
 #include "client/core.h"
 
 #define GRACE_MS 1000u // for the center's word to arrive
-#define ADDRESS "all:"
 
 ph_err ph_client_gather(ph_client *client, const ph_outgoing *outgoing, const ph_gather *gather,
                         ph_call_id *id)
@@ -29,8 +28,7 @@ ph_err ph_client_gather(ph_client *client, const ph_outgoing *outgoing, const ph
         return rc;
     }
     phi_message *m = &draft.message;
-    size_t prefix = strlen(ADDRESS);
-    if (m->to.size <= prefix || memcmp(m->to.data, ADDRESS, prefix) != 0) {
+    if (!phi_is_for_instances(m->to)) {
         return PH_EINVAL;
     }
     m->kind = PHI_KIND_REQUEST;

@@ -127,7 +127,7 @@ static bool may_be_cut(const phi_message *m)
 {
     switch ((phi_kind)m->kind) {
     case PHI_KIND_REQUEST:
-        return m->to.size < 4 || memcmp(m->to.data, "all:", 4) != 0;
+        return !phi_is_for_instances(m->to);
     case PHI_KIND_EVENT:
     case PHI_KIND_REPLY:
     case PHI_KIND_INQUIRY:

@@ -203,6 +203,9 @@ static ph_client_counters count(const stage *s)
 
 // ---- out
 
+static void on_gathered(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
+                        const ph_gathered *gathered, void *arg);
+
 // A body of any size arrives byte by byte as it was sent, in packets that a center takes, and never
 // more than was granted. [P-66] [P-67]
 TEST(stream, large_message_leaves_in_fragments)
@@ -347,7 +350,10 @@ TEST(stream, limits_of_the_sender)
     EXPECT_ERR(ph_client_send(s.client, &out), PH_ETOOLARGE);
     out.body_size = 300000;
     out.to = "all:letters";
-    EXPECT_ERR(ph_client_request(s.client, &out, NULL, on_done, &s), PH_ETOOLARGE);
+    ph_gather how = PH_GATHER_INIT; // never cut
+    how.done = on_gathered;
+    EXPECT_ERR(ph_client_gather(s.client, &out, &how, NULL), PH_ETOOLARGE);
+    EXPECT_ERR(ph_client_request(s.client, &out, NULL, on_done, &s), PH_EINVAL); // not for one
     out.to = "echo";
     ph_header header = { "h", body, 32768 };
     out.headers = &header;
