@@ -9,7 +9,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/term.h"
 #include "base/assert.h"
+
+bool body_take(const char *command_name, const args *a, size_t word, draft *out)
+{
+    draft_init(out);
+    phi_diag diag = { { 0 } };
+    if (body_read(a->word_count > word ? a->words[word] : NULL, out, &diag) == PH_OK) {
+        return true;
+    }
+    draft_fini(out);
+    term_error("%s: %s", command_name, diag.text);
+    return false;
+}
 
 ph_err body_read(const char *argument, draft *out, phi_diag *diag)
 {

@@ -6,6 +6,7 @@
 #ifndef APP_BODY_H
 #define APP_BODY_H
 
+#include "app/command.h"
 #include "app/draft.h"
 #include "base/diag.h"
 
@@ -16,6 +17,10 @@
 // PH_EINVAL     it cannot be read; *diag says why
 // PH_ETOOLARGE  longer than BODY_BYTES_MAX
 PHI_MUST_CHECK ph_err body_read(const char *argument, draft *out, phi_diag *diag);
+
+// Makes *out of the word with that number, which may be absent. False, nothing made, and it was
+// said why.
+bool body_take(const char *command_name, const args *a, size_t word, draft *out);
 
 // The whole of a descriptor, or as much of it as fits `bytes_max`.
 //

@@ -85,11 +85,7 @@ static exit_status run(const args *a)
         return STATUS_USAGE;
     }
     draft body;
-    draft_init(&body);
-    phi_diag diag = { { 0 } };
-    if (body_read(a->word_count > 2 ? a->words[2] : NULL, &body, &diag) != PH_OK) {
-        draft_fini(&body);
-        term_error("call: %s", diag.text);
+    if (!body_take("call", a, 2, &body)) {
         return STATUS_USAGE;
     }
     pending p = { 0 };
@@ -129,8 +125,7 @@ static exit_status call(pending *p, const draft *body)
     while (!p->is_over) {
         bool goes_on = is_answering ? answers_turn(&p->answers) : connection_turn(s, -1);
         if (!goes_on && !p->is_over) {
-            term_error("%s", connection_is_interrupted() ? "interrupted" : s->reason);
-            return connection_is_interrupted() ? STATUS_FAILED : STATUS_CONNECT;
+            return connection_broken(s);
         }
     }
     return p->status;

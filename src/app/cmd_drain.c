@@ -140,13 +140,8 @@ static exit_status ask(drain *d)
     if (rc != PH_OK) {
         return connection_explain("drain", rc, 0, none, none);
     }
-    while (!d->is_over) {
-        if (!connection_turn(s, -1) && !d->is_over) {
-            term_error("%s", connection_is_interrupted() ? "interrupted" : s->reason);
-            return connection_is_interrupted() ? STATUS_FAILED : STATUS_CONNECT;
-        }
-    }
-    return d->status;
+    exit_status status = connection_wait(s, &d->is_over);
+    return status == STATUS_OK ? d->status : status;
 }
 
 static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t code,

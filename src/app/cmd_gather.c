@@ -72,11 +72,7 @@ static exit_status run(const args *a)
         return STATUS_USAGE;
     }
     draft body;
-    draft_init(&body);
-    phi_diag diag = { { 0 } };
-    if (body_read(a->word_count > 2 ? a->words[2] : NULL, &body, &diag) != PH_OK) {
-        draft_fini(&body);
-        term_error("gather: %s", diag.text);
+    if (!body_take("gather", a, 2, &body)) {
         return STATUS_USAGE;
     }
     gathering g = { .is_json = connection_is_json(a) };
@@ -128,13 +124,8 @@ static exit_status gather(gathering *g, const draft *body)
         const ph_view none = { "", 0 };
         return connection_explain("the gather", rc, 0, none, none);
     }
-    while (!g->is_over) {
-        if (!connection_turn(s, -1) && !g->is_over) {
-            term_error("%s", connection_is_interrupted() ? "interrupted" : s->reason);
-            return connection_is_interrupted() ? STATUS_FAILED : STATUS_CONNECT;
-        }
-    }
-    return g->status;
+    exit_status status = connection_wait(s, &g->is_over);
+    return status == STATUS_OK ? g->status : status;
 }
 
 static void on_part(ph_client *client, ph_call_id call, uint16_t code, const ph_incoming *part,

@@ -52,11 +52,7 @@ static exit_status run(const args *a)
     }
     event_note_scheme(a->words[0]);
     draft body;
-    draft_init(&body);
-    phi_diag diag = { { 0 } };
-    if (body_read(a->word_count > 1 ? a->words[1] : NULL, &body, &diag) != PH_OK) {
-        draft_fini(&body);
-        term_error("publish: %s", diag.text);
+    if (!body_take("publish", a, 1, &body)) {
         return STATUS_USAGE;
     }
     connection s = { 0 };

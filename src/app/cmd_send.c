@@ -41,11 +41,7 @@ static exit_status run(const args *a)
         return STATUS_USAGE;
     }
     draft body;
-    draft_init(&body);
-    phi_diag diag = { { 0 } };
-    if (body_read(a->word_count > 2 ? a->words[2] : NULL, &body, &diag) != PH_OK) {
-        draft_fini(&body);
-        term_error("send: %s", diag.text);
+    if (!body_take("send", a, 2, &body)) {
         return STATUS_USAGE;
     }
     connection s = { 0 };

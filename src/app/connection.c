@@ -101,6 +101,22 @@ bool connection_turn(connection *s, int wait_ms)
     return !is_interrupted && !s->is_closed;
 }
 
+exit_status connection_wait(connection *s, const bool *is_over)
+{
+    while (!*is_over) {
+        if (!connection_turn(s, -1) && !*is_over) {
+            return connection_broken(s);
+        }
+    }
+    return STATUS_OK;
+}
+
+exit_status connection_broken(const connection *s)
+{
+    term_error("%s", is_interrupted ? "interrupted" : s->reason);
+    return is_interrupted ? STATUS_FAILED : STATUS_CONNECT;
+}
+
 bool connection_is_interrupted(void)
 {
     return is_interrupted != 0;

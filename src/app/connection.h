@@ -50,6 +50,13 @@ void connection_close(connection *s);
 // connection is closed for good.
 bool connection_turn(connection *s, int wait_ms);
 
+// Turns until *is_over, which a callback sets. STATUS_OK; or why it did not come to that, which was
+// said.
+exit_status connection_wait(connection *s, const bool *is_over);
+
+// Says why what was waited for does not come, and gives the status for it.
+exit_status connection_broken(const connection *s);
+
 // After a signal.
 bool connection_is_interrupted(void);
 

@@ -77,11 +77,9 @@ exit_status receipt_send(connection *s, const ph_outgoing *event, const char *wh
     if (rc != PH_OK) {
         return connection_explain(what, rc, 0, none, none);
     }
-    while (!p.is_over) {
-        if (!connection_turn(s, -1) && !p.is_over) {
-            term_error("%s", connection_is_interrupted() ? "interrupted" : s->reason);
-            return connection_is_interrupted() ? STATUS_FAILED : STATUS_CONNECT;
-        }
+    exit_status status = connection_wait(s, &p.is_over);
+    if (status != STATUS_OK) {
+        return status;
     }
     if (p.status == PH_OK && connection_is_json(s->args)) {
         print_json(&p.receipt);
