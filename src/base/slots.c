@@ -63,50 +63,37 @@ static bool add_chunk(phi_slots *slots)
     return true;
 }
 
-void *phi_slots_take(phi_slots *slots, uint64_t *handle)
+void *phi_slots_take_new(phi_slots *slots, uint64_t *handle)
 {
     PH_ASSERT(handle != NULL);
     PH_ASSERT(slots->stride > 0); // was initialised
     if (slots->count >= slots->count_max) {
         return NULL;
     }
-
-    phi_slot_head *head;
-    uint32_t index;
-    if (slots->free_first != 0) {
-        index = slots->free_first - 1;
-        head = phi_slots_head(slots, index);
-        slots->free_first = head->free_next;
-    } else {
-        index = slots->high;
-        if (index / PHI_SLOTS_CHUNK == slots->chunk_count && !add_chunk(slots)) {
-            return NULL;
-        }
-        head = phi_slots_head(slots, index);
-        *head = (phi_slot_head){ 0 };
-        slots->high++;
+    PH_ASSERT(slots->free_first == 0);
+    uint32_t index = slots->high;
+    if (index / PHI_SLOTS_CHUNK == slots->chunk_count && !add_chunk(slots)) {
+        return NULL;
     }
-
-    head->generation++;
-    if (head->generation == 0) { // after 2^32 uses of this slot; 0 never names an object
-        head->generation = 1;
-    }
-    head->live = head->generation;
-    head->free_next = 0;
+    phi_slot_head *head = phi_slots_head(slots, index);
+    *head = (phi_slot_head){ .live = 1, .generation = 1 };
+    slots->high++;
     slots->count++;
-    *handle = (uint64_t)head->generation << 32 | index;
-    return memset(head + 1, 0, slots->object_size);
+    *handle = UINT64_C(1) << 32 | index;
+    return head + 1;
+}
+
+void *phi_slots_take(phi_slots *slots, uint64_t *handle)
+{
+    void *object = phi_slots_take_raw(slots, handle);
+    return object == NULL ? NULL : memset(object, 0, slots->object_size);
 }
 
 void phi_slots_give(phi_slots *slots, uint64_t handle)
 {
-    PH_ASSERT(phi_slots_find(slots, handle) != NULL);
-    PH_ASSERT(slots->count > 0);
-    phi_slot_head *head = phi_slots_head(slots, phi_slots_index(handle));
-    head->live = 0;
-    head->free_next = slots->free_first;
-    slots->free_first = phi_slots_index(handle) + 1;
-    slots->count--;
+    void *object = phi_slots_find(slots, handle);
+    PH_ASSERT(object != NULL);
+    phi_slots_give_object(slots, object, handle);
 }
 
 void *phi_slots_next(const phi_slots *slots, uint32_t *index, uint64_t *handle)

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 
 typedef struct phi_slots {
     const phi_alloc *alloc;
@@ -40,7 +41,7 @@ typedef struct phi_slots {
 typedef struct phi_slot_head {
     _Alignas(16) uint32_t live; // the generation while in use, else 0
     uint32_t generation;        // of the last use
-    uint32_t free_next;         // index + 1 on the free list; 0 none
+    uint32_t free_next;         // index + 1 on the free list, 0 none; while in use, anything
 } phi_slot_head;
 
 void phi_slots_init(phi_slots *slots, const phi_alloc *alloc, size_t object_size,
@@ -75,7 +76,39 @@ static inline void *phi_slots_find(const phi_slots *slots, uint64_t handle)
 // A zeroed object and its handle (never 0); NULL when count_max are in use or there is no memory.
 void *phi_slots_take(phi_slots *slots, uint64_t *handle);
 
-// Its handle ends here. Asserts that it was good.
+// Slow path of phi_slots_take_raw: full, or an index that was never used. Do not call.
+void *phi_slots_take_new(phi_slots *slots, uint64_t *handle);
+
+// The same with an object that has yet to be written: its bytes are anything.
+static inline void *phi_slots_take_raw(phi_slots *slots, uint64_t *handle)
+{
+    if (PHI_UNLIKELY(slots->free_first == 0 || slots->count >= slots->count_max)) {
+        return phi_slots_take_new(slots, handle);
+    }
+    uint32_t index = slots->free_first - 1;
+    phi_slot_head *head = phi_slots_head(slots, index);
+    slots->free_first = head->free_next;
+    slots->count++;
+    head->generation += head->generation == UINT32_MAX ? 2 : 1; // 0 never names an object
+    head->live = head->generation;
+    *handle = (uint64_t)head->generation << 32 | index;
+    return head + 1;
+}
+
+// The handle of an object in use ends here.
+static inline void phi_slots_give_object(phi_slots *slots, void *object, uint64_t handle)
+{
+    phi_slot_head *head = (phi_slot_head *)object - 1;
+    PH_ASSERT(head->live == (uint32_t)(handle >> 32));
+    PH_ASSERT(head->live != 0);
+    PH_ASSERT_SLOW(phi_slots_find(slots, handle) == object);
+    head->live = 0;
+    head->free_next = slots->free_first;
+    slots->free_first = phi_slots_index(handle) + 1;
+    slots->count--;
+}
+
+// The same for who has only the handle. Asserts that it was good.
 void phi_slots_give(phi_slots *slots, uint64_t handle);
 
 // The object in use with the lowest index that is at least *index, which is then set to its index;

@@ -127,7 +127,11 @@ TEST(slots, random_use_agrees_with_a_plain_array)
                 live++;
             }
         } else if (model[i].is_live && phi_random_chance(&random, 50)) {
-            phi_slots_give(&slots, model[i].handle);
+            if (phi_random_chance(&random, 50)) {
+                phi_slots_give(&slots, model[i].handle);
+            } else {
+                phi_slots_give_object(&slots, model[i].at, model[i].handle);
+            }
             model[i].is_live = false;
             live--;
         }

@@ -52,8 +52,8 @@ void phi_timers_init(phi_timers *timers, phi_time now)
     phi_list_init(&timers->due);
 }
 
-// Puts a timer that is on no list where it belongs.
-static inline void place(phi_timers *timers, phi_timer *timer)
+// Puts a timer that is on no list where it belongs, which is returned.
+static inline phi_list *place(phi_timers *timers, phi_timer *timer)
 {
     uint64_t differ = timer->tick ^ timers->tick;
     PH_ASSERT(timer->tick > timers->tick);
@@ -64,51 +64,38 @@ static inline void place(phi_timers *timers, phi_timer *timer)
     unsigned slot = digit_of(timer->tick, level);
     phi_list_append(&timers->slots[level][slot], &timer->node);
     timers->occupied[level] |= UINT64_C(1) << slot;
-}
-
-// Takes a timer off whatever list it is on.
-static inline void displace(phi_timers *timers, phi_timer *timer)
-{
-    phi_list *next = timer->node.next;
-    bool is_last = next == timer->node.prev; // then both are the head of the list
-    phi_list_remove(&timer->node);
-    if (is_last) {
-        uintptr_t offset = (uintptr_t)next - (uintptr_t)timers->slots;
-        if (offset < sizeof timers->slots) { // neither `passed` nor `due`
-            size_t slot = offset / sizeof(phi_list);
-            timers->occupied[slot / PHI_TIMERS_SLOTS] &=
-                ~(UINT64_C(1) << (slot % PHI_TIMERS_SLOTS));
-        }
-    }
+    return &timers->slots[level][slot];
 }
 
 void phi_timer_set(phi_timers *timers, phi_timer *timer, phi_time when)
 {
     PH_ASSERT(timer->fire != NULL);
+    phi_timer_clear(timers, timer);
     if (phi_time_is_never(when)) {
-        phi_timer_clear(timers, timer);
         return;
     }
-    if (phi_timer_is_set(timer)) {
-        displace(timers, timer);
-    } else {
-        timers->count++;
-    }
+    timers->count++;
     timer->tick = tick_of(when);
     if (PHI_LIKELY(timer->tick > timers->tick)) {
-        place(timers, timer);
+        timers->last_slot = place(timers, timer);
+        timers->last_when = when;
+        timers->last_tick = timer->tick;
     } else {
         timer->tick = timers->tick;
         phi_list_append(&timers->passed, &timer->node);
     }
 }
 
-void phi_timer_clear(phi_timers *timers, phi_timer *timer)
+void phi_timers_emptied(phi_timers *timers, const phi_list *list)
 {
-    if (phi_timer_is_set(timer)) {
-        PH_ASSERT(timers->count > 0);
-        displace(timers, timer);
-        timers->count--;
+    PH_ASSERT(phi_list_is_empty(list));
+    uintptr_t offset = (uintptr_t)list - (uintptr_t)timers->slots;
+    if (offset < sizeof timers->slots) { // neither `passed` nor `due`
+        size_t slot = offset / sizeof(phi_list);
+        timers->occupied[slot / PHI_TIMERS_SLOTS] &= ~(UINT64_C(1) << (slot % PHI_TIMERS_SLOTS));
+    }
+    if (list == timers->last_slot) {
+        timers->last_slot = NULL;
     }
 }
 
@@ -154,7 +141,7 @@ static void open_slot(phi_timers *timers, unsigned level, unsigned slot)
         if (timer->tick == timers->tick) {
             phi_list_append(&timers->due, node);
         } else {
-            place(timers, timer);
+            (void)place(timers, timer);
         }
     }
 }
@@ -172,6 +159,9 @@ void phi_timers_run(phi_timers *timers, phi_time now)
     }
     unsigned level = 0;
     unsigned slot = 0;
+    if (target != timers->tick) {
+        timers->last_slot = NULL; // where it stands depends on the current tick
+    }
     for (uint64_t tick; (tick = next_slot(timers, &level, &slot)) <= target;) {
         PH_ASSERT(tick > timers->tick);
         timers->tick = tick;

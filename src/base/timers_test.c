@@ -32,6 +32,7 @@ static struct {
     phi_timers timers;
     phi_random random;
     phi_time now;
+    phi_time when; // for which one was set last
     uint64_t tick; // of the last run
     uint64_t sequence;
     uint64_t fired;
@@ -98,8 +99,14 @@ static void model_change_one(void)
         phi_timer_clear(&model.timers, &t->timer);
         t->tick = TICK_NONE;
     } else {
-        t->when = model_random_time();
-        phi_timer_set(&model.timers, &t->timer, t->when);
+        bool is_same = phi_random_chance(&model.random, 30); // as the one before
+        model.when = is_same ? model.when : model_random_time();
+        t->when = model.when;
+        if (phi_timer_is_set(&t->timer)) {
+            phi_timer_set(&model.timers, &t->timer, t->when);
+        } else {
+            phi_timer_start(&model.timers, &t->timer, t->when);
+        }
         uint64_t tick = t->when.ns / MS + (t->when.ns % MS != 0);
         t->tick = phi_time_is_never(t->when) ? TICK_NONE : tick;
         if (t->tick < model.tick) {
