@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The three kinds of target there are, each in one line of a folder's CMakeLists.txt.
+# The kinds of target there are, each in one line of a folder's CMakeLists.txt.
 
 # ph_library(wire SOURCES a.c b.c USES base PkgConfig::CRYPTO)
 # A folder. What it may call is what it links: an upward call does not link.
@@ -38,4 +38,14 @@ function(ph_fuzzer name)
     endif()
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
     target_link_libraries(${name} PRIVATE ${ARG_USES})
+endfunction()
+
+# bench_program(bench_wire SOURCES wire.c USES wire)
+# Built on demand: script/bench asks for bench_programs.
+function(bench_program name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;USES" ${ARGN})
+    add_executable(${name} EXCLUDE_FROM_ALL ${ARG_SOURCES})
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(${name} PRIVATE ${ARG_USES})
+    add_dependencies(bench_programs ${name})
 endfunction()
