@@ -17,6 +17,7 @@ void phi_slots_init(phi_slots *slots, const phi_alloc *alloc, size_t object_size
     PH_ASSERT(slots != NULL);
     PH_ASSERT(alloc != NULL);
     PH_ASSERT(object_size > 0);
+    PH_ASSERT(count_max <= PHI_SLOTS_COUNT_MAX);
     PH_ASSERT(object_size < UINT32_MAX / PHI_SLOTS_CHUNK / 2); // a chunk's size fits 32 bits
     uint32_t align = (uint32_t)sizeof(phi_slot_head);
     *slots = (phi_slots){
@@ -25,6 +26,12 @@ void phi_slots_init(phi_slots *slots, const phi_alloc *alloc, size_t object_size
         .stride = (align + (uint32_t)object_size + align - 1) / align * align,
         .count_max = count_max,
     };
+}
+
+void phi_slots_set_mark(phi_slots *slots, uint8_t mark)
+{
+    PH_ASSERT(slots->high == 0);
+    slots->mark = (uint32_t)mark << PHI_SLOTS_MARK_SHIFT;
 }
 
 void phi_slots_fini(phi_slots *slots)
@@ -79,7 +86,7 @@ void *phi_slots_take_new(phi_slots *slots, uint64_t *handle)
     *head = (phi_slot_head){ .live = 1, .generation = 1 };
     slots->high++;
     slots->count++;
-    *handle = UINT64_C(1) << 32 | index;
+    *handle = UINT64_C(1) << 32 | slots->mark | index;
     return head + 1;
 }
 
@@ -104,7 +111,7 @@ void *phi_slots_next(const phi_slots *slots, uint32_t *index, uint64_t *handle)
         phi_slot_head *head = phi_slots_head(slots, i);
         if (head->live != 0) {
             *index = i;
-            *handle = (uint64_t)head->live << 32 | i;
+            *handle = (uint64_t)head->live << 32 | slots->mark | i;
             return head + 1;
         }
     }

@@ -3,14 +3,15 @@
 // base/slots.h - a table of equal objects found by number, with a generation that makes an old
 // number miss.
 //
-// A handle is generation << 32 | index. Objects never move (they stand in chunks), so pointers to
+// A handle is generation << 32 | mark << 24 | index. The mark is 0, or what tells handles of this
+// table from those of others of its kind: they miss here. Objects never move (they stand in chunks), so pointers to
 // them stay good until they are given back. Iteration is by index: the same in every run.
 //
 // The generation of a slot comes round after 2^32 uses of it: a number that old may hit again. Who
 // gives handles to peers checks, too, that what they name is theirs.
 //
 // Life     init -> (take, find, give)* -> fini
-// Limits   count_max objects; beyond it phi_slots_take returns NULL
+// Limits   count_max objects, at most PHI_SLOTS_COUNT_MAX; beyond it phi_slots_take returns NULL
 // Threads  none
 
 #ifndef PHI_BASE_SLOTS_H
@@ -33,9 +34,12 @@ typedef struct phi_slots {
     uint32_t count_max;
     uint32_t free_first; // index + 1; 0 none
     uint32_t high;       // indices below it were used at some time
+    uint32_t mark;       // where it stands in a handle
 } phi_slots;
 
 #define PHI_SLOTS_CHUNK 256u
+#define PHI_SLOTS_COUNT_MAX (1u << PHI_SLOTS_MARK_SHIFT)
+#define PHI_SLOTS_MARK_SHIFT 24
 
 // In front of each object, which it keeps aligned for every type.
 typedef struct phi_slot_head {
@@ -47,12 +51,21 @@ typedef struct phi_slot_head {
 void phi_slots_init(phi_slots *slots, const phi_alloc *alloc, size_t object_size,
                     uint32_t count_max);
 
+// Before the first take.
+void phi_slots_set_mark(phi_slots *slots, uint8_t mark);
+
 // Objects in use are forgotten, not finished.
 void phi_slots_fini(phi_slots *slots);
 
 static inline uint32_t phi_slots_index(uint64_t handle)
 {
-    return (uint32_t)handle;
+    return (uint32_t)handle & (PHI_SLOTS_COUNT_MAX - 1);
+}
+
+// Of any number: who gives handles to peers may be sent anything.
+static inline uint8_t phi_slots_mark(uint64_t handle)
+{
+    return (uint8_t)(handle >> PHI_SLOTS_MARK_SHIFT);
 }
 
 // Of an index below `high`.
@@ -66,10 +79,11 @@ static inline phi_slot_head *phi_slots_head(const phi_slots *slots, uint32_t ind
 static inline void *phi_slots_find(const phi_slots *slots, uint64_t handle)
 {
     uint32_t generation = (uint32_t)(handle >> 32);
-    if (phi_slots_index(handle) >= slots->high || generation == 0) {
+    uint32_t index = (uint32_t)handle ^ slots->mark; // beyond any, when the mark is another
+    if (index >= slots->high || generation == 0) {
         return NULL;
     }
-    phi_slot_head *head = phi_slots_head(slots, phi_slots_index(handle));
+    phi_slot_head *head = phi_slots_head(slots, index);
     return head->live == generation ? head + 1 : NULL;
 }
 
@@ -91,7 +105,7 @@ static inline void *phi_slots_take_raw(phi_slots *slots, uint64_t *handle)
     slots->count++;
     head->generation += head->generation == UINT32_MAX ? 2 : 1; // 0 never names an object
     head->live = head->generation;
-    *handle = (uint64_t)head->generation << 32 | index;
+    *handle = (uint64_t)head->generation << 32 | slots->mark | index;
     return head + 1;
 }
 

@@ -169,7 +169,7 @@ TEST(slots, nth_allocation_failing_loses_nothing)
         phi_alloc_counter_init(&counter, &phi_alloc_heap);
         counter.fail_at = n;
         phi_slots slots;
-        phi_slots_init(&slots, &counter.alloc, 8, UINT32_MAX);
+        phi_slots_init(&slots, &counter.alloc, 8, PHI_SLOTS_COUNT_MAX);
         for (uint32_t taken = 0; taken < OBJECTS;) {
             uint64_t handle = 0;
             uint64_t *value = phi_slots_take(&slots, &handle);
@@ -197,4 +197,35 @@ TEST(slots, nth_allocation_failing_loses_nothing)
         }
     }
     EXPECT_EQ(failures, 8); // six chunks, two lists of chunks
+}
+
+// Each worker of a center has such a table. What one gave must miss in another's, or a reply would
+// end a stranger's call.
+TEST(slots, handle_of_another_mark_misses)
+{
+    phi_slots ours;
+    phi_slots theirs;
+    phi_slots_init(&ours, &phi_alloc_heap, sizeof(object), 10);
+    phi_slots_init(&theirs, &phi_alloc_heap, sizeof(object), 10);
+    phi_slots_set_mark(&theirs, 255);
+    uint64_t our = 0;
+    uint64_t their = 0;
+    void *a = phi_slots_take(&ours, &our);
+    void *b = phi_slots_take(&theirs, &their);
+    EXPECT_EQ(phi_slots_mark(our), 0);
+    EXPECT_EQ(phi_slots_mark(their), 255);
+    EXPECT_EQ(phi_slots_index(our), phi_slots_index(their));
+    assert_ptr_equal(phi_slots_find(&ours, our), a);
+    assert_ptr_equal(phi_slots_find(&theirs, their), b);
+    assert_null(phi_slots_find(&ours, their));
+    assert_null(phi_slots_find(&theirs, our));
+    uint32_t index = 0;
+    uint64_t found = 0;
+    assert_ptr_equal(phi_slots_next(&theirs, &index, &found), b);
+    EXPECT_EQ(found, their);
+    phi_slots_give(&theirs, their);
+    phi_slots_take(&theirs, &their);
+    EXPECT_EQ(phi_slots_mark(their), 255); // also of one that is used again
+    phi_slots_fini(&ours);
+    phi_slots_fini(&theirs);
 }
