@@ -24,6 +24,7 @@
 
 #include "base/random.h"
 #include "io/io.h"
+#include "io/mailbox.h"
 
 typedef struct sim sim;
 
@@ -105,6 +106,18 @@ bool sim_node_is_frozen(const sim *s, sim_node node);
 
 // While not reading, bytes stay in the buffers of the node's streams; all else goes on.
 void sim_node_reading(sim *s, sim_node node, bool is_reading);
+
+// ---- loops of one process
+
+// Makes these nodes the loops of one process: each gets a mailbox, of one set. Once for a node; it
+// keeps it when it is killed, frozen and restarted, which the caller does with all of them together
+// (then all mailboxes are new, and all mail is lost). Before anything stands on the nodes. What is
+// posted is read between 0 and `delay_max` later, in the order in which it was posted.
+void sim_mailboxes_add(sim *s, const sim_node *nodes, uint32_t count, size_t bytes_max,
+                       phi_dur delay_max);
+
+// Its mailbox, in which its number is its place in `nodes`. Asserts that it has one.
+phi_mailbox *sim_mailbox(sim *s, sim_node node);
 
 // ---- the network misbehaving; `a` and `b` are two nodes
 

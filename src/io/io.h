@@ -16,6 +16,9 @@
 // Streams   A stream that was opened ends in exactly one `on_closed`, after which its memory is
 //           gone. Callbacks are never run from inside the call that caused them. Inside a callback
 //           any stream may be closed, also the one that called.
+//
+// Loops     of one process may hand accepted streams to each other (phi_stream_release), and write
+//           to each other (io/mailbox.h). They share nothing else.
 
 #ifndef PHI_IO_IO_H
 #define PHI_IO_IO_H
@@ -31,6 +34,7 @@
 typedef struct phi_io phi_io;
 typedef struct phi_stream phi_stream;
 typedef struct phi_listener phi_listener;
+typedef struct phi_loose_stream phi_loose_stream; // belongs to no loop; see phi_stream_release
 
 #define PHI_ADDRESS_TEXT_MAX 128 // "127.0.0.1:7678", "[::1]:7678", "unix:/run/posthouse.sock"
 
@@ -49,8 +53,8 @@ typedef struct phi_stream_events {
 } phi_stream_events;
 
 typedef struct phi_listener_events {
-    // A connection came. The owner attaches itself (phi_stream_attach) or closes it, before this
-    // returns.
+    // A connection came. The owner attaches itself (phi_stream_attach), releases it or closes it,
+    // before this returns.
     void (*on_accept)(void *owner, phi_stream *stream);
     // A connection cannot be accepted: descriptors (PH_ELIMIT) or memory (PH_ENOMEM) are used up.
     // What this returns is written to it, as far as it goes without waiting, and then it is closed;
@@ -77,6 +81,9 @@ typedef struct phi_io_ops {
     void (*stream_close)(phi_stream *stream);
     void (*stream_peer)(const phi_stream *stream, char text[PHI_ADDRESS_TEXT_MAX]);
     bool (*stream_is_local)(const phi_stream *stream);
+    ph_err (*stream_release)(phi_stream *stream, phi_loose_stream **out);
+    ph_err (*stream_adopt)(phi_io *io, phi_loose_stream *loose, phi_stream **out);
+    void (*loose_stream_close)(phi_loose_stream *loose);
     void (*entropy)(phi_io *io, uint8_t *bytes, size_t size);
     uint64_t (*wall_ms)(phi_io *io);
     void (*read_clock)(phi_io *io); // into io->now
@@ -172,6 +179,34 @@ static inline void phi_stream_peer(const phi_io *io, const phi_stream *s,
 static inline bool phi_stream_is_local(const phi_io *io, const phi_stream *s)
 {
     return io->ops->stream_is_local(s);
+}
+
+// Takes an accepted stream that nobody is attached to from its loop, so that another one can adopt
+// it: the pointer may be sent there in a mail. Its other end notices nothing; what it sends waits.
+// Whoever has the pointer owns it: it ends in adopt or in phi_loose_stream_close. On PH_OK `s` is
+// gone.
+//
+// PH_ENOMEM   the stream is as it was
+static inline PHI_MUST_CHECK ph_err phi_stream_release(phi_io *io, phi_stream *s,
+                                                       phi_loose_stream **out)
+{
+    return io->ops->stream_release(s, out);
+}
+
+// Makes it a stream of this loop, which is as one in on_accept: to be attached, released or closed
+// before the turn ends. `loose` is consumed in any case.
+//
+// PH_ENOMEM   the connection was closed
+static inline PHI_MUST_CHECK ph_err phi_stream_adopt(phi_io *io, phi_loose_stream *loose,
+                                                     phi_stream **out)
+{
+    return io->ops->stream_adopt(io, loose, out);
+}
+
+// Ends one that nobody takes. `io` is any loop of its process.
+static inline void phi_loose_stream_close(phi_io *io, phi_loose_stream *loose)
+{
+    io->ops->loose_stream_close(loose);
 }
 
 // From the system's CSPRNG (the simulator's seeded generator).

@@ -11,6 +11,7 @@
 #define PHI_IO_UV_H
 
 #include "io/io.h"
+#include "io/mailbox.h"
 
 // One receive buffer per loop. What one stream may bring in one turn is one filling of it: then the
 // others have theirs, and the rest waits in the kernel, which tells again (level-triggered). 32 KiB
@@ -25,6 +26,7 @@
 #define PHI_UV_LINGER_MS 2000u
 
 typedef struct phi_uv phi_uv;
+typedef struct phi_uv_mailboxes phi_uv_mailboxes;
 
 // PH_ENOMEM, PH_ESYSTEM   the loop could not be made
 PHI_MUST_CHECK ph_err phi_uv_new(phi_uv **out, const phi_alloc *alloc, phi_diag *diag);
@@ -57,5 +59,25 @@ phi_time phi_uv_deadline(const phi_uv *uv);
 // Signals, for programs: `fire` runs on the loop. Up to 8. PH_ELIMIT beyond.
 PHI_MUST_CHECK ph_err phi_uv_signal(phi_uv *uv, int signum, void (*fire)(void *arg, int signum),
                                     void *arg);
+
+// ---- mail between loops, each in a thread of its own
+
+// A set of mailboxes. Its life encloses that of the loops that use it.
+//
+// PH_ENOMEM, PH_ESYSTEM   not made
+PHI_MUST_CHECK ph_err phi_uv_mailboxes_new(phi_uv_mailboxes **out, uint32_t count, size_t bytes_max,
+                                           phi_diag *diag);
+
+// Throws away what nobody has read. After the loops were freed. Accepts NULL.
+void phi_uv_mailboxes_free(phi_uv_mailboxes **set);
+
+// The mailbox of that number becomes this loop's, until phi_uv_free: from then on what comes for it
+// is thrown away. Each number once, each loop once. What was posted to it before waits in it. By
+// the thread that turns the loop, or before that thread runs. Not for a loop that is embedded in
+// another (phi_uv_fd).
+//
+// PH_ENOMEM, PH_ESYSTEM   the loop cannot watch it
+PHI_MUST_CHECK ph_err phi_uv_mailbox(phi_uv_mailboxes *set, uint32_t index, phi_uv *uv,
+                                     phi_mailbox **out, phi_diag *diag);
 
 #endif // PHI_IO_UV_H

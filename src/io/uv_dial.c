@@ -157,7 +157,7 @@ static int dial_try(phi_dial *d, const phi_sock_end *end)
     if (error == EINPROGRESS || error == EINTR) {
         error = 0;
     }
-    if (error == 0 && !phi_stream_adopt(d->stream, fd)) {
+    if (error == 0 && !phi_stream_give_socket(d->stream, fd)) {
         error = ENOMEM;
     }
     if (error != 0) {
@@ -187,7 +187,7 @@ static void attempt_failed(phi_dial *d, int error)
 {
     note_error(d, error);
     phi_timer_clear(&d->stream->uv->io.timers, &d->timer);
-    phi_stream_release(d->stream); // phi_dial_on_released follows
+    phi_stream_close_socket(d->stream); // phi_dial_on_released follows
 }
 
 void phi_dial_on_released(phi_dial *d)

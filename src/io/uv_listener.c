@@ -189,7 +189,7 @@ static unsigned accept_one(phi_listener *l)
     }
     spare_open(l->uv); // if it was lost
     phi_stream *s = phi_stream_new(l->uv);
-    if (s == NULL || !phi_stream_adopt(s, fd)) {
+    if (s == NULL || !phi_stream_give_socket(s, fd)) {
         if (s != NULL) {
             phi_stream_drop(s);
         }

@@ -139,14 +139,14 @@ phi_stream *phi_stream_new(phi_uv *uv);
 
 // Gives it a connected or connecting socket, and libuv a handle for it. On failure (memory) the
 // descriptor is still the caller's.
-PHI_MUST_CHECK bool phi_stream_adopt(phi_stream *s, int fd);
+PHI_MUST_CHECK bool phi_stream_give_socket(phi_stream *s, int fd);
 
 // Has libuv watch for exactly `events`.
 void phi_stream_arm(phi_stream *s, int events);
 
 // Closes the descriptor, and the handle if there is one; phi_dial_on_released or the end of the
 // memory follows.
-void phi_stream_release(phi_stream *s);
+void phi_stream_close_socket(phi_stream *s);
 
 void phi_stream_move(phi_stream *s, phi_stream_state state);
 void phi_stream_due_later(phi_stream *s);

@@ -92,7 +92,7 @@ phi_stream *phi_stream_new(phi_uv *uv)
     return s;
 }
 
-bool phi_stream_adopt(phi_stream *s, int fd)
+bool phi_stream_give_socket(phi_stream *s, int fd)
 {
     PH_ASSERT(s->poll_state == HANDLE_NONE);
     PH_ASSERT(s->fd == -1);
@@ -106,7 +106,7 @@ bool phi_stream_adopt(phi_stream *s, int fd)
     return true;
 }
 
-void phi_stream_release(phi_stream *s)
+void phi_stream_close_socket(phi_stream *s)
 {
     if (s->poll_state == HANDLE_ACTIVE) {
         s->poll_state = HANDLE_CLOSING;
@@ -157,7 +157,7 @@ void phi_stream_drop(phi_stream *s)
         (void)drain(s); // best effort: with unread input the bye before it would be lost
     }
     phi_stream_move(s, STREAM_GONE);
-    phi_stream_release(s);
+    phi_stream_close_socket(s);
     if (s->poll_state == HANDLE_NONE) {
         stream_free(s);
     }
@@ -169,7 +169,7 @@ void phi_stream_end(phi_stream *s, ph_err reason, const char *why)
     PH_ASSERT(s->dial == NULL);
     phi_stream_move(s, STREAM_GONE);
     phi_list_remove(&s->due);
-    phi_stream_release(s);
+    phi_stream_close_socket(s);
     s->events->on_closed(s->owner, reason, why);
     if (s->poll_state == HANDLE_NONE) {
         stream_free(s);
@@ -237,7 +237,7 @@ void phi_uv_stream_close(phi_stream *s)
         break;
     case STREAM_DIALING:
         phi_dial_free(&s->dial);
-        phi_stream_release(s);
+        phi_stream_close_socket(s);
         phi_stream_move(s, STREAM_CLOSING);
         phi_stream_due_later(s);
         break;
@@ -247,7 +247,7 @@ void phi_uv_stream_close(phi_stream *s)
         phi_stream_due_later(s);
         break;
     case STREAM_BROKEN:
-        phi_stream_release(s);
+        phi_stream_close_socket(s);
         phi_stream_move(s, STREAM_CLOSING);
         phi_stream_due_later(s);
         break;
@@ -358,7 +358,7 @@ static void on_leftovers(phi_stream *s, int status, int events)
     if (phi_sm_is(&s->sm, STREAM_LINGERING)) {
         linger_end(s);
     } else {
-        phi_stream_release(s);
+        phi_stream_close_socket(s);
     }
 }
 
@@ -470,7 +470,7 @@ static void linger_end(phi_stream *s)
     s->uv->lingering_count--;
     phi_list_remove(&s->due);
     phi_stream_move(s, STREAM_GONE);
-    phi_stream_release(s);
+    phi_stream_close_socket(s);
     PH_ASSERT(s->poll_state == HANDLE_CLOSING); // on_released frees it
 }
 
