@@ -86,6 +86,35 @@ static inline void phi_put_u64(uint8_t *p, uint64_t v)
     memcpy(p, &v, sizeof v);
 }
 
+// Copies what is mostly short, a name perhaps, without a call of memcpy; returns what is behind it.
+static inline uint8_t *phi_put_text(uint8_t *at, phi_bytes b)
+{
+    const uint8_t *from = b.data;
+    size_t size = b.size;
+    if (PHI_UNLIKELY(size > 16)) {
+        memcpy(at, from, size);
+    } else if (size >= 8) { // the first and the last eight, which may overlap
+        uint64_t first;
+        uint64_t last;
+        memcpy(&first, from, 8);
+        memcpy(&last, from + size - 8, 8);
+        memcpy(at, &first, 8);
+        memcpy(at + size - 8, &last, 8);
+    } else if (size >= 4) {
+        uint32_t first;
+        uint32_t last;
+        memcpy(&first, from, 4);
+        memcpy(&last, from + size - 4, 4);
+        memcpy(at, &first, 4);
+        memcpy(at + size - 4, &last, 4);
+    } else if (size != 0) {
+        at[0] = from[0];
+        at[size / 2] = from[size / 2];
+        at[size - 1] = from[size - 1];
+    }
+    return at + size;
+}
+
 // ---- reading
 
 typedef struct phi_reader {

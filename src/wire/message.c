@@ -4,9 +4,12 @@
 //
 // Design notes
 //
-// The decoder runs once per message and center, so it is written for the machine: one comparison
-// for the fixed part, one for the sum of all lengths (at most 3 * 255 + 65,535: it cannot wrap),
-// and the rules of form as masks, a row of a table per kind. No loop, no memory.
+// Both run for each message at each end, so they are written for the machine: one comparison for
+// the fixed part, one for the sum of all lengths (at most 3 * 255 + 65,535: it cannot wrap), and
+// the rules of form as masks, a row of a table per kind. No loop, no memory. They are inline, so
+// that what nobody looks at is not computed, and what is constant (the kind, where one is sent) is
+// judged by the compiler. The rules themselves stand here, once; the inline part of them only knows
+// what breaks none.
 //
 // Clauses: P-50, P-51, P-54, P-58, P-63, P-65, P-68.
 
@@ -14,29 +17,11 @@
 
 #include "base/assert.h"
 
-// Offsets in the fixed part.
-enum {
-    AT_KIND = 0,
-    AT_FLAGS = 1,
-    AT_TURN = 2,
-    AT_CALL = PHI_MESSAGE_CALL_AT,
-    AT_TTL = PHI_MESSAGE_TTL_AT,
-    AT_TO_LEN = 16,
-    AT_FROM_LEN = 17,
-    AT_METHOD_LEN = 18,
-    AT_DEPTH = PHI_MESSAGE_DEPTH_AT,
-    AT_HEADERS_LEN = 20,
-    AT_WANT = 22,
-};
+PH_STATIC_ASSERT(PHI_MESSAGE_CALL_AT + 8 == PHI_MESSAGE_TTL_AT);
+PH_STATIC_ASSERT(PHI_MESSAGE_TTL_AT + 4 == PHI_MESSAGE_LENGTHS_AT);
+PH_STATIC_ASSERT(PHI_MESSAGE_LENGTHS_AT + 8 == PHI_MESSAGE_HEAD_BYTES);
 
-PH_STATIC_ASSERT(AT_WANT + 2 == PHI_MESSAGE_HEAD_BYTES);
-PH_STATIC_ASSERT(AT_CALL + 8 == AT_TTL);
-PH_STATIC_ASSERT(AT_TTL + 4 == AT_TO_LEN);
-PH_STATIC_ASSERT(AT_DEPTH + 4 + 1 == PHI_MESSAGE_HEAD_BYTES);
-
-// Two parts of the fixed part are read as one number each, so that one `and` judges all fields in
-// them: `kind | flags | turn`, and `to_len | from_len | method_len | depth | headers_len | want`.
-#define HEAD_KIND_SHIFT 24u
+// Fields of the head and of the tail.
 #define HEAD_FLAGS(flags) ((uint32_t)(flags) << 16u)
 #define HEAD_TURN UINT32_C(0xffff)
 #define TAIL_DEPTH_SHIFT 32u
@@ -57,7 +42,7 @@ typedef struct kind_form {
 #define FLAGS_OF_ALL (PHI_FLAG_IDEMPOTENT | PHI_FLAG_DURABLE)
 #define FLAGS_CUT (PHI_FLAG_MORE | PHI_FLAG_REST)
 
-static const kind_form kind_forms[] = {
+static const kind_form kind_forms[PHI_MESSAGE_KINDS] = {
     [PHI_KIND_EVENT] = { .head_never = FLAGS_NEVER(FLAGS_CUT | PHI_FLAG_RECEIPT) | HEAD_TURN,
                          .may_lack_call = true,
                          .tail_never = TAIL_DEPTH | TAIL_WANT },
@@ -78,23 +63,45 @@ static const kind_form kind_forms[] = {
                            .tail_never = TAIL_DEPTH | TAIL_WANT },
 };
 
-// Whether the numbers of the fixed part go together.
-static inline bool form_is_right(uint32_t head, uint64_t call, uint64_t tail)
+// Flags, turn and depth each have rules of their own; want alone has none where it may be.
+#define PLAIN_HEAD (HEAD_FLAGS(0xff) | HEAD_TURN)
+#define PLAIN_TAIL (TAIL_DEPTH | TAIL_WANT)
+#define NEVER_PLAIN                                                                                \
+    {                                                                                              \
+        .head = UINT32_MAX                                                                         \
+    }
+
+// Most messages that there are. A kind that needs a turn is never among them: its own bits are in
+// the mask.
+const phi_message_plain phi_messages_plain[PHI_MESSAGE_KINDS] = {
+    [PHI_KIND_EVENT] = { .head = PLAIN_HEAD, .may_lack_call = true, .tail = PLAIN_TAIL },
+    [PHI_KIND_REQUEST] = { .head = PLAIN_HEAD, .tail = PLAIN_TAIL },
+    [PHI_KIND_REPLY] = { .head = PLAIN_HEAD, .tail = PLAIN_TAIL },
+    [PHI_KIND_FAILURE] = { .head = PLAIN_HEAD, .tail = PLAIN_TAIL },
+    [PHI_KIND_INQUIRY] = NEVER_PLAIN,
+    [PHI_KIND_ANSWER] = NEVER_PLAIN,
+    [PHI_KIND_CANCEL] = { .head = PLAIN_HEAD, .tail = PLAIN_TAIL },
+    [PHI_KIND_RECEIPT] = { .head = PLAIN_HEAD, .tail = PLAIN_TAIL },
+};
+
+bool phi_message_fixed_is_right(const phi_message_fixed *fixed)
 {
-    uint32_t kind = head >> HEAD_KIND_SHIFT;
-    if (PHI_UNLIKELY(kind - 1 >= PHI_COUNT_OF(kind_forms) - 1)) {
+    uint32_t head = fixed->head;
+    uint64_t tail = fixed->tail;
+    uint32_t kind = head >> 24;
+    if (kind - 1 >= PHI_MESSAGE_KINDS - 1) {
         return false;
     }
     const kind_form *form = &kind_forms[kind];
-    if (PHI_UNLIKELY(((head & form->head_never) | (tail & form->tail_never)) != 0)) {
+    if (((head & form->head_never) | (tail & form->tail_never)) != 0) {
         return false;
     }
-    if (call == 0) {
+    if (fixed->call == 0) {
         // A receipt and fragments are told apart by their number.
         uint32_t numbered = HEAD_FLAGS(FLAGS_CUT | PHI_FLAG_RECEIPT);
         return form->may_lack_call && (head & numbered) == 0;
     }
-    if (PHI_UNLIKELY((head & HEAD_FLAGS(PHI_FLAG_REST)) != 0)) {
+    if ((head & HEAD_FLAGS(PHI_FLAG_REST)) != 0) {
         uint32_t beside = HEAD_FLAGS(0xffu & ~(unsigned)(FLAGS_CUT | PHI_FLAG_PART));
         if ((head & beside) != 0 || (tail & (TAIL_DEPTH | TAIL_WANT)) != 0) {
             return false;
@@ -103,97 +110,18 @@ static inline bool form_is_right(uint32_t head, uint64_t call, uint64_t tail)
     return (head & HEAD_TURN) >= form->turn_least && (tail & TAIL_DEPTH) <= TAIL_DEPTH_MOST;
 }
 
-// The same for a message that is to be written.
-static bool message_is_right(const phi_message *m)
-{
-    uint32_t head = (uint32_t)m->kind << HEAD_KIND_SHIFT | HEAD_FLAGS(m->flags) | m->turn;
-    uint64_t tail = (uint64_t)m->depth << TAIL_DEPTH_SHIFT | m->want;
-    return form_is_right(head, m->call, tail);
-}
-
-ph_err phi_message_decode(phi_bytes payload, phi_message *out)
-{
-    if (PHI_UNLIKELY(payload.size < PHI_MESSAGE_HEAD_BYTES)) {
-        return PH_EPROTO;
-    }
-    const uint8_t *p = payload.data;
-    size_t to_size = p[AT_TO_LEN];
-    size_t from_size = p[AT_FROM_LEN];
-    size_t method_size = p[AT_METHOD_LEN];
-    size_t headers_size = phi_get_u16(p + AT_HEADERS_LEN);
-    size_t body_at = PHI_MESSAGE_HEAD_BYTES + to_size + from_size + method_size + headers_size;
-    if (PHI_UNLIKELY(body_at > payload.size)) {
-        return PH_EPROTO;
-    }
-
-    phi_message head = {
-        .kind = p[AT_KIND],
-        .flags = p[AT_FLAGS],
-        .turn = phi_get_u16(p + AT_TURN),
-        .ttl_ms = phi_get_u32(p + AT_TTL),
-        .call = phi_get_u64(p + AT_CALL),
-        .depth = p[AT_DEPTH],
-        .want = phi_get_u16(p + AT_WANT),
-    };
-    if (PHI_UNLIKELY(
-            !form_is_right(phi_get_u32(p + AT_KIND), head.call, phi_get_u64(p + AT_TO_LEN)))) {
-        return PH_EPROTO;
-    }
-
-    *out = head;
-    p += PHI_MESSAGE_HEAD_BYTES;
-    out->to = phi_bytes_of(p, to_size);
-    p += to_size;
-    out->from = phi_bytes_of(p, from_size);
-    p += from_size;
-    out->method = phi_bytes_of(p, method_size);
-    p += method_size;
-    out->headers = phi_bytes_of(p, headers_size);
-    p += headers_size;
-    out->body = phi_bytes_of(p, payload.size - body_at);
-    return PH_OK;
-}
-
-static inline uint8_t *put_bytes(uint8_t *at, phi_bytes b)
-{
-    if (b.size != 0) {
-        memcpy(at, b.data, b.size);
-    }
-    return at + b.size;
-}
-
 void phi_message_encode(uint8_t *room, const phi_message *message)
 {
     uint8_t *at = phi_message_encode_head(room, message);
-    at = put_bytes(at, message->headers);
-    at = put_bytes(at, message->body);
+    if (message->headers.size != 0) {
+        memcpy(at, message->headers.data, message->headers.size);
+        at += message->headers.size;
+    }
+    if (message->body.size != 0) {
+        memcpy(at, message->body.data, message->body.size);
+        at += message->body.size;
+    }
     PH_ASSERT((size_t)(at - room) == phi_message_size(message));
-}
-
-uint8_t *phi_message_encode_head(uint8_t *room, const phi_message *message)
-{
-    PH_ASSERT(room != NULL);
-    PH_ASSERT(message_is_right(message));
-    PH_ASSERT(message->to.size <= UINT8_MAX);
-    PH_ASSERT(message->from.size <= UINT8_MAX);
-    PH_ASSERT(message->method.size <= UINT8_MAX);
-    PH_ASSERT(message->headers.size <= UINT16_MAX);
-
-    room[AT_KIND] = message->kind;
-    room[AT_FLAGS] = message->flags;
-    phi_put_u16(room + AT_TURN, message->turn);
-    phi_put_u64(room + AT_CALL, message->call);
-    phi_put_u32(room + AT_TTL, message->ttl_ms);
-    room[AT_TO_LEN] = (uint8_t)message->to.size;
-    room[AT_FROM_LEN] = (uint8_t)message->from.size;
-    room[AT_METHOD_LEN] = (uint8_t)message->method.size;
-    room[AT_DEPTH] = message->depth;
-    phi_put_u16(room + AT_HEADERS_LEN, (uint16_t)message->headers.size);
-    phi_put_u16(room + AT_WANT, message->want);
-
-    uint8_t *at = put_bytes(room + PHI_MESSAGE_HEAD_BYTES, message->to);
-    at = put_bytes(at, message->from);
-    return put_bytes(at, message->method);
 }
 
 bool phi_header_next(phi_reader *r, phi_header *header)
