@@ -272,12 +272,14 @@ static void stranger_say(stranger *s, size_t size)
         size = phi_link_payload_max(&s->link);
     }
     size_t room_before = phi_link_room(&s->link);
-    uint8_t *room = phi_link_begin(&s->link, size, s->now);
+    uint8_t *room = phi_link_begin(&s->link, size);
     if (room != NULL) {
         PH_ASSERT(phi_link_is(&s->link, PHI_LINK_OPEN));
         PH_ASSERT(size + phi_suite_head(s->link.out.suite) <= room_before);
         memset(room, 'x', size);
         phi_link_commit(&s->link, PHI_COMMAND_MESSAGE, size);
+    } else {
+        phi_link_begin_failed(&s->link, size, s->now);
     }
     stranger_check(s);
 }

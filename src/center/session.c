@@ -65,11 +65,11 @@ static const uint8_t why_of_bye[PHI_BYE_COUNT] = {
     [PHI_BYE_CREDIT_EXCEEDED] = PHI_WHY_PROTOCOL_ERROR,
 };
 
+static void on_message(phi_transport *t, phi_bytes payload);
 static void on_event(phi_transport *t, const phi_link_event *event);
 static void on_room(phi_transport *t);
 static void on_gone(phi_transport *t);
 
-static void on_other_event(center *c, session *s, const phi_link_event *event);
 static void handle_packet(center *c, session *s, const phi_packet *packet);
 static void handle_ask(center *c, session *s, phi_bytes payload);
 static void handle_closed(center *c, session *s, const phi_link_end *end);
@@ -84,6 +84,7 @@ static bool is_breach(const phi_link_end *end);
 
 const phi_transport_events session_events = {
     .on_event = on_event,
+    .on_message = on_message,
     .on_room = on_room,
     .on_gone = on_gone,
 };
@@ -211,21 +212,16 @@ void session_drop_all(center *c)
 
 // ---- what its link tells
 
+static void on_message(phi_transport *t, phi_bytes payload)
+{
+    session *s = session_of(t);
+    router_handle(center_of(s), s, payload);
+}
+
 static void on_event(phi_transport *t, const phi_link_event *event)
 {
     session *s = session_of(t);
     center *c = center_of(s);
-    if (PHI_LIKELY(event->type == PHI_LINK_EVENT_PACKET &&
-                   event->packet.command == PHI_COMMAND_MESSAGE)) {
-        router_handle(c, s, event->packet.payload);
-    } else {
-        on_other_event(c, s, event);
-    }
-}
-
-// All but messages; apart, so that those need no more of a stack than their own.
-static PHI_COLD void on_other_event(center *c, session *s, const phi_link_event *event)
-{
     switch (event->type) {
     case PHI_LINK_EVENT_JOIN:
         join_handle(c, s, event->join);
@@ -266,7 +262,7 @@ static void handle_packet(center *c, session *s, const phi_packet *packet)
     case PHI_COMMAND_STREAM:
         stream_control(c, s, packet->payload);
         return;
-    case PHI_COMMAND_MESSAGE: // on_event
+    case PHI_COMMAND_MESSAGE: // on_message
     case PHI_COMMAND_HEARTBEAT:
     case PHI_COMMAND_HANDSHAKE:
     case PHI_COMMAND_ONLINE_STATUS:

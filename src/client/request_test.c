@@ -191,7 +191,7 @@ TEST(request, close_inside_a_callback)
     phi_message m = { .kind = PHI_KIND_EVENT };
     phi_message_encode(room, &m);
     for (unsigned i = 0; i < 3; i++) { // in one piece
-        uint8_t *at = phi_link_begin(&s.center, phi_message_size(&m), s.io.now);
+        uint8_t *at = phi_link_begin(&s.center, phi_message_size(&m));
         memcpy(at, room, phi_message_size(&m));
         phi_link_commit(&s.center, PHI_COMMAND_MESSAGE, phi_message_size(&m));
     }

@@ -534,7 +534,7 @@ void stage_bye(stage *s, phi_bye_code code, uint32_t retry_after_ms)
 
 void stage_say(stage *s, phi_command command, phi_bytes payload)
 {
-    uint8_t *room = phi_link_begin(&s->center, payload.size, s->io.now);
+    uint8_t *room = phi_link_begin(&s->center, payload.size);
     assert_non_null(room);
     if (payload.size != 0) {
         memcpy(room, payload.data, payload.size);

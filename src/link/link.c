@@ -407,29 +407,12 @@ void phi_link_note_full(phi_link *link, phi_time now)
     }
 }
 
-uint8_t *phi_link_begin(phi_link *link, size_t payload_max, phi_time now)
+void phi_link_begin_failed(phi_link *link, size_t payload_max, phi_time now)
 {
-    PH_ASSERT(payload_max <= phi_link_payload_max(link));
-    if (PHI_UNLIKELY(!phi_link_is(link, PHI_LINK_OPEN))) {
-        return NULL;
-    }
-    size_t size = phi_suite_head(link->out.suite) + payload_max;
-    if (PHI_UNLIKELY(size > phi_link_room(link))) {
+    bool is_open = phi_link_is(link, PHI_LINK_OPEN);
+    if (is_open && phi_suite_head(link->out.suite) + payload_max > phi_link_room(link)) {
         phi_link_note_full(link, now);
-        return NULL;
-    }
-    // The headroom is there in memory, too: what the link says itself does not depend on any being
-    // left when it says it.
-    return phi_outbound_begin_before(&link->out, payload_max, PHI_LINK_HEADROOM_BYTES);
-}
-
-void phi_link_commit(phi_link *link, phi_command command, size_t payload_size)
-{
-    PH_ASSERT(phi_link_is(link, PHI_LINK_OPEN));
-    PH_ASSERT(command >= PHI_COMMAND_ONLINE_LIST); // what comes before, and bye, a link says itself
-    PH_ASSERT(command <= PHI_COMMAND_STREAM);
-    PH_ASSERT(command != PHI_COMMAND_BYE);
-    phi_outbound_commit(&link->out, (uint16_t)command, payload_size);
+    } // else there was no memory
 }
 
 void phi_link_sent(phi_link *link, size_t count)

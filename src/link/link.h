@@ -208,6 +208,14 @@ void phi_link_receive(phi_link *link, phi_span bytes, phi_time now);
 // are not looked at.
 void phi_link_next(phi_link *link, phi_link_event *event, phi_time now);
 
+// The common case of that: true with the payload when a message is next. Else nothing has happened,
+// and phi_link_next says what is.
+static PHI_ALWAYS_INLINE bool phi_link_next_message(phi_link *link, phi_bytes *payload)
+{
+    return phi_sm_is(&link->sm, PHI_LINK_OPEN) && !link->has_chore &&
+           phi_inbound_take(&link->in, PHI_COMMAND_MESSAGE, payload);
+}
+
 // The owner takes no more packets before phi_link_go_on; the packet of the last event is invalid.
 // Without memory for what was received the link ends instead. Nothing once it is closed.
 void phi_link_hold(phi_link *link);
@@ -251,11 +259,6 @@ static inline size_t phi_link_payload_max(const phi_link *link)
 // ask that was queued behind all that is queued now; so it has read that. Nothing unless open.
 void phi_link_confirm(phi_link *link, uint64_t mark, phi_time now);
 
-// Room for the payload of a packet, at most phi_link_payload_max bytes (asserted); NULL when the
-// link is not open, is full (P-59), or there is no memory.
-uint8_t *phi_link_begin(phi_link *link, size_t payload_max, phi_time now);
-void phi_link_commit(phi_link *link, phi_command command, size_t payload_size);
-
 // Bytes, heads included, that may still be queued before begin fails.
 static inline size_t phi_link_room(const phi_link *link)
 {
@@ -268,6 +271,32 @@ static inline size_t phi_link_room(const phi_link *link)
 static inline bool phi_link_is_roomy(const phi_link *link)
 {
     return phi_link_room(link) >= link->options->send_bytes_max / 2;
+}
+
+// Room for the payload of a packet, at most phi_link_payload_max bytes (asserted); NULL when the
+// link is not open, is full (P-59), or there is no memory: then phi_link_begin_failed is to follow.
+// The headroom is left free, in memory, too: what the link says itself does not depend on any being
+// left when it says it.
+static PHI_ALWAYS_INLINE uint8_t *phi_link_begin(phi_link *link, size_t payload_max)
+{
+    PH_ASSERT(payload_max <= phi_link_payload_max(link));
+    if (PHI_UNLIKELY(!phi_sm_is(&link->sm, PHI_LINK_OPEN))) {
+        return NULL;
+    }
+    return phi_outbound_begin_before(&link->out, payload_max, PHI_LINK_HEADROOM_BYTES);
+}
+
+// A link that is full says so from now on.
+void phi_link_begin_failed(phi_link *link, size_t payload_max, phi_time now);
+
+static PHI_ALWAYS_INLINE void phi_link_commit(phi_link *link, phi_command command,
+                                              size_t payload_size)
+{
+    PH_ASSERT(phi_sm_is(&link->sm, PHI_LINK_OPEN));
+    PH_ASSERT(command >= PHI_COMMAND_ONLINE_LIST); // what comes before, and bye, a link says itself
+    PH_ASSERT(command <= PHI_COMMAND_STREAM);
+    PH_ASSERT(command != PHI_COMMAND_BYE);
+    phi_outbound_commit(&link->out, (uint16_t)command, payload_size);
 }
 
 // What to write next, enciphered; valid until the next call on the link.

@@ -268,8 +268,9 @@ void link_pair_forge(link_pair *pair, phi_link_side to, uint16_t command, phi_by
 
 bool link_pair_say(link_pair *pair, phi_link_side from, size_t size, uint8_t seed)
 {
-    uint8_t *room = phi_link_begin(&pair->links[from], size, pair->now);
+    uint8_t *room = phi_link_begin(&pair->links[from], size);
     if (room == NULL) {
+        phi_link_begin_failed(&pair->links[from], size, pair->now);
         return false;
     }
     for (size_t i = 0; i < size; i++) {

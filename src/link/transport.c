@@ -83,15 +83,6 @@ static phi_time transport_deadline(const phi_transport *t)
 
 // ---- what is to be done at the end of the turn
 
-static void transport_mark(phi_transport *t)
-{
-    PH_ASSERT(t->stream != NULL);
-    if (!phi_list_is_linked(&t->dirty)) {
-        phi_list_append(&t->group->dirty, &t->dirty);
-        phi_io_hurry(t->group->io);
-    }
-}
-
 static void transport_pause_as_needed(phi_transport *t)
 {
     if (t->stream != NULL) {
@@ -118,20 +109,47 @@ static void transport_end(phi_transport *t)
     }
 }
 
-// Hands up what the link has to say.
+// Hands up one event; false when there is none.
+static bool transport_tell(phi_transport *t, phi_time now)
+{
+    const phi_transport_events *events = t->group->events;
+    phi_link_event event;
+    phi_link_next(&t->link, &event, now);
+    switch (event.type) {
+    case PHI_LINK_EVENT_NONE:
+        return false;
+    case PHI_LINK_EVENT_CLOSED:
+        transport_end(t);
+        break;
+    case PHI_LINK_EVENT_PACKET:
+        if (event.packet.command == PHI_COMMAND_MESSAGE && events->on_message != NULL) {
+            events->on_message(t, event.packet.payload);
+            return true;
+        }
+        break;
+    case PHI_LINK_EVENT_JOIN:
+    case PHI_LINK_EVENT_OPEN:
+    case PHI_LINK_EVENT_SUSPECT:
+    case PHI_LINK_EVENT_ALIVE:
+    case PHI_LINK_EVENT_CONFIRMED:
+        break;
+    }
+    events->on_event(t, &event);
+    return true;
+}
+
+// Hands up what the link has to say. Messages go straight from the cut to the owner.
 static void transport_pump(phi_transport *t, phi_time now)
 {
+    void (*on_message)(phi_transport *, phi_bytes) = t->group->events->on_message;
     bool is_silent = t->is_held && !t->link.has_end;
     while (!is_silent) {
-        phi_link_event event;
-        phi_link_next(&t->link, &event, now);
-        if (event.type == PHI_LINK_EVENT_NONE) {
+        phi_bytes payload;
+        if (PHI_LIKELY(on_message != NULL) && phi_link_next_message(&t->link, &payload)) {
+            on_message(t, payload);
+        } else if (!transport_tell(t, now)) {
             break;
         }
-        if (event.type == PHI_LINK_EVENT_CLOSED) {
-            transport_end(t);
-        }
-        t->group->events->on_event(t, &event);
         if (PHI_UNLIKELY(t->is_held)) {
             is_silent = transport_rest(t);
         }
@@ -146,7 +164,7 @@ static void transport_turned(phi_transport *t, phi_time now)
 {
     transport_pump(t, now);
     if (phi_link_waiting(&t->link) != 0 || transport_is(t, PHI_TRANSPORT_ENDING)) {
-        transport_mark(t);
+        phi_transport_mark(t);
     }
 }
 
@@ -267,7 +285,7 @@ static void transport_on_writable(void *owner)
     phi_transport *t = owner;
     PH_ASSERT(t->stream != NULL);
     t->is_blocked = false;
-    transport_mark(t);
+    phi_transport_mark(t);
 }
 
 static void transport_on_closed(void *owner, ph_err reason, const char *why)
@@ -303,7 +321,7 @@ static void transport_on_timer(phi_timer *timer, phi_time now)
         return;
     }
     if (t->wants_room) {
-        transport_mark(t);
+        phi_transport_mark(t);
     }
     if (!phi_time_before(now, transport_stuck_until(t))) {
         phi_link_bye(&t->link, PHI_BYE_SLOW_CONSUMER, 0, NULL);
@@ -373,7 +391,7 @@ ph_err phi_transport_accept(phi_transport *t, phi_transports *group, phi_stream 
     t->stream = stream;
     phi_stream_attach(group->io, stream, &transport_stream_events, t);
     transport_start(t);
-    transport_mark(t); // HELLO
+    phi_transport_mark(t); // HELLO
     return PH_OK;
 }
 
@@ -401,30 +419,23 @@ static phi_dur transport_retry(const phi_transport *t)
     return phi_ms(is_short ? PHI_TRANSPORT_SHORT_RETRY_MS : PHI_TRANSPORT_RETRY_MS);
 }
 
-uint8_t *phi_transport_begin(phi_transport *t, size_t payload_max)
+void phi_transport_begin_failed(phi_transport *t, size_t payload_max)
 {
     phi_time now = phi_io_now(t->group->io);
-    uint8_t *room = phi_link_begin(&t->link, payload_max, now);
-    if (PHI_UNLIKELY(room == NULL) && phi_link_is(&t->link, PHI_LINK_OPEN)) {
+    phi_link_begin_failed(&t->link, payload_max, now);
+    if (phi_link_is(&t->link, PHI_LINK_OPEN)) {
         t->wants_room = true;
         // With room it was memory, and no flush would lead to on_room.
         bool is_roomy = phi_link_is_roomy(&t->link);
         transport_wake(t, is_roomy ? phi_time_add(now, transport_retry(t))
                                    : phi_link_deadline(&t->link));
     }
-    return room;
-}
-
-void phi_transport_commit(phi_transport *t, phi_command command, size_t payload_size)
-{
-    phi_link_commit(&t->link, command, payload_size);
-    transport_mark(t);
 }
 
 void phi_transport_welcome(phi_transport *t, const phi_welcome *welcome)
 {
     phi_link_welcome(&t->link, welcome, phi_io_now(t->group->io));
-    transport_mark(t);
+    phi_transport_mark(t);
 }
 
 void phi_transport_bye(phi_transport *t, phi_bye_code code, uint32_t retry_after_ms,
@@ -432,7 +443,7 @@ void phi_transport_bye(phi_transport *t, phi_bye_code code, uint32_t retry_after
 {
     if (transport_is(t, PHI_TRANSPORT_LIVE)) {
         phi_link_bye(&t->link, code, retry_after_ms, text);
-        transport_mark(t);
+        phi_transport_mark(t);
     }
 }
 
@@ -441,7 +452,7 @@ void phi_transport_probe(phi_transport *t)
     if (transport_is(t, PHI_TRANSPORT_LIVE)) {
         phi_link_probe(&t->link, phi_io_now(t->group->io));
         transport_wake(t, phi_link_deadline(&t->link));
-        transport_mark(t);
+        phi_transport_mark(t);
     }
 }
 
@@ -450,7 +461,7 @@ void phi_transport_confirm(phi_transport *t, uint64_t mark)
     if (transport_is(t, PHI_TRANSPORT_LIVE)) {
         phi_link_confirm(&t->link, mark, phi_io_now(t->group->io));
         transport_wake(t, phi_link_deadline(&t->link));
-        transport_mark(t);
+        phi_transport_mark(t);
     }
 }
 

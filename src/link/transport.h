@@ -27,6 +27,8 @@ typedef struct phi_transport phi_transport;
 typedef struct phi_transport_events {
     // Everything but PHI_LINK_EVENT_NONE.
     void (*on_event)(phi_transport *transport, const phi_link_event *event);
+    // A message, which then is no event: it is what a busy owner gets most. NULL: it is one.
+    void (*on_message)(phi_transport *transport, phi_bytes payload);
     // After phi_transport_begin failed for want of room, or phi_transport_want_room: at least half
     // of the buffer is free again.
     void (*on_room)(phi_transport *transport);
@@ -95,9 +97,35 @@ PHI_MUST_CHECK ph_err phi_transport_connect(phi_transport *t, phi_transports *gr
                                             const char *address, const phi_link_options *options,
                                             phi_diag *diag);
 
+// What follows from a begin that failed. Do not call.
+void phi_transport_begin_failed(phi_transport *t, size_t payload_max);
+
+// Something is to be written or reported at the end of the turn. Do not call.
+static inline void phi_transport_mark(phi_transport *t)
+{
+    if (!phi_list_is_linked(&t->dirty)) {
+        PH_ASSERT(t->stream != NULL);
+        phi_list_append(&t->group->dirty, &t->dirty);
+        phi_io_hurry(t->group->io);
+    }
+}
+
 // Room for a packet; NULL when full, and then on_room follows once there is room.
-uint8_t *phi_transport_begin(phi_transport *t, size_t payload_max);
-void phi_transport_commit(phi_transport *t, phi_command command, size_t payload_size);
+static PHI_ALWAYS_INLINE uint8_t *phi_transport_begin(phi_transport *t, size_t payload_max)
+{
+    uint8_t *room = phi_link_begin(&t->link, payload_max);
+    if (PHI_UNLIKELY(room == NULL)) {
+        phi_transport_begin_failed(t, payload_max);
+    }
+    return room;
+}
+
+static PHI_ALWAYS_INLINE void phi_transport_commit(phi_transport *t, phi_command command,
+                                                   size_t payload_size)
+{
+    phi_link_commit(&t->link, command, payload_size);
+    phi_transport_mark(t);
+}
 
 // For an owner that leaves part of the buffer to others and stops before begin fails: on_room
 // follows once at least half of the buffer is free. To be called only while less than that is.

@@ -115,7 +115,20 @@ static void on_gone(phi_transport *t)
     n->has_transport = false;
 }
 
-static const phi_transport_events events = { on_event, on_room, on_gone };
+static void on_message(phi_transport *t, phi_bytes payload)
+{
+    on_event(t, &(phi_link_event){ .type = PHI_LINK_EVENT_PACKET,
+                                   .packet = { PHI_COMMAND_MESSAGE, payload } });
+}
+
+// One end of the world gets its messages apart from events, the other among them.
+static const phi_transport_events events[PHI_LINK_SIDE_COUNT] = {
+    [CENTER] = { .on_event = on_event,
+                 .on_message = on_message,
+                 .on_room = on_room,
+                 .on_gone = on_gone },
+    [CLIENT] = { .on_event = on_event, .on_room = on_room, .on_gone = on_gone },
+};
 
 static void on_accept(void *owner, phi_stream *stream)
 {
@@ -164,8 +177,8 @@ static void world_init(world *w, phi_suite suite)
     w->options[CLIENT].ciphers = &w->groups[CLIENT].ciphers;
     w->options[CLIENT].heartbeat_idle = phi_seconds(3600);
     w->options[CLIENT].join = &w->join;
-    phi_transports_init(&w->groups[CENTER], &w->fake.io, &events);
-    phi_transports_init(&w->groups[CLIENT], &w->fake.io, &events);
+    phi_transports_init(&w->groups[CENTER], &w->fake.io, &events[CENTER]);
+    phi_transports_init(&w->groups[CLIENT], &w->fake.io, &events[CLIENT]);
 }
 
 static ph_err world_connect(world *w, size_t index)

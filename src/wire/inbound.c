@@ -14,14 +14,15 @@
 // ahead of the packets, which is harmless because no later packet can change the suite again
 // (P-21); bytes that complete `partial` are deciphered by themselves.
 //
-// A chunk may be kept: then `chunk` is a view into a copy of its rest, and everything else, also
-// how far it is deciphered, stays as it was.
+// A chunk may be kept: then `at` to `end` is a copy of its rest, and everything else, also how far
+// it is deciphered, stays as it was.
 //
 // Whatever the cutting, a decision about a packet is made from the same bytes in the same order:
 // its length as soon as four of its bytes are there, and so on (P-2).
 //
-// Invariants: deciphered <= chunk.size, and 0 outside suite paper; partial_used is 0 or the size of
-// `partial`; `partial` never holds more than one packet; `chunk` lies in `kept` when there is one.
+// Invariants: at <= clear <= end, and clear is end outside suite paper; partial_used is 0 or the
+// size of `partial`; `partial` never holds more than one packet; the rest of the chunk lies in
+// `kept` when there is one.
 //
 // Clauses: P-2, P-3, P-11 to P-13, P-21, P-24.
 
@@ -44,6 +45,19 @@ static bool inbound_move(phi_inbound *in, size_t count);
 static void inbound_decipher(phi_inbound *in, size_t count);
 static void inbound_unkeep(phi_inbound *in);
 
+// What is left of the chunk.
+static inline size_t inbound_left(const phi_inbound *in)
+{
+    return (size_t)(in->end - in->at);
+}
+
+static inline void inbound_attach(phi_inbound *in, phi_span chunk)
+{
+    in->at = chunk.data;
+    in->end = chunk.size == 0 ? chunk.data : chunk.data + chunk.size;
+    in->clear = in->suite == PHI_SUITE_PAPER ? in->at : in->end;
+}
+
 void phi_inbound_init(phi_inbound *in, const phi_alloc *alloc, uint32_t bytes_max)
 {
     PH_ASSERT(alloc != NULL);
@@ -59,8 +73,7 @@ void phi_inbound_fini(phi_inbound *in)
     phi_cipher_fini(&in->cipher);
     phi_buf_fini(&in->partial);
     inbound_unkeep(in);
-    in->chunk = (phi_span){ NULL, 0 };
-    in->deciphered = 0;
+    inbound_attach(in, (phi_span){ NULL, 0 });
     in->partial_used = 0;
 }
 
@@ -81,34 +94,39 @@ ph_err phi_inbound_suite(phi_inbound *in, phi_suite suite, const uint8_t *key, c
     }
     in->suite = suite;
     in->check = (phi_check){ 0 };
+    if (suite == PHI_SUITE_PAPER) {
+        in->clear = in->at;
+    }
     return PH_OK;
 }
 
 void phi_inbound_receive(phi_inbound *in, phi_span chunk)
 {
-    PH_ASSERT(in->chunk.size == 0);
-    PH_ASSERT(in->deciphered == 0);
+    PH_ASSERT(inbound_left(in) == 0);
     PH_ASSERT(chunk.data != NULL || chunk.size == 0);
     PH_ASSERT(chunk.size <= UINT32_MAX);
     PH_ASSERT(in->kept == NULL);
-    in->chunk = chunk;
+    inbound_attach(in, chunk);
 }
 
 bool phi_inbound_keep(phi_inbound *in, const phi_alloc *alloc)
 {
     PH_ASSERT(alloc != NULL);
-    if (in->kept != NULL || in->chunk.size == 0) {
+    size_t left = inbound_left(in);
+    if (in->kept != NULL || left == 0) {
         return true;
     }
-    struct phi_inbound_kept *copy = phi_take(alloc, sizeof *copy + in->chunk.size);
+    struct phi_inbound_kept *copy = phi_take(alloc, sizeof *copy + left);
     if (copy == NULL) {
         return false;
     }
     copy->alloc = alloc;
-    copy->size = in->chunk.size;
-    memcpy(copy->bytes, in->chunk.data, in->chunk.size);
+    copy->size = left;
+    memcpy(copy->bytes, in->at, left);
     in->kept = copy;
-    in->chunk.data = copy->bytes;
+    in->clear = copy->bytes + (in->clear - in->at);
+    in->at = copy->bytes;
+    in->end = copy->bytes + left;
     return true;
 }
 
@@ -130,18 +148,14 @@ phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet)
     if (phi_buf_size(&in->partial) != 0) {
         return inbound_complete(in, packet);
     }
-    if (in->suite == PHI_SUITE_PAPER) {
-        inbound_decipher(in, in->chunk.size);
-    }
+    inbound_decipher(in, inbound_left(in));
 
-    phi_bytes rest = phi_span_view(in->chunk);
+    phi_bytes rest = phi_bytes_of(in->at, inbound_left(in));
     size_t size = 0;
     switch (phi_packet_cut(rest, in->suite, in->bytes_max, &size)) {
     case PHI_CUT_PACKET:
-        PH_ASSERT(size <= in->chunk.size);
-        in->chunk.data += size;
-        in->chunk.size -= size;
-        in->deciphered -= in->suite == PHI_SUITE_PAPER ? (uint32_t)size : 0;
+        PH_ASSERT(size <= rest.size);
+        in->at += size;
         return inbound_deliver(in, phi_bytes_of(rest.data, size), packet);
     case PHI_CUT_LENGTH:
         return PHI_INBOUND_LENGTH;
@@ -172,13 +186,14 @@ static phi_inbound_result inbound_complete(phi_inbound *in, phi_packet *packet)
             }
             want = phi_get_u32(raw.data);
         }
-        if (in->chunk.size == 0) {
+        size_t left = inbound_left(in);
+        if (left == 0) {
             inbound_unkeep(in);
             return PHI_INBOUND_MORE;
         }
         PH_ASSERT(want > have);
         size_t lacking = want - have;
-        if (!inbound_move(in, lacking < in->chunk.size ? lacking : in->chunk.size)) {
+        if (!inbound_move(in, lacking < left ? lacking : left)) {
             return PHI_INBOUND_MEMORY;
         }
     }
@@ -205,13 +220,13 @@ static phi_inbound_result inbound_deliver(phi_inbound *in, phi_bytes raw, phi_pa
 static phi_inbound_result inbound_keep_rest(phi_inbound *in)
 {
     PH_ASSERT(phi_buf_size(&in->partial) == 0);
-    if (in->chunk.size == 0) {
+    if (inbound_left(in) == 0) {
         phi_buf_release(&in->partial);
         inbound_unkeep(in);
-        in->chunk = (phi_span){ NULL, 0 };
+        inbound_attach(in, (phi_span){ NULL, 0 });
         return PHI_INBOUND_MORE;
     }
-    if (!inbound_move(in, in->chunk.size)) {
+    if (!inbound_move(in, inbound_left(in))) {
         return PHI_INBOUND_MEMORY;
     }
     inbound_unkeep(in);
@@ -221,27 +236,24 @@ static phi_inbound_result inbound_keep_rest(phi_inbound *in)
 // `count` bytes from the front of the chunk to the end of `partial`, deciphered.
 static bool inbound_move(phi_inbound *in, size_t count)
 {
-    PH_ASSERT(count <= in->chunk.size);
-    if (in->suite == PHI_SUITE_PAPER) {
-        inbound_decipher(in, count);
-    }
-    if (!phi_buf_append(&in->partial, phi_bytes_of(in->chunk.data, count))) {
+    PH_ASSERT(count <= inbound_left(in));
+    inbound_decipher(in, count);
+    if (!phi_buf_append(&in->partial, phi_bytes_of(in->at, count))) {
         return false;
     }
-    in->chunk.data += count;
-    in->chunk.size -= count;
-    in->deciphered -= in->suite == PHI_SUITE_PAPER ? (uint32_t)count : 0;
+    in->at += count;
     return true;
 }
 
 // Sees to it that at least the first `count` bytes of the chunk are deciphered.
 static void inbound_decipher(phi_inbound *in, size_t count)
 {
-    PH_ASSERT(count <= in->chunk.size);
-    if (in->deciphered < count) {
-        phi_cipher_apply(&in->cipher,
-                         (phi_span){ in->chunk.data + in->deciphered, count - in->deciphered });
-        in->deciphered = (uint32_t)count;
+    PH_ASSERT(count <= inbound_left(in));
+    size_t clear = (size_t)(in->clear - in->at);
+    if (clear < count) {
+        PH_ASSERT(in->suite == PHI_SUITE_PAPER);
+        phi_cipher_apply(&in->cipher, (phi_span){ in->clear, count - clear });
+        in->clear = in->at + count;
     }
 }
 

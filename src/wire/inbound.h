@@ -36,13 +36,16 @@ typedef struct phi_inbound {
     phi_suite suite;
     uint32_t bytes_max; // may be changed between packets (P-12)
     phi_check check;
-    phi_cipher cipher;
+    // What is left of the chunk, borrowed from receive until next says MORE: from `at` up to `end`,
+    // and deciphered up to `clear`, which is `end` outside suite paper. All NULL: nothing.
+    uint8_t *at;
+    uint8_t *clear;
+    uint8_t *end;
     phi_buf partial; // the beginning of a packet whose rest has not come, deciphered
     // bytes of the packet that was last returned out of `partial`, consumed at the next call
     uint32_t partial_used;
-    uint32_t deciphered;           // bytes at the front of `chunk` that are deciphered
-    phi_span chunk;                // borrowed from receive until next says MORE; what is left of it
-    struct phi_inbound_kept *kept; // owned; NULL, or what `chunk` is the rest of
+    phi_cipher cipher;
+    struct phi_inbound_kept *kept; // owned; NULL, or what holds the rest of the chunk
 } phi_inbound;
 
 // Starts in suite plain.
@@ -68,5 +71,35 @@ size_t phi_inbound_kept(const phi_inbound *in);
 
 // After LENGTH, CHECK or MEMORY it must not be called again.
 phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet);
+
+// The common case of phi_inbound_next for who waits for just this command: true with the payload
+// when the next packet is such a one, lies whole in the chunk, and is right. False, and nothing has
+// happened, in all other cases, which phi_inbound_next tells apart.
+static PHI_ALWAYS_INLINE bool phi_inbound_take(phi_inbound *in, uint16_t command,
+                                               phi_bytes *payload)
+{
+    uint8_t *packet = in->at;
+    size_t size = 0;
+    phi_bytes clear = { packet, (size_t)(in->clear - packet) };
+    if (PHI_UNLIKELY(in->partial.write != 0) ||
+        phi_packet_cut(clear, in->suite, in->bytes_max, &size) != PHI_CUT_PACKET) {
+        return false;
+    }
+    size_t head = phi_suite_head(in->suite);
+    if (PHI_UNLIKELY(phi_get_u16(packet + head - 2) != command)) {
+        return false;
+    }
+    if (phi_suite_is_checked(in->suite)) {
+        phi_check check = in->check;
+        uint16_t sum = phi_check_packet(&check, phi_bytes_of(packet, size));
+        if (PHI_UNLIKELY(sum != phi_get_u16(packet + 4))) {
+            return false;
+        }
+        in->check = check;
+    }
+    in->at = packet + size;
+    *payload = phi_bytes_of(packet + head, size - head);
+    return true;
+}
 
 #endif // PHI_WIRE_INBOUND_H

@@ -60,38 +60,6 @@ ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key
     return PH_OK;
 }
 
-uint8_t *phi_outbound_begin_before(phi_outbound *out, size_t payload_max, size_t spare)
-{
-    size_t head = phi_suite_head(out->suite);
-    PH_ASSERT(payload_max <= PHI_PACKET_BYTES_MAX - head);
-
-    uint8_t *room = phi_buf_reserve(&out->buf, head + payload_max + spare);
-    if (room == NULL) {
-        out->begun = 0;
-        return NULL;
-    }
-    out->begun = (uint32_t)(head + payload_max);
-    return room + head;
-}
-
-void phi_outbound_commit(phi_outbound *out, uint16_t command, size_t payload_size)
-{
-    size_t head = phi_suite_head(out->suite);
-    size_t size = head + payload_size;
-    PH_ASSERT(out->begun != 0);
-    PH_ASSERT(size <= out->begun);
-    PH_ASSERT(size <= PHI_PACKET_BYTES_MAX);
-
-    uint8_t *packet = out->buf.data + out->buf.write;
-    phi_put_u32(packet, (uint32_t)size);
-    phi_put_u16(packet + head - 2, command);
-    if (phi_suite_is_checked(out->suite)) {
-        phi_put_u16(packet + 4, phi_check_packet(&out->check, phi_bytes_of(packet, size)));
-    }
-    phi_buf_commit(&out->buf, size);
-    out->begun = 0;
-}
-
 phi_bytes phi_outbound_seal(phi_outbound *out)
 {
     phi_span all = phi_buf_view(&out->buf);

@@ -42,7 +42,21 @@ PHI_MUST_CHECK ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, con
 // memory). The packet with its head must not be longer than PHI_PACKET_BYTES_MAX: asserted. Nothing
 // is sent before commit; a second begin forgets the first. It leaves `spare` bytes of memory behind
 // the packet: what needs no more than that finds room even when there is no memory left.
-uint8_t *phi_outbound_begin_before(phi_outbound *out, size_t payload_max, size_t spare);
+static PHI_ALWAYS_INLINE uint8_t *phi_outbound_begin_before(phi_outbound *out, size_t payload_max,
+                                                            size_t spare)
+{
+    size_t head = phi_suite_head(out->suite);
+    PH_ASSERT(payload_max <= PHI_PACKET_BYTES_MAX - head);
+
+    uint8_t *room = phi_buf_reserve(&out->buf, head + payload_max + spare);
+    if (PHI_UNLIKELY(room == NULL)) {
+        out->begun = 0;
+        return NULL;
+    }
+    out->begun = (uint32_t)(head + payload_max);
+    return room + head;
+}
+
 static inline uint8_t *phi_outbound_begin(phi_outbound *out, size_t payload_max)
 {
     return phi_outbound_begin_before(out, payload_max, 0);
@@ -50,7 +64,23 @@ static inline uint8_t *phi_outbound_begin(phi_outbound *out, size_t payload_max)
 
 // The packet whose payload now stands where begin said; `payload_size` is at most what begin was
 // told.
-void phi_outbound_commit(phi_outbound *out, uint16_t command, size_t payload_size);
+static PHI_ALWAYS_INLINE void phi_outbound_commit(phi_outbound *out, uint16_t command,
+                                                  size_t payload_size)
+{
+    size_t head = phi_suite_head(out->suite);
+    size_t size = head + payload_size;
+    PH_ASSERT(out->begun != 0);
+    PH_ASSERT(size <= out->begun);
+
+    uint8_t *packet = out->buf.data + out->buf.write;
+    phi_put_u32(packet, (uint32_t)size);
+    phi_put_u16(packet + head - 2, command);
+    if (phi_suite_is_checked(out->suite)) {
+        phi_put_u16(packet + 4, phi_check_packet(&out->check, phi_bytes_of(packet, size)));
+    }
+    phi_buf_commit(&out->buf, size);
+    out->begun = 0;
+}
 
 // Bytes that wait, enciphered or not.
 static inline size_t phi_outbound_size(const phi_outbound *out)

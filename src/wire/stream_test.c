@@ -37,13 +37,33 @@ static phi_span chunk_of(const recording *r, size_t at, size_t size)
     return (phi_span){ chunk, size };
 }
 
+static uint16_t command_of(const recording *r, size_t index)
+{
+    const uint8_t *packet = r->clear + r->packets[index].at;
+    return index < r->count ? phi_get_u16(packet + phi_suite_head(r->suite) - 2) : 0;
+}
+
+// The next packet, which is expected to be a `command`: of three one the long way, one the short
+// way, and one behind a look for another command, which must leave everything as it was.
+static phi_inbound_result next(phi_inbound *in, size_t index, uint16_t command, phi_packet *packet)
+{
+    packet->command = command;
+    if (index % 3 == 1 && phi_inbound_take(in, command, &packet->payload)) {
+        return PHI_INBOUND_PACKET;
+    }
+    if (index % 3 == 2) {
+        EXPECT(!phi_inbound_take(in, command ^ 1, &packet->payload));
+    }
+    return phi_inbound_next(in, packet);
+}
+
 // Feeds one chunk; the packets in it must be the recorded ones from *index on.
 static void feed(const recording *r, phi_inbound *in, size_t at, size_t size, size_t *index)
 {
     phi_packet packet;
     phi_inbound_result result;
     phi_inbound_receive(in, chunk_of(r, at, size));
-    while ((result = phi_inbound_next(in, &packet)) == PHI_INBOUND_PACKET) {
+    while ((result = next(in, *index, command_of(r, *index), &packet)) == PHI_INBOUND_PACKET) {
         if (*index >= r->count || recording_hash(&packet) != r->packets[*index].hash) {
             fail_msg("packet %zu is another when the stream is cut at %zu", *index, at);
         }
