@@ -289,14 +289,13 @@ static PHI_ALWAYS_INLINE uint8_t *phi_link_begin(phi_link *link, size_t payload_
 // A link that is full says so from now on.
 void phi_link_begin_failed(phi_link *link, size_t payload_max, phi_time now);
 
-static PHI_ALWAYS_INLINE void phi_link_commit(phi_link *link, phi_command command,
-                                              size_t payload_size)
+static PHI_ALWAYS_INLINE void phi_link_commit(phi_link *link, phi_command code, size_t payload_size)
 {
     PH_ASSERT(phi_sm_is(&link->sm, PHI_LINK_OPEN));
-    PH_ASSERT(command >= PHI_COMMAND_ONLINE_LIST); // what comes before, and bye, a link says itself
-    PH_ASSERT(command <= PHI_COMMAND_STREAM);
-    PH_ASSERT(command != PHI_COMMAND_BYE);
-    phi_outbound_commit(&link->out, (uint16_t)command, payload_size);
+    PH_ASSERT(code >= PHI_COMMAND_ONLINE_LIST); // what comes before, and bye, a link says itself
+    PH_ASSERT(code <= PHI_COMMAND_STREAM);
+    PH_ASSERT(code != PHI_COMMAND_BYE);
+    phi_outbound_commit(&link->out, (uint16_t)code, payload_size);
 }
 
 // What to write next, enciphered; valid until the next call on the link.

@@ -120,10 +120,10 @@ static PHI_ALWAYS_INLINE uint8_t *phi_transport_begin(phi_transport *t, size_t p
     return room;
 }
 
-static PHI_ALWAYS_INLINE void phi_transport_commit(phi_transport *t, phi_command command,
+static PHI_ALWAYS_INLINE void phi_transport_commit(phi_transport *t, phi_command code,
                                                    size_t payload_size)
 {
-    phi_link_commit(&t->link, command, payload_size);
+    phi_link_commit(&t->link, code, payload_size);
     phi_transport_mark(t);
 }
 

@@ -75,8 +75,7 @@ phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet);
 // The common case of phi_inbound_next for who waits for just this command: true with the payload
 // when the next packet is such a one, lies whole in the chunk, and is right. False, and nothing has
 // happened, in all other cases, which phi_inbound_next tells apart.
-static PHI_ALWAYS_INLINE bool phi_inbound_take(phi_inbound *in, uint16_t command,
-                                               phi_bytes *payload)
+static PHI_ALWAYS_INLINE bool phi_inbound_take(phi_inbound *in, uint16_t code, phi_bytes *payload)
 {
     uint8_t *packet = in->at;
     size_t size = 0;
@@ -86,7 +85,7 @@ static PHI_ALWAYS_INLINE bool phi_inbound_take(phi_inbound *in, uint16_t command
         return false;
     }
     size_t head = phi_suite_head(in->suite);
-    if (PHI_UNLIKELY(phi_get_u16(packet + head - 2) != command)) {
+    if (PHI_UNLIKELY(phi_get_u16(packet + head - 2) != code)) {
         return false;
     }
     if (phi_suite_is_checked(in->suite)) {

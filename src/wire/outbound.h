@@ -64,7 +64,7 @@ static inline uint8_t *phi_outbound_begin(phi_outbound *out, size_t payload_max)
 
 // The packet whose payload now stands where begin said; `payload_size` is at most what begin was
 // told.
-static PHI_ALWAYS_INLINE void phi_outbound_commit(phi_outbound *out, uint16_t command,
+static PHI_ALWAYS_INLINE void phi_outbound_commit(phi_outbound *out, uint16_t code,
                                                   size_t payload_size)
 {
     size_t head = phi_suite_head(out->suite);
@@ -74,7 +74,7 @@ static PHI_ALWAYS_INLINE void phi_outbound_commit(phi_outbound *out, uint16_t co
 
     uint8_t *packet = out->buf.data + out->buf.write;
     phi_put_u32(packet, (uint32_t)size);
-    phi_put_u16(packet + head - 2, command);
+    phi_put_u16(packet + head - 2, code);
     if (phi_suite_is_checked(out->suite)) {
         phi_put_u16(packet + 4, phi_check_packet(&out->check, phi_bytes_of(packet, size)));
     }
