@@ -15,7 +15,7 @@
 //
 // Clauses       P-51, P-62
 
-#include "client/core.h"
+#include "client/post.h"
 
 static phi_list *list_of(ph_client *client, uint64_t call);
 static phi_ask *find(ph_client *client, const phi_message *answer);

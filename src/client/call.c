@@ -15,7 +15,7 @@
 //
 // Clauses       P-51, P-56 to P-58, P-63
 
-#include "client/core.h"
+#include "client/post.h"
 
 #define CALL_TIMEOUT_MS 30000u // as a center's default [P-57]
 
@@ -39,39 +39,9 @@ void phi_client_calls_fini(ph_client *client)
 
 // ---- begin
 
-ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing, ph_call_id *id,
-                         ph_reply_fn *done, void *arg)
+// What can be said against a call before it has a number. `ttl_ms` is filled in.
+static PHI_ALWAYS_INLINE ph_err call_check(const ph_client *client, phi_message *m)
 {
-    if (PHI_UNLIKELY(client == NULL || done == NULL)) {
-        return PH_EINVAL;
-    }
-    phi_draft draft;
-    ph_err rc = phi_draft_take(&draft, outgoing);
-    if (PHI_UNLIKELY(rc != PH_OK)) {
-        return rc;
-    }
-    if (PHI_UNLIKELY(phi_is_for_instances(draft.message.to))) {
-        return PH_EINVAL; // nobody would get the parts: ph_client_gather
-    }
-    draft.message.kind = PHI_KIND_REQUEST;
-    phi_call *call;
-    rc = phi_call_start(client, &draft, phi_ms(0), &call);
-    if (PHI_UNLIKELY(rc != PH_OK)) {
-        return rc;
-    }
-    call->done.replied = done;
-    call->on.inquiry = draft.on_inquiry;
-    call->arg = arg;
-    client->counters.calls++;
-    if (id != NULL) {
-        id->value = call->handle;
-    }
-    return PH_OK;
-}
-
-ph_err phi_call_start(ph_client *client, phi_draft *draft, phi_dur grace, phi_call **out)
-{
-    phi_message *m = &draft->message;
     if (PHI_UNLIKELY(m->to.size == 0)) {
         return PH_EINVAL;
     }
@@ -82,28 +52,111 @@ ph_err phi_call_start(ph_client *client, phi_draft *draft, phi_dur grace, phi_ca
         return PH_ELIMIT;
     }
     m->ttl_ms = m->ttl_ms == 0 ? CALL_TIMEOUT_MS : m->ttl_ms;
-    ph_err rc = draft->within == NULL ? PH_OK : stay_within(client, draft);
+    return PH_OK;
+}
+
+// It was sent. Field by field: a whole phi_call of zeros would be written before these.
+static PHI_ALWAYS_INLINE void call_begin(ph_client *client, phi_call *call, uint64_t handle,
+                                         uint32_t ttl_ms, phi_dur grace)
+{
+    call->client = client;
+    call->handle = handle;
+    call->deadline = phi_time_add(phi_io_now(client->io), phi_ms(ttl_ms));
+    call->done.replied = NULL;
+    call->on.inquiry = NULL;
+    call->arg = NULL;
+    call->kind = PHI_CALL_REQUEST;
+    call->is_cancelled = false;
+    phi_timer_init(&call->timer, on_timer);
+    phi_timer_start(&client->io->timers, &call->timer, phi_time_add(call->deadline, grace));
+}
+
+static PHI_ALWAYS_INLINE void request_begin(phi_call *call, ph_call_id *id, ph_reply_fn *done,
+                                            ph_inquiry_fn *on_inquiry, void *arg)
+{
+    call->done.replied = done;
+    call->on.inquiry = on_inquiry;
+    call->arg = arg;
+    call->client->counters.calls++;
+    if (id != NULL) {
+        id->value = call->handle;
+    }
+}
+
+static PHI_COLD ph_err request_draft(ph_client *client, const ph_outgoing *outgoing, ph_call_id *id,
+                                     ph_reply_fn *done, void *arg)
+{
+    phi_draft draft;
+    ph_err rc = phi_draft_take(&draft, outgoing);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    if (phi_is_for_instances(draft.message.to)) {
+        return PH_EINVAL; // nobody would get the parts: ph_client_gather
+    }
+    draft.message.kind = PHI_KIND_REQUEST;
+    phi_call *call;
+    rc = phi_call_start(client, &draft, phi_ms(0), &call);
+    if (rc == PH_OK) {
+        request_begin(call, id, done, draft.on_inquiry, arg);
+    }
+    return rc;
+}
+
+ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing, ph_call_id *id,
+                         ph_reply_fn *done, void *arg)
+{
+    if (PHI_UNLIKELY(client == NULL || done == NULL)) {
+        return PH_EINVAL;
+    }
+    phi_message m;
+    if (PHI_UNLIKELY(!phi_message_take(&m, outgoing))) {
+        return request_draft(client, outgoing, id, done, arg);
+    }
+    if (PHI_UNLIKELY(phi_is_for_instances(m.to))) {
+        return PH_EINVAL;
+    }
+    ph_err rc = call_check(client, &m);
     if (PHI_UNLIKELY(rc != PH_OK)) {
         return rc;
     }
-
     uint64_t handle = 0;
-    phi_call *call = phi_slots_take(&client->calls, &handle);
+    phi_call *call = phi_slots_take_raw(&client->calls, &handle);
     if (PHI_UNLIKELY(call == NULL)) {
         return PH_ENOMEM;
     }
-    m->call = handle;
-    rc = phi_client_post(client, draft);
+    m.kind = PHI_KIND_REQUEST;
+    m.call = handle;
+    rc = phi_post(client, &m);
     if (PHI_UNLIKELY(rc != PH_OK)) {
-        phi_slots_give(&client->calls, handle);
+        phi_slots_give_object(&client->calls, call, handle);
         return rc;
     }
+    call_begin(client, call, handle, m.ttl_ms, phi_ms(0));
+    request_begin(call, id, done, outgoing->on_inquiry, arg);
+    return PH_OK;
+}
 
-    call->client = client;
-    call->handle = handle;
-    call->deadline = phi_time_add(phi_io_now(client->io), phi_ms(m->ttl_ms));
-    phi_timer_init(&call->timer, on_timer);
-    phi_timer_set(&client->io->timers, &call->timer, phi_time_add(call->deadline, grace));
+ph_err phi_call_start(ph_client *client, phi_draft *draft, phi_dur grace, phi_call **out)
+{
+    phi_message *m = &draft->message;
+    ph_err rc = call_check(client, m);
+    if (rc == PH_OK && draft->within != NULL) {
+        rc = stay_within(client, draft);
+    }
+    if (rc != PH_OK) {
+        return rc;
+    }
+    phi_call *call = phi_slots_take_raw(&client->calls, &m->call);
+    if (call == NULL) {
+        return PH_ENOMEM;
+    }
+    rc = phi_client_post(client, draft);
+    if (rc != PH_OK) {
+        phi_slots_give_object(&client->calls, call, m->call);
+        return rc;
+    }
+    call_begin(client, call, m->call, m->ttl_ms, grace);
     *out = call;
     return PH_OK;
 }
@@ -185,11 +238,13 @@ static inline bool is_plain(const phi_call *call, const phi_message *message)
            !is_one_of_several(message);
 }
 
-void phi_client_on_reply(ph_client *client, const phi_message *message)
+// Inline, as phi_client_on_request.
+inline void phi_client_on_reply(ph_client *client, const phi_message *message)
 {
     phi_call *call = phi_slots_find(&client->calls, message->call);
     if (PHI_UNLIKELY(!is_plain(call, message))) {
-        on_other_end(client, call, message);
+        phi_message copy = *message; // so that the other needs no address
+        on_other_end(client, call, &copy);
         return;
     }
     ph_incoming incoming = phi_client_incoming(message);
@@ -331,7 +386,7 @@ static PHI_ALWAYS_INLINE void close_call(phi_call *call, ph_err status)
         count_other(client, (phi_call_kind)call->kind, status);
     }
     phi_timer_clear(&client->io->timers, &call->timer);
-    phi_slots_give(&client->calls, call->handle);
+    phi_slots_give_object(&client->calls, call, call->handle);
 }
 
 void phi_call_close(phi_call *call, ph_err status)

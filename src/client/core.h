@@ -6,7 +6,7 @@
 //     client.c   its life, and the public functions that look at it
 //     dial.c     its state: connecting, centers in turn, waiting, closing
 //     receive.c  what comes from the center, to whom it goes
-//     send.c     messages, written once, straight into the send buffer
+//     send.c     messages, written once, straight into the send buffer; post.h is the way of most
 //     call.c     requests of ours, and how they and all else that has a number end
 //     gather.c   requests to every instance of a service
 //     receipt.c  events whose sender is told what became of them
@@ -230,41 +230,6 @@ void phi_client_tell_writable(ph_client *client);
 
 ph_incoming phi_client_incoming(const phi_message *message);
 
-// ---- send.c
-
-// What is to be sent, measured: each text once.
-typedef struct phi_draft {
-    phi_message message;      // `headers` and `body`: sizes count, data of the body
-    const ph_header *headers; // borrowed from the application
-    size_t header_count;
-    const ph_request_id *within; // same
-    ph_inquiry_fn *on_inquiry;
-    ph_release_fn *release; // the body is left to us until this; NULL: it is borrowed
-    void *release_arg;
-} phi_draft;
-
-// PH_EINVAL   a text is too long or a pointer missing
-PHI_MUST_CHECK ph_err phi_draft_take(phi_draft *draft, const ph_outgoing *outgoing);
-
-// Its headers, as they go on the wire. Returns what is behind them.
-uint8_t *phi_draft_write_headers(uint8_t *at, const phi_draft *draft);
-
-// "all:NAME": every instance of a service [P-52].
-static inline bool phi_is_for_instances(phi_bytes to)
-{
-    return to.size > 4 && memcmp(to.data, "all:", 4) == 0;
-}
-
-// The message was accepted, and its body is needed no more. Nothing when it was only borrowed.
-void phi_draft_release(ph_client *client, const phi_draft *draft);
-
-// Into the send buffer. kind, call, ttl and all views are set; `from` is set here.
-// PH_ETOOLARGE, PH_EBUSY, PH_ENOMEM   nothing was sent; after PH_EBUSY on_writable follows
-PHI_MUST_CHECK ph_err phi_client_post(ph_client *client, phi_draft *draft);
-
-// As phi_client_post, for what the library says of itself: the application is not told of PH_EBUSY.
-PHI_MUST_CHECK ph_err phi_client_post_quietly(ph_client *client, phi_draft *draft);
-
 // ---- call.c
 
 void phi_client_calls_init(ph_client *client);
@@ -279,7 +244,7 @@ void phi_client_on_failure(ph_client *client, const phi_message *message);
 //
 // PH_EINVAL, PH_ETIMEDOUT, PH_ENOTCONNECTED, PH_ELIMIT, PH_ENOMEM, PH_ETOOLARGE, PH_EBUSY   as
 //            ph_client_request
-PHI_MUST_CHECK ph_err phi_call_start(ph_client *client, phi_draft *draft, phi_dur grace,
+PHI_MUST_CHECK ph_err phi_call_start(ph_client *client, struct phi_draft *draft, phi_dur grace,
                                      phi_call **out);
 
 // The call of that number and kind that has not ended; NULL, and counted as stray, when there is

@@ -8,7 +8,7 @@
 //
 // Clauses       P-68
 
-#include "client/core.h"
+#include "client/post.h"
 
 #define GRACE_MS 1000u // for the center's word to arrive
 

@@ -8,17 +8,17 @@
 #include "client/core.h"
 
 static void on_event(phi_transport *transport, const phi_link_event *event);
-static void on_other_event(ph_client *client, const phi_link_event *event);
 static void on_room(phi_transport *transport);
 static void on_gone(phi_transport *transport);
 static void on_packet(ph_client *client, const phi_packet *packet);
-static void on_other_packet(ph_client *client, const phi_packet *packet);
-static void on_message(ph_client *client, phi_bytes payload);
-static void on_other_message(ph_client *client, const phi_message *message);
+static void on_message(phi_transport *transport, phi_bytes payload);
+static void on_fragment(phi_transport *transport, phi_bytes payload);
+static void on_other_message(ph_client *client, phi_bytes payload);
 static void on_event_message(ph_client *client, const phi_message *message);
 
 const phi_transport_events phi_client_transport_events = {
     .on_event = on_event,
+    .on_message = on_message,
     .on_room = on_room,
     .on_gone = on_gone,
 };
@@ -33,15 +33,6 @@ static ph_client *client_of(phi_transport *transport)
 static void on_event(phi_transport *transport, const phi_link_event *event)
 {
     ph_client *client = client_of(transport);
-    if (PHI_LIKELY(event->type == PHI_LINK_EVENT_PACKET)) {
-        on_packet(client, &event->packet);
-    } else {
-        on_other_event(client, event);
-    }
-}
-
-static PHI_COLD void on_other_event(ph_client *client, const phi_link_event *event)
-{
     switch (event->type) {
     case PHI_LINK_EVENT_OPEN:
         phi_client_on_open(client, &event->welcome);
@@ -49,8 +40,10 @@ static PHI_COLD void on_other_event(ph_client *client, const phi_link_event *eve
     case PHI_LINK_EVENT_CLOSED:
         phi_client_on_end(client, &event->end);
         return;
-    case PHI_LINK_EVENT_NONE:
     case PHI_LINK_EVENT_PACKET:
+        on_packet(client, &event->packet);
+        return;
+    case PHI_LINK_EVENT_NONE:
     case PHI_LINK_EVENT_JOIN:
     case PHI_LINK_EVENT_SUSPECT:
     case PHI_LINK_EVENT_ALIVE:
@@ -101,18 +94,9 @@ static void on_gone(phi_transport *transport)
 
 static void on_packet(ph_client *client, const phi_packet *packet)
 {
-    if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP))) {
+    if (!phi_client_is(client, PHI_CLIENT_UP)) {
         return; // it was closed, or its WELCOME refused, while this was on its way
     }
-    if (PHI_LIKELY(packet->command == PHI_COMMAND_MESSAGE)) {
-        on_message(client, packet->payload);
-    } else {
-        on_other_packet(client, packet);
-    }
-}
-
-static PHI_COLD void on_other_packet(ph_client *client, const phi_packet *packet)
-{
     switch ((phi_command)packet->command) {
     case PHI_COMMAND_ONLINE_LIST:
         phi_client_on_page(client, packet->payload);
@@ -138,48 +122,54 @@ static PHI_COLD void on_other_packet(ph_client *client, const phi_packet *packet
     PH_UNREACHABLE("the link hands up nothing else to a client");
 }
 
-static void on_message(ph_client *client, phi_bytes payload)
+// What there is most of comes first, and is looked at without being written down: each handler that
+// is called from here alone becomes part of this function, and with it the message its registers.
+static void on_message(phi_transport *transport, phi_bytes payload)
 {
-    phi_message message;
-    bool is_joined = false;
-    for (;;) {
-        if (PHI_UNLIKELY(phi_message_decode(payload, &message) != PH_OK)) {
-            // One that was joined has the form of its first fragment, which was right, without flag
-            // more, which no kind has to have.
-            PH_ASSERT(!is_joined);
-            phi_client_breach(client, "a message breaks its form");
-            return;
-        }
-        if (PHI_LIKELY((message.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) == 0)) {
-            break;
-        }
-        phi_message fragment = message; // a copy: so the other may stay in registers
-        payload = phi_client_join(client, payload, &fragment);
-        if (payload.data == NULL) {
-            return;
-        }
-        is_joined = true; // and without these flags
+    ph_client *client = client_of(transport);
+    if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP))) {
+        return; // as on_packet
     }
-    // Each handler is called from here alone, and so becomes part of this function.
-    if (message.kind == PHI_KIND_REPLY) {
+    if (PHI_UNLIKELY(!phi_message_is_formed(payload))) {
+        phi_client_breach(client, "a message breaks its form");
+        return;
+    }
+    const phi_message message = phi_message_of(payload);
+    if (PHI_UNLIKELY((message.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0)) {
+        on_fragment(transport, payload);
+    } else if (message.kind == PHI_KIND_REPLY) {
         phi_client_on_reply(client, &message);
     } else if (message.kind == PHI_KIND_REQUEST) {
         phi_client_on_request(client, &message);
+    } else if (message.kind == PHI_KIND_EVENT) {
+        on_event_message(client, &message);
     } else {
-        on_other_message(client, &message);
+        on_other_message(client, payload);
     }
-    if (PHI_UNLIKELY(is_joined)) {
+}
+
+// The last one makes the whole message come.
+static PHI_COLD void on_fragment(phi_transport *transport, phi_bytes payload)
+{
+    ph_client *client = client_of(transport);
+    const phi_message fragment = phi_message_of(payload);
+    phi_bytes whole = phi_client_join(client, payload, &fragment);
+    if (whole.data != NULL) {
+        // It has the form of its first fragment, which was right, without flag more, which no kind
+        // has to have: so it is no fragment.
+        PH_ASSERT(phi_message_is_formed(whole));
+        PH_ASSERT((phi_message_of(whole).flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) == 0);
+        on_message(transport, whole);
         phi_client_join_end(client);
     }
 }
 
 // Of its own, so that the ways above are short.
-static PHI_COLD void on_other_message(ph_client *client, const phi_message *message)
+static PHI_COLD void on_other_message(ph_client *client, phi_bytes payload)
 {
+    const phi_message whole = phi_message_of(payload);
+    const phi_message *message = &whole;
     switch ((phi_kind)message->kind) {
-    case PHI_KIND_EVENT:
-        on_event_message(client, message);
-        return;
     case PHI_KIND_FAILURE:
         phi_client_on_failure(client, message);
         return;
@@ -195,6 +185,7 @@ static PHI_COLD void on_other_message(ph_client *client, const phi_message *mess
     case PHI_KIND_RECEIPT:
         phi_client_on_receipt(client, message);
         return;
+    case PHI_KIND_EVENT:
     case PHI_KIND_REPLY:
     case PHI_KIND_REQUEST:
         break;

@@ -9,14 +9,13 @@
 //
 // Clauses       P-51 to P-53, P-57, P-58, P-62
 
-#include "client/core.h"
+#include "client/post.h"
 
 #define FAILURE_TEXT_BYTES_MAX 1024u // for people; more belongs into headers
 
 static ph_request_id id_of(const ph_client *client, const phi_message *message);
 static void refuse(ph_client *client, ph_request_id request);
-static PHI_ALWAYS_INLINE ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft,
-                                       uint8_t kind);
+static ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft);
 static ph_err answer_inquiry(ph_client *client, ph_request_id inquiry, phi_draft *draft);
 
 // ---- what comes
@@ -118,13 +117,36 @@ static PHI_COLD void refuse(ph_client *client, ph_request_id request)
 
 // ---- answers
 
+// What can be said against an answer; `call` is filled in.
+static PHI_ALWAYS_INLINE ph_err answer_check(const ph_client *client, const ph_request_id *request,
+                                             phi_message *m)
+{
+    if (PHI_UNLIKELY(client == NULL || request->call == 0)) {
+        return PH_EINVAL;
+    }
+    if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP) ||
+                     request->connection != client->connection)) {
+        return PH_ESTALE;
+    }
+    m->call = request->call;
+    return PH_OK;
+}
+
 ph_err ph_client_reply(ph_client *client, ph_request_id request, const void *body, size_t body_size)
 {
     if (PHI_UNLIKELY(body == NULL && body_size != 0)) {
         return PH_EINVAL;
     }
-    phi_draft draft = { .message = { .body = phi_bytes_of(body, body_size) } };
-    return answer(client, request, &draft, PHI_KIND_REPLY);
+    phi_message m = { .kind = PHI_KIND_REPLY, .body = phi_bytes_of(body, body_size) };
+    ph_err rc = answer_check(client, &request, &m);
+    if (PHI_UNLIKELY(rc != PH_OK)) {
+        return rc;
+    }
+    if (PHI_UNLIKELY((request.turn | client->asks.count) != 0)) {
+        phi_draft draft = { .message = { .kind = m.kind, .body = m.body } };
+        return answer(client, request, &draft);
+    }
+    return phi_post(client, &m);
 }
 
 ph_err ph_client_reply_with(ph_client *client, ph_request_id request, const ph_outgoing *outgoing)
@@ -138,7 +160,8 @@ ph_err ph_client_reply_with(ph_client *client, ph_request_id request, const ph_o
     draft.message.to = (phi_bytes){ NULL, 0 };
     draft.message.method = (phi_bytes){ NULL, 0 };
     draft.message.ttl_ms = 0;
-    return answer(client, request, &draft, PHI_KIND_REPLY);
+    draft.message.kind = PHI_KIND_REPLY;
+    return answer(client, request, &draft);
 }
 
 ph_err ph_client_fail(ph_client *client, ph_request_id request, uint16_t code, const char *text)
@@ -157,27 +180,22 @@ ph_err ph_client_fail(ph_client *client, ph_request_id request, uint16_t code, c
     uint8_t body[2 + FAILURE_TEXT_BYTES_MAX];
     phi_put_u16(body, code);
     memcpy(body + 2, words.data, words.size);
-    phi_draft draft = { .message = { .body = phi_bytes_of(body, 2 + words.size) } };
-    return answer(client, request, &draft, PHI_KIND_FAILURE);
+    phi_draft draft = { .message = { .kind = PHI_KIND_FAILURE,
+                                     .body = phi_bytes_of(body, 2 + words.size) } };
+    return answer(client, request, &draft);
 }
 
-static PHI_ALWAYS_INLINE ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft,
-                                       uint8_t kind)
+static ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft)
 {
-    if (PHI_UNLIKELY(client == NULL || request.call == 0)) {
-        return PH_EINVAL;
+    ph_err rc = answer_check(client, &request, &draft->message);
+    if (rc != PH_OK) {
+        return rc;
     }
-    if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP) ||
-                     request.connection != client->connection)) {
-        return PH_ESTALE;
-    }
-    draft->message.kind = kind;
-    draft->message.call = request.call;
-    if (PHI_UNLIKELY(request.turn != 0)) {
+    if (request.turn != 0) {
         return answer_inquiry(client, request, draft);
     }
-    ph_err rc = phi_client_post(client, draft);
-    if (PHI_UNLIKELY(client->asks.count != 0) && rc == PH_OK) {
+    rc = phi_client_post(client, draft);
+    if (client->asks.count != 0 && rc == PH_OK) {
         phi_client_asks_drop(client, request.call);
     }
     return rc;

@@ -3,14 +3,15 @@
 // client/send.c - messages, written once: from where the application has them straight into the
 // send buffer of the connection.
 //
-// Design notes  The path of a million calls a second. Each text is measured once; the size of the
-//               packet is known before anything is written, so the buffer is asked once and the
-//               body is copied once. What does not fit into a packet is stream_out.c's. Names in
-//               `to` are not judged here: the center does, and answers.
+// Design notes  Each text is measured once; the size of the packet is known before anything is
+//               written, so the buffer is asked once and the body is copied once. What does not fit
+//               into a packet is stream_out.c's. Names in `to` are not judged here: the center
+//               does, and answers.
+//               Here stands all that may be in a message; what most have is in post.h.
 //
 // Clauses       P-50 to P-54
 
-#include "client/core.h"
+#include "client/post.h"
 
 static ph_err draft_take_other(phi_draft *draft, const ph_outgoing *outgoing);
 static ph_err headers_measure(phi_draft *draft);
@@ -96,12 +97,18 @@ uint8_t *phi_draft_write_headers(uint8_t *at, const phi_draft *draft)
     return at + size;
 }
 
-static PHI_COLD ph_err no_room(ph_client *client)
+PHI_COLD ph_err phi_post_failed(ph_client *client)
 {
     // A link that ends says so before the application can do anything.
     PH_ASSERT(phi_link_is(&client->transport.link, PHI_LINK_OPEN));
     client->owes_writable = true;
     return PH_EBUSY;
+}
+
+PHI_COLD ph_err phi_post_long(ph_client *client, const phi_message *message)
+{
+    phi_draft draft = { .message = *message };
+    return phi_stream_post(client, &draft);
 }
 
 void phi_draft_release(ph_client *client, const phi_draft *draft)
@@ -119,28 +126,26 @@ ph_err phi_client_post(ph_client *client, phi_draft *draft)
     phi_message *m = &draft->message;
     m->from = phi_client_id(client); // [P-53]
     size_t size_max = phi_link_payload_max(&client->transport.link);
-    if (PHI_UNLIKELY(m->body.size > size_max)) {
+    if (m->body.size > size_max) {
         return phi_stream_post(client, draft); // before it is added to anything
     }
     size_t size = phi_message_size(m);
-    if (PHI_UNLIKELY(size > size_max)) {
+    if (size > size_max) {
         return phi_stream_post(client, draft);
     }
     uint8_t *room = phi_transport_begin(&client->transport, size);
-    if (PHI_UNLIKELY(room == NULL)) {
-        return no_room(client);
+    if (room == NULL) {
+        return phi_post_failed(client);
     }
     uint8_t *at = phi_message_encode_head(room, m);
-    if (PHI_UNLIKELY(m->headers.size != 0)) {
+    if (m->headers.size != 0) {
         at = phi_draft_write_headers(at, draft);
     }
     if (m->body.size != 0) {
         memcpy(at, m->body.data, m->body.size);
     }
     phi_transport_commit(&client->transport, PHI_COMMAND_MESSAGE, size);
-    if (PHI_UNLIKELY(draft->release != NULL)) {
-        phi_draft_release(client, draft);
-    }
+    phi_draft_release(client, draft);
     return PH_OK;
 }
 
@@ -152,11 +157,8 @@ ph_err phi_client_post_quietly(ph_client *client, phi_draft *draft)
     return rc;
 }
 
-ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing)
+static PHI_COLD ph_err send_draft(ph_client *client, const ph_outgoing *outgoing)
 {
-    if (client == NULL) {
-        return PH_EINVAL;
-    }
     phi_draft draft;
     ph_err rc = phi_draft_take(&draft, outgoing);
     if (rc != PH_OK) {
@@ -170,4 +172,23 @@ ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing)
     }
     draft.message.kind = PHI_KIND_EVENT;
     return phi_client_post(client, &draft);
+}
+
+ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing)
+{
+    if (PHI_UNLIKELY(client == NULL)) {
+        return PH_EINVAL;
+    }
+    phi_message m;
+    if (PHI_UNLIKELY(!phi_message_take(&m, outgoing))) {
+        return send_draft(client, outgoing);
+    }
+    if (PHI_UNLIKELY(m.to.size == 0)) {
+        return PH_EINVAL;
+    }
+    if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP))) {
+        return PH_ENOTCONNECTED;
+    }
+    m.kind = PHI_KIND_EVENT;
+    return phi_post(client, &m);
 }

@@ -20,7 +20,7 @@
 //
 // Clauses       P-51, P-55, P-57, P-66, P-67, P-75
 
-#include "client/core.h"
+#include "client/post.h"
 #include "client/streams.h"
 #include "wire/stream.h"
 

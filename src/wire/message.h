@@ -172,7 +172,7 @@ static inline size_t phi_message_size(const phi_message *m)
 // Only what stands in front of headers and body, whose sizes it takes from *message: for a sender
 // that has them in pieces. Returns where the headers go. Asserts the form that the decoder judges,
 // and that to, from and method are at most 255 bytes and headers at most 65,535.
-static inline uint8_t *phi_message_encode_head(uint8_t *room, const phi_message *m)
+static PHI_ALWAYS_INLINE uint8_t *phi_message_encode_head(uint8_t *room, const phi_message *m)
 {
     PH_ASSERT(m->to.size <= UINT8_MAX);
     PH_ASSERT(m->from.size <= UINT8_MAX);
