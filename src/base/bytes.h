@@ -49,6 +49,44 @@ static inline bool phi_bytes_equal(phi_bytes a, phi_bytes b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+static inline uint32_t phi_load32(const uint8_t *p) // in the machine's order
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline uint64_t phi_load64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+// The same for what is mostly short and mostly equal, a name perhaps, without a call of memcmp: word
+// by word, of which the last may overlap the one before it.
+static inline bool phi_text_equal(phi_bytes a, phi_bytes b)
+{
+    if (a.size != b.size) {
+        return false;
+    }
+    if (a.size >= 8) {
+        size_t last = a.size - 8;
+        for (size_t at = 0; at < last; at += 8) {
+            if (phi_load64(a.data + at) != phi_load64(b.data + at)) {
+                return false;
+            }
+        }
+        return phi_load64(a.data + last) == phi_load64(b.data + last);
+    }
+    if (a.size >= 4) {
+        size_t last = a.size - 4;
+        return phi_load32(a.data) == phi_load32(b.data) &&
+               phi_load32(a.data + last) == phi_load32(b.data + last);
+    }
+    return phi_bytes_equal(a, b);
+}
+
 static inline uint16_t phi_get_u16(const uint8_t *p)
 {
     return (uint16_t)((p[0] << 8) | p[1]);

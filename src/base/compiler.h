@@ -12,6 +12,8 @@
 #define PHI_COLD __attribute__((cold, noinline))
 #define PHI_PRINTF(fmt_index, args_index) __attribute__((format(printf, fmt_index, args_index)))
 #define PHI_ALWAYS_INLINE inline __attribute__((always_inline))
+// A way off the common one: it keeps its registers and its stack to itself.
+#define PHI_NOINLINE __attribute__((noinline))
 #define PHI_MUST_CHECK __attribute__((warn_unused_result))
 
 // Before a short loop of constant length whose variables are to stay in registers.

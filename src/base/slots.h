@@ -90,14 +90,12 @@ static inline void *phi_slots_find(const phi_slots *slots, uint64_t handle)
 // A zeroed object and its handle (never 0); NULL when count_max are in use or there is no memory.
 void *phi_slots_take(phi_slots *slots, uint64_t *handle);
 
-// Slow path of phi_slots_take_raw: full, or an index that was never used. Do not call.
-void *phi_slots_take_new(phi_slots *slots, uint64_t *handle);
-
-// The same with an object that has yet to be written: its bytes are anything.
-static inline void *phi_slots_take_raw(phi_slots *slots, uint64_t *handle)
+// A place that was in use before; its bytes are anything. NULL when there is none, or count_max are
+// in use: phi_slots_take_raw tells.
+static inline void *phi_slots_take_again(phi_slots *slots, uint64_t *handle)
 {
     if (PHI_UNLIKELY(slots->free_first == 0 || slots->count >= slots->count_max)) {
-        return phi_slots_take_new(slots, handle);
+        return NULL;
     }
     uint32_t index = slots->free_first - 1;
     phi_slot_head *head = phi_slots_head(slots, index);
@@ -107,6 +105,16 @@ static inline void *phi_slots_take_raw(phi_slots *slots, uint64_t *handle)
     head->live = head->generation;
     *handle = (uint64_t)head->generation << 32 | slots->mark | index;
     return head + 1;
+}
+
+// Slow path of phi_slots_take_raw: full, or an index that was never used. Do not call.
+void *phi_slots_take_new(phi_slots *slots, uint64_t *handle);
+
+// As phi_slots_take, with an object that has yet to be written: its bytes are anything.
+static inline void *phi_slots_take_raw(phi_slots *slots, uint64_t *handle)
+{
+    void *object = phi_slots_take_again(slots, handle);
+    return PHI_LIKELY(object != NULL) ? object : phi_slots_take_new(slots, handle);
 }
 
 // The handle of an object in use ends here.

@@ -27,10 +27,8 @@
 
 #include "base/assert.h"
 #include "base/siphash.h"
+#include "center/call_inline.h"
 #include "center/deliver.h"
-#include "center/inquiry.h"
-#include "center/state.h"
-#include "center/stream.h"
 
 // A reply of the center's own that waits for room.
 typedef struct owed_reply {
@@ -39,11 +37,9 @@ typedef struct owed_reply {
     uint8_t body[];
 } owed_reply;
 
-static void on_deadline(phi_timer *timer, phi_time now);
 static inline session_calls *calls_of(center *c, session *s);
 static session_calls *calls_new(center *c, session *s);
-static inline call *take(center *c, session *caller, uint64_t number);
-static inline void close_call(center *c, call *k);
+static call *take(center *c, session *caller, uint64_t number);
 static void part_close(center *c, call *part);
 static void stop(center *c, call *k, ph_failure_code why);
 static void release(center *c, call *k);
@@ -60,7 +56,6 @@ static call *find_open(const phi_list *list, size_t node_offset, uint64_t number
 static void settle(center *c, call *k, phi_load_end end);
 static phi_load_end load_end_of_code(uint16_t code);
 static phi_load_end load_end_of(call_end end);
-static uint64_t *counter_of(center *c, call_end end);
 
 static const own_call_ops reply_ops = { .drop = reply_drop };
 
@@ -88,22 +83,12 @@ call *call_open(center *c, session *caller, session *responder, uint64_t number,
     }
     k->is_open = true;
     if (PHI_LIKELY(responder != NULL)) {
-        PH_ASSERT(session_is(responder, SESSION_JOINED));
-        k->responder = responder;
-        phi_list_append(&responder->calls->taken, &k->of_responder);
+        call_begin(k, responder);
     }
     if (bucket != NULL) {
         phi_list_append(bucket, &k->of_number);
     }
     return k;
-}
-
-void call_time(center *c, call *k, uint32_t ttl_ms)
-{
-    PH_ASSERT(k->is_open);
-    PH_ASSERT(ttl_ms > 0);
-    k->ttl_ms = ttl_ms;
-    phi_timer_set(&c->io->timers, &k->timer, phi_time_add(c->io->now, phi_ms(ttl_ms)));
 }
 
 void call_measure(center *c, call *k, account *instance)
@@ -116,27 +101,7 @@ void call_measure(center *c, call *k, account *instance)
 
 void call_finish(center *c, call *k, call_end end)
 {
-    session *caller = k->caller;
-    PH_ASSERT(caller != NULL);
-    PH_ASSERT(caller->calls->made_count > 0);
-    PH_ASSERT(!call_is_part(k));
-    if (PHI_LIKELY(k->is_open)) {
-        if (PHI_UNLIKELY(k->instance != NULL)) {
-            settle(c, k, load_end_of(end));
-        }
-        close_call(c, k);
-    }
-    PH_ASSERT(k->own == NULL);
-    phi_list_remove(&k->of_number);
-    phi_list_remove(&k->of_caller);
-    caller->calls->made_count--;
-    k->caller = NULL;
-    (*counter_of(c, end))++;
-    if (PHI_UNLIKELY(k->responder != NULL)) {
-        c->calls_aside++;
-    } else {
-        phi_slots_give(&c->calls, k->handle);
-    }
+    call_finish_inline(c, k, end);
 }
 
 void call_fail(center *c, call *k, call_end end, ph_failure_code code)
@@ -146,7 +111,7 @@ void call_fail(center *c, call *k, call_end end, ph_failure_code code)
     if (k->is_open) {
         bool is_full = end == CALL_REFUSED && code == PH_FAILURE_SLOW_CONSUMER;
         settle(c, k, is_full ? PHI_LOAD_FAILED : load_end_of(end));
-        close_call(c, k);
+        call_close(c, k);
     }
     if (deliver_failure(c, k->caller, k->number, /* turn= */ 0, code)) {
         call_finish(c, k, end);
@@ -191,20 +156,11 @@ void call_give_up(center *c, call *k, ph_failure_code code)
     }
 }
 
-void call_replied(center *c, call *k)
-{
-    if (PHI_UNLIKELY(call_is_part(k))) {
-        k->own->ops->replied(c, k->own, k);
-    } else {
-        call_finish(c, k, CALL_REPLIED);
-    }
-}
-
 void call_reply(center *c, call *k, phi_bytes body)
 {
     PH_ASSERT(k->is_open);
     PH_ASSERT(k->responder == NULL);
-    close_call(c, k);
+    call_close(c, k);
     k->own = NULL;
     if (deliver_reply(c, k->caller, k->number, body)) {
         call_finish(c, k, CALL_REPLIED);
@@ -363,7 +319,7 @@ void call_drop_all(center *c)
 }
 
 // [P-57]
-static void on_deadline(phi_timer *timer, phi_time now)
+void call_on_deadline(phi_timer *timer, phi_time now)
 {
     (void)now;
     call *k = PHI_CONTAINER_OF(timer, call, timer);
@@ -381,12 +337,6 @@ uint32_t call_time_left(const center *c, const call *k)
 {
     uint64_t past_ms = phi_dur_ms(phi_time_diff(c->io->now, k->opened));
     return past_ms < k->ttl_ms ? k->ttl_ms - (uint32_t)past_ms : 1;
-}
-
-call *call_find(const center *c, uint64_t handle)
-{
-    call *k = phi_slots_find(&c->calls, handle);
-    return k == NULL || !k->is_open ? NULL : k;
 }
 
 call *call_of_number(center *c, session *caller, uint64_t number)
@@ -426,50 +376,25 @@ static session_calls *calls_new(center *c, session *s)
     return calls;
 }
 
-static PHI_ALWAYS_INLINE call *take(center *c, session *caller, uint64_t number)
+static call *take(center *c, session *caller, uint64_t number)
 {
-    PH_ASSERT(session_is(caller, SESSION_JOINED));
     session_calls *calls = calls_of(c, caller);
     if (calls == NULL || calls->made_count >= c->options.calls_per_client_max) {
         return NULL;
     }
     uint64_t handle;
-    call *k = phi_slots_take(&c->calls, &handle);
-    if (k == NULL) {
-        return NULL;
+    call *k = phi_slots_take_raw(&c->calls, &handle);
+    if (k != NULL) {
+        call_init(c, k, handle, caller, number);
     }
-    k->handle = handle;
-    k->number = number;
-    k->caller = caller;
-    k->opened = c->io->now;
-    phi_timer_init(&k->timer, on_deadline);
-    phi_list_append(&calls->made, &k->of_caller);
-    calls->made_count++;
     return k;
-}
-
-// From open to over: its responder has no part in it any more.
-static inline void close_call(center *c, call *k)
-{
-    PH_ASSERT(k->is_open);
-    if (PHI_UNLIKELY(k->has_stream)) {
-        stream_call_over(c, k);
-    }
-    k->is_open = false;
-    phi_timer_clear(&c->io->timers, &k->timer);
-    phi_list_remove(&k->of_responder);
-    phi_list_remove(&k->of_number);
-    k->responder = NULL;
-    if (PHI_UNLIKELY(k->dialog != NULL)) {
-        inquiry_drop(c, k);
-    }
 }
 
 static void part_close(center *c, call *part)
 {
     PH_ASSERT(call_is_part(part));
     PH_ASSERT(part->caller->calls->parts_count > 0);
-    close_call(c, part);
+    call_close(c, part);
     phi_list_remove(&part->of_caller);
     part->caller->calls->parts_count--;
     part->caller = NULL;
@@ -482,7 +407,7 @@ static void stop(center *c, call *k, ph_failure_code why)
     session *responder = k->responder;
     own_call *o = k->own;
     k->own = NULL;
-    close_call(c, k);
+    call_close(c, k);
     if (o != NULL) {
         PH_ASSERT(responder == NULL);
         o->ops->stop(c, o, why);
@@ -620,6 +545,11 @@ static void settle(center *c, call *k, phi_load_end end)
                      phi_time_diff(c->io->now, k->opened), c->io->now);
 }
 
+void call_settle(center *c, call *k, call_end end)
+{
+    settle(c, k, load_end_of(end));
+}
+
 // Of a failure that the responder has made itself.
 static phi_load_end load_end_of_code(uint16_t code)
 {
@@ -650,31 +580,6 @@ static phi_load_end load_end_of(call_end end)
     case CALL_CANCELLED:
     case CALL_ABANDONED:
         return PHI_LOAD_DROPPED;
-    case CALL_END_COUNT:
-        break;
-    }
-    PH_UNREACHABLE("an end that is none");
-}
-
-static uint64_t *counter_of(center *c, call_end end)
-{
-    switch (end) {
-    case CALL_REPLIED:
-        return &c->counters.calls_replied_total;
-    case CALL_FAILED:
-        return &c->counters.calls_failed_total;
-    case CALL_REFUSED:
-        return &c->counters.calls_refused_total;
-    case CALL_EXPIRED:
-        return &c->counters.calls_expired_total;
-    case CALL_LOST:
-        return &c->counters.calls_lost_total;
-    case CALL_CANCELLED:
-        return &c->counters.calls_cancelled_total;
-    case CALL_ABANDONED:
-        return &c->counters.calls_abandoned_total;
-    case CALL_OVERRUN:
-        return &c->counters.calls_overrun_total;
     case CALL_END_COUNT:
         break;
     }

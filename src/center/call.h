@@ -20,6 +20,8 @@
 // Limits   calls_max slots; of them calls_per_client_max for one caller, owed ones included, and as
 //          many whose cancel one responder is owed
 // Threads  none
+//
+// What each call passes is inline, in call_inline.h.
 
 #ifndef CENTER_CALL_H
 #define CENTER_CALL_H
@@ -71,32 +73,32 @@ struct call {
     session *caller;       // NULL: it knows how the call ended; a session ends its calls first
     session *responder;    // NULL: it knows, or there is none
     phi_list of_caller;    // on the caller's calls.made; a part: its owner's
-    phi_list of_number;    // open: in the caller's calls.by_number; owed: on its calls.owed
     phi_list of_responder; // on the responder's calls.taken; owed: on its calls.cancels_owed
     phi_time opened;
+    uint32_t ttl_ms; // the whole time it was given
+    bool is_open;
+    bool has_stream;    // a message of it came in fragments, and may still come
+    uint8_t depth;      // P-63
+    uint8_t owed_end;   // call_end
+    uint16_t owed_code; // ph_failure_code
+    uint16_t turn;      // a part: its number in the call
     account *instance;  // the responder's, when it was chosen for this; NULL: not, or judged
     dialog *dialog;     // owned; NULL until its first inquiry
     own_call *own;      // see above; over: what the caller is owed instead of a failure
-    uint32_t ttl_ms;    // the whole time it was given
-    uint16_t turn;      // a part: its number in the call
-    uint16_t owed_code; // ph_failure_code
-    uint8_t owed_end;   // call_end
-    uint8_t depth;      // P-63
-    bool is_open;
-    bool has_stream; // a message of it came in fragments, and may still come
+    phi_list of_number; // open: in the caller's calls.by_number; owed: on its calls.owed
 };
 
 // What a session has to do with calls, made with its first.
 struct session_calls {
-    phi_list made;         // call.of_caller
-    phi_list taken;        // call.of_responder, open ones
+    phi_list made;       // call.of_caller
+    phi_list taken;      // call.of_responder, open ones
+    phi_list *by_number; // owned; NULL until its first cancel or answer; see call.c
+    uint32_t made_count;
+    uint32_t parts_count;  // call.caller, parts
     phi_list owed;         // call.of_number: over, and it does not know how
     phi_list cancels_owed; // call.of_responder: over, and it does not know that they are
     phi_list dialogs_owed; // dialog.of_responder: inquiries failed, and it does not know
-    uint32_t made_count;
-    uint32_t parts_count; // call.caller, parts
     uint32_t cancels_owed_count;
-    phi_list *by_number; // owned; NULL until its first cancel or answer; see call.c
 };
 
 // NULL when it may not be, and *why says why. The time does not run yet. `responder` NULL: the
@@ -104,29 +106,20 @@ struct session_calls {
 call *call_open(center *c, session *caller, session *responder, uint64_t number,
                 ph_failure_code *why);
 
-// Starts its time.
-void call_time(center *c, call *k, uint32_t ttl_ms);
-
 // Its responder was chosen from its service: what becomes of the call tells of the instance.
 void call_measure(center *c, call *k, account *instance);
 
 // What is left of it; at least 1.
 uint32_t call_time_left(const center *c, const call *k);
 
-// NULL for a number that is no open call's.
-call *call_find(const center *c, uint64_t handle);
-
 // The caller's open call of that number, or NULL.
 call *call_of_number(center *c, session *caller, uint64_t number);
 
-// Over, and the caller knows, or is gone.
-void call_finish(center *c, call *k, call_end end);
-
-// The reply was delivered, whole: of a call, or of a part.
-void call_replied(center *c, call *k);
-
 // Its responder's failure, with that code, was delivered: of a call, or of a part.
 void call_failed(center *c, call *k, uint16_t code);
+
+// Over, and the caller knows, or is gone.
+void call_finish(center *c, call *k, call_end end);
 
 // Over for its responder, or it never had one; the caller is told so: now, or as soon as it has
 // room.

@@ -13,8 +13,6 @@
 #include "center/deliver.h"
 
 #include "base/assert.h"
-#include "base/canary.h"
-#include "center/state.h"
 #include "center/stream.h"
 
 enum {
@@ -28,39 +26,13 @@ enum {
 PH_STATIC_ASSERT(OWN_BYTES_MAX + PHI_PACKET_HEAD_CHECKED <= PHI_PACKET_BYTES_JOINING_MAX);
 PH_STATIC_ASSERT(FAILURE_CODE_BYTES + FAILURE_TEXT_BYTES_MAX <= DELIVER_OWN_BODY_BYTES_MAX);
 
-static inline bool is_authorised(const session *sender, deliver_as as, const call *within);
-static inline delivered queue(center *c, const delivery *d, uint64_t number);
-static delivered deliver_first(center *c, const delivery *d);
 static delivered bind(center *c, const delivery *d, uint64_t *number);
 static delivered deliver_own(center *c, session *receiver, const phi_message *m);
 static const char *text_of(ph_failure_code code);
 
-static inline bool is_first_fragment(phi_bytes payload)
-{
-    return (payload.data[PHI_MESSAGE_FLAGS_AT] & (PHI_FLAG_MORE | PHI_FLAG_REST)) == PHI_FLAG_MORE;
-}
-
 delivered deliver(center *c, const delivery *d)
 {
-    PH_ASSERT(d->payload.size >= PHI_MESSAGE_HEAD_BYTES);
-    PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
-    if (!is_authorised(d->sender, d->as, d->within)) {
-        return DELIVER_REFUSED;
-    }
-    // What came in as one packet goes out as one, unless the receiver's suite has longer heads, or
-    // it takes less.
-    if (PHI_UNLIKELY(d->payload.size > phi_link_payload_max(&d->receiver->transport.link))) {
-        return DELIVER_TOO_LARGE;
-    }
-    if (PHI_UNLIKELY(is_first_fragment(d->payload))) {
-        return deliver_first(c, d);
-    }
-    return queue(c, d, d->number);
-}
-
-bool deliver_is_allowed(const session *sender, deliver_as as, const call *within)
-{
-    return is_authorised(sender, as, within);
+    return deliver_inline(c, d);
 }
 
 ph_failure_code deliver_code(delivered why)
@@ -124,54 +96,14 @@ bool deliver_receipt(center *c, session *sender, uint64_t number, phi_bytes body
 
 // ---- helpers
 
-// The one authorisation check. In this version everybody in a domain may write to everybody; but in
-// a call only its responder may answer and ask back, and only its caller may answer that (P-56,
-// P-62).
-static inline bool is_authorised(const session *sender, deliver_as as, const call *within)
-{
-    if (sender == NULL) { // the center
-        return true;
-    }
-    PH_ASSERT(session_is(sender, SESSION_JOINED));
-    switch (as) {
-    case DELIVER_AS_ANYBODY:
-        return true;
-    case DELIVER_AS_RESPONDER:
-        return PHI_CANARY || within->responder == sender;
-    case DELIVER_AS_CALLER:
-        return PHI_CANARY || within->caller == sender;
-    }
-    PH_UNREACHABLE("no capacity to speak in");
-}
-
-static inline delivered queue(center *c, const delivery *d, uint64_t number)
-{
-    uint8_t *room = phi_transport_begin(&d->receiver->transport, d->payload.size);
-    if (PHI_UNLIKELY(room == NULL)) {
-        return DELIVER_FULL;
-    }
-    memcpy(room, d->payload.data, d->payload.size);
-    phi_put_u64(room + PHI_MESSAGE_CALL_AT, number);
-    phi_put_u32(room + PHI_MESSAGE_TTL_AT, d->ttl_ms);
-    if (PHI_UNLIKELY(d->marks != NULL)) {
-        room[PHI_MESSAGE_FLAGS_AT] = d->marks->flags;
-        room[PHI_MESSAGE_DEPTH_AT] = d->marks->depth;
-        phi_put_u16(room + PHI_MESSAGE_TURN_AT, d->marks->turn);
-    }
-    phi_transport_commit(&d->receiver->transport, PHI_COMMAND_MESSAGE, d->payload.size);
-    c->counters.messages_sent_total++;
-    return DELIVERED;
-}
-
-// A message in fragments begins.
-static PHI_COLD delivered deliver_first(center *c, const delivery *d)
+delivered deliver_first(center *c, const delivery *d)
 {
     uint64_t number = d->number;
     delivered how = bind(c, d, &number);
     if (how != DELIVERED) {
         return how;
     }
-    how = queue(c, d, number);
+    how = deliver_queue(c, d, number);
     if (how != DELIVERED) {
         stream_unbind(c, d->receiver);
     }

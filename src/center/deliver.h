@@ -13,7 +13,9 @@
 
 #include <posthouse/message.h>
 
-#include "center/call.h"
+#include "base/assert.h"
+#include "base/canary.h"
+#include "center/state.h"
 #include "wire/message.h"
 #include "wire/packet.h"
 
@@ -57,8 +59,69 @@ typedef enum delivered {
 
 PHI_MUST_CHECK delivered deliver(center *c, const delivery *d);
 
-// The authorisation check, for who has to know before there is something to deliver.
-bool deliver_is_allowed(const session *sender, deliver_as as, const call *within);
+// Slow path of deliver_inline: a message in fragments begins. Do not call.
+delivered deliver_first(center *c, const delivery *d);
+
+// The one authorisation check. In this version everybody in a domain may write to everybody; but in
+// a call only its responder may answer and ask back, and only its caller may answer that (P-56,
+// P-62).
+static inline bool deliver_is_allowed(const session *sender, deliver_as as, const call *within)
+{
+    if (sender == NULL) { // the center
+        return true;
+    }
+    PH_ASSERT(session_is(sender, SESSION_JOINED));
+    switch (as) {
+    case DELIVER_AS_ANYBODY:
+        return true;
+    case DELIVER_AS_RESPONDER:
+        return PHI_CANARY || within->responder == sender;
+    case DELIVER_AS_CALLER:
+        return PHI_CANARY || within->caller == sender;
+    }
+    PH_UNREACHABLE("no capacity to speak in");
+}
+
+// The copy.
+static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, uint64_t number)
+{
+    uint8_t *room = phi_transport_begin(&d->receiver->transport, d->payload.size);
+    if (PHI_UNLIKELY(room == NULL)) {
+        return DELIVER_FULL;
+    }
+    memcpy(room, d->payload.data, d->payload.size);
+    phi_put_u64(room + PHI_MESSAGE_CALL_AT, number);
+    phi_put_u32(room + PHI_MESSAGE_TTL_AT, d->ttl_ms);
+    if (PHI_UNLIKELY(d->marks != NULL)) {
+        room[PHI_MESSAGE_FLAGS_AT] = d->marks->flags;
+        room[PHI_MESSAGE_DEPTH_AT] = d->marks->depth;
+        phi_put_u16(room + PHI_MESSAGE_TURN_AT, d->marks->turn);
+    }
+    phi_transport_commit(&d->receiver->transport, PHI_COMMAND_MESSAGE, d->payload.size);
+    c->counters.messages_sent_total++;
+    return DELIVERED;
+}
+
+// deliver() itself, for where most messages pass.
+static PHI_ALWAYS_INLINE delivered deliver_inline(center *c, const delivery *d)
+{
+    PH_ASSERT(d->payload.size >= PHI_MESSAGE_HEAD_BYTES);
+    PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
+    if (PHI_UNLIKELY(!deliver_is_allowed(d->sender, d->as, d->within))) {
+        return DELIVER_REFUSED;
+    }
+    // What came in as one packet goes out as one, unless the receiver's suite has longer heads, or
+    // it takes less.
+    if (PHI_UNLIKELY(d->payload.size > phi_link_payload_max(&d->receiver->transport.link))) {
+        return DELIVER_TOO_LARGE;
+    }
+    uint8_t cut = d->payload.data[PHI_MESSAGE_FLAGS_AT] & (PHI_FLAG_MORE | PHI_FLAG_REST);
+    if (PHI_UNLIKELY(cut == PHI_FLAG_MORE)) {
+        const delivery first = *d; // so that the others need not stand in memory
+        return deliver_first(c, &first);
+    }
+    return deliver_queue(c, d, d->number);
+}
 
 // What becomes of a request or an inquiry that was not delivered. Not for DELIVERED.
 ph_failure_code deliver_code(delivered why);

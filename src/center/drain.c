@@ -22,8 +22,8 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "center/call_inline.h"
 #include "center/deliver.h"
-#include "center/state.h"
 #include "wire/own_state.h"
 
 enum {

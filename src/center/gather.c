@@ -19,9 +19,9 @@
 #include "center/gather.h"
 
 #include "base/assert.h"
+#include "center/call_inline.h"
 #include "center/broadcast.h"
 #include "center/deliver.h"
-#include "center/state.h"
 
 enum {
     MISSING_BYTES_MAX = 2 + 1 + PHI_ID_BYTES_MAX, // one entry of those that did not reply

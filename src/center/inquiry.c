@@ -22,8 +22,8 @@
 #include "center/inquiry.h"
 
 #include "base/assert.h"
+#include "center/call_inline.h"
 #include "center/deliver.h"
-#include "center/state.h"
 #include "center/stream.h"
 
 enum {

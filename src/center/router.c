@@ -16,11 +16,10 @@
 
 #include "base/assert.h"
 #include "center/broadcast.h"
+#include "center/call_inline.h"
 #include "center/control.h"
 #include "center/deliver.h"
 #include "center/gather.h"
-#include "center/inquiry.h"
-#include "center/state.h"
 #include "wire/message.h"
 
 enum {
@@ -46,15 +45,26 @@ typedef struct destination {
     phi_bytes name;    // view into the address
 } destination;
 
-static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload);
-static void on_request(center *c, session *s, const phi_message *m, phi_bytes payload);
-static void request_elsewhere(center *c, session *s, const phi_message *m, phi_bytes payload,
-                              const destination *to, uint32_t ttl_ms);
-static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payload);
-static bool is_failure(center *c, session *s, const phi_message *m);
-static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload);
-static void on_cancel(center *c, session *s, const phi_message *m);
+static void route_fragment(center *c, session *s, phi_bytes payload);
+static void route(center *c, session *s, phi_bytes payload);
 
+static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message *m,
+                                       phi_bytes payload);
+static void event_elsewhere(center *c, session *s, phi_bytes payload);
+static PHI_ALWAYS_INLINE void on_request(center *c, session *s, const phi_message *m,
+                                         phi_bytes payload);
+static inline void request_one(center *c, session *s, phi_bytes payload, const destination *to,
+                               uint32_t ttl_ms);
+static call *open_else(center *c, session *s, session *responder, uint64_t number);
+static void request_elsewhere(center *c, session *s, phi_bytes payload, uint32_t ttl_ms);
+static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message *m,
+                                       phi_bytes payload);
+static void on_failure(center *c, session *s, phi_bytes payload);
+static void on_inquiry(center *c, session *s, phi_bytes payload);
+static void on_answer(center *c, session *s, phi_bytes payload);
+static void on_cancel(center *c, session *s, phi_bytes payload);
+
+static inline session *again(const center *c, const session *s, phi_bytes to);
 static destination resolve(center *c, session *s, phi_bytes to);
 static destination choose(center *c, session *s, phi_bytes name);
 static destination chosen(center *c, const session *s, service *v);
@@ -64,23 +74,37 @@ static uint32_t time_of_call(const center *c, uint32_t ttl_ms);
 
 void router_handle(center *c, session *s, phi_bytes payload)
 {
-    phi_message m;
-    if (phi_message_decode(payload, &m) != PH_OK) {
+    if (PHI_UNLIKELY(!phi_message_is_formed(payload))) {
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
         return;
     }
     c->counters.messages_received_total++;
-    if (PHI_UNLIKELY(!phi_bytes_equal(m.from, session_id(s)))) { // [P-53]
+    const phi_message m = phi_message_of(payload);
+    if (PHI_UNLIKELY(!phi_text_equal(m.from, session_id(s)))) { // [P-53]
         session_end(c, s, PHI_BYE_FROM_MISMATCH, 0, NULL);
-        return;
+    } else if (PHI_UNLIKELY((m.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0)) {
+        route_fragment(c, s, payload);
+    } else {
+        route(c, s, payload);
     }
-    uint64_t stream = 0; // that it begins (P-66)
-    if (PHI_UNLIKELY((m.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0)) {
-        stream = stream_receive(c, s, &m, payload);
-        if (stream == 0) {
-            return;
-        }
+}
+
+// [P-66]
+static PHI_NOINLINE void route_fragment(center *c, session *s, phi_bytes payload)
+{
+    const phi_message m = phi_message_of(payload);
+    uint64_t stream = stream_receive(c, s, &m, payload);
+    if (stream != 0) { // which it begins
+        route(c, s, payload);
+        stream_routed(c, s, stream);
     }
+}
+
+// By its kind. What is not common reads the message once more: so the common ways need hold no more
+// of it than they use.
+static void route(center *c, session *s, phi_bytes payload)
+{
+    const phi_message m = phi_message_of(payload);
     switch ((phi_kind)m.kind) {
     case PHI_KIND_EVENT:
         on_event(c, s, &m, payload);
@@ -88,33 +112,24 @@ void router_handle(center *c, session *s, phi_bytes payload)
     case PHI_KIND_REQUEST:
         on_request(c, s, &m, payload);
         break;
-    case PHI_KIND_FAILURE:
-        if (!is_failure(c, s, &m)) {
-            return;
-        }
-        if (m.turn != 0) { // the caller's, to an inquiry
-            on_answer(c, s, &m, payload);
-            break;
-        }
-        // fallthrough
     case PHI_KIND_REPLY:
         on_reply(c, s, &m, payload);
         break;
+    case PHI_KIND_FAILURE:
+        on_failure(c, s, payload);
+        break;
     case PHI_KIND_INQUIRY:
-        inquiry_receive(c, s, &m, payload);
+        on_inquiry(c, s, payload);
         break;
     case PHI_KIND_ANSWER:
-        on_answer(c, s, &m, payload);
+        on_answer(c, s, payload);
         break;
     case PHI_KIND_CANCEL:
-        on_cancel(c, s, &m);
+        on_cancel(c, s, payload);
         break;
     case PHI_KIND_RECEIPT: // only the center says that
         c->counters.messages_dropped_total++;
         break;
-    }
-    if (PHI_UNLIKELY(stream != 0)) {
-        stream_routed(c, s, stream);
     }
 }
 
@@ -134,10 +149,31 @@ bool router_pass(center *c, const session *sender, session *receiver, phi_bytes 
 
 // ---- by kind
 
-static void on_event(center *c, session *s, const phi_message *m, phi_bytes payload)
+// One that asks for nothing but to be passed on, to whom the last one went, is.
+static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message *m,
+                                       phi_bytes payload)
 {
-    center_event e = event_of(c, s, m, payload);
-    if (PHI_UNLIKELY((m->flags & FLAGS_RESERVED) != 0)) {
+    bool is_plain = m->flags == 0 && phi_time_is_never(s->held_since);
+    session *receiver = PHI_LIKELY(is_plain) ? again(c, s, m->to) : NULL;
+    if (PHI_UNLIKELY(receiver == NULL)) {
+        event_elsewhere(c, s, payload);
+        return;
+    }
+    delivered how = deliver_inline(
+        c,
+        &(delivery){ .sender = s, .receiver = receiver, .payload = payload, .ttl_ms = m->ttl_ms });
+    if (PHI_LIKELY(how == DELIVERED)) {
+        c->counters.events_delivered_total++;
+    } else {
+        c->counters.events_dropped_total++;
+    }
+}
+
+static PHI_NOINLINE void event_elsewhere(center *c, session *s, phi_bytes payload)
+{
+    const phi_message m = phi_message_of(payload);
+    center_event e = event_of(c, s, &m, payload);
+    if (PHI_UNLIKELY((m.flags & FLAGS_RESERVED) != 0)) {
         c->counters.messages_dropped_total++;
         e.tally.code = PH_FAILURE_UNSUPPORTED;
         event_done(c, &e);
@@ -148,7 +184,7 @@ static void on_event(center *c, session *s, const phi_message *m, phi_bytes payl
         event_done(c, &e);
         return;
     }
-    destination to = resolve(c, s, m->to);
+    destination to = resolve(c, s, m.to);
     switch (to.reach) {
     case REACH_ONE:
         if (to.instance != NULL) {
@@ -174,7 +210,8 @@ static void on_event(center *c, session *s, const phi_message *m, phi_bytes payl
     }
 }
 
-static void on_request(center *c, session *s, const phi_message *m, phi_bytes payload)
+static PHI_ALWAYS_INLINE void on_request(center *c, session *s, const phi_message *m,
+                                         phi_bytes payload)
 {
     c->counters.requests_total++;
     if (PHI_UNLIKELY((m->flags & FLAGS_RESERVED) != 0)) {
@@ -186,26 +223,35 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
         call_refuse(c, s, m->call, PH_FAILURE_DEADLINE);
         return;
     }
-    destination to = resolve(c, s, m->to);
-    if (PHI_UNLIKELY(to.reach != REACH_ONE)) {
-        request_elsewhere(c, s, m, payload, &to, ttl_ms);
-        return;
+    session *responder = again(c, s, m->to);
+    if (PHI_LIKELY(responder != NULL)) {
+        request_one(c, s, payload, &(destination){ .reach = REACH_ONE, .one = responder }, ttl_ms);
+    } else {
+        request_elsewhere(c, s, payload, ttl_ms);
     }
-    ph_failure_code why;
-    call *k = call_open(c, s, to.one, m->call, &why);
+}
+
+static PHI_ALWAYS_INLINE void request_one(center *c, session *s, phi_bytes payload,
+                                          const destination *to, uint32_t ttl_ms)
+{
+    const phi_message m = phi_message_of(payload);
+    session *responder = to->one;
+    call *k = call_open_again(c, s, responder, m.call);
     if (PHI_UNLIKELY(k == NULL)) {
-        call_refuse(c, s, m->call, why);
-        return;
+        k = open_else(c, s, responder, m.call);
+        if (k == NULL) {
+            return;
+        }
     }
-    k->depth = m->depth;
-    if (to.instance != NULL) {
-        call_measure(c, k, to.instance);
+    k->depth = m.depth;
+    if (to->instance != NULL) {
+        call_measure(c, k, to->instance);
     }
-    delivered how = deliver(c, &(delivery){ .sender = s,
-                                            .receiver = to.one,
-                                            .payload = payload,
-                                            .number = k->handle,
-                                            .ttl_ms = ttl_ms });
+    delivered how = deliver_inline(c, &(delivery){ .sender = s,
+                                                   .receiver = responder,
+                                                   .payload = payload,
+                                                   .number = k->handle,
+                                                   .ttl_ms = ttl_ms });
     if (PHI_LIKELY(how == DELIVERED)) {
         call_time(c, k, ttl_ms);
     } else {
@@ -213,39 +259,52 @@ static void on_request(center *c, session *s, const phi_message *m, phi_bytes pa
     }
 }
 
-// Not to a single client.
-static void request_elsewhere(center *c, session *s, const phi_message *m, phi_bytes payload,
-                              const destination *to, uint32_t ttl_ms)
+// NULL: it may not be, and the caller knows.
+static PHI_NOINLINE call *open_else(center *c, session *s, session *responder, uint64_t number)
 {
-    switch (to->reach) {
+    ph_failure_code why;
+    call *k = call_open(c, s, responder, number, &why);
+    if (k == NULL) {
+        call_refuse(c, s, number, why);
+    }
+    return k;
+}
+
+static PHI_NOINLINE void request_elsewhere(center *c, session *s, phi_bytes payload,
+                                           uint32_t ttl_ms)
+{
+    const phi_message m = phi_message_of(payload);
+    destination to = resolve(c, s, m.to);
+    switch (to.reach) {
+    case REACH_ONE:
+        request_one(c, s, payload, &to, ttl_ms);
+        return;
     case REACH_INSTANCES:
-        gather_start(c, s, m, payload, to->name, ttl_ms);
+        gather_start(c, s, &m, payload, to.name, ttl_ms);
         return;
     case REACH_CENTER:
-        control_request(c, s, m, ttl_ms);
+        control_request(c, s, &m, ttl_ms);
         return;
     case REACH_NOBODY:
-        call_refuse(c, s, m->call, to->code);
+        call_refuse(c, s, m.call, to.code);
         return;
     case REACH_EVERYONE:
     case REACH_TOPIC:
-        call_refuse(c, s, m->call, PH_FAILURE_UNSUPPORTED);
+        call_refuse(c, s, m.call, PH_FAILURE_UNSUPPORTED);
         return;
-    case REACH_ONE:
-        break;
     }
-    PH_UNREACHABLE("to one client");
 }
 
 // A reply, or the responder's failure.
-static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payload)
+static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message *m,
+                                       phi_bytes payload)
 {
     if (PHI_UNLIKELY((m->flags & FLAGS_RESERVED) != 0 || m->turn != 0)) {
         c->counters.messages_dropped_total++;
         return;
     }
     call *k = call_find(c, m->call);
-    if (k == NULL) {
+    if (PHI_UNLIKELY(k == NULL)) {
         c->counters.replies_stray_total++;
         return;
     }
@@ -253,14 +312,14 @@ static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payl
     if (PHI_UNLIKELY(call_is_part(k))) {
         as_part = (delivery_marks){ .flags = m->flags | PHI_FLAG_PART, .turn = k->turn };
     }
-    delivered how = deliver(c, &(delivery){ .sender = s,
-                                            .receiver = k->caller,
-                                            .as = DELIVER_AS_RESPONDER,
-                                            .within = k,
-                                            .payload = payload,
-                                            .number = k->number,
-                                            .ttl_ms = m->ttl_ms,
-                                            .marks = call_is_part(k) ? &as_part : NULL });
+    delivered how = deliver_inline(c, &(delivery){ .sender = s,
+                                                   .receiver = k->caller,
+                                                   .as = DELIVER_AS_RESPONDER,
+                                                   .within = k,
+                                                   .payload = payload,
+                                                   .number = k->number,
+                                                   .ttl_ms = m->ttl_ms,
+                                                   .marks = call_is_part(k) ? &as_part : NULL });
     if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // [P-56]
         c->counters.replies_stray_total++;
     } else if (PHI_UNLIKELY(how != DELIVERED)) {
@@ -272,19 +331,40 @@ static void on_reply(center *c, session *s, const phi_message *m, phi_bytes payl
     }
 }
 
-// To an inquiry.
-static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload)
+// One without a code ends the link: passing it on would break its receiver's decoder instead.
+static PHI_NOINLINE void on_failure(center *c, session *s, phi_bytes payload)
 {
-    if (PHI_UNLIKELY((m->flags & FLAGS_RESERVED) != 0)) {
+    const phi_message m = phi_message_of(payload);
+    phi_failure failure;
+    if (phi_failure_decode(m.body, &failure) != PH_OK) {
+        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
+    } else if (m.turn != 0) { // the caller's, to an inquiry
+        on_answer(c, s, payload);
+    } else {
+        on_reply(c, s, &m, payload);
+    }
+}
+
+static PHI_NOINLINE void on_inquiry(center *c, session *s, phi_bytes payload)
+{
+    const phi_message m = phi_message_of(payload);
+    inquiry_receive(c, s, &m, payload);
+}
+
+// To an inquiry.
+static PHI_NOINLINE void on_answer(center *c, session *s, phi_bytes payload)
+{
+    const phi_message m = phi_message_of(payload);
+    if (PHI_UNLIKELY((m.flags & FLAGS_RESERVED) != 0)) {
         c->counters.messages_dropped_total++;
         return;
     }
-    inquiry_answer(c, s, m, payload);
+    inquiry_answer(c, s, &m, payload);
 }
 
-static void on_cancel(center *c, session *s, const phi_message *m)
+static PHI_NOINLINE void on_cancel(center *c, session *s, phi_bytes payload)
 {
-    call *k = call_of_number(c, s, m->call);
+    call *k = call_of_number(c, s, phi_message_of(payload).call);
     if (k == NULL) { // it ended while the cancel was on its way
         c->counters.messages_dropped_total++;
         return;
@@ -294,23 +374,23 @@ static void on_cancel(center *c, session *s, const phi_message *m)
 
 // ---- helpers
 
-// One without a code ends the link: passing it on would break its receiver's decoder instead.
-static bool is_failure(center *c, session *s, const phi_message *m)
+// To whom it wrote last, when that is who is meant.
+static inline session *again(const center *c, const session *s, phi_bytes to)
 {
-    phi_failure failure;
-    if (phi_failure_decode(m->body, &failure) != PH_OK) {
-        session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
-        return false;
+    session *one = phi_slots_find(&c->sessions, s->addressed);
+    if (PHI_UNLIKELY(one == NULL || !session_is(one, SESSION_JOINED))) {
+        return NULL;
     }
-    return true;
+    // An account is the beginning of an id.
+    bool is_fit = to.size == one->name_size || to.size == one->id_size;
+    return is_fit && phi_text_equal(to, phi_bytes_of(one->id, to.size)) ? one : NULL;
 }
 
 // [P-52]
-static destination resolve(center *c, session *s, phi_bytes to)
+static PHI_NOINLINE destination resolve(center *c, session *s, phi_bytes to)
 {
-    session *one = phi_slots_find(&c->sessions, s->addressed);
-    if (one != NULL && session_is(one, SESSION_JOINED) &&
-        (phi_bytes_equal(to, session_account(one)) || phi_bytes_equal(to, session_id(one)))) {
+    session *one = again(c, s, to);
+    if (one != NULL) {
         return (destination){ .reach = REACH_ONE, .one = one };
     }
     service *v = services_at(&c->registry.services, s->addressed_service);

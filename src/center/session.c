@@ -333,20 +333,11 @@ phi_time session_heard_at(const center *c, const session *s)
     return PHI_LIKELY(phi_time_is_never(s->held_since)) ? c->io->now : s->held_since;
 }
 
-uint32_t session_time_left(const center *c, const session *s, uint32_t ttl_ms)
+uint32_t session_time_left_held(const center *c, const session *s, uint32_t ttl_ms)
 {
-    if (PHI_LIKELY(phi_time_is_never(s->held_since))) {
-        return ttl_ms;
-    }
     uint64_t spent_us = phi_dur_us(phi_time_diff(c->io->now, s->held_since));
     uint64_t whole_us = (uint64_t)ttl_ms * 1000;
     return spent_us < whole_us ? (uint32_t)((whole_us - spent_us + 999) / 1000) : 0;
-}
-
-phi_bytes session_id(const session *s)
-{
-    PH_ASSERT(s->id != NULL);
-    return phi_bytes_of(s->id, s->id_size);
 }
 
 phi_bytes session_account(const session *s)

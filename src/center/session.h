@@ -69,7 +69,11 @@ static inline bool session_is(const session *s, session_state state)
 }
 
 // Views into its account, valid until session_leave. Only for one that has joined.
-phi_bytes session_id(const session *s);
+static inline phi_bytes session_id(const session *s)
+{
+    PH_ASSERT(s->id != NULL);
+    return phi_bytes_of(s->id, s->id_size);
+}
 phi_bytes session_account(const session *s);
 phi_bytes session_service(const session *s);
 
@@ -104,7 +108,12 @@ phi_time session_heard_at(const center *c, const session *s);
 
 // What is left of a time that the packet names, after it waited; 0: nothing. Never more than
 // `ttl_ms`.
-uint32_t session_time_left(const center *c, const session *s, uint32_t ttl_ms);
+uint32_t session_time_left_held(const center *c, const session *s, uint32_t ttl_ms);
+static inline uint32_t session_time_left(const center *c, const session *s, uint32_t ttl_ms)
+{
+    bool has_waited = !phi_time_is_never(s->held_since);
+    return PHI_UNLIKELY(has_waited) ? session_time_left_held(c, s, ttl_ms) : ttl_ms;
+}
 
 // Frees all at once, without byes or events.
 void session_drop_all(center *c);

@@ -21,11 +21,11 @@
 #include "center/stream.h"
 
 #include "base/assert.h"
+#include "center/call_inline.h"
 #include "center/broadcast.h"
 #include "center/event.h"
 #include "center/inquiry.h"
 #include "center/router.h"
-#include "center/state.h"
 #include "center/stream_receiver.h"
 #include "wire/stream.h"
 

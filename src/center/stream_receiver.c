@@ -5,7 +5,7 @@
 #include "center/stream_receiver.h"
 
 #include "base/assert.h"
-#include "center/state.h"
+#include "center/call_inline.h"
 
 static void detach_receiver(stream_receiver *r);
 
