@@ -50,6 +50,8 @@ static void on_accept(void *owner, phi_stream *stream);
 static phi_bytes on_shed(void *owner, ph_err reason);
 static void on_turn(phi_turn_hook *hook);
 static void end_session_for_stop(center *c, session *s);
+static uint32_t home_count(const center *c);
+static uint32_t joined_at_home(const center *c);
 
 static const phi_listener_events listener_events = {
     .on_accept = on_accept,
@@ -91,17 +93,28 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     c->options.domain = c->self + 1;
     c->random = phi_random_seeded(secret[0]);
     c->hash = (phi_hash_key){ secret[2], secret[3] };
-    rc = presence_init(&c->presence, io, options, secret[1] | 1, c->hash);
+    uint64_t epoch = options->mailbox == NULL ? secret[1] | 1 : options->epoch;
+    rc = presence_init(&c->presence, io, options, epoch, c->hash);
     if (rc != PH_OK) {
         phi_give(io->alloc, c, sizeof *c);
         return phi_diag_add(diag, rc, "create center '%s'", options->domain);
     }
+    rc = workers_init(c, options->mailbox);
+    if (rc != PH_OK) {
+        presence_fini(&c->presence);
+        phi_give(io->alloc, c, sizeof *c);
+        return phi_diag_add(diag, rc, "create center '%s'", options->domain);
+    }
     uint32_t connections_max = (uint32_t)options->connections_max;
-    phi_slots_init(&c->sessions, io->alloc, sizeof(session), connections_max);
+    // Beside those at home, as many may be abroad.
+    phi_slots_init(&c->sessions, io->alloc, sizeof(session),
+                   connections_max * (workers_are_several(&c->workers) ? 2 : 1));
     phi_slots_init(&c->streams, io->alloc, stream_size(), (uint32_t)options->streams_max);
     phi_slots_init(&c->stream_receivers, io->alloc, stream_receiver_size(),
                    (uint32_t)options->streams_max);
     phi_slots_init(&c->calls, io->alloc, sizeof(call), (uint32_t)options->calls_max);
+    phi_slots_set_mark(&c->calls, c->workers.self);
+    phi_slots_set_mark(&c->stream_receivers, c->workers.self);
     phi_slots_init(&c->dialogs, io->alloc, sizeof(dialog), (uint32_t)options->calls_max);
     registry_init(&c->registry, io->alloc, c->hash, 2 * connections_max); // the half: ghosts
     c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
@@ -131,6 +144,7 @@ void center_free(center **center_at)
         phi_listener_close(c->io, c->listeners[i]);
     }
     call_drop_all(c);
+    drain_drop_all(c);
     stream_drop_all(c);
     session_drop_all(c);
     phi_transports_fini(&c->transports);
@@ -139,6 +153,7 @@ void center_free(center **center_at)
     PH_ASSERT(phi_list_is_empty(&c->subscribing));
     topics_fini(&c->topics);
     phi_quota_fini(&c->quota);
+    workers_fini(c);
     presence_drop(c);
     presence_fini(&c->presence);
     registry_fini(&c->registry);
@@ -203,7 +218,9 @@ void center_stop(center *c, void (*stopped)(void *arg), void *arg)
     uint64_t handle;
     session *s;
     for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
-        end_session_for_stop(c, s);
+        if (!s->is_abroad) {
+            end_session_for_stop(c, s);
+        }
     }
     phi_io_hurry(c->io);
 }
@@ -211,8 +228,8 @@ void center_stop(center *c, void (*stopped)(void *arg), void *arg)
 center_counters center_count(const center *c)
 {
     center_counters counters = c->counters;
-    counters.connections = c->sessions.count;
-    counters.sessions = c->joined_count;
+    counters.connections = home_count(c);
+    counters.sessions = joined_at_home(c);
     counters.calls = c->calls.count - c->calls_aside;
     counters.inquiries = c->inquiries_count;
     counters.streams = c->streams.count;
@@ -250,7 +267,10 @@ const phi_log_event *center_log_event(center_log_id id)
 
 static void on_accept(void *owner, phi_stream *stream)
 {
-    session_accept(owner, stream);
+    center *c = owner;
+    if (PHI_LIKELY(!workers_are_several(&c->workers)) || worker_keeps(c, stream)) {
+        session_accept(c, stream);
+    }
 }
 
 static phi_bytes on_shed(void *owner, ph_err reason)
@@ -269,7 +289,8 @@ static void on_turn(phi_turn_hook *hook)
     subscription_turn(c);
     watch_turn(c);
     drain_turn(c);
-    if (c->is_stopping && c->stopped != NULL && c->sessions.count == 0) {
+    worker_turn(c);
+    if (c->is_stopping && c->stopped != NULL && home_count(c) == 0) {
         CENTER_LOG_WRITE(c, STOPPED, PHI_LOG_NUMBER("joins", c->counters.joins_total));
         void (*stopped)(void *arg) = c->stopped;
         c->stopped = NULL;
@@ -339,6 +360,27 @@ static void end_session_for_stop(center *c, session *s)
 {
     uint64_t retry_after_ms = phi_random_between(&c->random, 0, c->options.stop_spread);
     session_end(c, s, PHI_BYE_GOING_AWAY, (uint32_t)retry_after_ms, NULL);
+}
+
+// Connections of this worker.
+static uint32_t home_count(const center *c)
+{
+    return c->sessions.count - c->workers.abroad_count;
+}
+
+static uint32_t joined_at_home(const center *c)
+{
+    uint32_t joined = 0;
+    uint32_t index = 0;
+    uint64_t handle;
+    const session *s;
+    if (!workers_are_several(&c->workers)) {
+        return c->joined_count;
+    }
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        joined += !s->is_abroad && session_is(s, SESSION_JOINED);
+    }
+    return joined;
 }
 
 void center_check(const center *c)

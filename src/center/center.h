@@ -11,7 +11,7 @@
 #ifndef CENTER_CENTER_H
 #define CENTER_CENTER_H
 
-#include "io/io.h"
+#include "io/mailbox.h"
 #include "obs/log.h"
 #include "wire/codes.h"
 #include "wire/packet.h"
@@ -41,6 +41,11 @@ typedef struct center_options {
     const char *domain; // copied
     phi_suite suite;
     bool insecure_allow_remote; // suites of this version away from loopback (P-22)
+    // Of one worker of several (worker.h): its mailbox, borrowed for the center's life, and the
+    // epoch of their online list, not 0, the same for all. They have the same options, but each its
+    // own io; only the first (mailbox index 0) listens. NULL: it is alone.
+    phi_mailbox *mailbox;
+    uint64_t epoch;
 #define CENTER_LIMIT(name, type, fallback, min, max, unit, help) uint64_t name;
 #include "center/limits.def"
 #undef CENTER_LIMIT

@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "base/canary.h"
+#include "center/abroad.h"
 #include "center/state.h"
 #include "wire/message.h"
 #include "wire/packet.h"
@@ -85,7 +86,7 @@ static inline bool deliver_is_allowed(const session *sender, deliver_as as, cons
 // The copy.
 static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, uint64_t number)
 {
-    uint8_t *room = phi_transport_begin(&d->receiver->transport, d->payload.size);
+    uint8_t *room = session_begin(d->receiver, d->payload.size);
     if (PHI_UNLIKELY(room == NULL)) {
         return DELIVER_FULL;
     }
@@ -97,7 +98,7 @@ static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, u
         room[PHI_MESSAGE_DEPTH_AT] = d->marks->depth;
         phi_put_u16(room + PHI_MESSAGE_TURN_AT, d->marks->turn);
     }
-    phi_transport_commit(&d->receiver->transport, PHI_COMMAND_MESSAGE, d->payload.size);
+    session_commit(d->receiver, PHI_COMMAND_MESSAGE, d->payload.size);
     c->counters.messages_sent_total++;
     return DELIVERED;
 }

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "center/abroad.h"
 #include "center/call_inline.h"
 #include "center/deliver.h"
 #include "wire/own_state.h"
@@ -39,16 +40,26 @@ typedef struct wanted {
     phi_bytes name;
 } wanted;
 
+// What one worker waits for.
+typedef struct drain_share {
+    uint32_t waiting; // watchers that have not acknowledged it
+    uint32_t calls;   // to and from the account
+    bool is_done;
+} drain_share;
+
 typedef struct drain {
     own_call own;
-    phi_list node; // on center.drains
-    call *head;
+    phi_list node;     // on center.drains
+    call *head;        // NULL: the first worker's, and this is the share of this one
+    uint64_t number;   // between workers: the handle of the head
+    drain_share told;  // without a head: what the first worker was told last
     uint64_t account;  // handle; it may leave meanwhile
     uint64_t revision; // that everybody is to know; 0: nobody is shown it
     uint32_t waiting;  // watchers that have not acknowledged it
     uint8_t type;      // of the account: who is concerned
     uint8_t service_size;
     uint8_t service[PHI_NAME_BYTES_MAX];
+    drain_share shares[]; // with a head: of each worker but this one, when there are several
 } drain;
 
 static bool read_wanted(phi_bytes body, wanted *out);
@@ -56,6 +67,7 @@ static bool may_begin(center *c, const session *s, const wanted *want);
 static void begin(center *c, call *head, account *a, uint32_t time_ms);
 static void take_back(center *c, call *head, account *a);
 static void wish(center *c, session *s);
+static void set_service(drain *d, phi_bytes name);
 
 static void on_expire(center *c, own_call *o);
 static void on_stop(center *c, own_call *o, ph_failure_code why);
@@ -69,6 +81,14 @@ static bool concerns(const drain *d, const watch *w);
 static void conclude(center *c, drain *d);
 static uint16_t write_waiting(const center *c, const drain *d, phi_writer *w);
 static void drain_free(center *c, drain *d);
+
+static size_t drain_bytes(const center *c);
+static void await(center *c, drain *d);
+static bool is_share_done(const center *c, const drain *d);
+static void ask_shares(center *c, const drain *d, const account *a);
+static drain *find_drain(const center *c, uint64_t number);
+static void on_share_asked(center *c, const mail *m, phi_bytes bytes);
+static void tell_share(center *c, drain *d);
 
 static const own_call_ops drain_ops = {
     .expire = on_expire,
@@ -144,39 +164,51 @@ static void begin(center *c, call *head, account *a, uint32_t time_ms)
         presence_show(c, a);
         wish(c, a->session);
     }
-    drain *d = phi_take(&c->quota.counted, sizeof *d);
+    drain *d = phi_take_zeroed(&c->quota.counted, 1, drain_bytes(c));
     if (d == NULL) {
         call_fail(c, head, CALL_REFUSED, PH_FAILURE_TOO_MANY_CALLS);
         return;
     }
-    *d = (drain){
-        .own.ops = &drain_ops,
-        .head = head,
-        .account = a->handle,
-        .revision = a->is_listed ? a->line.revision : 0,
-        .type = a->entry[ENTRY_TYPE_AT],
-        .service_size = (uint8_t)account_service(a).size,
-    };
-    if (d->service_size != 0) {
-        memcpy(d->service, account_service(a).data, d->service_size);
-    }
+    d->own.ops = &drain_ops;
+    d->head = head;
+    d->number = head->handle;
+    d->account = a->handle;
+    d->revision = a->is_listed ? a->line.revision : 0;
+    d->type = a->entry[ENTRY_TYPE_AT];
+    set_service(d, account_service(a));
     head->own = &d->own;
-    phi_list_append(&c->drains, &d->node);
-    c->drain_count++;
-    if (d->revision != 0) {
-        watch_confirm(c, d->revision);
-        uint32_t index = 0;
-        uint64_t handle;
-        const session *s;
-        for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
-            d->waiting += s->watch != NULL && concerns(d, s->watch);
-        }
-    }
+    await(c, d);
+    ask_shares(c, d, a);
     if (time_ms == 0) {
         conclude(c, d);
     } else {
         call_time(c, head, time_ms);
         phi_io_hurry(c->io); // it may be done already
+    }
+}
+
+static void set_service(drain *d, phi_bytes name)
+{
+    d->service_size = (uint8_t)name.size;
+    if (name.size != 0) {
+        memcpy(d->service, name.data, name.size);
+    }
+}
+
+// It waits for those watchers that do not know yet.
+static void await(center *c, drain *d)
+{
+    phi_list_append(&c->drains, &d->node);
+    c->drain_count++;
+    if (d->revision == 0) {
+        return;
+    }
+    watch_confirm(c, d->revision);
+    uint32_t index = 0;
+    uint64_t handle;
+    const session *s;
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        d->waiting += s->watch != NULL && concerns(d, s->watch);
     }
 }
 
@@ -203,7 +235,7 @@ static void wish(center *c, session *s)
 {
     (void)c;
     account *a = s->account;
-    uint8_t *room = phi_transport_begin(&s->transport, WISH_BYTES_MAX);
+    uint8_t *room = session_begin(s, WISH_BYTES_MAX);
     a->is_wish_owed = room == NULL;
     if (room == NULL) {
         return;
@@ -212,7 +244,7 @@ static void wish(center *c, session *s)
     phi_state state = a->is_drained ? PHI_STATE_DRAINING : (phi_state)a->own_state;
     phi_own_state_encode(&w, &(phi_own_state){ .state = state });
     PH_ASSERT(!w.failed);
-    phi_transport_commit(&s->transport, PHI_COMMAND_OWN_STATE, phi_writer_size(&w));
+    session_commit(s, PHI_COMMAND_OWN_STATE, phi_writer_size(&w));
 }
 
 void drain_on_room(center *c, session *s)
@@ -251,7 +283,9 @@ void drain_turn(center *c)
     for (phi_list *n = c->drains.next; n != &c->drains;) {
         drain *d = PHI_CONTAINER_OF(n, drain, node);
         n = n->next;
-        if (is_done(c, d)) {
+        if (d->head == NULL) {
+            tell_share(c, d);
+        } else if (is_done(c, d)) {
             conclude(c, d);
         }
     }
@@ -277,6 +311,16 @@ static void on_drop(center *c, own_call *o)
 
 static bool is_done(const center *c, const drain *d)
 {
+    for (uint32_t i = 0; i < c->workers.count; i++) {
+        if (i != c->workers.self && !d->shares[i].is_done) {
+            return false;
+        }
+    }
+    return is_share_done(c, d);
+}
+
+static bool is_share_done(const center *c, const drain *d)
+{
     const account *a = registry_at(&c->registry, d->account);
     if (a == NULL || a->session == NULL) {
         return true; // it left: nobody can send it anything
@@ -291,7 +335,8 @@ static uint32_t count_asked(const center *c, const session *s)
 {
     uint32_t count = 0;
     for (const phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
-        count += PHI_CONTAINER_OF(n, drain, node)->head->caller == s;
+        const drain *d = PHI_CONTAINER_OF(n, drain, node);
+        count += d->head != NULL && d->head->caller == s;
     }
     return count;
 }
@@ -329,10 +374,18 @@ static void conclude(center *c, drain *d)
     phi_writer w = phi_writer_of((phi_span){ body, sizeof body });
     bool is_over = is_done(c, d);
     d->waiting = is_over ? 0 : d->waiting;
+    uint32_t waiting = d->waiting;
+    uint32_t calls = count_calls(c, d);
+    for (uint32_t i = 0; i < c->workers.count && !is_over; i++) {
+        if (i != c->workers.self) {
+            waiting += d->shares[i].waiting;
+            calls += d->shares[i].calls;
+        }
+    }
     phi_write_u8(&w, is_over ? 1 : 0);
     phi_write_u64(&w, d->revision);
-    phi_write_u32(&w, d->waiting);
-    phi_write_u32(&w, count_calls(c, d));
+    phi_write_u32(&w, waiting);
+    phi_write_u32(&w, calls);
     uint8_t *count_at = w.at;
     phi_write_u16(&w, 0);
     phi_put_u16(count_at, write_waiting(c, d, &w));
@@ -371,5 +424,107 @@ static void drain_free(center *c, drain *d)
     if (c->drain_count == 0) {
         watch_confirm_end(c);
     }
-    phi_give(&c->quota.counted, d, sizeof *d);
+    if (d->head != NULL && workers_are_several(&c->workers)) {
+        worker_tell_others(c, &(mail){ .type = MAIL_DRAIN_OVER, .session = d->number },
+                           phi_bytes_of(NULL, 0));
+    }
+    phi_give(&c->quota.counted, d, drain_bytes(c));
+}
+
+// ---- shares
+
+static size_t drain_bytes(const center *c)
+{
+    size_t shares = workers_are_several(&c->workers) ? c->workers.count : 0;
+    return sizeof(drain) + shares * sizeof(drain_share);
+}
+
+static void ask_shares(center *c, const drain *d, const account *a)
+{
+    if (!workers_are_several(&c->workers)) {
+        return;
+    }
+    uint8_t bytes[8 + 1 + 2 * (1 + PHI_NAME_BYTES_MAX)];
+    phi_writer w = phi_writer_of((phi_span){ bytes, sizeof bytes });
+    phi_write_u64(&w, d->revision);
+    phi_write_u8(&w, d->type);
+    phi_write_str8(&w, account_name(a));
+    phi_write_str8(&w, phi_bytes_of(d->service, d->service_size));
+    PH_ASSERT(!w.failed);
+    worker_tell_others(c, &(mail){ .type = MAIL_DRAIN, .session = d->number }, phi_writer_view(&w));
+}
+
+void drain_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes)
+{
+    if (m->type == MAIL_DRAIN) {
+        on_share_asked(c, m, bytes);
+        return;
+    }
+    drain *d = find_drain(c, m->session);
+    if (d == NULL) { // it is over
+        return;
+    }
+    if (m->type == MAIL_DRAIN_OVER) {
+        PH_ASSERT(d->head == NULL);
+        drain_free(c, d);
+        return;
+    }
+    PH_ASSERT(d->head != NULL);
+    PH_ASSERT(bytes.size == sizeof d->shares[from]);
+    memcpy(&d->shares[from], bytes.data, bytes.size);
+}
+
+static drain *find_drain(const center *c, uint64_t number)
+{
+    for (phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
+        drain *d = PHI_CONTAINER_OF(n, drain, node);
+        if (d->number == number) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
+static void on_share_asked(center *c, const mail *m, phi_bytes bytes)
+{
+    drain *d = phi_take_zeroed(&c->quota.counted, 1, drain_bytes(c));
+    if (d == NULL) {
+        return; // nobody hears that it is done: it ends with its patience
+    }
+    phi_reader r = phi_reader_of(bytes);
+    d->number = m->session;
+    d->revision = phi_read_u64(&r);
+    d->type = phi_read_u8(&r);
+    account *a = registry_find(&c->registry, phi_read_str8(&r));
+    d->account = a == NULL ? 0 : a->handle;
+    set_service(d, phi_read_str8(&r));
+    PH_ASSERT(!r.failed);
+    d->told.waiting = UINT32_MAX; // nothing yet
+    await(c, d);
+    phi_io_hurry(c->io);
+}
+
+// When it is another than the first worker knows. Calls are counted only then: that walks over them.
+static void tell_share(center *c, drain *d)
+{
+    drain_share now = { .is_done = is_share_done(c, d) };
+    now.waiting = now.is_done ? 0 : d->waiting;
+    if (now.waiting == d->told.waiting && now.is_done == d->told.is_done) {
+        return;
+    }
+    now.calls = now.is_done ? 0 : count_calls(c, d);
+    d->told = now;
+    worker_tell(c, WORKER_FIRST, &(mail){ .type = MAIL_DRAINED, .session = d->number },
+                phi_bytes_of((const uint8_t *)&now, sizeof now));
+}
+
+void drain_drop_all(center *c)
+{
+    for (phi_list *n = c->drains.next; n != &c->drains;) {
+        drain *d = PHI_CONTAINER_OF(n, drain, node);
+        n = n->next;
+        if (d->head == NULL) {
+            drain_free(c, d);
+        }
+    }
 }

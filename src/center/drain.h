@@ -17,6 +17,7 @@
 
 #include "center/session.h"
 #include "center/watch.h"
+#include "center/worker.h"
 #include "wire/message.h"
 
 // Each acknowledgement is held against all that wait.
@@ -39,5 +40,14 @@ void drain_on_room(center *c, session *s);
 
 // The end of a turn: replies to those that are done.
 void drain_turn(center *c);
+
+// ---- of a center with several workers: worker.h. The first keeps the drain, and asks the others for
+// their shares of what it waits for.
+
+// One of the three kinds of mail about drains.
+void drain_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes);
+
+// Those that another worker keeps.
+void drain_drop_all(center *c);
 
 #endif // CENTER_DRAIN_H

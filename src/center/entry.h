@@ -27,6 +27,11 @@ static inline uint64_t entry_session(const uint8_t *entry)
     return phi_get_u64(entry + ENTRY_SESSION_AT);
 }
 
+static inline uint64_t entry_revision(const uint8_t *entry)
+{
+    return phi_get_u64(entry + ENTRY_REVISION_AT);
+}
+
 static inline phi_bytes entry_id(const uint8_t *entry)
 {
     const uint8_t *text = entry + PHI_ENTRY_FIXED_BYTES;

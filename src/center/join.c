@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "center/entry.h"
 #include "center/own_state.h"
+#include "center/replica.h"
 #include "center/state.h"
 
 enum {
@@ -44,6 +45,10 @@ void join_handle(center *c, session *s, const phi_join *join)
     phi_bye_code code = judge(join);
     if (code != PHI_BYE_NORMAL) {
         refuse(c, s, join, code, 0);
+        return;
+    }
+    if (!workers_decide(&c->workers)) {
+        worker_ask(c, s, join);
         return;
     }
     account_text name = { .size = join->account.size };
@@ -136,7 +141,7 @@ static void refuse(center *c, session *s, const phi_join *join, phi_bye_code cod
 // later.
 static void refuse_taken(center *c, session *s, const phi_join *join, session *older)
 {
-    phi_transport_probe(&older->transport);
+    session_probe(c, older);
     uint64_t retry_after_ms = c->options.heartbeat_grace + c->options.heartbeat_grace / 10 + 1;
     refuse(c, s, join, PHI_BYE_ACCOUNT_TAKEN, (uint32_t)retry_after_ms);
 }
@@ -178,8 +183,7 @@ static ph_err make_account(center *c, const phi_join *join, phi_bytes name, acco
     return rc;
 }
 
-// The client is in. WELCOME comes before anything else it is sent, because what others send it, and
-// what it watches, is queued later.
+// The client is in.
 static void admit(center *c, session *s, account *a, const phi_join *join)
 {
     PH_ASSERT(c->joining_count > 0);
@@ -190,7 +194,20 @@ static void admit(center *c, session *s, account *a, const phi_join *join)
     account_bind(a, s);
     s->message_bytes_max = join->message_bytes_max;
     session_check(s);
+    replica_tell_account(c, a);
     presence_join(c, a);
+    if (PHI_UNLIKELY(s->is_abroad)) {
+        worker_admit(c, s, join);
+    } else {
+        join_welcome(c, s, join);
+    }
+}
+
+// WELCOME comes before anything else it is sent, because what others send it, and what it watches,
+// is queued later.
+void join_welcome(center *c, session *s, const phi_join *join)
+{
+    PH_ASSERT(!s->is_abroad);
     c->counters.joins_total++;
     char at[PHI_ADDRESS_TEXT_MAX];
     session_peer(s, at);

@@ -10,4 +10,7 @@
 // Lets the client in, or ends its link with a bye that says why not.
 void join_handle(center *c, session *s, const phi_join *join);
 
+// It was admitted and is at home here: WELCOME, and what it watches.
+void join_welcome(center *c, session *s, const phi_join *join);
+
 #endif // CENTER_JOIN_H

@@ -17,6 +17,7 @@
 
 #include "base/assert.h"
 #include "center/entry.h"
+#include "center/replica.h"
 #include "center/state.h"
 
 // While an account is not what its connection says: a ghost, or damped.
@@ -29,7 +30,11 @@ struct presence_hold {
 
 static void list(center *c, account *a);
 static void unlist(center *c, account *a, phi_why why);
+static void list_here(center *c, account *a);
+static void unlist_here(center *c, account *a, phi_why why);
 static void changed(center *c, account *a);
+static void changed_here(center *c, account *a);
+static void forget(center *c, account *a);
 static void says(center *c, account *a);
 static void on_tell(phi_timer *timer, phi_time now);
 static bool is_same_but_state(const account *a, phi_bytes entry);
@@ -135,7 +140,7 @@ void presence_leave(center *c, account *a, phi_why why)
     } else {
         unlist(c, a, why);
     }
-    registry_remove(&c->registry, &a);
+    forget(c, a);
 }
 
 void presence_bury(center *c, account *ghost)
@@ -190,6 +195,24 @@ void presence_suspect(center *c, account *a, bool is_suspect)
 
 static void list(center *c, account *a)
 {
+    list_here(c, a);
+    replica_tell_line(c, a, MAIL_LISTED);
+}
+
+static void unlist(center *c, account *a, phi_why why)
+{
+    unlist_here(c, a, why);
+    replica_tell_name(c, a, MAIL_UNLISTED, why);
+}
+
+static void forget(center *c, account *a)
+{
+    replica_tell_name(c, a, MAIL_REMOVED, PHI_WHY_NONE);
+    registry_remove(&c->registry, &a);
+}
+
+static void list_here(center *c, account *a)
+{
     presence *p = &c->presence;
     PH_ASSERT(!a->is_listed);
     PH_ASSERT(a->entry[ENTRY_WHAT_AT] == PHI_WHAT_ONLINE);
@@ -202,10 +225,10 @@ static void list(center *c, account *a)
         a->service->listed_count++;
     }
     p->suspects += a->is_suspect;
-    changed(c, a);
+    changed_here(c, a);
 }
 
-static void unlist(center *c, account *a, phi_why why)
+static void unlist_here(center *c, account *a, phi_why why)
 {
     presence *p = &c->presence;
     PH_ASSERT(a->is_listed);
@@ -241,6 +264,12 @@ static void unlist(center *c, account *a, phi_why why)
 
 // Its line is another. Nobody is told of one that is not listed.
 static void changed(center *c, account *a)
+{
+    changed_here(c, a);
+    replica_tell_line(c, a, MAIL_CHANGED);
+}
+
+static void changed_here(center *c, account *a)
 {
     service_refresh(a, c->io->now);
     phi_list_remove(&a->untold);
@@ -376,7 +405,7 @@ static void end_ghost(center *c, account *a)
     phi_why why = a->hold->why;
     release(c, a);
     unlist(c, a, why);
-    registry_remove(&c->registry, &a);
+    forget(c, a);
 }
 
 // False: no memory.
@@ -422,6 +451,38 @@ static void on_hold_over(phi_timer *timer, phi_time now)
     list(c, a);
 }
 
+// ---- following
+
+void presence_follow_line(center *c, account *a, const presence_line_told *told)
+{
+    PH_ASSERT(told->is_new != a->is_listed || !told->is_new);
+    uint8_t bytes[PHI_ENTRY_BYTES_MAX];
+    memcpy(bytes, told->entry.data, told->entry.size);
+    bytes[ENTRY_STATE_AT] = told->own_state;
+    size_t size_before = a->entry_size;
+    ph_err rc = account_set_entry(&c->registry, a, phi_bytes_of(bytes, told->entry.size));
+    PH_ASSERT(rc == PH_OK); // the first worker had memory for it: see io/mailbox.h
+    if (a->is_listed) {
+        c->presence.table_bytes += a->entry_size;
+        c->presence.table_bytes -= size_before;
+    }
+    set_suspect(c, a, told->is_suspect);
+    a->is_drained = told->is_drained;
+    // As the first worker sees it: it may not know yet that its session is over.
+    a->entry[ENTRY_STATE_AT] = told->entry.data[ENTRY_STATE_AT];
+    if (told->is_new) {
+        list_here(c, a);
+    } else {
+        changed_here(c, a);
+    }
+    PH_ASSERT(!a->is_listed || entry_revision(told->entry.data) == a->line.revision);
+}
+
+void presence_follow_gone(center *c, account *a, phi_why why)
+{
+    unlist_here(c, a, why);
+}
+
 void presence_check(const center *c)
 {
     const presence *p = &c->presence;
@@ -440,6 +501,9 @@ void presence_check(const center *c)
         ghosts += a->session == NULL;
         damped += a->session != NULL && !a->is_listed;
         bytes += a->is_listed ? listed_bytes(a) : 0u;
+        if (!workers_decide(&c->workers)) {
+            continue;
+        }
         PH_ASSERT((a->hold != NULL) == (a->session == NULL || !a->is_listed));
         PH_ASSERT(a->session != NULL || a->is_listed);
         PH_ASSERT(a->session != NULL || a->is_suspect);

@@ -81,6 +81,23 @@ PHI_MUST_CHECK ph_err presence_replace(center *c, account *a, phi_bytes entry);
 // It left an ask unanswered, or was heard again.
 void presence_suspect(center *c, account *a, bool is_suspect);
 
+// ---- at workers that do not decide (replica.h)
+
+// A line as the first worker has it.
+typedef struct presence_line_told {
+    phi_bytes entry;
+    uint8_t own_state;
+    bool is_suspect;
+    bool is_drained;
+    bool is_new; // it is listed now
+} presence_line_told;
+
+// Takes it on, and tells watchers.
+void presence_follow_line(center *c, account *a, const presence_line_told *told);
+
+// It is off the list.
+void presence_follow_gone(center *c, account *a, phi_why why);
+
 // Asserts the invariants of the list; walks the accounts.
 void presence_check(const center *c);
 

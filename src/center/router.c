@@ -15,6 +15,7 @@
 #include "center/router.h"
 
 #include "base/assert.h"
+#include "center/abroad.h"
 #include "center/broadcast.h"
 #include "center/call_inline.h"
 #include "center/control.h"
@@ -64,6 +65,7 @@ static void on_inquiry(center *c, session *s, phi_bytes payload);
 static void on_answer(center *c, session *s, phi_bytes payload);
 static void on_cancel(center *c, session *s, phi_bytes payload);
 
+static bool is_forwarded(center *c, session *s, const phi_message *m, phi_bytes payload);
 static inline session *again(const center *c, const session *s, phi_bytes to);
 static destination resolve(center *c, session *s, phi_bytes to);
 static destination choose(center *c, session *s, phi_bytes name);
@@ -93,6 +95,9 @@ void router_handle(center *c, session *s, phi_bytes payload)
 static PHI_NOINLINE void route_fragment(center *c, session *s, phi_bytes payload)
 {
     const phi_message m = phi_message_of(payload);
+    if (is_forwarded(c, s, &m, payload)) {
+        return;
+    }
     uint64_t stream = stream_receive(c, s, &m, payload);
     if (stream != 0) { // which it begins
         route(c, s, payload);
@@ -283,7 +288,11 @@ static PHI_NOINLINE void request_elsewhere(center *c, session *s, phi_bytes payl
         gather_start(c, s, &m, payload, to.name, ttl_ms);
         return;
     case REACH_CENTER:
-        control_request(c, s, &m, ttl_ms);
+        if (!workers_decide(&c->workers) && (m.flags & PHI_FLAG_MORE) == 0) {
+            worker_forward(c, s, WORKER_FIRST, PHI_COMMAND_MESSAGE, payload);
+        } else {
+            control_request(c, s, &m, ttl_ms);
+        }
         return;
     case REACH_NOBODY:
         call_refuse(c, s, m.call, to.code);
@@ -305,7 +314,9 @@ static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message 
     }
     call *k = call_find(c, m->call);
     if (PHI_UNLIKELY(k == NULL)) {
-        c->counters.replies_stray_total++;
+        if (!is_forwarded(c, s, m, payload)) {
+            c->counters.replies_stray_total++;
+        }
         return;
     }
     delivery_marks as_part;
@@ -348,7 +359,9 @@ static PHI_NOINLINE void on_failure(center *c, session *s, phi_bytes payload)
 static PHI_NOINLINE void on_inquiry(center *c, session *s, phi_bytes payload)
 {
     const phi_message m = phi_message_of(payload);
-    inquiry_receive(c, s, &m, payload);
+    if (!is_forwarded(c, s, &m, payload)) {
+        inquiry_receive(c, s, &m, payload);
+    }
 }
 
 // To an inquiry.
@@ -365,6 +378,10 @@ static PHI_NOINLINE void on_answer(center *c, session *s, phi_bytes payload)
 static PHI_NOINLINE void on_cancel(center *c, session *s, phi_bytes payload)
 {
     call *k = call_of_number(c, s, phi_message_of(payload).call);
+    if (k == NULL && !workers_decide(&c->workers)) { // it may be a request to the center
+        worker_forward(c, s, WORKER_FIRST, PHI_COMMAND_MESSAGE, payload);
+        return;
+    }
     if (k == NULL) { // it ended while the cancel was on its way
         c->counters.messages_dropped_total++;
         return;
@@ -373,6 +390,20 @@ static PHI_NOINLINE void on_cancel(center *c, session *s, phi_bytes payload)
 }
 
 // ---- helpers
+
+// What a responder says in a call belongs to the caller's worker, which has made up its number.
+static PHI_NOINLINE bool is_forwarded(center *c, session *s, const phi_message *m,
+                                      phi_bytes payload)
+{
+    bool is_responders = m->kind == PHI_KIND_REPLY || m->kind == PHI_KIND_INQUIRY ||
+                         (m->kind == PHI_KIND_FAILURE && m->turn == 0);
+    uint32_t to = is_responders ? worker_of(&c->workers, m->call) : c->workers.self;
+    if (to == c->workers.self || s->is_abroad) {
+        return false;
+    }
+    worker_forward(c, s, to, PHI_COMMAND_MESSAGE, payload);
+    return true;
+}
 
 // To whom it wrote last, when that is who is meant.
 static inline session *again(const center *c, const session *s, phi_bytes to)
@@ -460,7 +491,7 @@ static destination chosen(center *c, const session *s, service *v)
 
 static bool is_roomy(const account *a)
 {
-    return phi_link_is_roomy(&a->session->transport.link);
+    return session_is_roomy(a->session);
 }
 
 static destination nobody(ph_failure_code code)

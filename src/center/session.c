@@ -14,6 +14,7 @@
 #include "center/session.h"
 
 #include "base/assert.h"
+#include "center/abroad.h"
 #include "center/broadcast.h"
 #include "center/drain.h"
 #include "center/join.h"
@@ -22,6 +23,7 @@
 #include "center/state.h"
 #include "center/stream.h"
 #include "center/subscription.h"
+#include "center/worker.h"
 #include "wire/stream.h"
 
 enum {
@@ -72,12 +74,13 @@ static void on_gone(phi_transport *t);
 
 static void handle_packet(center *c, session *s, const phi_packet *packet);
 static void handle_ask(center *c, session *s, phi_bytes payload);
+static void suspect(center *c, session *s, bool is_suspect);
 static void handle_closed(center *c, session *s, const phi_link_end *end);
 
 static bool admits(const center *c);
 static ph_err start_link(center *c, session *s, phi_stream *stream);
 static void turn_away(center *c, phi_stream *stream);
-static uint32_t retry_after(center *c);
+static void tell_left(center *c, const session *s, phi_why why);
 static phi_why why_of(const phi_link_end *end);
 static bool is_lost(const phi_link_end *end);
 static bool is_breach(const phi_link_end *end);
@@ -105,6 +108,7 @@ void session_accept(center *c, phi_stream *stream)
         return;
     }
     s->handle = handle;
+    s->home = c->workers.self;
     s->held_since = PHI_TIME_NEVER;
     phi_sm_init(&s->sm, session_states, SESSION_STATE_COUNT);
     if (start_link(c, s, stream) != PH_OK) {
@@ -129,7 +133,7 @@ phi_bytes session_refusal(center *c)
     ph_err rc = phi_link_init(&link, &c->link_options, is_paper ? &keys : NULL, c->io->now);
     explicit_bzero(&keys, sizeof keys);
     if (rc == PH_OK) {
-        phi_link_bye(&link, PHI_BYE_LIMIT_REACHED, retry_after(c), NULL);
+        phi_link_bye(&link, PHI_BYE_LIMIT_REACHED, session_retry_after(c), NULL);
         phi_bytes said = phi_link_seal(&link);
         PH_ASSERT(said.size <= sizeof c->refusal);
         memcpy(c->refusal, said.data, said.size);
@@ -148,24 +152,39 @@ void session_leave(center *c, session *s, phi_why why)
         PH_ASSERT(c->joining_count > 0);
         c->joining_count--;
         phi_sm_move(&s->sm, SESSION_LEAVING);
+        tell_left(c, s, why);
+        if (s->is_abroad) {
+            abroad_over(c, s);
+        }
         return;
     }
     PH_ASSERT(c->joined_count > 0);
     session_check(s);
+    tell_left(c, s, why);
     broadcast_drop(c, s);
     subscription_leave(c, s);
     c->joined_count--;
     center_pace(c);
     phi_sm_move(&s->sm, SESSION_LEAVING); // nothing is delivered to it from here on
-    CENTER_LOG_WRITE(c, LEFT, PHI_LOG_TEXT("id", session_id(s)),
-                     PHI_LOG_NUMBER("session", s->number),
-                     PHI_LOG_TEXT("why", phi_bytes_text(phi_why_name((uint8_t)why))));
+    if (PHI_LIKELY(!s->is_abroad)) {
+        CENTER_LOG_WRITE(c, LEFT, PHI_LOG_TEXT("id", session_id(s)),
+                         PHI_LOG_NUMBER("session", s->number),
+                         PHI_LOG_TEXT("why", phi_bytes_text(phi_why_name((uint8_t)why))));
+    }
     call_leave(c, s);
     stream_leave(c, s);
     watch_end(c, s);
+    abroad_forget(c, s);
     account *a = s->account;
     account_unbind(a);
-    presence_leave(c, a, why);
+    if (PHI_LIKELY(workers_decide(&c->workers))) {
+        presence_leave(c, a, why);
+    } else {
+        service_refresh(a, c->io->now); // the first worker says what becomes of it
+    }
+    if (PHI_UNLIKELY(s->is_abroad)) {
+        abroad_over(c, s);
+    }
 }
 
 void session_end(center *c, session *s, phi_bye_code code, uint32_t retry_after_ms,
@@ -175,8 +194,37 @@ void session_end(center *c, session *s, phi_bye_code code, uint32_t retry_after_
     if (session_is(s, SESSION_LEAVING)) {
         return;
     }
+    if (PHI_UNLIKELY(s->is_abroad)) {
+        worker_tell(c, s->home,
+                    &(mail){ .type = MAIL_END,
+                             .code = (uint16_t)code,
+                             .value = retry_after_ms,
+                             .session = s->abroad->handle },
+                    phi_bytes_of(NULL, 0));
+        session_leave(c, s, (phi_why)why_of_bye[code]);
+        return;
+    }
     session_leave(c, s, (phi_why)why_of_bye[code]);
     phi_transport_bye(&s->transport, code, retry_after_ms, text);
+}
+
+void session_on_room(center *c, session *s)
+{
+    call_pay(c, s);
+    stream_pay(c, s);
+    subscription_on_room(c, s);
+    drain_on_room(c, s);
+    watch_on_room(c, s);
+}
+
+void session_probe(center *c, session *s)
+{
+    if (PHI_UNLIKELY(s->is_abroad)) {
+        worker_tell(c, s->home, &(mail){ .type = MAIL_PROBE, .session = s->abroad->handle },
+                    phi_bytes_of(NULL, 0));
+    } else {
+        phi_transport_probe(&s->transport);
+    }
 }
 
 void session_hold(center *c, session *s)
@@ -205,7 +253,12 @@ void session_drop_all(center *c)
         subscription_leave(c, s);
         watch_end(c, s);
         call_forget(c, s);
-        phi_transport_drop(&s->transport);
+        abroad_forget(c, s);
+        if (s->is_abroad) {
+            abroad_drop(c, s);
+        } else {
+            phi_transport_drop(&s->transport);
+        }
         phi_slots_give(&c->sessions, handle);
     }
 }
@@ -232,7 +285,7 @@ static void on_event(phi_transport *t, const phi_link_event *event)
     case PHI_LINK_EVENT_SUSPECT:
     case PHI_LINK_EVENT_ALIVE:
         if (session_is(s, SESSION_JOINED)) {
-            presence_suspect(c, s->account, event->type == PHI_LINK_EVENT_SUSPECT);
+            suspect(c, s, event->type == PHI_LINK_EVENT_SUSPECT);
         }
         break;
     case PHI_LINK_EVENT_CONFIRMED:
@@ -254,7 +307,11 @@ static void handle_packet(center *c, session *s, const phi_packet *packet)
         handle_ask(c, s, packet->payload);
         return;
     case PHI_COMMAND_OWN_STATE:
-        own_state_handle(c, s, packet->payload);
+        if (workers_decide(&c->workers)) {
+            own_state_handle(c, s, packet->payload);
+        } else {
+            worker_forward(c, s, WORKER_FIRST, PHI_COMMAND_OWN_STATE, packet->payload);
+        }
         return;
     case PHI_COMMAND_SUBSCRIPTION:
         subscription_handle(c, s, packet->payload);
@@ -286,6 +343,17 @@ static void handle_ask(center *c, session *s, phi_bytes payload)
     }
 }
 
+static void suspect(center *c, session *s, bool is_suspect)
+{
+    if (workers_decide(&c->workers)) {
+        presence_suspect(c, s->account, is_suspect);
+    } else {
+        worker_tell(c, WORKER_FIRST,
+                    &(mail){ .type = MAIL_SUSPECT, .code = is_suspect, .session = s->handle },
+                    phi_bytes_of(NULL, 0));
+    }
+}
+
 static void handle_closed(center *c, session *s, const phi_link_end *end)
 {
     if (is_breach(end)) {
@@ -308,11 +376,8 @@ static void on_room(phi_transport *t)
 {
     session *s = session_of(t);
     if (session_is(s, SESSION_JOINED)) {
-        call_pay(center_of(s), s);
-        stream_pay(center_of(s), s);
-        subscription_on_room(center_of(s), s);
-        drain_on_room(center_of(s), s);
-        watch_on_room(center_of(s), s);
+        abroad_on_room(center_of(s), s);
+        session_on_room(center_of(s), s);
     }
 }
 
@@ -402,9 +467,34 @@ static void turn_away(center *c, phi_stream *stream)
 }
 
 // Spread, so that they do not all come back at once.
-static uint32_t retry_after(center *c)
+uint32_t session_retry_after(center *c)
 {
     return (uint32_t)phi_random_between(&c->random, RETRY_MS, 2 * RETRY_MS);
+}
+
+// From home to the first worker, from there to the others. One that the first worker has admitted
+// they know; one that it has not been asked about, nobody does.
+static void tell_left(center *c, const session *s, phi_why why)
+{
+    const workers *w = &c->workers;
+    if (PHI_LIKELY(!workers_are_several(w))) {
+        return;
+    }
+    const mail left = { .type = MAIL_LEFT,
+                        .code = (uint16_t)why,
+                        .value = s->home,
+                        .session = s->is_abroad ? s->abroad->handle : s->handle };
+    if (!workers_decide(w)) {
+        if (s->is_asked) {
+            worker_tell(c, WORKER_FIRST, &left, phi_bytes_of(NULL, 0));
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < w->count && s->account != NULL; i++) {
+        if (i != w->self && i != s->home) {
+            worker_tell(c, i, &left, phi_bytes_of(NULL, 0));
+        }
+    }
 }
 
 static phi_why why_of(const phi_link_end *end)

@@ -24,6 +24,8 @@ typedef struct broadcast broadcast;
 typedef struct subscriber subscriber;
 typedef struct session_calls session_calls;
 typedef struct session_streams session_streams;
+typedef struct session_mail session_mail;
+typedef struct session_abroad session_abroad;
 
 typedef enum session_state {
     SESSION_JOINING,
@@ -46,6 +48,9 @@ struct session {
     uint8_t id_size;    // account@domain
     uint8_t name_size;  // account
     uint8_t ask_count;  // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
+    uint8_t home;       // the worker that has its connection
+    bool is_abroad;     // another one than this: `transport` has no stream
+    bool is_asked;      // at home: the first worker was asked to admit it
     uint64_t addressed; // handle of the session it last wrote to: who writes to one writes again
     uint64_t addressed_service; // and handle of the service
     watch *watch;               // owned; NULL: it does not want presence
@@ -56,6 +61,12 @@ struct session {
 
     session_calls *calls;       // owned; NULL until its first call, either way
     uint32_t message_bytes_max; // the largest it takes in fragments; 0: none
+
+    // Of a center with several workers: worker.h, abroad.h.
+    union {
+        session_mail *mail;     // owned; at home: what other workers want of it; NULL: nothing yet
+        session_abroad *abroad; // owned; abroad: what is known of its home
+    };
 };
 
 static inline session *session_of(phi_transport *t)
@@ -89,6 +100,15 @@ void session_accept(center *c, phi_stream *stream);
 // All that is said to a connection over a limit: HELLO, and bye limit_reached with a retry-after.
 // Borrowed until the next call.
 phi_bytes session_refusal(center *c);
+
+// There is room for what it is sent: it is told what waited for that.
+void session_on_room(center *c, session *s);
+
+// When one that is turned away may try again; spread.
+uint32_t session_retry_after(center *c);
+
+// Asks for a sign of life now.
+void session_probe(center *c, session *s);
 
 // The client is no more: tells watchers, callers and responders. Its link may still flush. `why` is
 // for the watchers. Nothing for one that has left.

@@ -10,6 +10,7 @@
 #include "center/center.h"
 #include "center/presence.h"
 #include "center/topics.h"
+#include "center/worker.h"
 
 typedef enum center_log_id {
 #define CENTER_LOG(name, id, level, text, advice) CENTER_LOG_##name,
@@ -58,6 +59,8 @@ struct center {
     phi_list subscribing;        // subscriber.node, those that go on in the next turn
     uint64_t pattern_words_left; // of changes of subscriptions, in this turn
     phi_random random;           // for made-up accounts and spread retry-afters; nothing secret
+
+    workers workers;
 
     bool is_stopping;
     void (*stopped)(void *arg); // NULL once told

@@ -31,6 +31,7 @@
 
 static uint64_t on_first(center *c, session *s, const phi_message *m, phi_bytes payload);
 static void on_rest(center *c, message_stream *st, const phi_message *m, phi_bytes payload);
+static uint32_t worker_of_stream(const center *c, const phi_stream_control *control);
 static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_control *control);
 static void on_stall(phi_timer *timer, phi_time now);
 
@@ -208,6 +209,11 @@ void stream_control(center *c, session *s, phi_bytes payload)
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
         return;
     }
+    uint32_t to = worker_of_stream(c, &control);
+    if (PHI_UNLIKELY(to != c->workers.self) && !s->is_abroad) {
+        worker_forward(c, s, to, PHI_COMMAND_STREAM, payload);
+        return;
+    }
     // The same numbers may name one that it sends and one that it receives.
     bool is_senders = control.op == PHI_STREAM_ABORT;
     stream_receiver *r = is_senders ? NULL : stream_receiver_find(s, &control);
@@ -220,6 +226,30 @@ void stream_control(center *c, session *s, phi_bytes payload)
     } else {
         c->counters.stream_packets_dropped_total++; // it is over
     }
+}
+
+// Where the stream is: at its sender's worker, or its call's. Who received an event, or works on a
+// call, knows it by a number of that worker's.
+static uint32_t worker_of_stream(const center *c, const phi_stream_control *control)
+{
+    bool is_senders = control->op == PHI_STREAM_ABORT;
+    bool is_made_up = false;
+    switch ((phi_kind)control->kind) {
+    case PHI_KIND_EVENT:
+    case PHI_KIND_REQUEST:
+    case PHI_KIND_ANSWER:
+        is_made_up = !is_senders;
+        break;
+    case PHI_KIND_REPLY:
+    case PHI_KIND_INQUIRY:
+        is_made_up = is_senders;
+        break;
+    case PHI_KIND_FAILURE:
+    case PHI_KIND_CANCEL:
+    case PHI_KIND_RECEIPT:
+        break; // never in fragments
+    }
+    return is_made_up ? worker_of(&c->workers, control->call) : c->workers.self;
 }
 
 static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_control *control)

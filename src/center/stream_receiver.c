@@ -5,6 +5,7 @@
 #include "center/stream_receiver.h"
 
 #include "base/assert.h"
+#include "center/abroad.h"
 #include "center/call_inline.h"
 
 static void detach_receiver(stream_receiver *r);
@@ -148,12 +149,12 @@ uint64_t stream_least_granted(const message_stream *st)
 
 bool stream_tell(session *s, const phi_stream_control *control)
 {
-    uint8_t *room = phi_transport_begin(&s->transport, PHI_STREAM_CONTROL_BYTES);
+    uint8_t *room = session_begin(s, PHI_STREAM_CONTROL_BYTES);
     if (room == NULL) {
         return false;
     }
     phi_stream_control_encode(room, control);
-    phi_transport_commit(&s->transport, PHI_COMMAND_STREAM, PHI_STREAM_CONTROL_BYTES);
+    session_commit(s, PHI_COMMAND_STREAM, PHI_STREAM_CONTROL_BYTES);
     return true;
 }
 

@@ -51,6 +51,7 @@ static void go_on(center *c, subscriber *sub, session *s);
 
 static bool make_subscriber(center *c, session *s);
 static bool change_all(center *c, session *s, const phi_subscription *subscription);
+static void change_each(center *c, session *s, phi_bytes changes, answer *a);
 static void change(center *c, session *s, const phi_field *field, answer *a);
 static void subscribe(center *c, session *s, phi_bytes text, answer *a);
 static void unsubscribe(center *c, session *s, phi_bytes text);
@@ -164,20 +165,33 @@ static void go_on(center *c, subscriber *sub, session *s)
 
 // ---- changes
 
+void subscription_follow(center *c, session *s, phi_bytes changes)
+{
+    PH_ASSERT(s->is_abroad);
+    if (s->subscriber == NULL && !make_subscriber(c, s)) {
+        session_end(c, s, PHI_BYE_INTERNAL, RETRY_MS, "no memory");
+        return;
+    }
+    uint8_t bytes[ANSWER_BYTES_MAX];
+    answer a = { .w = phi_writer_of((phi_span){ bytes, sizeof bytes }) }; // home's, said there
+    change_each(c, s, changes, &a);
+}
+
 // False when it cannot go on yet: its answer waits, or it was ended.
 static bool change_all(center *c, session *s, const phi_subscription *subscription)
 {
     uint8_t bytes[ANSWER_BYTES_MAX];
     answer a = { .w = phi_writer_of((phi_span){ bytes, sizeof bytes }) };
     phi_subscription_begin(&a.w, subscription->number);
-    phi_reader r = phi_reader_of(subscription->changes);
-    phi_field field;
-    while (phi_field_next(&r, &field)) {
-        change(c, s, &field, &a);
-    }
-    PH_ASSERT(!r.failed);
+    change_each(c, s, subscription->changes, &a);
     PH_ASSERT(!a.w.failed);
     log_refusals(c, s, &a);
+    if (PHI_UNLIKELY(workers_are_several(&c->workers))) {
+        worker_tell_others(
+            c,
+            &(mail){ .type = MAIL_FROM, .command = PHI_COMMAND_SUBSCRIPTION, .session = s->handle },
+            subscription->changes);
+    }
     if (say(s, phi_writer_view(&a.w))) {
         return true;
     }
@@ -185,6 +199,16 @@ static bool change_all(center *c, session *s, const phi_subscription *subscripti
         s->subscriber->keeps_answer = true;
     }
     return false;
+}
+
+static void change_each(center *c, session *s, phi_bytes changes, answer *a)
+{
+    phi_reader r = phi_reader_of(changes);
+    phi_field field;
+    while (phi_field_next(&r, &field)) {
+        change(c, s, &field, a);
+    }
+    PH_ASSERT(!r.failed);
 }
 
 // False without memory.

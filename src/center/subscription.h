@@ -19,6 +19,9 @@
 // Once, while the center is made.
 void subscription_init(center *c);
 
+// Of a client abroad: the changes that its home has made. Its answer came from there.
+void subscription_follow(center *c, session *s, phi_bytes changes);
+
 // A subscription packet from a joined client. May end the session.
 void subscription_handle(center *c, session *s, phi_bytes payload);
 

@@ -362,7 +362,7 @@ static void link_judge_hog(phi_link *link, phi_time now)
 
 void phi_link_tick(phi_link *link, phi_time now)
 {
-    PH_ASSERT(!phi_link_is(link, PHI_LINK_ADMITTING));
+    PH_ASSERT(!phi_link_is(link, PHI_LINK_ADMITTING) || link->is_held);
     if (phi_time_before(now, link->deadline) || phi_link_is(link, PHI_LINK_CLOSED)) {
         return;
     }

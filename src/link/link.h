@@ -56,7 +56,8 @@ typedef enum phi_link_side {
 typedef enum phi_link_state {
     PHI_LINK_GREETING,
     PHI_LINK_JOINING,
-    PHI_LINK_ADMITTING, // center: JOIN was handed up; ends before the next call of phi_link_next
+    PHI_LINK_ADMITTING, // center: JOIN was handed up; ends before the next call of phi_link_next,
+                        // which an owner that has to ask somebody else puts off by phi_link_hold
     PHI_LINK_OPEN,
     PHI_LINK_CLOSED,
     PHI_LINK_STATE_COUNT

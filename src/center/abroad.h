@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/abroad.h - sessions of clients whose connection another worker has, and what a session is
+// written to with, wherever it is.
+//
+// What is delivered to a client abroad goes into a mail to its home, which puts it into the send
+// buffer. That has as much room for each worker as for those at home: so many bytes may be on their
+// way. Home tells when they stand in the send buffer (MAIL_ROOM); what finds that full waits there,
+// in order. So nothing that was delivered is lost but with its receiver, and a client that does not
+// read looks full to everybody.
+//
+// Limits   send_buffer_max bytes on the way from each worker to each client
+// Threads  none
+
+#ifndef CENTER_ABROAD_H
+#define CENTER_ABROAD_H
+
+#include "center/session.h"
+
+// What a session at home has to do with other workers, made when it first has.
+struct session_mail {
+    session *session;
+    phi_list stuck;     // on workers.stuck: held until there is room in mailboxes
+    phi_list backlog;   // mail that found its send buffer full
+    uint32_t entered[]; // of each worker, bytes in the send buffer that it has not been told
+};
+
+// What is known of the home of a session abroad.
+struct session_abroad {
+    session *session;
+    phi_list waiting; // on workers.wanting or workers.gone
+    uint64_t handle;  // there
+    uint32_t mailed;  // bytes on their way to its send buffer
+};
+
+// A joining session for the client whose handle at its home is that; NULL without a place or
+// memory.
+session *abroad_new(center *c, uint32_t home, uint64_t handle);
+
+// NULL: there is none, or it is over.
+session *abroad_find(const center *c, uint32_t home, uint64_t handle);
+
+// Holds a session at home until there is room in the mailboxes.
+void abroad_hold(center *c, session *s);
+
+// It has left: it cannot be found any more, and is freed at the end of the turn.
+void abroad_over(center *c, session *s);
+void abroad_free_gone(center *c);
+void abroad_drop(center *c, session *s); // the center is being freed
+
+// Mail from another worker to a client at home.
+void abroad_deliver(center *c, uint32_t from, session *s, phi_command command, phi_bytes payload);
+void abroad_on_room(center *c, session *s); // of its send buffer
+void abroad_forget(center *c, session *s);  // it leaves
+
+// So many bytes of those mailed to it are in its send buffer.
+void abroad_entered(center *c, session *s, uint32_t bytes);
+
+// Tells those that wait for room what there is.
+void abroad_retry(center *c);
+
+uint8_t *abroad_begin(session *s, size_t payload_max);
+void abroad_commit(session *s, phi_command command, size_t payload_size);
+bool abroad_is_roomy(const session *s);
+
+// Room for a packet's payload to a client: as phi_transport_begin and _commit.
+static inline uint8_t *session_begin(session *s, size_t payload_max)
+{
+    return PHI_LIKELY(!s->is_abroad) ? phi_transport_begin(&s->transport, payload_max)
+                                     : abroad_begin(s, payload_max);
+}
+
+static inline void session_commit(session *s, phi_command command, size_t payload_size)
+{
+    if (PHI_LIKELY(!s->is_abroad)) {
+        phi_transport_commit(&s->transport, command, payload_size);
+    } else {
+        abroad_commit(s, command, payload_size);
+    }
+}
+
+static inline bool session_is_roomy(const session *s)
+{
+    return PHI_LIKELY(!s->is_abroad) ? phi_link_is_roomy(&s->transport.link) : abroad_is_roomy(s);
+}
+
+#endif // CENTER_ABROAD_H

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/replica.c - see replica.h.
+//
+// Design notes
+//   - A line is told whole, with what stands behind it (what the client says of itself, and what
+//     the first worker knows better): so what a step leads to is the same at every worker.
+//   - A session may have ended here before the first worker knows; then its account stands here
+//     without one until that one has decided what becomes of it.
+
+#include "center/replica.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "center/abroad.h"
+#include "center/entry.h"
+#include "center/presence.h"
+#include "center/state.h"
+
+// What stands in front of an entry. It never leaves the process.
+typedef struct line_head {
+    uint64_t home_handle; // of ACCOUNT
+    uint32_t message_bytes_max;
+    uint8_t own_state;
+    bool is_suspect;
+    bool is_drained;
+} line_head;
+
+static account *account_of(center *c, phi_bytes name);
+static phi_bytes name_of(const center *c, const uint8_t *entry);
+static void on_account(center *c, uint32_t home, const line_head *head, phi_bytes entry);
+static session *session_for(center *c, uint32_t home, const line_head *head);
+
+// ---- the first worker tells
+
+static bool tells(const center *c)
+{
+    return workers_are_several(&c->workers) && workers_decide(&c->workers);
+}
+
+static void tell_line(center *c, const account *a, const mail *head)
+{
+    uint8_t bytes[sizeof(line_head) + PHI_ENTRY_BYTES_MAX];
+    line_head line = {
+        .own_state = a->own_state,
+        .is_suspect = a->is_suspect,
+        .is_drained = a->is_drained,
+    };
+    if (a->session != NULL) {
+        line.home_handle = a->session->is_abroad ? a->session->abroad->handle : a->session->handle;
+        line.message_bytes_max = a->session->message_bytes_max;
+    }
+    memcpy(bytes, &line, sizeof line);
+    memcpy(bytes + sizeof line, a->entry, a->entry_size);
+    worker_tell_others(c, head, phi_bytes_of(bytes, sizeof line + a->entry_size));
+}
+
+void replica_tell_account(center *c, const account *a)
+{
+    if (PHI_UNLIKELY(tells(c))) {
+        tell_line(c, a, &(mail){ .type = MAIL_ACCOUNT, .value = a->session->home });
+    }
+}
+
+void replica_tell_line(center *c, const account *a, mail_type step)
+{
+    if (PHI_UNLIKELY(tells(c))) {
+        tell_line(c, a, &(mail){ .type = (uint8_t)step });
+    }
+}
+
+void replica_tell_name(center *c, const account *a, mail_type step, phi_why why)
+{
+    if (PHI_UNLIKELY(tells(c))) {
+        worker_tell_others(c, &(mail){ .type = (uint8_t)step, .code = (uint16_t)why },
+                           account_name(a));
+    }
+}
+
+// ---- the others follow
+
+void replica_handle(center *c, const mail *m, phi_bytes bytes)
+{
+    if (m->type == MAIL_UNLISTED) {
+        presence_follow_gone(c, account_of(c, bytes), (phi_why)m->code);
+        return;
+    }
+    if (m->type == MAIL_REMOVED) {
+        account *a = account_of(c, bytes);
+        registry_remove(&c->registry, &a);
+        return;
+    }
+    line_head head;
+    PH_ASSERT(bytes.size > sizeof head);
+    memcpy(&head, bytes.data, sizeof head);
+    phi_bytes entry = phi_bytes_of(bytes.data + sizeof head, bytes.size - sizeof head);
+    if (m->type == MAIL_ACCOUNT) {
+        on_account(c, m->value, &head, entry);
+        return;
+    }
+    const presence_line_told told = { .entry = entry,
+                                      .own_state = head.own_state,
+                                      .is_suspect = head.is_suspect,
+                                      .is_drained = head.is_drained,
+                                      .is_new = m->type == MAIL_LISTED };
+    presence_follow_line(c, account_of(c, name_of(c, entry.data)), &told);
+}
+
+static void on_account(center *c, uint32_t home, const line_head *head, phi_bytes entry)
+{
+    account *a;
+    ph_err rc = registry_add(&c->registry, &a,
+                             &(account_options){ .name = name_of(c, entry.data),
+                                                 .domain = phi_bytes_text(c->self),
+                                                 .service = entry_service(entry.data),
+                                                 .entry = entry });
+    PH_ASSERT(rc == PH_OK); // the first worker had memory for it: see io/mailbox.h
+    uint64_t number = entry_session(entry.data);
+    PH_ASSERT(number > c->session_last);
+    c->session_last = number;
+    session *s = session_for(c, home, head);
+    if (s == NULL) {
+        return;
+    }
+    PH_ASSERT(c->joining_count > 0);
+    c->joining_count--;
+    c->joined_count++;
+    center_pace(c);
+    phi_sm_move(&s->sm, SESSION_JOINED);
+    account_bind(a, s);
+    s->message_bytes_max = head->message_bytes_max;
+    session_check(s);
+}
+
+// NULL: it is at home here, and has left meanwhile.
+static session *session_for(center *c, uint32_t home, const line_head *head)
+{
+    session *s;
+    if (home == c->workers.self) {
+        s = phi_slots_find(&c->sessions, head->home_handle);
+        return s == NULL || !session_is(s, SESSION_JOINING) ? NULL : s;
+    }
+    s = abroad_new(c, home, head->home_handle);
+    PH_ASSERT(s != NULL); // as many as the first worker has
+    return s;
+}
+
+// ---- helpers
+
+static account *account_of(center *c, phi_bytes name)
+{
+    account *a = registry_find(&c->registry, name);
+    PH_ASSERT(a != NULL);
+    return a;
+}
+
+static phi_bytes name_of(const center *c, const uint8_t *entry)
+{
+    phi_bytes id = entry_id(entry);
+    size_t domain_size = strlen(c->self);
+    PH_ASSERT(id.size > domain_size);
+    return phi_bytes_of(id.data, id.size - domain_size);
+}
