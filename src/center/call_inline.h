@@ -23,11 +23,25 @@ static PHI_ALWAYS_INLINE void call_init(const center *c, call *k, uint64_t handl
                                         uint64_t number)
 {
     PH_ASSERT(session_is(caller, SESSION_JOINED));
-    *k = (call){ .timer = { .fire = call_on_deadline },
-                 .handle = handle,
-                 .number = number,
-                 .caller = caller,
-                 .opened = c->io->now };
+    // One by one: compilers would clear all of it first.
+    phi_timer_init(&k->timer, call_on_deadline);
+    k->handle = handle;
+    k->number = number;
+    k->caller = caller;
+    k->responder = NULL;
+    k->of_responder = (phi_list){ NULL, NULL };
+    k->opened = c->io->now;
+    k->ttl_ms = 0;
+    k->is_open = false;
+    k->has_stream = false;
+    k->depth = 0;
+    k->owed_end = 0;
+    k->owed_code = 0;
+    k->turn = 0;
+    k->instance = NULL;
+    k->dialog = NULL;
+    k->own = NULL;
+    k->of_number = (phi_list){ NULL, NULL };
     phi_list_append(&caller->calls->made, &k->of_caller);
     caller->calls->made_count++;
 }
@@ -147,7 +161,7 @@ static PHI_ALWAYS_INLINE void call_finish_inline(center *c, call *k, call_end en
 }
 
 // The reply was delivered, whole: of a call, or of a part.
-static inline void call_replied(center *c, call *k)
+static PHI_ALWAYS_INLINE void call_replied(center *c, call *k)
 {
     if (PHI_UNLIKELY(call_is_part(k))) {
         k->own->ops->replied(c, k->own, k);

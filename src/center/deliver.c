@@ -96,21 +96,20 @@ bool deliver_receipt(center *c, session *sender, uint64_t number, phi_bytes body
 
 // ---- helpers
 
-delivered deliver_first(center *c, const delivery *d)
+delivered deliver_first(center *c, delivery d)
 {
-    uint64_t number = d->number;
-    delivered how = bind(c, d, &number);
+    uint64_t number = d.number;
+    delivered how = bind(c, &d, &number);
     if (how != DELIVERED) {
         return how;
     }
-    how = deliver_queue(c, d, number);
+    how = deliver_queue(c, &d, number);
     if (how != DELIVERED) {
-        stream_unbind(c, d->receiver);
+        stream_unbind(c, d.receiver);
     }
     return how;
 }
 
-// The receiver takes part in the stream that is being opened. [P-66]
 static delivered bind(center *c, const delivery *d, uint64_t *number)
 {
     stream_key key = { .number = *number,

@@ -60,8 +60,9 @@ typedef enum delivered {
 
 PHI_MUST_CHECK delivered deliver(center *c, const delivery *d);
 
-// Slow path of deliver_inline: a message in fragments begins. Do not call.
-delivered deliver_first(center *c, const delivery *d);
+// Slow path of deliver_inline: a message in fragments begins. By value, so that one whose address
+// nobody has need not stand in memory. Do not call.
+delivered deliver_first(center *c, delivery d);
 
 // The one authorisation check. In this version everybody in a domain may write to everybody; but in
 // a call only its responder may answer and ask back, and only its caller may answer that (P-56,
@@ -118,8 +119,7 @@ static PHI_ALWAYS_INLINE delivered deliver_inline(center *c, const delivery *d)
     }
     uint8_t cut = d->payload.data[PHI_MESSAGE_FLAGS_AT] & (PHI_FLAG_MORE | PHI_FLAG_REST);
     if (PHI_UNLIKELY(cut == PHI_FLAG_MORE)) {
-        const delivery first = *d; // so that the others need not stand in memory
-        return deliver_first(c, &first);
+        return deliver_first(c, *d);
     }
     return deliver_queue(c, d, d->number);
 }

@@ -47,7 +47,7 @@ typedef struct destination {
 } destination;
 
 static void route_fragment(center *c, session *s, phi_bytes payload);
-static void route(center *c, session *s, phi_bytes payload);
+static inline void route(center *c, session *s, phi_bytes payload);
 
 static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message *m,
                                        phi_bytes payload);
@@ -60,6 +60,9 @@ static call *open_else(center *c, session *s, session *responder, uint64_t numbe
 static void request_elsewhere(center *c, session *s, phi_bytes payload, uint32_t ttl_ms);
 static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message *m,
                                        phi_bytes payload);
+static void reply_of_part(center *c, session *s, phi_bytes payload, call *k);
+static inline void reply_within(center *c, session *s, const phi_message *m, phi_bytes payload,
+                                call *k, const delivery_marks *marks);
 static void on_failure(center *c, session *s, phi_bytes payload);
 static void on_inquiry(center *c, session *s, phi_bytes payload);
 static void on_answer(center *c, session *s, phi_bytes payload);
@@ -74,8 +77,10 @@ static bool is_roomy(const account *a);
 static destination nobody(ph_failure_code code);
 static uint32_t time_of_call(const center *c, uint32_t ttl_ms);
 
-void router_handle(center *c, session *s, phi_bytes payload)
+void router_on_message(phi_transport *t, phi_bytes payload)
 {
+    session *s = session_of(t);
+    center *c = center_of(s);
     if (PHI_UNLIKELY(!phi_message_is_formed(payload))) {
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
         return;
@@ -107,7 +112,7 @@ static PHI_NOINLINE void route_fragment(center *c, session *s, phi_bytes payload
 
 // By its kind. What is not common reads the message once more: so the common ways need hold no more
 // of it than they use.
-static void route(center *c, session *s, phi_bytes payload)
+static PHI_ALWAYS_INLINE void route(center *c, session *s, phi_bytes payload)
 {
     const phi_message m = phi_message_of(payload);
     switch ((phi_kind)m.kind) {
@@ -317,12 +322,23 @@ static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message 
         if (!is_forwarded(c, s, m, payload)) {
             c->counters.replies_stray_total++;
         }
-        return;
+    } else if (PHI_UNLIKELY(call_is_part(k))) {
+        reply_of_part(c, s, payload, k);
+    } else {
+        reply_within(c, s, m, payload, k, /* marks= */ NULL);
     }
-    delivery_marks as_part;
-    if (PHI_UNLIKELY(call_is_part(k))) {
-        as_part = (delivery_marks){ .flags = m->flags | PHI_FLAG_PART, .turn = k->turn };
-    }
+}
+
+static PHI_NOINLINE void reply_of_part(center *c, session *s, phi_bytes payload, call *k)
+{
+    const phi_message m = phi_message_of(payload);
+    const delivery_marks as_part = { .flags = m.flags | PHI_FLAG_PART, .turn = k->turn };
+    reply_within(c, s, &m, payload, k, &as_part);
+}
+
+static PHI_ALWAYS_INLINE void reply_within(center *c, session *s, const phi_message *m,
+                                           phi_bytes payload, call *k, const delivery_marks *marks)
+{
     delivered how = deliver_inline(c, &(delivery){ .sender = s,
                                                    .receiver = k->caller,
                                                    .as = DELIVER_AS_RESPONDER,
@@ -330,7 +346,7 @@ static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message 
                                                    .payload = payload,
                                                    .number = k->number,
                                                    .ttl_ms = m->ttl_ms,
-                                                   .marks = call_is_part(k) ? &as_part : NULL });
+                                                   .marks = marks });
     if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // [P-56]
         c->counters.replies_stray_total++;
     } else if (PHI_UNLIKELY(how != DELIVERED)) {
@@ -406,7 +422,7 @@ static PHI_NOINLINE bool is_forwarded(center *c, session *s, const phi_message *
 }
 
 // To whom it wrote last, when that is who is meant.
-static inline session *again(const center *c, const session *s, phi_bytes to)
+static PHI_ALWAYS_INLINE session *again(const center *c, const session *s, phi_bytes to)
 {
     session *one = phi_slots_find(&c->sessions, s->addressed);
     if (PHI_UNLIKELY(one == NULL || !session_is(one, SESSION_JOINED))) {

@@ -10,8 +10,8 @@
 #include "center/call.h"
 #include "center/stream.h"
 
-// A message packet from a joined client. May end the session.
-void router_handle(center *c, session *s, phi_bytes payload);
+// A message packet from a client, for phi_transport_events. May end the session.
+void router_on_message(phi_transport *t, phi_bytes payload);
 
 // A later fragment for one of those the first was delivered to. False without room.
 PHI_MUST_CHECK bool router_pass(center *c, const session *sender, session *receiver,

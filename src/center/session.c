@@ -67,7 +67,6 @@ static const uint8_t why_of_bye[PHI_BYE_COUNT] = {
     [PHI_BYE_CREDIT_EXCEEDED] = PHI_WHY_PROTOCOL_ERROR,
 };
 
-static void on_message(phi_transport *t, phi_bytes payload);
 static void on_event(phi_transport *t, const phi_link_event *event);
 static void on_room(phi_transport *t);
 static void on_gone(phi_transport *t);
@@ -87,7 +86,7 @@ static bool is_breach(const phi_link_end *end);
 
 const phi_transport_events session_events = {
     .on_event = on_event,
-    .on_message = on_message,
+    .on_message = router_on_message,
     .on_room = on_room,
     .on_gone = on_gone,
 };
@@ -265,12 +264,6 @@ void session_drop_all(center *c)
 
 // ---- what its link tells
 
-static void on_message(phi_transport *t, phi_bytes payload)
-{
-    session *s = session_of(t);
-    router_handle(center_of(s), s, payload);
-}
-
 static void on_event(phi_transport *t, const phi_link_event *event)
 {
     session *s = session_of(t);
@@ -319,7 +312,7 @@ static void handle_packet(center *c, session *s, const phi_packet *packet)
     case PHI_COMMAND_STREAM:
         stream_control(c, s, packet->payload);
         return;
-    case PHI_COMMAND_MESSAGE: // on_message
+    case PHI_COMMAND_MESSAGE: // router_on_message
     case PHI_COMMAND_HEARTBEAT:
     case PHI_COMMAND_HANDSHAKE:
     case PHI_COMMAND_ONLINE_STATUS:

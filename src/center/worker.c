@@ -309,7 +309,7 @@ static void on_from(center *c, uint32_t from, session *s, const mail *m, phi_byt
     PH_ASSERT(session_is(s, SESSION_JOINED));
     switch ((phi_command)m->command) {
     case PHI_COMMAND_MESSAGE:
-        router_handle(c, s, payload);
+        router_on_message(&s->transport, payload);
         return;
     case PHI_COMMAND_STREAM:
         stream_control(c, s, payload);

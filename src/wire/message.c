@@ -84,10 +84,10 @@ const phi_message_plain phi_messages_plain[PHI_MESSAGE_KINDS] = {
     [PHI_KIND_RECEIPT] = { .head = PLAIN_HEAD, .tail = PLAIN_TAIL },
 };
 
-bool phi_message_fixed_is_right(const phi_message_fixed *fixed)
+bool phi_message_fixed_is_right(phi_message_fixed fixed)
 {
-    uint32_t head = fixed->head;
-    uint64_t tail = fixed->tail;
+    uint32_t head = fixed.head;
+    uint64_t tail = fixed.tail;
     uint32_t kind = head >> 24;
     if (kind - 1 >= PHI_MESSAGE_KINDS - 1) {
         return false;
@@ -96,7 +96,7 @@ bool phi_message_fixed_is_right(const phi_message_fixed *fixed)
     if (((head & form->head_never) | (tail & form->tail_never)) != 0) {
         return false;
     }
-    if (fixed->call == 0) {
+    if (fixed.call == 0) {
         // A receipt and fragments are told apart by their number.
         uint32_t numbered = HEAD_FLAGS(FLAGS_CUT | PHI_FLAG_RECEIPT);
         return form->may_lack_call && (head & numbered) == 0;

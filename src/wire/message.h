@@ -75,7 +75,7 @@ typedef struct phi_message_plain {
 extern const phi_message_plain phi_messages_plain[PHI_MESSAGE_KINDS];
 
 // The whole of P-51, for the others.
-bool phi_message_fixed_is_right(const phi_message_fixed *fixed);
+bool phi_message_fixed_is_right(phi_message_fixed fixed);
 
 // Whether the numbers of the fixed part go together.
 static inline bool phi_message_numbers_are_right(phi_message_fixed fixed)
@@ -89,7 +89,7 @@ static inline bool phi_message_numbers_are_right(phi_message_fixed fixed)
         PHI_LIKELY(fixed.call != 0 || plain->may_lack_call)) {
         return true;
     }
-    return phi_message_fixed_is_right(&fixed);
+    return phi_message_fixed_is_right(fixed);
 }
 
 // Where the parts of variable length begin, of a payload whose fixed part is there.
