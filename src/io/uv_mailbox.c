@@ -259,7 +259,8 @@ static void on_woken(uv_poll_t *handle, int status, int events)
     PH_ASSERT(status == 0);
     phi_uv_awake(box->uv);
     uint64_t count;
-    (void)read(box->wake_fd, &count, sizeof count); // the wait is over, and that was all
+    ssize_t n = read(box->wake_fd, &count, sizeof count);
+    (void)n; // the wait is over, and that was all
 }
 
 // ---- chunks that wander, under the lock
