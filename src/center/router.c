@@ -62,7 +62,7 @@ static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message 
                                        phi_bytes payload);
 static void reply_of_part(center *c, session *s, phi_bytes payload, call *k);
 static inline void reply_within(center *c, session *s, const phi_message *m, phi_bytes payload,
-                                call *k, const delivery_marks *marks);
+                                call *k, delivery_marks as_part);
 static void on_failure(center *c, session *s, phi_bytes payload);
 static void on_inquiry(center *c, session *s, phi_bytes payload);
 static void on_answer(center *c, session *s, phi_bytes payload);
@@ -154,7 +154,8 @@ bool router_pass(center *c, const session *sender, session *receiver, phi_bytes 
                                    .receiver = receiver,
                                    .payload = payload,
                                    .number = key->number,
-                                   .marks = &marks }) == DELIVERED;
+                                   .marks = marks,
+                                   .is_marked = true }) == DELIVERED;
 }
 
 // ---- by kind
@@ -325,7 +326,7 @@ static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message 
     } else if (PHI_UNLIKELY(call_is_part(k))) {
         reply_of_part(c, s, payload, k);
     } else {
-        reply_within(c, s, m, payload, k, /* marks= */ NULL);
+        reply_within(c, s, m, payload, k, (delivery_marks){ .flags = 0 });
     }
 }
 
@@ -333,11 +334,12 @@ static PHI_NOINLINE void reply_of_part(center *c, session *s, phi_bytes payload,
 {
     const phi_message m = phi_message_of(payload);
     const delivery_marks as_part = { .flags = m.flags | PHI_FLAG_PART, .turn = k->turn };
-    reply_within(c, s, &m, payload, k, &as_part);
+    reply_within(c, s, &m, payload, k, as_part);
 }
 
+// `as_part` has no flags where the call is no part.
 static PHI_ALWAYS_INLINE void reply_within(center *c, session *s, const phi_message *m,
-                                           phi_bytes payload, call *k, const delivery_marks *marks)
+                                           phi_bytes payload, call *k, delivery_marks as_part)
 {
     delivered how = deliver_inline(c, &(delivery){ .sender = s,
                                                    .receiver = k->caller,
@@ -346,7 +348,8 @@ static PHI_ALWAYS_INLINE void reply_within(center *c, session *s, const phi_mess
                                                    .payload = payload,
                                                    .number = k->number,
                                                    .ttl_ms = m->ttl_ms,
-                                                   .marks = marks });
+                                                   .marks = as_part,
+                                                   .is_marked = as_part.flags != 0 });
     if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // [P-56]
         c->counters.replies_stray_total++;
     } else if (PHI_UNLIKELY(how != DELIVERED)) {

@@ -290,13 +290,30 @@ static PHI_ALWAYS_INLINE uint8_t *phi_link_begin(phi_link *link, size_t payload_
 // A link that is full says so from now on.
 void phi_link_begin_failed(phi_link *link, size_t payload_max, phi_time now);
 
+// What comes before the list, and bye, a link says itself.
+static inline bool phi_link_is_owners(phi_command code)
+{
+    return code >= PHI_COMMAND_ONLINE_LIST && code <= PHI_COMMAND_STREAM && code != PHI_COMMAND_BYE;
+}
+
 static PHI_ALWAYS_INLINE void phi_link_commit(phi_link *link, phi_command code, size_t payload_size)
 {
     PH_ASSERT(phi_sm_is(&link->sm, PHI_LINK_OPEN));
-    PH_ASSERT(code >= PHI_COMMAND_ONLINE_LIST); // what comes before, and bye, a link says itself
-    PH_ASSERT(code <= PHI_COMMAND_STREAM);
-    PH_ASSERT(code != PHI_COMMAND_BYE);
+    PH_ASSERT(phi_link_is_owners(code));
     phi_outbound_commit(&link->out, (uint16_t)code, payload_size);
+}
+
+// Both in one, for a payload whose size is known: where it goes, to be written there before
+// anything else is done with the link. NULL as begin.
+static PHI_ALWAYS_INLINE uint8_t *phi_link_put(phi_link *link, phi_command code,
+                                               size_t payload_size)
+{
+    PH_ASSERT(payload_size <= phi_link_payload_max(link));
+    PH_ASSERT(phi_link_is_owners(code));
+    if (PHI_UNLIKELY(!phi_sm_is(&link->sm, PHI_LINK_OPEN))) {
+        return NULL;
+    }
+    return phi_outbound_put(&link->out, (uint16_t)code, payload_size, PHI_LINK_HEADROOM_BYTES);
 }
 
 // What to write next, enciphered; valid until the next call on the link.

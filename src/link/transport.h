@@ -127,6 +127,20 @@ static PHI_ALWAYS_INLINE void phi_transport_commit(phi_transport *t, phi_command
     phi_transport_mark(t);
 }
 
+// Both in one, for a payload whose size is known: where it goes, to be written there before
+// anything else is done with the transport.
+static PHI_ALWAYS_INLINE uint8_t *phi_transport_put(phi_transport *t, phi_command code,
+                                                    size_t payload_size)
+{
+    uint8_t *room = phi_link_put(&t->link, code, payload_size);
+    if (PHI_UNLIKELY(room == NULL)) {
+        phi_transport_begin_failed(t, payload_size);
+        return NULL;
+    }
+    phi_transport_mark(t);
+    return room;
+}
+
 // For an owner that leaves part of the buffer to others and stops before begin fails: on_room
 // follows once at least half of the buffer is free. To be called only while less than that is.
 static inline void phi_transport_want_room(phi_transport *t)
