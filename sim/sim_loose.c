@@ -58,7 +58,9 @@ ph_err sim_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out)
 
 void sim_loose_close(phi_loose_stream *loose)
 {
-    sim_hang_up(loose->host->world, loose->conn, 1);
+    if (loose->conn->loose == loose) { // else the kernel has done it
+        sim_hang_up(loose->host->world, loose->conn, 1);
+    }
     loose_free(loose);
 }
 
