@@ -12,11 +12,8 @@
 
 #include "bench/fanout.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +23,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "bench/sock.h"
 
 #define READ_BYTES (256u * 1024u)
 #define WRITE_BYTES (64u * 1024u)
@@ -82,16 +81,8 @@ _Noreturn void fanout_die(const char *what)
 
 void fanout_write(fanout_link *link, const void *bytes, size_t size)
 {
-    const uint8_t *at = bytes;
-    while (size > 0) {
-        ssize_t n = send(link->fd, at, size, MSG_NOSIGNAL);
-        if (n < 0 && errno != EINTR) {
-            fanout_die("send");
-        }
-        if (n > 0) {
-            at += n;
-            size -= (size_t)n;
-        }
+    if (!sock_write(link->fd, bytes, size)) {
+        fanout_die("send");
     }
 }
 
@@ -117,14 +108,7 @@ static void link_read(fanout_link *link, uint8_t *buffer)
 
 static void link_open(fanout_link *link, const char *target, uint8_t *buffer)
 {
-    const char *colon = strrchr(target, ':');
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    a.sin_port = htons((uint16_t)strtoul(colon == NULL ? target : colon + 1, NULL, 10));
-    link->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (link->fd < 0 || connect(link->fd, (struct sockaddr *)&a, sizeof a) != 0) {
-        fanout_die("connect");
-    }
-    setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    link->fd = sock_connect(target);
     link->state = calloc(1, link->wire->state_size + 1);
     link->partial = malloc(PARTIAL_BYTES_MAX);
     if (link->state == NULL || link->partial == NULL) {
@@ -306,7 +290,8 @@ static void run_publisher(int report_fd)
 
 static const fanout_wire *wire_named(const char *name)
 {
-    static const fanout_wire *const wires[] = { &fanout_posthouse, &fanout_nats };
+    static const fanout_wire *const wires[] = { &fanout_posthouse, &fanout_nats, &fanout_mqtt,
+                                                &fanout_zmtp };
     for (size_t i = 0; i < sizeof wires / sizeof wires[0]; i++) {
         if (strcmp(wires[i]->name, name) == 0) {
             return wires[i];
@@ -357,7 +342,7 @@ static void parse_options(int argc, char **argv)
                o.payload <= PARTIAL_BYTES_MAX / 2 && o.window >= 4 && o.window % 4 == 0 &&
                o.children >= 1 && o.children <= CHILDREN_MAX && o.subscribers >= o.children;
     if (!is_right) {
-        fprintf(stderr, "usage: fanout --system posthouse|nats --target PORT\n"
+        fprintf(stderr, "usage: fanout --system posthouse|nats|mqtt|zmtp --target PORT\n"
                         "              [--publish-target PORT] [--subscribers N] [--processes N]\n"
                         "              [--window N] [--payload BYTES] [--seconds S] [--warm S]\n");
         exit(2);

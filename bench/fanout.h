@@ -47,6 +47,8 @@ struct fanout_wire {
 
 extern const fanout_wire fanout_posthouse;
 extern const fanout_wire fanout_nats;
+extern const fanout_wire fanout_mqtt;
+extern const fanout_wire fanout_zmtp;
 
 // A subscriber was given an event.
 void fanout_delivered(fanout_link *link, const void *body, size_t size);
