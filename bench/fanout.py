@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """script/bench fanout: one publisher's events to ten and to a hundred subscribers of a topic, through nats-server, mosquitto, ZeroMQ and posthouse.
 
-What is counted is deliveries, each in order and without a gap (else the run fails). Both ends are raw sockets, the same for all systems
-(bench/fanout.c), so that the server is what is measured: one process publishes, one holds all subscribers. The publisher is at most a
+What is counted is deliveries. Both ends are raw sockets, the same for all systems (bench/fanout.c), so that the server is what is measured: one
+process publishes, one holds all subscribers, of which each tenth looks at its events (in order and without a gap, else the run fails), and
+the others count bytes. The publisher is at most a
 window of events ahead of the slowest subscriber, of whose progress it learns past the server. Each system has the window that was fastest
 for it here. mosquitto: quality of service 0; ZeroMQ: zmq_proxy of XSUB and XPUB.
 """
@@ -34,7 +35,7 @@ class Run:
             self.server = {"mosquitto": servers.mosquitto, "nats": servers.nats, "posthouse": lambda: servers.center(suite)}[system]()
             self.target = ["--target", self.server.target]
         self.argv = [f"{args.build}/bench/bench_fanout", "--system", WIRE[system], *self.target, "--subscribers", subscribers,
-                     "--processes", args.processes, "--window", self.window, "--payload", args.payload, "--seconds", args.seconds]
+                     "--processes", args.processes, "--checked", args.checked, "--window", self.window, "--payload", args.payload, "--seconds", args.seconds]
 
     def measure(self):
         return peers.measured(self.server, self.argv)
@@ -56,6 +57,7 @@ def main():
     parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all)")
     parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
     parser.add_argument("--window", type=int, help="events under way at a time, a multiple of four (default: what is best for each)")
+    parser.add_argument("--checked", type=int, default=10, help="each so manieth subscriber looks at its events (default 10; 1: all)")
     parser.add_argument("--processes", type=int, default=1, help="that hold the subscribers (default 1)")
     args = parser.parse_args()
     counts = args.subscribers or SUBSCRIBERS

@@ -53,7 +53,8 @@ static size_t receive(fanout_link *link, uint8_t *bytes, size_t size)
         uint8_t kind = packet[0] & 0xf0u;
         if (kind == PUBLISH) {
             size_t topic = 2 + (size_t)(packet[head] << 8 | packet[head + 1]);
-            fanout_delivered(link, packet + head + topic, (size_t)rest - topic);
+            fanout_delivered(link, packet + head + topic, (size_t)rest - topic,
+                             head + (size_t)rest);
         } else if (kind == CONNACK && packet[head + 1] != 0) {
             fanout_die("mosquitto refused a connection");
         } else if (kind == CONNACK && !link->is_publisher) {

@@ -54,7 +54,8 @@ static void on_frame(fanout_link *link, uint8_t flags, const uint8_t *frame, siz
         usleep(SETTLE_US);
         link->is_ready = true; // a subscription
     } else if (size >= TOPIC_BYTES) {
-        fanout_delivered(link, frame + TOPIC_BYTES, size - TOPIC_BYTES);
+        fanout_delivered(link, frame + TOPIC_BYTES, size - TOPIC_BYTES,
+                         size + (size > 0xff ? 9 : 2));
     }
 }
 
