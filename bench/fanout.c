@@ -8,15 +8,16 @@
 // among them. The publisher must not outrun the slowest subscriber: it keeps at most a window of
 // events under way, and each child tells it through a pipe, past the server, when all its
 // subscribers have a further quarter of a window. That costs every system the same, and the server
-// nothing. Each event carries its number, and each subscriber must see each number in its turn.
+// nothing.
+//
+// Subscribers must not cost what is measured. Each tenth reads its events as a client would, and
+// must find each number in its turn. The others let the kernel throw away what came, and count
+// bytes: an event that were missing would be missing for ever.
 
 #include "bench/fanout.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "bench/sock.h"
 
 #define READ_BYTES (256u * 1024u)
 #define WRITE_BYTES (64u * 1024u)
@@ -42,6 +45,7 @@ typedef struct fanout_options {
     uint32_t children;
     uint32_t window;
     uint32_t payload;
+    uint32_t checked; // each so manieth subscriber looks at its events, the others count bytes
     double seconds;
     double warm_seconds;
 } fanout_options;
@@ -61,6 +65,7 @@ static struct {
     uint32_t links;
     uint32_t arrived[QUARTERS]; // links that have so many quarters
     uint32_t quarter;           // that all have
+    size_t event_bytes;         // of an event on the wire; 0: none has come
     int report_fd;
 } fanout;
 
@@ -82,16 +87,8 @@ _Noreturn void fanout_die(const char *what)
 
 void fanout_write(fanout_link *link, const void *bytes, size_t size)
 {
-    const uint8_t *at = bytes;
-    while (size > 0) {
-        ssize_t n = send(link->fd, at, size, MSG_NOSIGNAL);
-        if (n < 0 && errno != EINTR) {
-            fanout_die("send");
-        }
-        if (n > 0) {
-            at += n;
-            size -= (size_t)n;
-        }
+    if (!sock_write(link->fd, bytes, size)) {
+        fanout_die("send");
     }
 }
 
@@ -117,14 +114,7 @@ static void link_read(fanout_link *link, uint8_t *buffer)
 
 static void link_open(fanout_link *link, const char *target, uint8_t *buffer)
 {
-    const char *colon = strrchr(target, ':');
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    a.sin_port = htons((uint16_t)strtoul(colon == NULL ? target : colon + 1, NULL, 10));
-    link->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (link->fd < 0 || connect(link->fd, (struct sockaddr *)&a, sizeof a) != 0) {
-        fanout_die("connect");
-    }
-    setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    link->fd = sock_connect(target);
     link->state = calloc(1, link->wire->state_size + 1);
     link->partial = malloc(PARTIAL_BYTES_MAX);
     if (link->state == NULL || link->partial == NULL) {
@@ -155,7 +145,7 @@ static void tell(uint32_t quarter)
     }
 }
 
-void fanout_delivered(fanout_link *link, const void *body, size_t size)
+void fanout_delivered(fanout_link *link, const void *body, size_t size, size_t event_bytes)
 {
     uint64_t number = 0;
     if (size != fanout.options.payload) {
@@ -166,9 +156,28 @@ void fanout_delivered(fanout_link *link, const void *body, size_t size)
         fanout_die("an event was lost, doubled or overtaken");
     }
     link->count++;
-    if (link->count % fanout.quarter_size == 0) {
-        uint64_t quarter = link->count / fanout.quarter_size;
-        fanout.arrived[quarter % QUARTERS]++;
+    fanout.event_bytes = event_bytes;
+}
+
+// What came for a link that only counts bytes is given back to the kernel unread.
+static void link_count(fanout_link *link)
+{
+    ssize_t n = recv(link->fd, NULL, READ_BYTES, MSG_TRUNC);
+    if (n <= 0 && !(n < 0 && (errno == EAGAIN || errno == EINTR))) {
+        fanout_die("the server closed a connection");
+    }
+    link->bytes += n < 0 ? 0 : (uint64_t)n;
+}
+
+// Enters the quarters that a link has by now.
+static void enter_quarters(fanout_link *link)
+{
+    if (link->is_counted && fanout.event_bytes != 0) {
+        link->count = link->bytes / fanout.event_bytes;
+    }
+    while (link->count >= (uint64_t)(link->quarter + 1) * fanout.quarter_size) {
+        link->quarter++;
+        fanout.arrived[link->quarter % QUARTERS]++;
     }
 }
 
@@ -182,6 +191,21 @@ static void report_quarters(void)
     }
     if (fanout.quarter != before) {
         tell(fanout.quarter);
+    }
+}
+
+static void child_turn(int poll, uint8_t *buffer)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int count = epoll_wait(poll, events, EVENTS_MAX, -1);
+    for (int i = 0; i < count; i++) {
+        fanout_link *link = events[i].data.ptr;
+        if (link->is_counted) {
+            link_count(link);
+        } else {
+            link_read(link, buffer);
+        }
+        enter_quarters(link);
     }
 }
 
@@ -201,13 +225,14 @@ static _Noreturn void run_child(uint32_t child, int report_fd)
         struct epoll_event e = { .events = EPOLLIN, .data.ptr = &links[i] };
         epoll_ctl(poll, EPOLL_CTL_ADD, links[i].fd, &e);
         fcntl(links[i].fd, F_SETFL, O_NONBLOCK);
+        links[i].is_counted = i % o->checked != 0;
     }
     tell(0);
     for (;;) {
-        struct epoll_event events[EVENTS_MAX];
-        int count = epoll_wait(poll, events, EVENTS_MAX, -1);
-        for (int i = 0; i < count; i++) {
-            link_read(events[i].data.ptr, buffer);
+        bool is_first = fanout.event_bytes == 0;
+        child_turn(poll, buffer);
+        for (uint32_t i = 0; is_first && i < fanout.links; i++) {
+            enter_quarters(&links[i]); // those before whom nobody knew an event's size
         }
         report_quarters();
     }
@@ -306,7 +331,8 @@ static void run_publisher(int report_fd)
 
 static const fanout_wire *wire_named(const char *name)
 {
-    static const fanout_wire *const wires[] = { &fanout_posthouse, &fanout_nats };
+    static const fanout_wire *const wires[] = { &fanout_posthouse, &fanout_nats, &fanout_mqtt,
+                                                &fanout_zmtp };
     for (size_t i = 0; i < sizeof wires / sizeof wires[0]; i++) {
         if (strcmp(wires[i]->name, name) == 0) {
             return wires[i];
@@ -331,6 +357,8 @@ static bool parse_option(fanout_options *o, const char *key, const char *value)
         o->window = (uint32_t)strtoul(value, NULL, 10);
     } else if (strcmp(key, "--payload") == 0) {
         o->payload = (uint32_t)strtoul(value, NULL, 10);
+    } else if (strcmp(key, "--checked") == 0) {
+        o->checked = (uint32_t)strtoul(value, NULL, 10);
     } else if (strcmp(key, "--seconds") == 0) {
         o->seconds = strtod(value, NULL);
     } else if (strcmp(key, "--warm") == 0) {
@@ -347,6 +375,7 @@ static void parse_options(int argc, char **argv)
                          .children = 1,
                          .window = 1024,
                          .payload = 128,
+                         .checked = 10,
                          .seconds = 1,
                          .warm_seconds = 0.2 };
     bool is_right = argc % 2 == 1;
@@ -355,11 +384,14 @@ static void parse_options(int argc, char **argv)
     }
     is_right = is_right && o.wire != NULL && o.target != NULL && o.payload >= 8 &&
                o.payload <= PARTIAL_BYTES_MAX / 2 && o.window >= 4 && o.window % 4 == 0 &&
-               o.children >= 1 && o.children <= CHILDREN_MAX && o.subscribers >= o.children;
+               o.checked >= 1 && o.children >= 1 && o.children <= CHILDREN_MAX &&
+               o.subscribers >= o.children;
     if (!is_right) {
-        fprintf(stderr, "usage: fanout --system posthouse|nats --target PORT\n"
-                        "              [--publish-target PORT] [--subscribers N] [--processes N]\n"
-                        "              [--window N] [--payload BYTES] [--seconds S] [--warm S]\n");
+        fprintf(
+            stderr,
+            "usage: fanout --system posthouse|nats|mqtt|zmtp --target PORT\n"
+            "              [--publish-target PORT] [--subscribers N] [--processes N]\n"
+            "              [--window N] [--payload BYTES] [--checked N] [--seconds S] [--warm S]\n");
         exit(2);
     }
     fanout.options = o;

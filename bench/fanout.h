@@ -23,11 +23,14 @@ typedef struct fanout_wire fanout_wire;
 typedef struct fanout_link {
     const fanout_wire *wire;
     void *state; // owned; the wire's
-    uint64_t count;
+    uint64_t count; // events that came
+    uint64_t bytes; // that came, when it only counts them
+    uint32_t quarter;
     uint32_t number;
     int fd;
     bool is_publisher;
     bool is_ready;
+    bool is_counted; // its bytes are counted, not read
     size_t partial_size; // the beginning of something, kept until the next read
     uint8_t *partial;    // owned
 } fanout_link;
@@ -47,9 +50,11 @@ struct fanout_wire {
 
 extern const fanout_wire fanout_posthouse;
 extern const fanout_wire fanout_nats;
+extern const fanout_wire fanout_mqtt;
+extern const fanout_wire fanout_zmtp;
 
-// A subscriber was given an event.
-void fanout_delivered(fanout_link *link, const void *body, size_t size);
+// A subscriber was given an event, which took `event_bytes` on the wire: all take the same.
+void fanout_delivered(fanout_link *link, const void *body, size_t size, size_t event_bytes);
 
 // All of it, waiting as long as it takes.
 void fanout_write(fanout_link *link, const void *bytes, size_t size);

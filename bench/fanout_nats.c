@@ -53,7 +53,8 @@ static size_t receive(fanout_link *link, uint8_t *bytes, size_t size)
             if (next + body + 2 > size) {
                 return used;
             }
-            fanout_delivered(link, bytes + next, body);
+            size_t head = next - used;
+            fanout_delivered(link, bytes + next, body, head + body + 2);
             next += body + 2;
         } else if (line[0] == 'P' && line[1] == 'I') {
             say(link, "PONG\r\n");

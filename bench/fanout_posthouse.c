@@ -94,7 +94,9 @@ static void on_packet(fanout_link *link, const phi_packet *packet)
         if (phi_message_decode(packet->payload, &message) != PH_OK) {
             fanout_die("malformed message");
         }
-        fanout_delivered(link, message.body.data, message.body.size);
+        const state *s = link->state;
+        fanout_delivered(link, message.body.data, message.body.size,
+                         phi_suite_head(s->in.suite) + packet->payload.size);
     } else if (packet->command == PHI_COMMAND_SUBSCRIPTION) {
         link->is_ready = true;
     } else if (packet->command == PHI_COMMAND_HANDSHAKE) {

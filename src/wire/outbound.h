@@ -15,15 +15,16 @@
 #include "wire/cipher.h"
 #include "wire/packet.h"
 
+// What each packet passes stands first.
 typedef struct phi_outbound {
-    const phi_alloc *alloc; // borrowed; of the cipher
     phi_suite suite;
     phi_check check;
-    phi_cipher cipher;
-    phi_buf buf;
     // Bytes at the front of `buf` that may be sent: checked and enciphered, or HELLO.
     uint32_t sealed;
     uint32_t begun; // room that begin gave, with the head; 0: none
+    phi_buf buf;
+    phi_cipher cipher;
+    const phi_alloc *alloc; // borrowed; of the cipher
 } phi_outbound;
 
 // Starts in suite plain.

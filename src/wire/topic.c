@@ -4,14 +4,22 @@
 //
 // A word is 1 or more characters of UTF-8 without space, control characters, `.`, `*` and `>`. That
 // makes a wildcard always a word of its own, and a word always fit for a log line.
+//
+// The center judges each event that is published: one pass, and what most topics are made of first.
 
 #include "wire/topic.h"
 
 #include "base/utf8.h"
 
+// Of one byte, and fit for a word: no control character, space, dot or wildcard. Letters first.
+static inline bool is_plain(uint8_t c)
+{
+    return (c > '>' && c < 0x7f) || (c > ' ' && c < '>' && c != '.' && c != '*');
+}
+
 static bool parse(phi_bytes text, bool is_pattern, phi_topic *out);
-static bool is_word(phi_bytes word);
-static bool is_control(const uint8_t *character);
+static const uint8_t *word_end(const uint8_t *at, const uint8_t *end);
+static bool is_wildcard(phi_bytes word, bool is_last);
 
 bool phi_topic_parse(phi_bytes text, phi_topic *out)
 {
@@ -32,19 +40,25 @@ static bool parse(phi_bytes text, bool is_pattern, phi_topic *out)
     const uint8_t *at = text.data;
     const uint8_t *end = text.data + text.size;
     for (;;) {
-        const uint8_t *dot = memchr(at, '.', (size_t)(end - at));
-        bool is_last = dot == NULL;
-        phi_bytes word = phi_bytes_of(at, (size_t)((is_last ? end : dot) - at));
-        bool is_wild = is_pattern && word.size == 1 &&
-                       (word.data[0] == '*' || (word.data[0] == '>' && is_last));
-        if (out->count == PHI_TOPIC_WORDS_MAX || (!is_wild && !is_word(word))) {
+        const uint8_t *stop = word_end(at, end);
+        if (PHI_UNLIKELY(stop != end && *stop != '.')) { // none of a word
+            if (!is_pattern || stop != at) {
+                return false;
+            }
+            stop++;
+            if ((stop != end && *stop != '.') ||
+                !is_wildcard(phi_bytes_of(at, 1), /* is_last= */ stop == end)) {
+                return false;
+            }
+        }
+        if (stop == at || out->count == PHI_TOPIC_WORDS_MAX) {
             return false;
         }
-        out->words[out->count++] = word;
-        if (is_last) {
+        out->words[out->count++] = phi_bytes_of(at, (size_t)(stop - at));
+        if (stop == end) {
             return true;
         }
-        at = dot + 1;
+        at = stop + 1;
     }
 }
 
@@ -66,23 +80,26 @@ bool phi_topic_fits(const phi_topic *topic, const phi_topic *pattern)
     return topic->count == pattern->count;
 }
 
-static bool is_word(phi_bytes word)
+// Behind the last character that a word may have; that is not before `end`, at a dot, or wrong.
+static const uint8_t *word_end(const uint8_t *at, const uint8_t *end)
 {
-    for (size_t at = 0; at < word.size;) {
-        phi_bytes rest = phi_bytes_of(word.data + at, word.size - at);
+    for (;;) {
+        while (at != end && is_plain(*at)) {
+            at++;
+        }
+        if (PHI_LIKELY(at == end || *at < 0x80)) {
+            return at;
+        }
         size_t skip;
-        size_t length = phi_utf8_char(rest, &skip);
-        if (length == 0 || is_control(rest.data) || rest.data[0] == '*' || rest.data[0] == '>') {
-            return false;
+        size_t length = phi_utf8_char(phi_bytes_of(at, (size_t)(end - at)), &skip);
+        if (length == 0 || (at[0] == 0xc2 && at[1] < 0xa0)) { // U+0080 to U+009F
+            return at;
         }
         at += length;
     }
-    return word.size != 0;
 }
 
-// U+0000 to U+0020, so space too, and U+007F to U+009F.
-static bool is_control(const uint8_t *character)
+static bool is_wildcard(phi_bytes word, bool is_last)
 {
-    return character[0] <= 0x20 || character[0] == 0x7f ||
-           (character[0] == 0xc2 && character[1] < 0xa0);
+    return word.size == 1 && (word.data[0] == '*' || (word.data[0] == '>' && is_last));
 }
