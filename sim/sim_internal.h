@@ -5,6 +5,7 @@
 // sim_world.c   nodes, turns, running
 // sim_sched.c   the event heap and its order
 // sim_net.c     listeners, connections, streams
+// sim_mail.c    mailboxes of nodes that are one process
 // sim_fault.c   allocation failure, killed and frozen nodes, broken paths
 // sim_trace.c   hash and readable trace
 
@@ -14,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/buf.h"
+#include "io/mailbox_private.h"
 #include "sim/sim.h"
 
 #define SIM_NAME_BYTES 24
@@ -35,11 +37,14 @@ typedef enum sim_kind {
     SIM_FIN,
     SIM_RESET,
     SIM_CLOSED, // the turn after phi_stream_close
+    SIM_MAIL,   // what another loop of the process has posted
     SIM_KIND_COUNT
 } sim_kind;
 
 typedef struct sim_conn sim_conn;
 typedef struct sim_host sim_host;
+typedef struct sim_box sim_box;
+typedef struct sim_box_set sim_box_set;
 
 typedef struct sim_event {
     uint64_t at; // world time, ns
@@ -51,7 +56,7 @@ typedef struct sim_event {
     uint32_t size;  // SEGMENT: bytes; RESET: 1 when it comes through a muted connection
     sim_conn *conn; // holds a reference
     sim_action *fn;
-    void *arg;
+    void *arg; // ACTION: of fn; MAIL: the first of its chunks, owned
 } sim_event;
 
 typedef struct sim_heap {
@@ -95,6 +100,8 @@ struct sim_host {
     sim_fault fault;
     phi_list streams;   // phi_stream.node
     phi_list listeners; // phi_listener.node
+    phi_list loose;     // phi_loose_stream.node: released here, and not adopted yet
+    sim_box *box;       // owned; NULL: it has no mailbox
     sim_event *waiting; // while frozen; owned
     size_t waiting_count;
     size_t waiting_capacity;
@@ -122,6 +129,34 @@ struct phi_stream {
     void *owner;
 };
 
+// An accepted stream between two loops.
+struct phi_loose_stream {
+    phi_list node; // on sim_host.loose
+    sim_host *host;
+    sim_conn *conn; // holds a reference
+    uint16_t end;
+    bool is_reset; // a reset came meanwhile
+};
+
+// A mailbox of a node.
+struct sim_box {
+    phi_mailbox m; // the first, so that one is cast to the other
+    sim_host *host;
+    sim_box_set *set;
+    phi_mail_list inbox;   // arrived, and not read
+    uint64_t last_arrival; // nothing posted later arrives before; ns
+    bool is_touched;       // a TOUCH event for what is in the inbox is on its way
+};
+
+struct sim_box_set {
+    sim_box_set *next; // on sim.box_sets
+    uint32_t count;
+    size_t bytes_max;
+    phi_dur delay_max;
+    phi_random random;
+    phi_mailbox *all[PHI_MAILBOXES_MAX];
+};
+
 struct phi_listener {
     phi_list node; // on sim_host.listeners
     sim_host *host;
@@ -147,6 +182,7 @@ struct sim_conn {
     bool is_open;             // the three packets of its beginning went through
     sim_host *hosts[2];       // [0] dialled
     phi_stream *streams[2];   // NULL: not yet, or no more
+    phi_loose_stream *loose;  // of end 1, while it is between two loops
     sim_pipe pipes[2];        // [0] from the one who dialled
     uint64_t drains_until[2]; // a closed end throws away what comes, until then; ns
     phi_listener *listening;  // compared, never followed
@@ -166,7 +202,8 @@ struct sim {
     sim_lane *lanes; // host_capacity squared; owned
     phi_list conns;  // sim_conn.node, in the order in which they were dialled
     uint64_t conn_count;
-    uint16_t port_next; // for listeners on port 0
+    uint16_t port_next;    // for listeners on port 0
+    sim_box_set *box_sets; // owned
     uint64_t hash;
     FILE *trace;
     uint8_t buffer[SIM_LOOP_BUFFER_BYTES]; // where on_bytes looks; one node reads at a time
@@ -176,10 +213,14 @@ struct sim {
 void sim_heap_push(sim_heap *heap, sim_event event);
 const sim_event *sim_heap_first(const sim_heap *heap);
 sim_event sim_heap_take(sim_heap *heap);
+// The events for one end of a connection are for another node from now on; their order stays.
+void sim_heap_redirect(sim_heap *heap, const sim_conn *conn, uint16_t end, const sim_host *to);
 
 // sim_world.c
 sim_host *sim_host_get(const sim *s, sim_node node);
 void sim_schedule(sim *s, sim_event event); // sets life and sequence, takes the reference
+// What is on its way to that end of the connection goes to another node from now on.
+void sim_redirect(sim *s, const sim_conn *conn, uint16_t end, const sim_host *to);
 
 // sim_net.c
 extern const phi_io_ops sim_io_ops;
@@ -190,6 +231,15 @@ void sim_net_forget(sim_host *host);        // gives back the memory of its stre
 void sim_net_resume(sim_host *host);        // it reads again
 void sim_net_break(sim *s, sim_conn *conn); // both ends see a reset
 sim_lane *sim_lane_get(const sim *s, sim_node from, sim_node to);
+
+// sim_mail.c
+void sim_mail_event(sim_host *host, const sim_event *event);
+void sim_mail_forget(const sim_event *event);
+void sim_box_read(sim_box *box);     // when somebody is attached
+void sim_box_catch_up(sim_box *box); // has a turn taken when there is mail to be read
+void sim_box_kill(sim_box *box);
+void sim_box_restart(sim_box *box);
+void sim_box_free(sim_box *box);
 
 // sim_fault.c
 void sim_fault_init(sim_fault *fault, phi_random random);

@@ -38,6 +38,9 @@ static phi_stream *stream_new(sim_host *host, sim_conn *conn, uint16_t end);
 static void stream_free(phi_stream *stream);
 static void finish(phi_stream *stream, ph_err reason, const char *why);
 static void deliver(phi_stream *stream);
+static void hang_up(sim *s, sim_conn *conn, uint16_t end);
+static void net_loose_close(phi_loose_stream *loose);
+static void loose_free(phi_loose_stream *loose);
 static void drain(sim *s, sim_conn *conn, uint16_t end);
 static void tell_room(sim *s, sim_conn *conn, uint16_t end);
 
@@ -282,6 +285,67 @@ static bool net_is_local(const phi_stream *stream)
     return stream->conn->is_local;
 }
 
+// ---- from loop to loop
+
+static ph_err net_release(phi_stream *stream, phi_loose_stream **out)
+{
+    PH_ASSERT(stream->state == SIM_STREAM_ACCEPTED);
+    PH_ASSERT(stream->events == NULL);
+    PH_ASSERT(stream->end == 1);
+    phi_loose_stream *loose = phi_take_zeroed(&phi_alloc_heap, 1, sizeof *loose);
+    PH_ASSERT(loose != NULL);
+    loose->host = stream->host;
+    loose->conn = stream->conn;
+    loose->conn->refs++;
+    loose->conn->loose = loose;
+    phi_list_append(&loose->host->loose, &loose->node);
+    stream_free(stream);
+    *out = loose;
+    return PH_OK;
+}
+
+// What is on its way to it comes here now.
+static ph_err net_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out)
+{
+    sim_host *host = host_of(io);
+    sim *s = host->world;
+    sim_conn *conn = loose->conn;
+    PH_ASSERT(conn->loose == loose); // else its process was killed, and this one was not
+    phi_stream *stream = stream_new(host, conn, 1);
+    if (stream == NULL) {
+        net_loose_close(loose);
+        return PH_ENOMEM;
+    }
+    stream->state = SIM_STREAM_ACCEPTED;
+    if (conn->hosts[1] != host) {
+        sim_redirect(s, conn, 1, host);
+        conn->hosts[1] = host;
+    }
+    if (loose->is_reset) {
+        later(stream, SIM_RESET);
+    }
+    loose_free(loose);
+    *out = stream;
+    return PH_OK;
+}
+
+static void net_loose_close(phi_loose_stream *loose)
+{
+    hang_up(loose->host->world, loose->conn, 1);
+    loose_free(loose);
+}
+
+static void loose_free(phi_loose_stream *loose)
+{
+    sim_conn *conn = loose->conn;
+    if (conn->loose == loose) {
+        conn->loose = NULL;
+    }
+    phi_list_remove(&loose->node);
+    sim_conn_unref(loose->host->world, conn);
+    phi_give(&phi_alloc_heap, loose, sizeof *loose);
+}
+
 static void net_entropy(phi_io *io, uint8_t *bytes, size_t size)
 {
     phi_random *random = &host_of(io)->entropy;
@@ -312,11 +376,19 @@ const phi_io_ops sim_io_ops = {
     .stream_close = net_close,
     .stream_peer = net_peer,
     .stream_is_local = net_is_local,
+    .stream_release = net_release,
+    .stream_adopt = net_adopt,
+    .loose_stream_close = net_loose_close,
     .entropy = net_entropy,
     .wall_ms = net_wall_ms,
 };
 
 // ---- events of a connection
+
+static bool is_loose(const sim_conn *conn, uint16_t end)
+{
+    return end == 1 && conn->loose != NULL;
+}
 
 static void on_syn(sim *s, sim_conn *conn)
 {
@@ -365,8 +437,9 @@ static void on_ack(sim *s, sim_host *host, sim_conn *conn)
         return;
     }
     listener->events->on_accept(listener->owner, stream);
-    // Attached or closed: io.h asks for it.
-    PH_ASSERT(stream->events != NULL || stream->state == SIM_STREAM_CLOSING);
+    // Attached, closed or released: io.h asks for it.
+    stream = conn->streams[1];
+    PH_ASSERT(stream == NULL || stream->events != NULL || stream->state == SIM_STREAM_CLOSING);
 }
 
 static void on_segment(sim *s, sim_conn *conn, uint16_t end, uint32_t size)
@@ -375,6 +448,9 @@ static void on_segment(sim *s, sim_conn *conn, uint16_t end, uint32_t size)
     pipe->arrived += size;
     PH_ASSERT(pipe->arrived <= phi_buf_size(&pipe->bytes));
     phi_stream *stream = conn->streams[end];
+    if (is_loose(conn, end)) {
+        return;
+    }
     if (stream == NULL || stream->state == SIM_STREAM_CLOSING || stream->state == SIM_STREAM_DEAD) {
         if (s->now < conn->drains_until[end]) {
             drain(s, conn, end);
@@ -400,6 +476,10 @@ static void on_fin(sim_conn *conn, uint16_t end)
 static void on_reset(sim_conn *conn, uint16_t end)
 {
     phi_stream *stream = conn->streams[end];
+    if (is_loose(conn, end)) {
+        conn->loose->is_reset = true;
+        return;
+    }
     if (stream == NULL || stream->state == SIM_STREAM_CLOSING || stream->state == SIM_STREAM_DEAD) {
         return;
     }
@@ -495,6 +575,7 @@ void sim_net_event(sim *s, sim_host *host, const sim_event *event)
     case SIM_WAKE:
     case SIM_TOUCH:
     case SIM_ACTION:
+    case SIM_MAIL:
     case SIM_KIND_COUNT:
         PH_UNREACHABLE("not an event of a connection");
     }
@@ -566,12 +647,23 @@ void sim_net_kill(sim_host *host)
     for (phi_list *n = host->streams.next; n != &host->streams; n = n->next) {
         phi_stream *stream = PHI_CONTAINER_OF(n, phi_stream, node);
         if (stream->state == SIM_STREAM_OPEN || stream->state == SIM_STREAM_ACCEPTED) {
-            bool is_unread = stream->conn->pipes[1 - stream->end].arrived > 0;
-            send_event(host->world, stream->conn, stream->end, is_unread ? SIM_RESET : SIM_FIN, 0);
+            hang_up(host->world, stream->conn, stream->end);
         }
         stream->state = SIM_STREAM_DEAD;
         stream->conn->streams[stream->end] = NULL;
     }
+    for (phi_list *n = host->loose.next; n != &host->loose; n = n->next) {
+        phi_loose_stream *loose = PHI_CONTAINER_OF(n, phi_loose_stream, node);
+        hang_up(host->world, loose->conn, 1);
+        loose->conn->loose = NULL;
+    }
+}
+
+// The kernel closes what its process has left.
+static void hang_up(sim *s, sim_conn *conn, uint16_t end)
+{
+    bool is_unread = conn->pipes[1 - end].arrived > 0;
+    send_event(s, conn, end, is_unread ? SIM_RESET : SIM_FIN, 0);
 }
 
 void sim_net_forget(sim_host *host)
@@ -579,6 +671,9 @@ void sim_net_forget(sim_host *host)
     phi_list *n;
     while ((n = phi_list_take(&host->streams)) != NULL) {
         stream_free(PHI_CONTAINER_OF(n, phi_stream, node));
+    }
+    while (!phi_list_is_empty(&host->loose)) {
+        loose_free(PHI_CONTAINER_OF(host->loose.next, phi_loose_stream, node));
     }
     while (!phi_list_is_empty(&host->listeners)) {
         net_listener_close(PHI_CONTAINER_OF(host->listeners.next, phi_listener, node));

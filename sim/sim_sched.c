@@ -32,6 +32,27 @@ static void heap_grow(sim_heap *heap)
     heap->capacity = capacity;
 }
 
+static void sift_down(sim_heap *heap, size_t at)
+{
+    sim_event event = heap->events[at];
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= heap->count) {
+            break;
+        }
+        if (child + 1 < heap->count &&
+            event_before(&heap->events[child + 1], &heap->events[child])) {
+            child++;
+        }
+        if (!event_before(&heap->events[child], &event)) {
+            break;
+        }
+        heap->events[at] = heap->events[child];
+        at = child;
+    }
+    heap->events[at] = event;
+}
+
 void sim_heap_push(sim_heap *heap, sim_event event)
 {
     if (heap->count == heap->capacity) {
@@ -58,23 +79,21 @@ sim_event sim_heap_take(sim_heap *heap)
 {
     PH_ASSERT(heap->count > 0);
     sim_event first = heap->events[0];
-    sim_event last = heap->events[--heap->count];
-    size_t at = 0;
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= heap->count) {
-            break;
-        }
-        if (child + 1 < heap->count &&
-            event_before(&heap->events[child + 1], &heap->events[child])) {
-            child++;
-        }
-        if (!event_before(&heap->events[child], &last)) {
-            break;
-        }
-        heap->events[at] = heap->events[child];
-        at = child;
-    }
-    heap->events[at] = last;
+    heap->events[0] = heap->events[--heap->count];
+    sift_down(heap, 0);
     return first;
+}
+
+void sim_heap_redirect(sim_heap *heap, const sim_conn *conn, uint16_t end, const sim_host *to)
+{
+    for (size_t i = 0; i < heap->count; i++) {
+        sim_event *event = &heap->events[i];
+        if (event->conn == conn && event->end == end) {
+            event->node = to->index;
+            event->life = to->life;
+        }
+    }
+    for (size_t i = heap->count / 2; i-- > 0;) {
+        sift_down(heap, i);
+    }
 }

@@ -16,7 +16,7 @@ static const char *const kind_names[SIM_KIND_COUNT] = {
     [SIM_SYN] = "syn",       [SIM_SYN_ACK] = "syn-ack", [SIM_REFUSED] = "refused",
     [SIM_TIMEOUT] = "dead",  [SIM_ACK] = "ack",         [SIM_SEGMENT] = "arrived",
     [SIM_READ] = "readable", [SIM_ROOM] = "room",       [SIM_FIN] = "fin",
-    [SIM_RESET] = "reset",   [SIM_CLOSED] = "closed",
+    [SIM_RESET] = "reset",   [SIM_CLOSED] = "closed",   [SIM_MAIL] = "mail",
 };
 
 // One step of a multiply-and-rotate hash: any change of a word changes about half of the bits of
@@ -62,7 +62,7 @@ void sim_trace_event(sim *s, const sim_event *event)
     if (event->conn != NULL) {
         fprintf(s->trace, " #%" PRIu64, conn);
     }
-    if (event->kind == SIM_SEGMENT) {
+    if (event->kind == SIM_SEGMENT || event->kind == SIM_MAIL) {
         fprintf(s->trace, " %u bytes", event->size);
     }
     fputc('\n', s->trace);

@@ -79,8 +79,13 @@ void sim_free(sim **s_in)
     PH_ASSERT(phi_list_is_empty(&s->conns));
     for (uint32_t i = 1; i < s->host_count; i++) {
         sim_host *host = s->hosts[i];
+        sim_box_free(host->box);
         phi_give(&phi_alloc_heap, host->waiting, host->waiting_capacity * sizeof(sim_event));
         phi_give(&phi_alloc_heap, host, sizeof *host);
+    }
+    for (sim_box_set *set; (set = s->box_sets) != NULL;) {
+        s->box_sets = set->next;
+        phi_give(&phi_alloc_heap, set, sizeof *set);
     }
     phi_give(&phi_alloc_heap, s->heap.events, s->heap.capacity * sizeof(sim_event));
     phi_give(&phi_alloc_heap, s->lanes,
@@ -105,6 +110,7 @@ sim_node sim_node_add(sim *s, const char *name)
     host->offset = host->index * CLOCK_OFFSET_NS;
     phi_list_init(&host->streams);
     phi_list_init(&host->listeners);
+    phi_list_init(&host->loose);
     s->hosts[host->index] = host;
     begin_life(host);
     return host->index;
@@ -141,6 +147,7 @@ void sim_node_kill(sim *s, sim_node node)
     PH_ASSERT(!host->io.is_turning);
     sim_note(s, node, "killed");
     sim_net_kill(host);
+    sim_box_kill(host->box);
     host->is_alive = false;
     for (size_t i = 0; i < host->waiting_count; i++) {
         forget(s, &host->waiting[i]);
@@ -153,6 +160,7 @@ void sim_node_restart(sim *s, sim_node node)
     sim_host *host = sim_host_get(s, node);
     PH_ASSERT(!host->is_alive);
     sim_net_forget(host);
+    sim_box_restart(host->box);
     sim_note(s, node, "starts again");
     begin_life(host);
 }
@@ -303,6 +311,7 @@ static void run_turn(sim *s, sim_host *host, sim_event event)
     if (event.kind == SIM_WAKE) {
         host->wake = UINT64_MAX;
     }
+    sim_box_read(host->box); // what came before somebody was attached
     run_event(s, host, &event);
     for (;;) {
         const sim_event *next = sim_heap_first(&s->heap);
@@ -351,6 +360,9 @@ static void run_event(sim *s, sim_host *host, const sim_event *event)
         sim_net_event(s, host, event);
         sim_conn_unref(s, event->conn);
         break;
+    case SIM_MAIL:
+        sim_mail_event(host, event);
+        break;
     case SIM_KIND_COUNT:
         PH_UNREACHABLE("not a kind");
     }
@@ -375,6 +387,7 @@ static void catch_up(sim *s, sim_host *host)
         host->io.is_hurried = false;
         sim_schedule(s, (sim_event){ .at = s->now, .node = host->index, .kind = SIM_TOUCH });
     }
+    sim_box_catch_up(host->box);
     set_wake(s, host);
 }
 
@@ -420,6 +433,9 @@ static void forget(sim *s, const sim_event *event)
     if (event->conn != NULL) {
         sim_conn_unref(s, event->conn);
     }
+    if (event->kind == SIM_MAIL) {
+        sim_mail_forget(event);
+    }
 }
 
 static void keep_for_later(sim_host *host, sim_event event)
@@ -437,6 +453,23 @@ static void keep_for_later(sim_host *host, sim_event event)
         host->waiting_capacity = capacity;
     }
     host->waiting[host->waiting_count++] = event;
+}
+
+void sim_redirect(sim *s, const sim_conn *conn, uint16_t end, const sim_host *to)
+{
+    sim_host *from = conn->hosts[end];
+    size_t kept = 0;
+    for (size_t i = 0; i < from->waiting_count; i++) {
+        sim_event event = from->waiting[i];
+        if (event.conn == conn && event.end == end) {
+            event.at = s->now;
+            sim_heap_push(&s->heap, event);
+        } else {
+            from->waiting[kept++] = event;
+        }
+    }
+    from->waiting_count = kept;
+    sim_heap_redirect(&s->heap, conn, end, to);
 }
 
 sim_host *sim_host_get(const sim *s, sim_node node)

@@ -39,22 +39,6 @@ void phi_client_calls_fini(ph_client *client)
 
 // ---- begin
 
-// What can be said against a call before it has a number. `ttl_ms` is filled in.
-static PHI_ALWAYS_INLINE ph_err call_check(const ph_client *client, phi_message *m)
-{
-    if (PHI_UNLIKELY(m->to.size == 0)) {
-        return PH_EINVAL;
-    }
-    if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP))) {
-        return PH_ENOTCONNECTED;
-    }
-    if (PHI_UNLIKELY(client->calls.count >= client->options.calls_max)) {
-        return PH_ELIMIT;
-    }
-    m->ttl_ms = m->ttl_ms == 0 ? CALL_TIMEOUT_MS : m->ttl_ms;
-    return PH_OK;
-}
-
 // It was sent. Field by field: a whole phi_call of zeros would be written before these.
 static PHI_ALWAYS_INLINE void call_begin(ph_client *client, phi_call *call, uint64_t handle,
                                          uint32_t ttl_ms, phi_dur grace)
@@ -62,9 +46,7 @@ static PHI_ALWAYS_INLINE void call_begin(ph_client *client, phi_call *call, uint
     call->client = client;
     call->handle = handle;
     call->deadline = phi_time_add(phi_io_now(client->io), phi_ms(ttl_ms));
-    call->done.replied = NULL;
     call->on.inquiry = NULL;
-    call->arg = NULL;
     call->kind = PHI_CALL_REQUEST;
     call->is_cancelled = false;
     phi_timer_init(&call->timer, on_timer);
@@ -109,30 +91,30 @@ ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing, ph_call
     if (PHI_UNLIKELY(client == NULL || done == NULL)) {
         return PH_EINVAL;
     }
-    phi_message m;
-    if (PHI_UNLIKELY(!phi_message_take(&m, outgoing))) {
+    const phi_head *head = NULL;
+    if (PHI_LIKELY(phi_client_is(client, PHI_CLIENT_UP))) {
+        head = phi_head_find(client, outgoing);
+    }
+    if (PHI_UNLIKELY(head == NULL)) {
         return request_draft(client, outgoing, id, done, arg);
     }
-    if (PHI_UNLIKELY(phi_is_for_instances(m.to))) {
-        return PH_EINVAL;
-    }
-    ph_err rc = call_check(client, &m);
-    if (PHI_UNLIKELY(rc != PH_OK)) {
-        return rc;
+    if (PHI_UNLIKELY(client->calls.count >= client->options.calls_max)) {
+        return PH_ELIMIT;
     }
     uint64_t handle = 0;
     phi_call *call = phi_slots_take_raw(&client->calls, &handle);
     if (PHI_UNLIKELY(call == NULL)) {
         return PH_ENOMEM;
     }
-    m.kind = PHI_KIND_REQUEST;
-    m.call = handle;
-    rc = phi_post(client, &m);
+    uint32_t ttl_ms = outgoing->timeout_ms == 0 ? CALL_TIMEOUT_MS : outgoing->timeout_ms;
+    phi_numbers numbers = { .kind = PHI_KIND_REQUEST, .ttl_ms = ttl_ms, .call = handle };
+    phi_bytes body = phi_bytes_of(outgoing->body, outgoing->body_size);
+    ph_err rc = phi_post(client, head, numbers, body);
     if (PHI_UNLIKELY(rc != PH_OK)) {
         phi_slots_give_object(&client->calls, call, handle);
         return rc;
     }
-    call_begin(client, call, handle, m.ttl_ms, phi_ms(0));
+    call_begin(client, call, handle, ttl_ms, phi_ms(0));
     request_begin(call, id, done, outgoing->on_inquiry, arg);
     return PH_OK;
 }
@@ -140,10 +122,17 @@ ph_err ph_client_request(ph_client *client, const ph_outgoing *outgoing, ph_call
 ph_err phi_call_start(ph_client *client, phi_draft *draft, phi_dur grace, phi_call **out)
 {
     phi_message *m = &draft->message;
-    ph_err rc = call_check(client, m);
-    if (rc == PH_OK && draft->within != NULL) {
-        rc = stay_within(client, draft);
+    if (m->to.size == 0) {
+        return PH_EINVAL;
     }
+    if (!phi_client_is(client, PHI_CLIENT_UP)) {
+        return PH_ENOTCONNECTED;
+    }
+    if (client->calls.count >= client->options.calls_max) {
+        return PH_ELIMIT;
+    }
+    m->ttl_ms = m->ttl_ms == 0 ? CALL_TIMEOUT_MS : m->ttl_ms;
+    ph_err rc = draft->within == NULL ? PH_OK : stay_within(client, draft);
     if (rc != PH_OK) {
         return rc;
     }
@@ -232,29 +221,41 @@ static PHI_COLD void on_other_end(ph_client *client, phi_call *call, const phi_m
     }
 }
 
-static inline bool is_plain(const phi_call *call, const phi_message *message)
+// Of a request, and waited for.
+static inline bool is_plain(const phi_call *call)
 {
-    return call != NULL && !call->is_cancelled && call->kind == PHI_CALL_REQUEST &&
-           !is_one_of_several(message);
+    return call != NULL && !call->is_cancelled && call->kind == PHI_CALL_REQUEST;
 }
 
-// Inline, as phi_client_on_request.
-inline void phi_client_on_reply(ph_client *client, const phi_message *message)
+// Inline, as phi_client_on_plain_request.
+inline void phi_client_on_plain_reply(ph_client *client, phi_bytes payload)
 {
-    phi_call *call = phi_slots_find(&client->calls, message->call);
-    if (PHI_UNLIKELY(!is_plain(call, message))) {
-        phi_message copy = *message; // so that the other needs no address
-        on_other_end(client, call, &copy);
+    const phi_message message = phi_message_of(payload);
+    phi_call *call = phi_slots_find(&client->calls, message.call);
+    if (PHI_UNLIKELY(!is_plain(call))) {
+        phi_client_on_reply(client, payload);
         return;
     }
-    ph_incoming incoming = phi_client_incoming(message);
+    ph_incoming incoming = phi_client_incoming(&message);
+    end(call, PH_OK, 0, &incoming);
+}
+
+PHI_COLD void phi_client_on_reply(ph_client *client, phi_bytes payload)
+{
+    const phi_message message = phi_message_of(payload);
+    phi_call *call = phi_slots_find(&client->calls, message.call);
+    if (!is_plain(call) || is_one_of_several(&message)) {
+        on_other_end(client, call, &message);
+        return;
+    }
+    ph_incoming incoming = phi_client_incoming(&message);
     end(call, PH_OK, 0, &incoming);
 }
 
 void phi_client_on_failure(ph_client *client, const phi_message *message)
 {
     phi_call *call = phi_slots_find(&client->calls, message->call);
-    if (!is_plain(call, message)) {
+    if (!is_plain(call) || is_one_of_several(message)) {
         on_other_end(client, call, message);
         return;
     }

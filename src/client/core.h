@@ -106,6 +106,19 @@ typedef struct phi_ask {
     bool is_request_over; // and so is every inquiry of it
 } phi_ask;
 
+// What stands in front of the body in a message to one destination: the same each time, but for two
+// numbers. Made by the first message, and good for one connection; post.h.
+#define PHI_HEADS 8u            // a power of two
+#define PHI_HEAD_BYTES_MAX 192u // encoded; longer ones are not kept
+
+typedef struct phi_head {
+    uint16_t size;      // of `bytes`; 0: none
+    uint16_t method_at; // in `texts`
+    bool is_topic;      // what is to be told is a topic, without its prefix
+    char texts[PHI_HEAD_BYTES_MAX - PHI_MESSAGE_HEAD_BYTES + 2]; // whose it is, terminated each
+    uint8_t bytes[PHI_HEAD_BYTES_MAX];                           // of an event
+} phi_head;
+
 #define PHI_ASKS_MAX 65535u // as many as a turn has values but 0
 #define PHI_ASK_LISTS 64u   // a power of two
 
@@ -142,6 +155,8 @@ struct ph_client {
     ph_err closed_err; // why it was closed for good
     char trouble[PHI_TROUBLE_BYTES_MAX];
 
+    phi_head heads[PHI_HEADS]; // of what was sent last
+    phi_head answer_head;
     phi_slots calls; // phi_call
     phi_slots asks;  // phi_ask
     phi_list asks_by_call[PHI_ASK_LISTS];
@@ -228,7 +243,18 @@ extern const phi_transport_events phi_client_transport_events;
 // on_writable, when the application waits for it: now, or as soon as there is room.
 void phi_client_tell_writable(ph_client *client);
 
-ph_incoming phi_client_incoming(const phi_message *message);
+// What a callback is given.
+static inline ph_incoming phi_client_incoming(const phi_message *message)
+{
+    return (ph_incoming){
+        .from = phi_view_of(message->from),
+        .to = phi_view_of(message->to),
+        .method = phi_view_of(message->method),
+        .headers = phi_view_of(message->headers),
+        .body = phi_view_of(message->body),
+        .timeout_ms = message->ttl_ms,
+    };
+}
 
 // ---- call.c
 
@@ -236,7 +262,8 @@ void phi_client_calls_init(ph_client *client);
 void phi_client_calls_fini(ph_client *client);
 // All of them, and all inquiries, with `status`.
 void phi_client_calls_end(ph_client *client, ph_err status);
-void phi_client_on_reply(ph_client *client, const phi_message *message);
+void phi_client_on_plain_reply(ph_client *client, phi_bytes payload); // no flags, no turn
+void phi_client_on_reply(ph_client *client, phi_bytes payload);
 void phi_client_on_failure(ph_client *client, const phi_message *message);
 
 // Gives it a number, sends it, and sets its timer, `grace` behind its deadline. What it calls when
@@ -277,7 +304,8 @@ void phi_receipt_end(phi_call *call, ph_err status, const ph_receipt *receipt);
 
 // ---- request.c
 
-void phi_client_on_request(ph_client *client, const phi_message *message);
+void phi_client_on_plain_request(ph_client *client, phi_bytes payload); // no flags
+void phi_client_on_request(ph_client *client, phi_bytes payload);
 // Answers it with no_handler.
 void phi_client_refuse(ph_client *client, const phi_message *request);
 void phi_client_on_inquiry(ph_client *client, const phi_message *message);

@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-#include "client/core.h"
+#include "client/post.h"
 
 // Where a client may go from each state.
 const phi_sm_state phi_client_states[PHI_CLIENT_STATE_COUNT] = {
@@ -167,6 +167,7 @@ void phi_client_on_open(ph_client *client, const phi_welcome *welcome)
     client->id[welcome->id.size] = '\0';
     client->id_size = welcome->id.size;
 
+    phi_heads_reset(client);
     client->connection++;
     client->counters.connects++;
     client->up_since = client->io->now;

@@ -13,8 +13,8 @@ static void on_gone(phi_transport *transport);
 static void on_packet(ph_client *client, const phi_packet *packet);
 static void on_message(phi_transport *transport, phi_bytes payload);
 static void on_fragment(phi_transport *transport, phi_bytes payload);
-static void on_other_message(ph_client *client, phi_bytes payload);
-static void on_event_message(ph_client *client, const phi_message *message);
+static void on_other_message(phi_transport *transport, phi_bytes payload);
+static void on_event_message(ph_client *client, phi_bytes payload);
 
 const phi_transport_events phi_client_transport_events = {
     .on_event = on_event,
@@ -122,8 +122,10 @@ static void on_packet(ph_client *client, const phi_packet *packet)
     PH_UNREACHABLE("the link hands up nothing else to a client");
 }
 
-// What there is most of comes first, and is looked at without being written down: each handler that
-// is called from here alone becomes part of this function, and with it the message its registers.
+// The first four bytes of a message of that kind without flags and turn.
+#define PLAIN(kind) ((uint32_t)(kind) << 24)
+
+// What there is most of comes first, and each handler reads of the payload what it needs.
 static void on_message(phi_transport *transport, phi_bytes payload)
 {
     ph_client *client = client_of(transport);
@@ -134,17 +136,15 @@ static void on_message(phi_transport *transport, phi_bytes payload)
         phi_client_breach(client, "a message breaks its form");
         return;
     }
-    const phi_message message = phi_message_of(payload);
-    if (PHI_UNLIKELY((message.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0)) {
-        on_fragment(transport, payload);
-    } else if (message.kind == PHI_KIND_REPLY) {
-        phi_client_on_reply(client, &message);
-    } else if (message.kind == PHI_KIND_REQUEST) {
-        phi_client_on_request(client, &message);
-    } else if (message.kind == PHI_KIND_EVENT) {
-        on_event_message(client, &message);
+    uint32_t head = phi_get_u32(payload.data);
+    if (head == PLAIN(PHI_KIND_REPLY)) {
+        phi_client_on_plain_reply(client, payload);
+    } else if (head == PLAIN(PHI_KIND_REQUEST)) {
+        phi_client_on_plain_request(client, payload);
+    } else if (head == PLAIN(PHI_KIND_EVENT)) {
+        on_event_message(client, payload);
     } else {
-        on_other_message(client, payload);
+        on_other_message(transport, payload);
     }
 }
 
@@ -165,10 +165,15 @@ static PHI_COLD void on_fragment(phi_transport *transport, phi_bytes payload)
 }
 
 // Of its own, so that the ways above are short.
-static PHI_COLD void on_other_message(ph_client *client, phi_bytes payload)
+static PHI_COLD void on_other_message(phi_transport *transport, phi_bytes payload)
 {
+    ph_client *client = client_of(transport);
     const phi_message whole = phi_message_of(payload);
     const phi_message *message = &whole;
+    if ((message->flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0) {
+        on_fragment(transport, payload);
+        return;
+    }
     switch ((phi_kind)message->kind) {
     case PHI_KIND_FAILURE:
         phi_client_on_failure(client, message);
@@ -186,37 +191,32 @@ static PHI_COLD void on_other_message(ph_client *client, phi_bytes payload)
         phi_client_on_receipt(client, message);
         return;
     case PHI_KIND_EVENT:
+        on_event_message(client, payload);
+        return;
     case PHI_KIND_REPLY:
+        phi_client_on_reply(client, payload);
+        return;
     case PHI_KIND_REQUEST:
-        break;
+        phi_client_on_request(client, payload);
+        return;
     }
     PH_UNREACHABLE("the decoder knows no other kind");
 }
 
-static void on_event_message(ph_client *client, const phi_message *message)
+static void on_event_message(ph_client *client, phi_bytes payload)
 {
-    if (phi_client_is_topic(message->to)) {
-        phi_client_on_topic(client, message);
+    const phi_message message = phi_message_of(payload);
+    if (phi_client_is_topic(message.to)) {
+        phi_message copy = message; // so that the other needs no address
+        phi_client_on_topic(client, &copy);
         return;
     }
     client->counters.events++;
     if (client->options.on_event == NULL) {
         return;
     }
-    ph_incoming incoming = phi_client_incoming(message);
+    ph_incoming incoming = phi_client_incoming(&message);
     phi_client_enter(client);
     client->options.on_event(client, &incoming, client->options.arg);
     phi_client_leave(client);
-}
-
-ph_incoming phi_client_incoming(const phi_message *message)
-{
-    return (ph_incoming){
-        .from = phi_view_of(message->from),
-        .to = phi_view_of(message->to),
-        .method = phi_view_of(message->method),
-        .headers = phi_view_of(message->headers),
-        .body = phi_view_of(message->body),
-        .timeout_ms = message->ttl_ms,
-    };
 }

@@ -13,26 +13,37 @@
 
 #define FAILURE_TEXT_BYTES_MAX 1024u // for people; more belongs into headers
 
-static ph_request_id id_of(const ph_client *client, const phi_message *message);
+static inline ph_request_id id_of(const ph_client *client, const phi_message *message);
 static void refuse(ph_client *client, ph_request_id request);
 static ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft);
 static ph_err answer_inquiry(ph_client *client, ph_request_id inquiry, phi_draft *draft);
 
 // ---- what comes
 
-// Inline: a build that sees all files puts it where requests are told from the rest.
-inline void phi_client_on_request(ph_client *client, const phi_message *message)
+static PHI_ALWAYS_INLINE void take_request(ph_client *client, phi_bytes payload)
 {
     client->counters.requests++;
-    ph_request_id request = id_of(client, message);
+    const phi_message message = phi_message_of(payload);
+    ph_request_id request = id_of(client, &message);
     if (PHI_UNLIKELY(client->options.on_request == NULL)) {
         refuse(client, request);
         return;
     }
-    ph_incoming incoming = phi_client_incoming(message);
+    ph_incoming incoming = phi_client_incoming(&message);
     phi_client_enter(client);
     client->options.on_request(client, request, &incoming, client->options.arg);
     phi_client_leave(client);
+}
+
+// Inline: a build that sees all files puts it where requests are told from the rest.
+inline void phi_client_on_plain_request(ph_client *client, phi_bytes payload)
+{
+    take_request(client, payload);
+}
+
+PHI_COLD void phi_client_on_request(ph_client *client, phi_bytes payload)
+{
+    take_request(client, payload);
 }
 
 PHI_COLD void phi_client_refuse(ph_client *client, const phi_message *request)
@@ -94,7 +105,7 @@ void phi_client_on_cancel(ph_client *client, const phi_message *message)
     phi_client_leave(client);
 }
 
-static ph_request_id id_of(const ph_client *client, const phi_message *message)
+static inline ph_request_id id_of(const ph_client *client, const phi_message *message)
 {
     return (ph_request_id){
         .call = message->call,
@@ -117,36 +128,26 @@ static PHI_COLD void refuse(ph_client *client, ph_request_id request)
 
 // ---- answers
 
-// What can be said against an answer; `call` is filled in.
-static PHI_ALWAYS_INLINE ph_err answer_check(const ph_client *client, const ph_request_id *request,
-                                             phi_message *m)
+static PHI_ALWAYS_INLINE bool is_stale(const ph_client *client, ph_request_id request)
 {
-    if (PHI_UNLIKELY(client == NULL || request->call == 0)) {
-        return PH_EINVAL;
-    }
-    if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP) ||
-                     request->connection != client->connection)) {
-        return PH_ESTALE;
-    }
-    m->call = request->call;
-    return PH_OK;
+    return !phi_client_is(client, PHI_CLIENT_UP) || request.connection != client->connection;
 }
 
 ph_err ph_client_reply(ph_client *client, ph_request_id request, const void *body, size_t body_size)
 {
-    if (PHI_UNLIKELY(body == NULL && body_size != 0)) {
+    if (PHI_UNLIKELY(client == NULL || request.call == 0 || (body == NULL && body_size != 0))) {
         return PH_EINVAL;
     }
-    phi_message m = { .kind = PHI_KIND_REPLY, .body = phi_bytes_of(body, body_size) };
-    ph_err rc = answer_check(client, &request, &m);
-    if (PHI_UNLIKELY(rc != PH_OK)) {
-        return rc;
+    if (PHI_UNLIKELY(is_stale(client, request))) {
+        return PH_ESTALE;
     }
+    phi_bytes bytes = phi_bytes_of(body, body_size);
     if (PHI_UNLIKELY((request.turn | client->asks.count) != 0)) {
-        phi_draft draft = { .message = { .kind = m.kind, .body = m.body } };
+        phi_draft draft = { .message = { .kind = PHI_KIND_REPLY, .body = bytes } };
         return answer(client, request, &draft);
     }
-    return phi_post(client, &m);
+    phi_numbers numbers = { .kind = PHI_KIND_REPLY, .call = request.call };
+    return phi_post(client, &client->answer_head, numbers, bytes);
 }
 
 ph_err ph_client_reply_with(ph_client *client, ph_request_id request, const ph_outgoing *outgoing)
@@ -187,14 +188,17 @@ ph_err ph_client_fail(ph_client *client, ph_request_id request, uint16_t code, c
 
 static ph_err answer(ph_client *client, ph_request_id request, phi_draft *draft)
 {
-    ph_err rc = answer_check(client, &request, &draft->message);
-    if (rc != PH_OK) {
-        return rc;
+    if (client == NULL || request.call == 0) {
+        return PH_EINVAL;
     }
+    if (is_stale(client, request)) {
+        return PH_ESTALE;
+    }
+    draft->message.call = request.call;
     if (request.turn != 0) {
         return answer_inquiry(client, request, draft);
     }
-    rc = phi_client_post(client, draft);
+    ph_err rc = phi_client_post(client, draft);
     if (client->asks.count != 0 && rc == PH_OK) {
         phi_client_asks_drop(client, request.call);
     }

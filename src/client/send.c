@@ -12,6 +12,7 @@
 // Clauses       P-50 to P-54
 
 #include "client/post.h"
+#include "wire/topic.h"
 
 static ph_err draft_take_other(phi_draft *draft, const ph_outgoing *outgoing);
 static ph_err headers_measure(phi_draft *draft);
@@ -105,9 +106,14 @@ PHI_COLD ph_err phi_post_failed(ph_client *client)
     return PH_EBUSY;
 }
 
-PHI_COLD ph_err phi_post_long(ph_client *client, const phi_message *message)
+PHI_COLD ph_err phi_post_long(ph_client *client, const phi_head *head, phi_numbers numbers,
+                              phi_bytes body)
 {
-    phi_draft draft = { .message = *message };
+    phi_draft draft = { .message = phi_message_of(phi_bytes_of(head->bytes, head->size)) };
+    draft.message.kind = (uint8_t)numbers.kind;
+    draft.message.call = numbers.call;
+    draft.message.ttl_ms = numbers.ttl_ms;
+    draft.message.body = body;
     return phi_stream_post(client, &draft);
 }
 
@@ -179,16 +185,74 @@ ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing)
     if (PHI_UNLIKELY(client == NULL)) {
         return PH_EINVAL;
     }
-    phi_message m;
-    if (PHI_UNLIKELY(!phi_message_take(&m, outgoing))) {
+    const phi_head *head = NULL;
+    if (PHI_LIKELY(phi_client_is(client, PHI_CLIENT_UP))) {
+        head = phi_head_find(client, outgoing);
+    }
+    if (PHI_UNLIKELY(head == NULL)) {
         return send_draft(client, outgoing);
     }
-    if (PHI_UNLIKELY(m.to.size == 0)) {
-        return PH_EINVAL;
+    phi_numbers numbers = { .kind = PHI_KIND_EVENT, .ttl_ms = outgoing->timeout_ms };
+    return phi_post(client, head, numbers, phi_bytes_of(outgoing->body, outgoing->body_size));
+}
+
+// ---- heads
+
+static char *put_string(char *at, phi_bytes text)
+{
+    memcpy(at, text.data, text.size);
+    at[text.size] = '\0';
+    return at + text.size + 1;
+}
+
+static bool head_write(const ph_client *client, phi_head *head, phi_bytes to, phi_bytes method)
+{
+    phi_message m = {
+        .kind = PHI_KIND_EVENT, .to = to, .from = phi_client_id(client), .method = method
+    };
+    size_t size = phi_message_size(&m);
+    if (size > PHI_HEAD_BYTES_MAX) {
+        return false;
     }
-    if (PHI_UNLIKELY(!phi_client_is(client, PHI_CLIENT_UP))) {
-        return PH_ENOTCONNECTED;
+    uint8_t *end = phi_message_encode_head(head->bytes, &m);
+    PH_ASSERT(end == head->bytes + size);
+    head->size = (uint16_t)size;
+    return true;
+}
+
+bool phi_head_make(const ph_client *client, phi_head *head, const char *to, const char *method,
+                   bool is_topic)
+{
+    head->size = 0;
+    phi_bytes texts[] = { phi_bytes_text(to), phi_bytes_text(method) };
+    phi_bytes whole = texts[0];
+    char topic[PHI_TOPIC_PREFIX_BYTES + PHI_TOPIC_BYTES_MAX];
+    if (is_topic) {
+        if (!ph_topic_is_valid(to)) {
+            return false;
+        }
+        memcpy(topic, PHI_TOPIC_PREFIX, PHI_TOPIC_PREFIX_BYTES);
+        memcpy(topic + PHI_TOPIC_PREFIX_BYTES, to, whole.size);
+        whole = phi_bytes_of(topic, PHI_TOPIC_PREFIX_BYTES + whole.size);
     }
-    m.kind = PHI_KIND_EVENT;
-    return phi_post(client, &m);
+    // Whole sizes first: what is too long for a length on the wire is so for a head.
+    if (whole.size == 0 || whole.size + texts[1].size > sizeof head->texts - 2 ||
+        phi_is_for_instances(whole) || !head_write(client, head, whole, texts[1])) {
+        return false;
+    }
+    char *at = put_string(head->texts, texts[0]);
+    head->method_at = (uint16_t)(at - head->texts);
+    (void)put_string(at, texts[1]);
+    head->is_topic = is_topic;
+    return true;
+}
+
+void phi_heads_reset(ph_client *client)
+{
+    for (size_t i = 0; i < PHI_HEADS; i++) {
+        client->heads[i].size = 0;
+    }
+    bool is_made =
+        head_write(client, &client->answer_head, (phi_bytes){ NULL, 0 }, (phi_bytes){ NULL, 0 });
+    PH_ASSERT(is_made);
 }

@@ -15,14 +15,12 @@
 
 #include "client/topics.h"
 
-#include "client/core.h"
+#include "client/post.h"
 #include "wire/subscription.h"
 #include "wire/topic.h"
 
 #define BATCH_BYTES_MAX PHI_SUBSCRIPTION_BYTES_MAX
 #define FIELD_HEAD_BYTES 3u
-#define PREFIX "topic:"
-#define PREFIX_BYTES 6u
 #define FOUND_CAPACITY_MIN 16u
 #define SHAPE_CAPACITY_MIN 8u
 
@@ -164,19 +162,37 @@ size_t ph_client_subscription_count(const ph_client *client)
     return client == NULL ? 0 : client->topics.subscriptions.count;
 }
 
-ph_err ph_client_publish(ph_client *client, const char *topic, const void *body, size_t body_size)
+// What has no head: there is no connection, the topic is none, or long.
+static PHI_COLD ph_err publish_draft(ph_client *client, const char *topic, const void *body,
+                                     size_t body_size)
 {
     if (!ph_topic_is_valid(topic)) {
         return PH_EINVAL;
     }
-    char to[PREFIX_BYTES + PHI_TOPIC_BYTES_MAX + 1];
-    memcpy(to, PREFIX, PREFIX_BYTES);
-    memcpy(to + PREFIX_BYTES, topic, strlen(topic) + 1);
+    char to[PHI_TOPIC_PREFIX_BYTES + PHI_TOPIC_BYTES_MAX + 1];
+    memcpy(to, PHI_TOPIC_PREFIX, PHI_TOPIC_PREFIX_BYTES);
+    memcpy(to + PHI_TOPIC_PREFIX_BYTES, topic, strlen(topic) + 1);
     ph_outgoing outgoing = PH_OUTGOING_INIT;
     outgoing.to = to;
     outgoing.body = body;
     outgoing.body_size = body_size;
     return ph_client_send(client, &outgoing);
+}
+
+ph_err ph_client_publish(ph_client *client, const char *topic, const void *body, size_t body_size)
+{
+    bool is_up = client != NULL && phi_client_is(client, PHI_CLIENT_UP);
+    if (PHI_UNLIKELY(!is_up || topic == NULL || (body == NULL && body_size != 0))) {
+        return publish_draft(client, topic, body, body_size);
+    }
+    phi_head *head = phi_head_guess(client, topic, NULL);
+    bool is_known = head->size != 0 && head->is_topic && strcmp(head->texts, topic) == 0;
+    if (PHI_UNLIKELY(!is_known) &&
+        !phi_head_make(client, head, topic, /* method= */ NULL, /* is_topic= */ true)) {
+        return publish_draft(client, topic, body, body_size);
+    }
+    phi_numbers numbers = { .kind = PHI_KIND_EVENT };
+    return phi_post(client, head, numbers, phi_bytes_of(body, body_size));
 }
 
 // ---- what the center is told
@@ -348,14 +364,15 @@ static bool collect(phi_topics *t, const phi_topic *topic, uint32_t *count)
     return is_for_all;
 }
 
-void phi_client_on_topic(ph_client *client, const phi_message *message)
+PHI_NOINLINE void phi_client_on_topic(ph_client *client, const phi_message *message)
 {
     phi_topics *t = &client->topics;
     PH_ASSERT(phi_client_is_topic(message->to));
     phi_topic topic;
     uint32_t count = 0;
     bool is_for_all = false;
-    phi_bytes name = phi_bytes_of(message->to.data + PREFIX_BYTES, message->to.size - PREFIX_BYTES);
+    phi_bytes name = phi_bytes_of(message->to.data + PHI_TOPIC_PREFIX_BYTES,
+                                  message->to.size - PHI_TOPIC_PREFIX_BYTES);
     if (phi_topic_parse(name, &topic)) {
         is_for_all = collect(t, &topic, &count);
     }

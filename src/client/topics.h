@@ -19,6 +19,9 @@
 #include "base/slots.h"
 #include "wire/message.h"
 
+#define PHI_TOPIC_PREFIX "topic:" // in `to`
+#define PHI_TOPIC_PREFIX_BYTES 6u
+
 // What patterns with their wildcards at the same places have in common. An event is looked up once
 // for each shape there is: programs have few.
 typedef struct phi_shape {
@@ -59,7 +62,8 @@ void phi_client_on_topic(ph_client *client, const phi_message *message);
 
 static inline bool phi_client_is_topic(phi_bytes to)
 {
-    return to.size > 6 && memcmp(to.data, "topic:", 6) == 0;
+    return to.size > PHI_TOPIC_PREFIX_BYTES &&
+           memcmp(to.data, PHI_TOPIC_PREFIX, PHI_TOPIC_PREFIX_BYTES) == 0;
 }
 
 // Walks over everything and asserts that map, slots, shapes and lists agree.

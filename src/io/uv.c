@@ -47,6 +47,9 @@ static const phi_io_ops uv_ops = {
     .stream_close = phi_uv_stream_close,
     .stream_peer = phi_uv_stream_peer,
     .stream_is_local = phi_uv_stream_is_local,
+    .stream_release = phi_uv_stream_release,
+    .stream_adopt = phi_uv_stream_adopt,
+    .loose_stream_close = phi_uv_loose_stream_close,
     .entropy = op_entropy,
     .wall_ms = op_wall_ms,
     .read_clock = op_read_clock,
@@ -110,6 +113,9 @@ void phi_uv_free(phi_uv **uv_ptr)
         return;
     }
     PH_ASSERT(!uv->io.is_turning);
+    if (uv->box != NULL) {
+        phi_uv_box_close(uv->box);
+    }
     for (phi_list *n = uv->streams.next; n != &uv->streams;) {
         phi_stream *s = PHI_CONTAINER_OF(n, phi_stream, node);
         n = n->next; // a stream without a handle is freed at once
@@ -189,11 +195,17 @@ static void run_turn(phi_uv *uv)
     if (uv->io.is_hurried || !phi_list_is_empty(&uv->due)) {
         uv->may_wait = false;
     }
+    if (uv->box != NULL && uv->may_wait) {
+        uv->may_wait = phi_uv_box_sleep(uv->box);
+    }
     uv->is_awake = false;
     uv->io.is_turning = true;
     (void)uv_run(&uv->loop, uv->may_wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     phi_uv_awake(uv);
 
+    if (uv->box != NULL) {
+        phi_uv_box_read(uv->box);
+    }
     run_due(uv);
     phi_timers_run(&uv->io.timers, uv->io.now);
     phi_io_run_hooks(&uv->io);
@@ -251,6 +263,7 @@ static void on_waker(uv_async_t *handle)
 
 int phi_uv_fd(const phi_uv *uv)
 {
+    PH_ASSERT(uv->box == NULL); // nobody would be told that the other loop waits
     return uv_backend_fd(&uv->loop);
 }
 

@@ -7,6 +7,7 @@
 //     uv_listener.c  sockets that accept
 //     uv_dial.c      the way to a connection: addresses tried one after the other
 //     uv_resolve.c   names to addresses, by c-ares
+//     uv_mailbox.c   mail between loops
 //     uv_signal.c    signals
 //     uv_sock.c      socket addresses and errno
 //
@@ -42,6 +43,8 @@ typedef struct phi_uv_signal_slot {
     void *arg;
 } phi_uv_signal_slot;
 
+typedef struct phi_uv_box phi_uv_box;
+
 struct phi_uv {
     phi_io io;
     uv_loop_t loop;
@@ -53,6 +56,7 @@ struct phi_uv {
     bool may_wait;       // in the turn that runs
     bool is_awake;       // io.now is that of the turn that runs
     atomic_bool is_stopped;
+    phi_uv_box *box; // NULL: no mail; owned by its set
 
     phi_list listeners; // phi_listener.node
     phi_list streams;   // phi_stream.node: all that have memory
@@ -178,6 +182,9 @@ void phi_uv_stream_pause(phi_stream *s, bool is_paused);
 void phi_uv_stream_close(phi_stream *s);
 void phi_uv_stream_peer(const phi_stream *s, char text[PHI_ADDRESS_TEXT_MAX]);
 bool phi_uv_stream_is_local(const phi_stream *s);
+ph_err phi_uv_stream_release(phi_stream *s, phi_loose_stream **out);
+ph_err phi_uv_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out);
+void phi_uv_loose_stream_close(phi_loose_stream *loose);
 
 // ---- uv_listener.c
 
@@ -213,6 +220,17 @@ PHI_MUST_CHECK ph_err phi_resolve_new(phi_resolve **out, phi_uv *uv, const phi_e
 
 // Also cancels. Accepts NULL. May be called from `done`.
 void phi_resolve_free(phi_resolve **resolve);
+
+// ---- uv_mailbox.c
+
+// The loop is about to wait. False when there is mail to be read, and it must not.
+bool phi_uv_box_sleep(phi_uv_box *box);
+
+// The loop does not wait any more: reads all mail that is there.
+void phi_uv_box_read(phi_uv_box *box);
+
+// The loop is gone.
+void phi_uv_box_close(phi_uv_box *box);
 
 // ---- uv_sock.c
 

@@ -32,6 +32,13 @@
 PH_STATIC_ASSERT(sizeof(struct phi_stream) <= 280);
 PH_STATIC_ASSERT(LINGER_BYTES_MAX >= PHI_UV_INPUT_BYTES);
 
+// A stream without a loop: its descriptor, and who is at the other end. On the heap, because its
+// memory is given back by another loop.
+struct phi_loose_stream {
+    int fd;
+    phi_sock_end peer;
+};
+
 static const phi_sm_state stream_states[STREAM_STATE_COUNT] = {
     [STREAM_NEW] = { .name = "new",
                      .next = PHI_SM_TO(STREAM_DIALING) | PHI_SM_TO(STREAM_OPEN) |
@@ -279,6 +286,46 @@ void phi_uv_stream_peer(const phi_stream *s, char text[PHI_ADDRESS_TEXT_MAX])
 bool phi_uv_stream_is_local(const phi_stream *s)
 {
     return phi_sock_end_is_local(&s->peer);
+}
+
+// ---- from loop to loop
+
+ph_err phi_uv_stream_release(phi_stream *s, phi_loose_stream **out)
+{
+    PH_ASSERT(phi_sm_is(&s->sm, STREAM_NEW));
+    PH_ASSERT(s->armed == 0);
+    phi_loose_stream *loose = (phi_loose_stream *)phi_take(&phi_alloc_heap, sizeof *loose);
+    if (loose == NULL) {
+        return PH_ENOMEM;
+    }
+    loose->fd = s->fd;
+    loose->peer = s->peer;
+    s->fd = -1; // so it stays open
+    phi_stream_drop(s);
+    *out = loose;
+    return PH_OK;
+}
+
+ph_err phi_uv_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out)
+{
+    phi_stream *s = phi_stream_new(phi_uv_of(io));
+    if (s == NULL || !phi_stream_give_socket(s, loose->fd)) {
+        if (s != NULL) {
+            phi_stream_drop(s);
+        }
+        phi_uv_loose_stream_close(loose);
+        return PH_ENOMEM;
+    }
+    s->peer = loose->peer;
+    phi_give(&phi_alloc_heap, loose, sizeof *loose);
+    *out = s;
+    return PH_OK;
+}
+
+void phi_uv_loose_stream_close(phi_loose_stream *loose)
+{
+    close(loose->fd);
+    phi_give(&phi_alloc_heap, loose, sizeof *loose);
 }
 
 // ---- what the loop tells

@@ -246,11 +246,16 @@ void link_pair_unsay(link_pair *pair, phi_link_side from)
 
 void link_pair_inject_sealed(link_pair *pair, phi_link_side to, const void *bytes, size_t size)
 {
-    phi_link_side from = link_pair_other(to);
-    PH_ASSERT(phi_link_waiting(&pair->links[from]) == 0);
-    bool is_in = phi_buf_append(&pair->links[from].out.buf, phi_bytes_of(bytes, size));
-    PH_ASSERT(is_in);
-    link_pair_carry(pair, from);
+    phi_outbound *out = &pair->links[link_pair_other(to)].out;
+    PH_ASSERT(phi_outbound_size(out) == 0);
+    uint8_t *copy = phi_take(&phi_alloc_heap, size);
+    PH_ASSERT(copy != NULL);
+    memcpy(copy, bytes, size);
+    if (out->suite == PHI_SUITE_PAPER) {
+        phi_cipher_apply(&out->cipher, (phi_span){ copy, size });
+    }
+    link_pair_inject(pair, to, copy, size);
+    phi_give(&phi_alloc_heap, copy, size);
 }
 
 void link_pair_forge(link_pair *pair, phi_link_side to, uint16_t command, phi_bytes payload)

@@ -7,19 +7,25 @@
 // (s | w) - (s & w) is s ^ w: the two never borrow from each other's bits. Exclusive or and
 // rotation commute, so after m packet words p[0..m-1] behind the sequence number n,
 //
-//     s' = rotl(s, m + 1) ^ rotl(n, m) ^ XOR of rotl(p[i], m - 1 - i)
+//     s' = rotl(rotl(s, 1) ^ n, m) ^ XOR of rotl(p[i], m - 1 - i)
 //
 // and because rotl by 16 is the identity, all words whose index is the same modulo 16 meet in the
-// same rotation. So the packet is first reduced to 16 words by plain exclusive or (32 bytes at a
-// time, any order), and only these are rotated. With t = XOR of rotl(lane[j], 15 - j) the last term
-// is rotl(t, m).
+// same rotation. So the packet, filled up with zeros to a multiple of 32 bytes, is first reduced to
+// 16 words by plain exclusive or, and only these are rotated. With t = XOR of rotl(lane[j], 15 - j)
+// the last term is rotl(t, m), and m is applied to everything at once.
 //
-// No bytes are swapped: a word loaded in the machine's order is the word on the wire, perhaps
-// rotated by 8, and a rotation can wait until the end. Lanes stand in memory order throughout and
-// are read as big-endian once, in check_fold.
+// Lanes j and j + 8 differ by a rotation of 8, which swaps the bytes of a word; so 16 lanes become
+// 8, and these are rotated all at once: rotl(v, k) is the lower half of v * 2^k combined with the
+// upper one. A word loaded in the machine's order is the word on the wire, perhaps rotated by 8; it
+// is read as big-endian once, at the end.
 //
-// The check field counts as zero. Instead of treating the first words apart, it takes part like
-// everything else and is taken out of its lane again afterwards.
+// The last bytes are loaded with those before them, which are shifted out: a packet has as many.
+//
+// The check field counts as zero. It takes part like everything else, and is taken out again: as
+// word 2 it stands in t rotated by 13.
+//
+// Most packets are short, so what counts is what is done once in a packet, not the speed of the
+// loop. The same code is compiled twice, see wire/wide.h.
 //
 // Clauses: P-23.
 
@@ -29,26 +35,20 @@
 #include "wire/packet.h"
 #include "wire/wide.h"
 
-#define LANES_BYTES 32u   // 16 words
-#define STRIDE_BYTES 128u // four independent chains of exclusive or keep both load ports busy
+#define WIDE_BYTES sizeof(phi_wide)
+#define LANES_BYTES 32u // 16 words
+#define STRIDE_BYTES (2 * LANES_BYTES)
 #define CHECK_AT 4u
-#define CHECK_BYTES 2u
+#define CHECK_WORD (CHECK_AT / 2)
+#define LANES 16u
 
-// The 16 words, in memory order.
-typedef struct lanes {
-    uint64_t at[4];
-} lanes;
-
-PH_STATIC_ASSERT(sizeof(lanes) == LANES_BYTES);
+PH_STATIC_ASSERT(LANES_BYTES == 2 * WIDE_BYTES);
 PH_STATIC_ASSERT(PHI_PACKET_HEAD_CHECKED == sizeof(uint64_t));
-
-static lanes check_reduce(const uint8_t *p, size_t size);
-static uint16_t check_fold(const lanes *l);
 
 static inline uint16_t rotl16(uint16_t v, unsigned by)
 {
     by &= 15;
-    return (uint16_t)((uint32_t)v << by | (uint32_t)v >> (16 - by));
+    return (uint16_t)((uint32_t)v << by | (uint32_t)v >> (-by & 15));
 }
 
 static inline uint64_t load64(const uint8_t *p)
@@ -58,83 +58,91 @@ static inline uint64_t load64(const uint8_t *p)
     return v;
 }
 
-// Each of the four words in `v` rotated left.
-static inline uint64_t rotl16_each(uint64_t v, unsigned by)
+// The `size` bytes before `end`, less than 8, and zeros behind them. The 8 bytes before `end` can
+// be read.
+static PHI_ALWAYS_INLINE uint64_t load_rest(const uint8_t *end, size_t size)
 {
-    uint64_t low = UINT64_C(0x0001000100010001) * ((UINT64_C(1) << by) - 1);
-    return (v << by & ~low) | (v >> (16 - by) & low);
+    if (size == 0) {
+        return 0;
+    }
+    uint64_t last = PHI_LITTLE_U64(load64(end - sizeof last));
+    return PHI_LITTLE_U64(last >> (64 - 8 * size));
 }
 
-uint16_t phi_check_packet(phi_check *check, phi_bytes packet)
+// The same for less than 16.
+static PHI_ALWAYS_INLINE phi_wide load_tail(const uint8_t *end, size_t size)
 {
-    PH_ASSERT(packet.data != NULL);
+    uint64_t rest = load_rest(end, size % 8);
+    return size < 8 ? (phi_wide){ rest, 0 } : (phi_wide){ load64(end - size), rest };
+}
+
+// XOR of rotl(lane[j], 15 - j), where `first` are lanes 0 to 7 and `second` the others.
+static PHI_ALWAYS_INLINE uint16_t fold(phi_wide first, phi_wide second)
+{
+    static const phi_wide_words by = { 128, 64, 32, 16, 8, 4, 2, 1 };
+    phi_wide_words swapped = (phi_wide_words)first;
+    swapped = swapped << 8 | swapped >> 8;
+    phi_wide_words v = swapped ^ (phi_wide_words)second;
+    phi_wide turned = (phi_wide)(v * by ^ phi_wide_high_products(v, by));
+    uint64_t four = turned[0] ^ turned[1];
+    uint32_t two = (uint32_t)(four ^ four >> 32);
+    uint16_t one = (uint16_t)(two ^ two >> 16);
+    uint8_t word[sizeof one];
+    memcpy(word, &one, sizeof one);
+    return phi_get_u16(word);
+}
+
+static PHI_ALWAYS_INLINE uint16_t reduce(const uint8_t *p, size_t size)
+{
+    const uint8_t *end = p + size;
+    if (PHI_UNLIKELY(size < WIDE_BYTES)) {
+        return fold(load_tail(end, size), (phi_wide){ 0, 0 });
+    }
+    phi_wide first = { 0, 0 };
+    phi_wide second = { 0, 0 };
+    const uint8_t *strides_end = p + size / STRIDE_BYTES * STRIDE_BYTES;
+    for (; p != strides_end; p += STRIDE_BYTES) {
+        first ^= phi_wide_load(p) ^ phi_wide_load(p + LANES_BYTES);
+        second ^= phi_wide_load(p + WIDE_BYTES) ^ phi_wide_load(p + LANES_BYTES + WIDE_BYTES);
+    }
+    if ((size & LANES_BYTES) != 0) {
+        first ^= phi_wide_load(p);
+        second ^= phi_wide_load(p + WIDE_BYTES);
+        p += LANES_BYTES;
+    }
+    phi_wide tail = load_tail(end, size % WIDE_BYTES);
+    if ((size & WIDE_BYTES) != 0) {
+        first ^= phi_wide_load(p);
+        second ^= tail;
+    } else {
+        first ^= tail;
+    }
+    return fold(first, second);
+}
+
+static PHI_ALWAYS_INLINE uint16_t take(phi_check *check, phi_bytes packet)
+{
     PH_ASSERT(packet.size >= PHI_PACKET_HEAD_CHECKED);
-
-    lanes l = check_reduce(packet.data, packet.size);
-
-    uint8_t field[sizeof(uint64_t)] = { 0 };
-    memcpy(field + CHECK_AT, packet.data + CHECK_AT, CHECK_BYTES);
-    l.at[0] ^= load64(field);
-
-    unsigned words = (unsigned)((packet.size + 1) / 2 & 15);
-    uint16_t sum = rotl16(check->sum, words + 1);
-    sum ^= rotl16((uint16_t)(check->count ^ check_fold(&l)), words);
-
+    uint16_t t = reduce(packet.data, packet.size);
+    t ^= rotl16(phi_get_u16(packet.data + CHECK_AT), LANES - 1 - CHECK_WORD);
+    unsigned words = (unsigned)((packet.size + 1) / 2);
+    uint16_t sum = rotl16(rotl16(check->sum, 1) ^ check->count ^ t, words);
     check->sum = sum;
     check->count++;
     return sum;
 }
 
-static lanes check_reduce(const uint8_t *p, size_t size)
+uint16_t phi_check_packet_plainly(phi_check *check, phi_bytes packet)
 {
-    const uint8_t *end = p + size;
-    phi_wide even = { 0, 0 }; // words 0 to 7 of the 16
-    phi_wide odd = { 0, 0 };  // words 8 to 15
-
-    if (size >= STRIDE_BYTES) {
-        phi_wide even2 = { 0, 0 };
-        phi_wide odd2 = { 0, 0 };
-        do {
-            even ^= phi_wide_load(p) ^ phi_wide_load(p + 32);
-            odd ^= phi_wide_load(p + 16) ^ phi_wide_load(p + 48);
-            even2 ^= phi_wide_load(p + 64) ^ phi_wide_load(p + 96);
-            odd2 ^= phi_wide_load(p + 80) ^ phi_wide_load(p + 112);
-            p += STRIDE_BYTES;
-        } while ((size_t)(end - p) >= STRIDE_BYTES);
-        even ^= even2;
-        odd ^= odd2;
-    }
-    while ((size_t)(end - p) >= LANES_BYTES) {
-        even ^= phi_wide_load(p);
-        odd ^= phi_wide_load(p + 16);
-        p += LANES_BYTES;
-    }
-
-    lanes l = { { even[0], even[1], odd[0], odd[1] } };
-    size_t k = 0;
-    for (; (size_t)(end - p) >= sizeof(uint64_t); k++) {
-        l.at[k] ^= load64(p);
-        p += sizeof(uint64_t);
-    }
-    size_t left = (size_t)(end - p);
-    if (left != 0) {
-        // The last up to 7 bytes, out of the last 8: a packet has as many, and what the shift drops
-        // was taken in already.
-        PH_ASSERT(k < 4);
-        uint8_t tail[sizeof(uint64_t)];
-        phi_put_u64(tail, phi_get_u64(end - 8) << (64 - 8 * left));
-        l.at[k] ^= load64(tail);
-    }
-    return l;
+    return take(check, packet);
 }
 
-// XOR of rotl(lane[j], 15 - j): first the four groups of four by 12, 8, 4 and 0, then within one.
-static uint16_t check_fold(const lanes *l)
+static PHI_WIDE_CODE uint16_t take_wide(phi_check *check, phi_bytes packet)
 {
-    uint64_t v =
-        rotl16_each(l->at[0], 12) ^ rotl16_each(l->at[1], 8) ^ rotl16_each(l->at[2], 4) ^ l->at[3];
-    uint8_t word[sizeof v];
-    memcpy(word, &v, sizeof v);
-    return (uint16_t)(rotl16(phi_get_u16(word), 3) ^ rotl16(phi_get_u16(word + 2), 2) ^
-                      rotl16(phi_get_u16(word + 4), 1) ^ phi_get_u16(word + 6));
+    return take(check, packet);
+}
+
+uint16_t phi_check_packet(phi_check *check, phi_bytes packet)
+{
+    return phi_wide_is_here() ? take_wide(check, packet) : phi_check_packet_plainly(check, packet);
 }

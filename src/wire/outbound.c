@@ -4,17 +4,23 @@
 //
 // Design notes
 //
-// The check is made when a packet is committed, because it takes part in the order of packets; the
-// cipher runs once over everything that was committed since the last seal, because the key stream
-// does not care where packets begin and one long run is cheaper than many short ones.
+// Both check and cipher wait for phi_outbound_seal. The check goes from packet to packet, in their
+// order: when a packet is committed, its bytes are still on their way from many small stores to the
+// cache, and reading them in wide pieces would wait for that. The cipher runs once over everything
+// since the last seal, because the key stream does not care where packets begin.
 //
-// Invariants: sealed <= size of `buf`; begun is 0, or more than a head.
+// Invariants: sealed <= size of `buf`, and what follows it there is whole packets; begun is 0, or
+// more than a head.
 //
 // Clauses: P-10, P-11, P-21, P-23, P-25.
 
 #include "wire/outbound.h"
 
 #include "base/assert.h"
+
+#define CHECK_AT 4u
+
+static void outbound_check(phi_outbound *out, phi_span packets);
 
 void phi_outbound_init(phi_outbound *out, const phi_alloc *alloc, size_t bytes_max)
 {
@@ -43,7 +49,7 @@ void phi_outbound_fini(phi_outbound *out)
 ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key, const uint8_t *iv)
 {
     PH_ASSERT(suite < PHI_SUITE_COUNT);
-    PH_ASSERT(out->suite != PHI_SUITE_PAPER);
+    PH_ASSERT(out->suite == PHI_SUITE_PLAIN); // what waits needs no seal
     PH_ASSERT((key != NULL) == (suite == PHI_SUITE_PAPER));
     PH_ASSERT((iv != NULL) == (suite == PHI_SUITE_PAPER));
 
@@ -65,12 +71,28 @@ phi_bytes phi_outbound_seal(phi_outbound *out)
     phi_span all = phi_buf_view(&out->buf);
     PH_ASSERT(out->sealed <= all.size);
 
-    if (out->suite == PHI_SUITE_PAPER && out->sealed < all.size) {
-        phi_cipher_apply(&out->cipher,
-                         (phi_span){ all.data + out->sealed, all.size - out->sealed });
+    phi_span fresh = { all.data + out->sealed, all.size - out->sealed };
+    if (fresh.size != 0 && phi_suite_is_checked(out->suite)) {
+        outbound_check(out, fresh);
+        if (out->suite == PHI_SUITE_PAPER) {
+            phi_cipher_apply(&out->cipher, fresh);
+        }
     }
     out->sealed = (uint32_t)all.size;
     return phi_span_view(all);
+}
+
+// Writes the check of each.
+static void outbound_check(phi_outbound *out, phi_span packets)
+{
+    while (packets.size != 0) {
+        size_t size = phi_get_u32(packets.data);
+        PH_ASSERT(size <= packets.size);
+        uint16_t sum = phi_check_packet(&out->check, phi_bytes_of(packets.data, size));
+        phi_put_u16(packets.data + CHECK_AT, sum);
+        packets.data += size;
+        packets.size -= size;
+    }
 }
 
 void phi_outbound_sent(phi_outbound *out, size_t count)

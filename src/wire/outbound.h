@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // wire/outbound.h - one direction of a link as sent: packets in, bytes out. Each packet is written
-// in place into the send buffer, checked at commit, and enciphered once, together with its
-// neighbours, when the turn ends.
+// in place into the send buffer; all of a turn are checked and enciphered together when it ends.
 //
 // Life     init -> (begin -> commit)* , (seal -> sent)* -> fini
 // Limits   bytes_max bytes wait; beyond it phi_outbound_begin returns NULL
@@ -22,8 +21,9 @@ typedef struct phi_outbound {
     phi_check check;
     phi_cipher cipher;
     phi_buf buf;
-    uint32_t sealed; // bytes at the front of `buf` that are enciphered, or will stay plain (HELLO)
-    uint32_t begun;  // room that begin gave, with the head; 0: none
+    uint32_t
+        sealed; // bytes at the front of `buf` that may be sent: checked and enciphered, or HELLO
+    uint32_t begun; // room that begin gave, with the head; 0: none
 } phi_outbound;
 
 // Starts in suite plain.
@@ -75,20 +75,17 @@ static PHI_ALWAYS_INLINE void phi_outbound_commit(phi_outbound *out, uint16_t co
     uint8_t *packet = out->buf.data + out->buf.write;
     phi_put_u32(packet, (uint32_t)size);
     phi_put_u16(packet + head - 2, code);
-    if (phi_suite_is_checked(out->suite)) {
-        phi_put_u16(packet + 4, phi_check_packet(&out->check, phi_bytes_of(packet, size)));
-    }
     phi_buf_commit(&out->buf, size);
     out->begun = 0;
 }
 
-// Bytes that wait, enciphered or not.
+// Bytes that wait, sealed or not.
 static inline size_t phi_outbound_size(const phi_outbound *out)
 {
     return phi_buf_size(&out->buf);
 }
 
-// Enciphers what is not yet and returns all that waits; valid until the next call on `out`.
+// Checks and enciphers what is not yet and returns all that waits; valid until the next call on `out`.
 phi_bytes phi_outbound_seal(phi_outbound *out);
 
 // The first `count` of them have left.

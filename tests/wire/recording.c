@@ -60,6 +60,21 @@ static size_t payload_size(const recording *r, const recording_mix *mix, size_t 
     }
 }
 
+// Checks the packets in `clear`, and keeps where the check stood before each.
+static void recording_check(recording *r)
+{
+    phi_check check = { 0 };
+    for (size_t i = 0; i < r->count; i++) {
+        recording_packet *packet = &r->packets[i];
+        packet->check = check;
+        if (phi_suite_is_checked(r->suite)) {
+            uint8_t *at = r->clear + packet->at;
+            phi_put_u16(at + 4, phi_check_packet(&check, phi_bytes_of(at, packet->size)));
+        }
+    }
+    r->packets[r->count] = (recording_packet){ .at = r->size, .check = check };
+}
+
 void recording_init(recording *r, phi_suite suite, const recording_mix *mix, uint64_t seed)
 {
     phi_random random = phi_random_seeded(seed);
@@ -76,7 +91,6 @@ void recording_init(recording *r, phi_suite suite, const recording_mix *mix, uin
         size_t size = payload_size(r, mix, i, &random);
         r->packets[i].at = phi_outbound_size(&out);
         r->packets[i].size = size + phi_suite_head(suite);
-        r->packets[i].check = out.check;
         uint8_t *room = phi_outbound_begin(&out, size);
         PH_ASSERT(room != NULL);
         for (size_t j = 0; j < size; j++) {
@@ -87,10 +101,10 @@ void recording_init(recording *r, phi_suite suite, const recording_mix *mix, uin
         phi_outbound_commit(&out, packet.command, size);
     }
     r->size = phi_outbound_size(&out);
-    r->packets[mix->count] = (recording_packet){ .at = r->size, .check = out.check };
     r->clear = must_malloc(r->size);
     r->stream = must_malloc(r->size);
     memcpy(r->clear, phi_buf_view(&out.buf).data, r->size);
+    recording_check(r);
     memcpy(r->stream, phi_outbound_seal(&out).data, r->size);
     phi_outbound_fini(&out);
 }

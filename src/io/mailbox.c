@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// io/mailbox.c - outboxes, and the reading of what came: all of mailbox.h but the way in between.
+//
+// Design notes
+//
+// - A mail is eight bytes of head and its bytes, in a chunk (mailbox_private.h). Whoever writes one
+//   asks for as much as it could need, writes, and says how much it was; nothing is moved.
+// - A chunk that was read is the next that is written: the last used is still in the cache. What a
+//   loop reads more than it writes goes to the set (surplus), from where who writes more takes it.
+// - How much a receiver has not read is the difference of two numbers that only grow, each written
+//   by one loop: so asking for it costs neither of them a lock.
+//
+// Invariants   the bit of a receiver in `unposted` is set exactly if something was committed for it
+//              since the last post; a chunk on an outbox holds only whole mails
+
+#include "io/mailbox_private.h"
+
+#include "base/assert.h"
+
+#define NOT_BEGUN SIZE_MAX
+
+// Precedes every mail.
+typedef struct phi_mail_head {
+    uint32_t size;
+    uint32_t zero; // keeps the bytes aligned
+} phi_mail_head;
+
+PH_STATIC_ASSERT(sizeof(phi_mail_head) == 8);
+PH_STATIC_ASSERT(offsetof(phi_mail_chunk, bytes) % 8 == 0);
+
+static phi_mail_chunk *chunk_new(phi_mailbox *m, size_t capacity);
+static size_t space_of(size_t size);
+
+// ---- life
+
+void phi_mailbox_init(phi_mailbox *m, uint32_t index, uint32_t count,
+                      struct phi_mailbox *const *all, size_t bytes_max,
+                      void (*post)(phi_mailbox *m))
+{
+    PH_ASSERT(count <= PHI_MAILBOXES_MAX);
+    PH_ASSERT(index < count);
+    PH_ASSERT(post != NULL);
+
+    memset(m, 0, sizeof *m);
+    m->post = post;
+    m->all = all;
+    m->index = index;
+    m->count = count;
+    m->bytes_max = bytes_max;
+    for (uint32_t i = 0; i < PHI_MAILBOXES_MAX; i++) {
+        m->outs[i].begun = NOT_BEGUN;
+        atomic_init(&m->read_total[i], 0);
+    }
+}
+
+void phi_mailbox_fini(phi_mailbox *m)
+{
+    for (uint32_t i = 0; i < PHI_MAILBOXES_MAX; i++) {
+        phi_mail_list_free(&m->outs[i].chunks);
+    }
+    phi_mail_list_free(&m->stock);
+    phi_mail_list_free(&m->surplus);
+}
+
+void phi_mailbox_attach(phi_mailbox *m, phi_mail_handler *on_mail, void *owner)
+{
+    m->on_mail = on_mail;
+    m->owner = owner;
+    m->is_attached = true;
+}
+
+// ---- writing
+
+uint8_t *phi_mailbox_begin(phi_mailbox *m, uint32_t to, size_t size_max)
+{
+    PH_ASSERT(to < m->count);
+    PH_ASSERT(to != m->index);
+    PH_ASSERT(size_max <= PHI_MAIL_BYTES_MAX);
+
+    phi_mail_out *out = &m->outs[to];
+    phi_mail_chunk *chunk = out->chunks.last;
+    size_t space = space_of(size_max);
+    if (chunk == NULL || chunk->capacity - chunk->size < space) {
+        chunk = chunk_new(m, space);
+        phi_mail_list_append(&out->chunks, chunk);
+    }
+    out->begun = size_max;
+    return chunk->bytes + chunk->size + sizeof(phi_mail_head);
+}
+
+void phi_mailbox_commit(phi_mailbox *m, uint32_t to, size_t size)
+{
+    PH_ASSERT(to < m->count);
+    phi_mail_out *out = &m->outs[to];
+    PH_ASSERT(out->begun != NOT_BEGUN);
+    PH_ASSERT(size <= out->begun);
+
+    phi_mail_chunk *chunk = out->chunks.last;
+    const phi_mail_head head = { .size = (uint32_t)size };
+    size_t space = space_of(size);
+    PH_ASSERT(space <= chunk->capacity - chunk->size);
+    memcpy(chunk->bytes + chunk->size, &head, sizeof head);
+    chunk->size += (uint32_t)space;
+    out->written_total += space;
+    out->begun = NOT_BEGUN;
+    m->unposted |= UINT64_C(1) << to;
+}
+
+void phi_mailbox_post(phi_mailbox *m)
+{
+    if (m->unposted != 0) {
+        m->post(m);
+        PH_ASSERT(m->unposted == 0);
+    }
+}
+
+void phi_mailbox_take_out(phi_mailbox *m, uint32_t to, phi_mail_list *out)
+{
+    PH_ASSERT((m->unposted >> to & 1u) != 0);
+    m->unposted &= ~(UINT64_C(1) << to);
+    m->outs[to].begun = NOT_BEGUN;
+    *out = m->outs[to].chunks;
+    m->outs[to].chunks = (phi_mail_list){ 0 };
+}
+
+// ---- reading
+
+void phi_mailbox_read(phi_mailbox *m, phi_mail_chunk *chunk)
+{
+    PH_ASSERT(m->is_attached);
+    PH_ASSERT(chunk->from < m->count);
+    PH_ASSERT(chunk->size <= chunk->capacity);
+
+    for (size_t at = 0; at < chunk->size;) {
+        phi_mail_head head;
+        memcpy(&head, chunk->bytes + at, sizeof head);
+        size_t space = space_of(head.size);
+        PH_ASSERT(space <= chunk->size - at);
+        if (m->on_mail != NULL) { // it may detach at any mail
+            phi_span mail = { chunk->bytes + at + sizeof head, head.size };
+            m->on_mail(m->owner, chunk->from, mail);
+        }
+        at += space;
+    }
+    phi_mailbox_skip(m, chunk);
+}
+
+void phi_mailbox_skip(phi_mailbox *m, phi_mail_chunk *chunk)
+{
+    // One writer, so no read-modify-write; and nothing else is learned from it.
+    _Atomic uint64_t *total = &m->read_total[chunk->from];
+    atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + chunk->size,
+                          memory_order_relaxed);
+}
+
+void phi_mailbox_recycle(phi_mailbox *m, phi_mail_chunk *chunk)
+{
+    phi_mail_list *to = m->stock.count < m->count ? &m->stock : &m->surplus;
+    if (chunk->capacity != PHI_MAIL_CHUNK_CAPACITY || to->count >= PHI_MAIL_SURPLUS_MAX) {
+        phi_mail_chunk_free(chunk);
+        return;
+    }
+    phi_mail_list_push(to, chunk);
+}
+
+// ---- queries
+
+uint32_t phi_mailbox_index(const phi_mailbox *m)
+{
+    return m->index;
+}
+
+uint32_t phi_mailbox_count(const phi_mailbox *m)
+{
+    return m->count;
+}
+
+bool phi_mailbox_is_roomy(const phi_mailbox *m, uint32_t to)
+{
+    PH_ASSERT(to < m->count);
+    PH_ASSERT(to != m->index);
+    uint64_t written = m->outs[to].written_total;
+    uint64_t read = atomic_load_explicit(&m->all[to]->read_total[m->index], memory_order_relaxed);
+    PH_ASSERT(read <= written);
+    return written - read < m->bytes_max;
+}
+
+// ---- helpers
+
+static phi_mail_chunk *chunk_new(phi_mailbox *m, size_t capacity)
+{
+    phi_mail_chunk *chunk = NULL;
+    if (capacity <= PHI_MAIL_CHUNK_CAPACITY) {
+        capacity = PHI_MAIL_CHUNK_CAPACITY;
+        chunk = phi_mail_list_take(&m->stock);
+    }
+    if (chunk == NULL) {
+        chunk = (phi_mail_chunk *)phi_take(&phi_alloc_heap, sizeof *chunk + capacity);
+        PH_ASSERT(chunk != NULL); // see mailbox.h
+        chunk->capacity = capacity;
+    }
+    chunk->next = NULL;
+    chunk->from = m->index;
+    chunk->size = 0;
+    return chunk;
+}
+
+// What a mail takes in a chunk.
+static size_t space_of(size_t size)
+{
+    return sizeof(phi_mail_head) + ((size + 7u) & ~(size_t)7u);
+}
+
+void phi_mail_chunk_free(phi_mail_chunk *chunk)
+{
+    phi_give(&phi_alloc_heap, chunk, sizeof *chunk + chunk->capacity);
+}
+
+// ---- lists
+
+void phi_mail_list_append(phi_mail_list *to, phi_mail_chunk *chunk)
+{
+    chunk->next = NULL;
+    if (to->first == NULL) {
+        to->first = chunk;
+    } else {
+        to->last->next = chunk;
+    }
+    to->last = chunk;
+    to->count++;
+}
+
+void phi_mail_list_push(phi_mail_list *to, phi_mail_chunk *chunk)
+{
+    chunk->next = to->first;
+    if (to->first == NULL) {
+        to->last = chunk;
+    }
+    to->first = chunk;
+    to->count++;
+}
+
+phi_mail_chunk *phi_mail_list_take(phi_mail_list *from)
+{
+    phi_mail_chunk *chunk = from->first;
+    if (chunk != NULL) {
+        from->first = chunk->next;
+        from->last = from->first == NULL ? NULL : from->last;
+        from->count--;
+    }
+    return chunk;
+}
+
+void phi_mail_list_move(phi_mail_list *to, phi_mail_list *from)
+{
+    if (from->first == NULL) {
+        return;
+    }
+    if (to->first == NULL) {
+        *to = *from;
+    } else {
+        to->last->next = from->first;
+        to->last = from->last;
+        to->count += from->count;
+    }
+    *from = (phi_mail_list){ 0 };
+}
+
+void phi_mail_list_free(phi_mail_list *list)
+{
+    for (phi_mail_chunk *chunk; (chunk = phi_mail_list_take(list)) != NULL;) {
+        phi_mail_chunk_free(chunk);
+    }
+}
