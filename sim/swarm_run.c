@@ -70,6 +70,9 @@ static void describe_unsettled(domain *d, const swarm_options *o)
             domain_fail(d, "%" PRIu64 " ms after the last fault %s %s", ms, a->account, why);
         }
     }
+    if (!check_workers_agree(d, &why)) {
+        domain_fail(d, "%" PRIu64 " ms after the last fault %s", ms, why);
+    }
     domain_fail(d, "%" PRIu64 " ms after the last fault the center has calls open", ms);
 }
 

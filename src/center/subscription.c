@@ -120,6 +120,11 @@ void subscription_leave(center *c, session *s)
     s->subscriber = NULL;
 }
 
+uint32_t subscription_count(const session *s)
+{
+    return s->subscriber == NULL ? 0 : topics_client_count(s->subscriber->client);
+}
+
 void subscription_turn(center *c)
 {
     if (topics_sweep(&c->topics, CENTER_SWEEP_TURN_COUNT_MAX) == CENTER_SWEEP_TURN_COUNT_MAX) {
