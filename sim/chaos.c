@@ -199,6 +199,10 @@ static void harm_center(chaos *c, chaos_kind kind)
         domain_center_freeze(d, true);
         sim_after(s, SIM_WORLD, lasting(c), center_thaw, c);
         break;
+    case CHAOS_WORKER_FREEZE:
+        sim_node_freeze(s, d->worker_nodes[phi_random_below(&c->random, d->worker_count)], true);
+        sim_after(s, SIM_WORLD, lasting(c), center_thaw, c);
+        break;
     case CHAOS_CENTER_KILL:
         domain_center_kill(d);
         sim_after(s, SIM_WORLD, lasting(c), restart_center, c);

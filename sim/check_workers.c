@@ -35,9 +35,8 @@ static const char *compare_account(const domain *d, const account *first, const 
         a->line.listed != first->line.listed || a->line.since != first->line.since) {
         return "a worker lists an account with another revision";
     }
-    if (a->own_state != first->own_state || a->is_suspect != first->is_suspect ||
-        a->is_drained != first->is_drained) {
-        return "a worker thinks otherwise of an account's state";
+    if (a->is_suspect != first->is_suspect) {
+        return "a worker suspects an account, or does not";
     }
     if ((a->session == NULL) != (first->session == NULL) ||
         home_session(d, a) != home_session(d, first)) {
