@@ -5,6 +5,7 @@ A benchmark makes rows: what was measured, the figure, the target, and whether i
 """
 
 import argparse
+import glob
 import json
 import os
 import resource
@@ -89,9 +90,12 @@ class Child:
         raise SystemExit("no Rss in smaps_rollup")
 
     def cpu(self):
-        """Seconds it ran, in user mode and in the kernel."""
-        with open(f"/proc/{self.pid}/schedstat", encoding="ascii") as file:
-            return int(file.read().split()[0]) / 1e9
+        """Seconds it ran, all its threads, in user mode and in the kernel."""
+        ran = 0
+        for task in glob.glob(f"/proc/{self.pid}/task/*/schedstat"):
+            with open(task, encoding="ascii") as file:
+                ran += int(file.read().split()[0])
+        return ran / 1e9
 
 
 class Center(Child):
@@ -109,9 +113,9 @@ class Center(Child):
 
 
 class NatsServer(Child):
-    def __init__(self, files=None):
+    def __init__(self, files=None, nice=0):
         self.folder = tempfile.TemporaryDirectory()
-        super().__init__(["nats-server", "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", self.folder.name], files=files,
+        super().__init__(["nats-server", "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", self.folder.name], nice=nice, files=files,
                          stderr=subprocess.DEVNULL)
         path = f"{self.folder.name}/nats-server_{self.pid}.ports"
         deadline = time.monotonic() + 10
@@ -160,14 +164,14 @@ class Load(Child):
 # ---- figures
 
 
-def row(what, figure, unit, target=None, digits=1, note=""):
-    """`target` is what the figure may be at most; None: it is only told."""
-    return {"what": what, "figure": round(figure, digits), "unit": unit, "target": target,
-            "holds": None if target is None else figure <= target, "note": note}
+def row(what, figure, unit, target=None, digits=1, note="", least=False):
+    """`target` is what the figure may be at most, or with `least` must be at least; None: it is only told."""
+    holds_so = None if target is None else figure >= target if least else figure <= target
+    return {"what": what, "figure": round(figure, digits), "unit": unit, "target": target, "least": least, "holds": holds_so, "note": note}
 
 
 def holds(what, is_so, note=""):
-    return {"what": what, "figure": None, "unit": "", "target": None, "holds": is_so, "note": note}
+    return {"what": what, "figure": None, "unit": "", "target": None, "least": False, "holds": is_so, "note": note}
 
 
 def number(value):
@@ -176,19 +180,33 @@ def number(value):
 
 def cells(r):
     figure = "" if r["figure"] is None else f"{number(r['figure'])} {r['unit']}".rstrip()
-    target = "" if r["target"] is None else f"<= {number(r['target'])} {r['unit']}".rstrip()
+    target = "" if r["target"] is None else f"{'>=' if r['least'] else '<='} {number(r['target'])} {r['unit']}".rstrip()
     verdict = {None: "", True: "holds", False: "DOES NOT HOLD"}[r["holds"]]
     return [r["what"], figure, target, verdict, r["note"]]
 
 
-def show(title, rows, notes):
+def show_table(header, lines, align, is_markdown):
+    """`align` has < or > for each column. Markdown prints it as it stands in docs/benchmarks.md."""
+    if is_markdown:
+        print("| " + " | ".join(header) + " |")
+        print("|" + "---|" * len(header))
+        for line in lines:
+            print("| " + " | ".join(line) + " |")
+        return
+    table = [header] + lines
+    widths = [max(len(line[i]) for line in table) for i in range(len(header))]
+    for line in table:
+        print(("  " + "  ".join(f"{line[i]:{align[i]}{widths[i]}}" for i in range(len(header)))).rstrip())
+
+
+def show_rows(rows, is_markdown=False):
+    show_table(["what", "figure", "target", "", ""], [cells(r) for r in rows], "<>><<", is_markdown)
+
+
+def show(title, rows, notes, is_markdown):
     print(title)
     print()
-    table = [["what", "figure", "target", "", ""]] + [cells(r) for r in rows]
-    widths = [max(len(line[i]) for line in table) for i in range(5)]
-    for line in table:
-        text = f"  {line[0]:<{widths[0]}}  {line[1]:>{widths[1]}}  {line[2]:>{widths[2]}}  {line[3]:<{widths[3]}}  {line[4]}"
-        print(text.rstrip())
+    show_rows(rows, is_markdown)
     for note in notes:
         print()
         print(note)
@@ -201,14 +219,18 @@ def median(values):
 def options(name, doc):
     parser = argparse.ArgumentParser(prog=f"script/bench {name}", description=doc.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--output", choices=["table", "json"], default="table")
+    parser.add_argument("--output", choices=["table", "markdown", "json"], default="table", help="(default table)")
     return parser
+
+
+def watchdog(name):
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"{name} did not end in {PATIENCE} s"))
+    signal.alarm(PATIENCE)
 
 
 def run(args, name, title, measure):
     """measure(args) makes (rows, notes). Ends with 1 when a target does not hold."""
-    signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"{name} did not end in {PATIENCE} s"))
-    signal.alarm(PATIENCE)
+    watchdog(name)
     try:
         rows, notes = measure(args)
     finally:
@@ -217,5 +239,5 @@ def run(args, name, title, measure):
     if args.output == "json":
         print(json.dumps({"benchmark": name, "title": title, "rows": rows, "notes": notes}, indent=2))
     else:
-        show(title, rows, notes)
+        show(title, rows, notes, args.output == "markdown")
     return 0 if all(r["holds"] is not False for r in rows) else 1

@@ -161,6 +161,10 @@ int main(int argc, char **argv)
     if (strcmp(role, "caller") == 0) {
         return run_caller(&o);
     }
+    if (strcmp(role, "version") == 0) {
+        printf("%s\n", nats_GetVersion());
+        return 0;
+    }
     fprintf(stderr, "usage: rr_nats --role responder|caller --target URL ...\n");
     return 2;
 }

@@ -10,7 +10,6 @@
 // nothing else.
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "bench/rr.h"
+#include "bench/sock.h"
 
 #define BUFFER_BYTES 262144
 
@@ -30,30 +30,10 @@ static void die(const char *what)
     exit(1);
 }
 
-static int connect_to(const char *target)
-{
-    const char *colon = strrchr(target, ':');
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    a.sin_port = htons((uint16_t)atoi(colon == NULL ? target : colon + 1));
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) != 0) {
-        die("connect");
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-    return fd;
-}
-
 static void write_all(int fd, const char *bytes, size_t size)
 {
-    while (size > 0) {
-        ssize_t n = write(fd, bytes, size);
-        if (n < 0 && errno != EINTR && errno != EAGAIN) {
-            exit(0); // the other end is done
-        }
-        if (n > 0) {
-            bytes += n;
-            size -= (size_t)n;
-        }
+    if (!sock_write(fd, bytes, size)) {
+        exit(0); // the other end is done
     }
 }
 
@@ -69,7 +49,7 @@ static size_t read_some(int fd, char *bytes, size_t size)
 static _Noreturn void run_responder(const rr_options *o)
 {
     static char buffer[BUFFER_BYTES];
-    int fd = connect_to(o->target);
+    int fd = sock_connect(o->target);
     printf("ready\n");
     fflush(stdout);
     for (;;) {
@@ -81,7 +61,7 @@ static _Noreturn void run_responder(const rr_options *o)
 static int run_caller(const rr_options *o)
 {
     static char in[BUFFER_BYTES];
-    int fd = connect_to(o->target);
+    int fd = sock_connect(o->target);
     char *out = calloc(o->in_flight, o->payload);
     uint64_t *sent = calloc(o->in_flight, sizeof *sent);
     if (out == NULL || sent == NULL) {

@@ -5,6 +5,7 @@
 // sim_world.c   nodes, turns, running
 // sim_sched.c   the event heap and its order
 // sim_net.c     listeners, connections, streams
+// sim_loose.c   streams between two loops
 // sim_mail.c    mailboxes of nodes that are one process
 // sim_fault.c   allocation failure, killed and frozen nodes, broken paths
 // sim_trace.c   hash and readable trace
@@ -231,7 +232,17 @@ void sim_net_kill(sim_host *host);          // the kernel's part of a process th
 void sim_net_forget(sim_host *host);        // gives back the memory of its streams and listeners
 void sim_net_resume(sim_host *host);        // it reads again
 void sim_net_break(sim *s, sim_conn *conn); // both ends see a reset
+phi_stream *sim_stream_new(sim_host *host, sim_conn *conn, uint16_t end); // NULL: no memory
+void sim_stream_free(phi_stream *stream);
+void sim_hang_up(sim *s, sim_conn *conn, uint16_t end); // the kernel closes what is left behind
 sim_lane *sim_lane_get(const sim *s, sim_node from, sim_node to);
+
+// sim_loose.c
+ph_err sim_stream_release(phi_stream *stream, phi_loose_stream **out);
+ph_err sim_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out);
+void sim_loose_close(phi_loose_stream *loose);
+void sim_loose_kill(sim_host *host);
+void sim_loose_forget(sim_host *host);
 
 // sim_mail.c
 void sim_mail_event(sim_host *host, const sim_event *event);

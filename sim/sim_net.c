@@ -35,13 +35,8 @@ static sim_lane *lane_from(const sim *s, const sim_conn *conn, uint16_t end);
 static uint64_t arrival(sim *s, sim_conn *conn, uint16_t from_end);
 static void send_event(sim *s, sim_conn *conn, uint16_t from_end, sim_kind kind, uint32_t size);
 static void later(phi_stream *stream, sim_kind kind);
-static phi_stream *stream_new(sim_host *host, sim_conn *conn, uint16_t end);
-static void stream_free(phi_stream *stream);
 static void finish(phi_stream *stream, ph_err reason, const char *why);
 static void deliver(phi_stream *stream);
-static void hang_up(sim *s, sim_conn *conn, uint16_t end);
-static void net_loose_close(phi_loose_stream *loose);
-static void loose_free(phi_loose_stream *loose);
 static void drain(sim *s, sim_conn *conn, uint16_t end);
 static void tell_room(sim *s, sim_conn *conn, uint16_t end);
 
@@ -149,7 +144,7 @@ static ph_err net_connect(phi_io *io, const char *address, const phi_stream_even
     }
     sim_conn *conn = phi_take_zeroed(&phi_alloc_heap, 1, sizeof *conn);
     PH_ASSERT(conn != NULL);
-    phi_stream *stream = stream_new(host, conn, 0);
+    phi_stream *stream = sim_stream_new(host, conn, 0);
     if (stream == NULL) {
         phi_give(&phi_alloc_heap, conn, sizeof *conn);
         return phi_diag_add(diag, PH_ENOMEM, "connect to %s", text);
@@ -286,67 +281,6 @@ static bool net_is_local(const phi_stream *stream)
     return stream->conn->is_local;
 }
 
-// ---- from loop to loop
-
-static ph_err net_release(phi_stream *stream, phi_loose_stream **out)
-{
-    PH_ASSERT(stream->state == SIM_STREAM_ACCEPTED);
-    PH_ASSERT(stream->events == NULL);
-    PH_ASSERT(stream->end == 1);
-    phi_loose_stream *loose = phi_take_zeroed(&phi_alloc_heap, 1, sizeof *loose);
-    PH_ASSERT(loose != NULL);
-    loose->host = stream->host;
-    loose->conn = stream->conn;
-    loose->conn->refs++;
-    loose->conn->loose = loose;
-    phi_list_append(&loose->host->loose, &loose->node);
-    stream_free(stream);
-    *out = loose;
-    return PH_OK;
-}
-
-// What is on its way to it comes here now.
-static ph_err net_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out)
-{
-    sim_host *host = host_of(io);
-    sim *s = host->world;
-    sim_conn *conn = loose->conn;
-    PH_ASSERT(conn->loose == loose); // else its process was killed, and this one was not
-    phi_stream *stream = stream_new(host, conn, 1);
-    if (stream == NULL) {
-        net_loose_close(loose);
-        return PH_ENOMEM;
-    }
-    stream->state = SIM_STREAM_ACCEPTED;
-    if (conn->hosts[1] != host) {
-        sim_redirect(s, conn, 1, host);
-        conn->hosts[1] = host;
-    }
-    if (loose->is_reset) {
-        later(stream, SIM_RESET);
-    }
-    loose_free(loose);
-    *out = stream;
-    return PH_OK;
-}
-
-static void net_loose_close(phi_loose_stream *loose)
-{
-    hang_up(loose->host->world, loose->conn, 1);
-    loose_free(loose);
-}
-
-static void loose_free(phi_loose_stream *loose)
-{
-    sim_conn *conn = loose->conn;
-    if (conn->loose == loose) {
-        conn->loose = NULL;
-    }
-    phi_list_remove(&loose->node);
-    sim_conn_unref(loose->host->world, conn);
-    phi_give(&phi_alloc_heap, loose, sizeof *loose);
-}
-
 static void net_entropy(phi_io *io, uint8_t *bytes, size_t size)
 {
     phi_random *random = &host_of(io)->entropy;
@@ -377,9 +311,9 @@ const phi_io_ops sim_io_ops = {
     .stream_close = net_close,
     .stream_peer = net_peer,
     .stream_is_local = net_is_local,
-    .stream_release = net_release,
-    .stream_adopt = net_adopt,
-    .loose_stream_close = net_loose_close,
+    .stream_release = sim_stream_release,
+    .stream_adopt = sim_stream_adopt,
+    .loose_stream_close = sim_loose_close,
     .entropy = net_entropy,
     .wall_ms = net_wall_ms,
 };
@@ -425,7 +359,7 @@ static void on_ack(sim *s, sim_host *host, sim_conn *conn)
         send_event(s, conn, 1, SIM_RESET, 0);
         return;
     }
-    phi_stream *stream = stream_new(host, conn, 1);
+    phi_stream *stream = sim_stream_new(host, conn, 1);
     if (stream == NULL) {
         send_event(s, conn, 1, SIM_RESET, 0);
         (void)listener->events->on_shed(listener->owner, PH_ENOMEM);
@@ -648,20 +582,16 @@ void sim_net_kill(sim_host *host)
     for (phi_list *n = host->streams.next; n != &host->streams; n = n->next) {
         phi_stream *stream = PHI_CONTAINER_OF(n, phi_stream, node);
         if (stream->state == SIM_STREAM_OPEN || stream->state == SIM_STREAM_ACCEPTED) {
-            hang_up(host->world, stream->conn, stream->end);
+            sim_hang_up(host->world, stream->conn, stream->end);
         }
         stream->state = SIM_STREAM_DEAD;
         stream->conn->streams[stream->end] = NULL;
     }
-    for (phi_list *n = host->loose.next; n != &host->loose; n = n->next) {
-        phi_loose_stream *loose = PHI_CONTAINER_OF(n, phi_loose_stream, node);
-        hang_up(host->world, loose->conn, 1);
-        loose->conn->loose = NULL;
-    }
+    sim_loose_kill(host);
 }
 
 // The kernel closes what its process has left.
-static void hang_up(sim *s, sim_conn *conn, uint16_t end)
+void sim_hang_up(sim *s, sim_conn *conn, uint16_t end)
 {
     bool is_unread = conn->pipes[1 - end].arrived > 0;
     send_event(s, conn, end, is_unread ? SIM_RESET : SIM_FIN, 0);
@@ -671,11 +601,9 @@ void sim_net_forget(sim_host *host)
 {
     phi_list *n;
     while ((n = phi_list_take(&host->streams)) != NULL) {
-        stream_free(PHI_CONTAINER_OF(n, phi_stream, node));
+        sim_stream_free(PHI_CONTAINER_OF(n, phi_stream, node));
     }
-    while (!phi_list_is_empty(&host->loose)) {
-        loose_free(PHI_CONTAINER_OF(host->loose.next, phi_loose_stream, node));
-    }
+    sim_loose_forget(host);
     while (!phi_list_is_empty(&host->listeners)) {
         net_listener_close(PHI_CONTAINER_OF(host->listeners.next, phi_listener, node));
     }
@@ -769,7 +697,7 @@ static void later(phi_stream *stream, sim_kind kind)
                                  .conn = stream->conn });
 }
 
-static phi_stream *stream_new(sim_host *host, sim_conn *conn, uint16_t end)
+phi_stream *sim_stream_new(sim_host *host, sim_conn *conn, uint16_t end)
 {
     phi_stream *stream = phi_take_zeroed(host->io.alloc, 1, sizeof *stream);
     if (stream == NULL) {
@@ -785,7 +713,7 @@ static phi_stream *stream_new(sim_host *host, sim_conn *conn, uint16_t end)
     return stream;
 }
 
-static void stream_free(phi_stream *stream)
+void sim_stream_free(phi_stream *stream)
 {
     sim_conn *conn = stream->conn;
     sim_host *host = stream->host;
@@ -806,7 +734,7 @@ static void finish(phi_stream *stream, ph_err reason, const char *why)
     if (stream->events != NULL) { // NULL: closed in on_accept
         stream->events->on_closed(stream->owner, reason, why);
     }
-    stream_free(stream);
+    sim_stream_free(stream);
 }
 
 void sim_conn_unref(sim *s, sim_conn *conn)

@@ -176,6 +176,16 @@ void abroad_commit(session *s, phi_command command, size_t payload_size)
     phi_io_hurry(c->io);
 }
 
+// Nothing is posted before the turn ends, so the mail may be committed before it is written.
+uint8_t *abroad_put(session *s, phi_command command, size_t payload_size)
+{
+    uint8_t *room = abroad_begin(s, payload_size);
+    if (room != NULL) {
+        abroad_commit(s, command, payload_size);
+    }
+    return room;
+}
+
 bool abroad_is_roomy(const session *s)
 {
     const center *c = center_of(s);

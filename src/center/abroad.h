@@ -61,6 +61,7 @@ void abroad_retry(center *c);
 
 uint8_t *abroad_begin(session *s, size_t payload_max);
 void abroad_commit(session *s, phi_command command, size_t payload_size);
+uint8_t *abroad_put(session *s, phi_command command, size_t payload_size);
 bool abroad_is_roomy(const session *s);
 
 // Room for a packet's payload to a client: as phi_transport_begin and _commit.
@@ -77,6 +78,13 @@ static inline void session_commit(session *s, phi_command command, size_t payloa
     } else {
         abroad_commit(s, command, payload_size);
     }
+}
+
+// As phi_transport_put.
+static PHI_ALWAYS_INLINE uint8_t *session_put(session *s, phi_command command, size_t payload_size)
+{
+    return PHI_LIKELY(!s->is_abroad) ? phi_transport_put(&s->transport, command, payload_size)
+                                     : abroad_put(s, command, payload_size);
 }
 
 static inline bool session_is_roomy(const session *s)

@@ -114,9 +114,9 @@ static delivered bind(center *c, const delivery *d, uint64_t *number)
 {
     stream_key key = { .number = *number,
                        .turn = phi_get_u16(d->payload.data + PHI_MESSAGE_TURN_AT) };
-    if (d->marks != NULL) {
-        key.turn = d->marks->turn;
-        key.flags = d->marks->flags & PHI_FLAG_PART;
+    if (d->is_marked) {
+        key.turn = d->marks.turn;
+        key.flags = d->marks.flags & PHI_FLAG_PART;
     }
     switch (stream_bind(c, d->receiver, &key)) {
     case STREAM_BOUND:

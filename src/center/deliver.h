@@ -46,9 +46,10 @@ typedef struct delivery {
     deliver_as as;
     const call *within; // the call in which it is said; NULL only for anybody
     phi_bytes payload;
-    uint64_t number;             // written into the copy
-    uint32_t ttl_ms;             // same
-    const delivery_marks *marks; // same; NULL: they stay as they came
+    uint64_t number;      // written into the copy
+    uint32_t ttl_ms;      // same
+    delivery_marks marks; // same, if
+    bool is_marked;       // else they stay as they came
 } delivery;
 
 typedef enum delivered {
@@ -87,19 +88,18 @@ static inline bool deliver_is_allowed(const session *sender, deliver_as as, cons
 // The copy.
 static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, uint64_t number)
 {
-    uint8_t *room = session_begin(d->receiver, d->payload.size);
+    uint8_t *room = session_put(d->receiver, PHI_COMMAND_MESSAGE, d->payload.size);
     if (PHI_UNLIKELY(room == NULL)) {
         return DELIVER_FULL;
     }
     memcpy(room, d->payload.data, d->payload.size);
     phi_put_u64(room + PHI_MESSAGE_CALL_AT, number);
     phi_put_u32(room + PHI_MESSAGE_TTL_AT, d->ttl_ms);
-    if (PHI_UNLIKELY(d->marks != NULL)) {
-        room[PHI_MESSAGE_FLAGS_AT] = d->marks->flags;
-        room[PHI_MESSAGE_DEPTH_AT] = d->marks->depth;
-        phi_put_u16(room + PHI_MESSAGE_TURN_AT, d->marks->turn);
+    if (PHI_UNLIKELY(d->is_marked)) {
+        room[PHI_MESSAGE_FLAGS_AT] = d->marks.flags;
+        room[PHI_MESSAGE_DEPTH_AT] = d->marks.depth;
+        phi_put_u16(room + PHI_MESSAGE_TURN_AT, d->marks.turn);
     }
-    session_commit(d->receiver, PHI_COMMAND_MESSAGE, d->payload.size);
     c->counters.messages_sent_total++;
     return DELIVERED;
 }

@@ -30,32 +30,10 @@ center_event event_of(const center *c, session *sender, const phi_message *m, ph
                            .stream = stream_opening(c) };
 }
 
-bool event_is_expired(const center *c, const center_event *e)
+bool event_is_expired(const center *c, center_event *e)
 {
-    return e->ttl_ms != 0 && time_left(c, e) == 0;
-}
-
-void event_tell(center *c, center_event *e, session *receiver)
-{
-    PH_ASSERT(!event_is_expired(c, e));
-    delivery d = { .sender = e->sender,
-                   .receiver = receiver,
-                   .payload = e->payload,
-                   .ttl_ms = e->ttl_ms == 0 ? 0 : time_left(c, e) };
-    // The receipt is between the sender and the center.
-    const delivery_marks marks = {
-        .flags = (uint8_t)(e->payload.data[PHI_MESSAGE_FLAGS_AT] & ~PHI_FLAG_RECEIPT),
-    };
-    if (PHI_UNLIKELY(e->number != 0)) {
-        d.marks = &marks;
-    }
-    delivered how = deliver(c, &d);
-    if (PHI_LIKELY(how == DELIVERED)) {
-        c->counters.events_delivered_total++;
-        e->tally.delivered = add(e->tally.delivered, 1);
-    } else {
-        event_miss(c, e, 1, deliver_code(how));
-    }
+    e->left_ms = e->ttl_ms == 0 ? 0 : time_left(c, e);
+    return e->left_ms == 0 && e->ttl_ms != 0;
 }
 
 void event_miss(center *c, center_event *e, uint64_t count, ph_failure_code why)

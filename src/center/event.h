@@ -16,6 +16,7 @@ typedef struct center_event {
     phi_bytes payload;
     uint64_t number;   // the sender's, for the receipt; 0: it wants none
     uint32_t ttl_ms;   // left when it came; 0 no limit
+    uint32_t left_ms;  // the same in this turn, as event_is_expired found it
     phi_time since;    // when it came
     phi_receipt tally; // so far
     uint64_t stream;   // it is the first fragment of this one; 0: it is whole
@@ -27,14 +28,34 @@ void event_give_receipt(center *c, session *sender, uint64_t number, const phi_r
 // Of a message of kind event. Views stay views.
 center_event event_of(const center *c, session *sender, const phi_message *m, phi_bytes payload);
 
-// Whether its time is over.
-bool event_is_expired(const center *c, const center_event *e);
-
-// Delivered or dropped, and counted.
-void event_tell(center *c, center_event *e, session *receiver);
+// Whether its time is over: asked in each turn before anybody is told.
+bool event_is_expired(const center *c, center_event *e);
 
 // `count` receivers do not get it.
 void event_miss(center *c, center_event *e, uint64_t count, ph_failure_code why);
+
+// Delivered or dropped, and counted. Inline: of those who are told there may be many.
+static PHI_ALWAYS_INLINE void event_tell(center *c, center_event *e, session *receiver)
+{
+    PH_ASSERT((e->left_ms == 0) == (e->ttl_ms == 0));
+    uint8_t flags = e->payload.data[PHI_MESSAGE_FLAGS_AT];
+    // The receipt is between the sender and the center.
+    delivery_marks marks = { .flags = (uint8_t)(flags & ~PHI_FLAG_RECEIPT) };
+    delivered how = deliver_inline(c, &(delivery){ .sender = e->sender,
+                                                   .receiver = receiver,
+                                                   .payload = e->payload,
+                                                   .ttl_ms = e->left_ms,
+                                                   .marks = marks,
+                                                   .is_marked = e->number != 0 });
+    if (PHI_UNLIKELY(how != DELIVERED)) {
+        event_miss(c, e, 1, deliver_code(how));
+        return;
+    }
+    c->counters.events_delivered_total++;
+    if (PHI_LIKELY(e->tally.delivered < UINT32_MAX)) {
+        e->tally.delivered++;
+    }
+}
 
 // There is no receiver at all, or nobody knows how many there would be.
 void event_nobody(center *c, center_event *e, ph_failure_code why);

@@ -205,7 +205,8 @@ static delivered pass_on(center *c, const call *k, const phi_message *m, phi_byt
                         .payload = payload,
                         .number = k->number,
                         .ttl_ms = m->ttl_ms == 0 || m->ttl_ms > left_ms ? left_ms : m->ttl_ms,
-                        .marks = &marks });
+                        .marks = marks,
+                        .is_marked = true });
 }
 
 // Over; the responder is told so: now, or as soon as it has room.

@@ -62,13 +62,13 @@ static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message 
                                        phi_bytes payload);
 static void reply_of_part(center *c, session *s, phi_bytes payload, call *k);
 static inline void reply_within(center *c, session *s, const phi_message *m, phi_bytes payload,
-                                call *k, const delivery_marks *marks);
+                                call *k, delivery_marks as_part);
 static void on_failure(center *c, session *s, phi_bytes payload);
 static void on_inquiry(center *c, session *s, phi_bytes payload);
 static void on_answer(center *c, session *s, phi_bytes payload);
 static void on_cancel(center *c, session *s, phi_bytes payload);
 
-static bool is_forwarded(center *c, session *s, const phi_message *m, phi_bytes payload);
+static bool is_forwarded(center *c, session *s, phi_bytes payload);
 static inline session *again(const center *c, const session *s, phi_bytes to);
 static destination resolve(center *c, session *s, phi_bytes to);
 static destination choose(center *c, session *s, phi_bytes name);
@@ -100,7 +100,7 @@ void router_on_message(phi_transport *t, phi_bytes payload)
 static PHI_NOINLINE void route_fragment(center *c, session *s, phi_bytes payload)
 {
     const phi_message m = phi_message_of(payload);
-    if (is_forwarded(c, s, &m, payload)) {
+    if (is_forwarded(c, s, payload)) {
         return;
     }
     uint64_t stream = stream_receive(c, s, &m, payload);
@@ -110,8 +110,8 @@ static PHI_NOINLINE void route_fragment(center *c, session *s, phi_bytes payload
     }
 }
 
-// By its kind. What is not common reads the message once more: so the common ways need hold no more
-// of it than they use.
+// By its kind. What is not common reads the message once more, and is given no pointer to what was
+// read here: so that this stands in registers, as far as it is used.
 static PHI_ALWAYS_INLINE void route(center *c, session *s, phi_bytes payload)
 {
     const phi_message m = phi_message_of(payload);
@@ -154,7 +154,8 @@ bool router_pass(center *c, const session *sender, session *receiver, phi_bytes 
                                    .receiver = receiver,
                                    .payload = payload,
                                    .number = key->number,
-                                   .marks = &marks }) == DELIVERED;
+                                   .marks = marks,
+                                   .is_marked = true }) == DELIVERED;
 }
 
 // ---- by kind
@@ -320,13 +321,13 @@ static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message 
     }
     call *k = call_find(c, m->call);
     if (PHI_UNLIKELY(k == NULL)) {
-        if (!is_forwarded(c, s, m, payload)) {
+        if (!is_forwarded(c, s, payload)) {
             c->counters.replies_stray_total++;
         }
     } else if (PHI_UNLIKELY(call_is_part(k))) {
         reply_of_part(c, s, payload, k);
     } else {
-        reply_within(c, s, m, payload, k, /* marks= */ NULL);
+        reply_within(c, s, m, payload, k, (delivery_marks){ .flags = 0 });
     }
 }
 
@@ -334,11 +335,12 @@ static PHI_NOINLINE void reply_of_part(center *c, session *s, phi_bytes payload,
 {
     const phi_message m = phi_message_of(payload);
     const delivery_marks as_part = { .flags = m.flags | PHI_FLAG_PART, .turn = k->turn };
-    reply_within(c, s, &m, payload, k, &as_part);
+    reply_within(c, s, &m, payload, k, as_part);
 }
 
+// `as_part` has no flags where the call is no part.
 static PHI_ALWAYS_INLINE void reply_within(center *c, session *s, const phi_message *m,
-                                           phi_bytes payload, call *k, const delivery_marks *marks)
+                                           phi_bytes payload, call *k, delivery_marks as_part)
 {
     delivered how = deliver_inline(c, &(delivery){ .sender = s,
                                                    .receiver = k->caller,
@@ -347,7 +349,8 @@ static PHI_ALWAYS_INLINE void reply_within(center *c, session *s, const phi_mess
                                                    .payload = payload,
                                                    .number = k->number,
                                                    .ttl_ms = m->ttl_ms,
-                                                   .marks = marks });
+                                                   .marks = as_part,
+                                                   .is_marked = as_part.flags != 0 });
     if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // [P-56]
         c->counters.replies_stray_total++;
     } else if (PHI_UNLIKELY(how != DELIVERED)) {
@@ -376,7 +379,7 @@ static PHI_NOINLINE void on_failure(center *c, session *s, phi_bytes payload)
 static PHI_NOINLINE void on_inquiry(center *c, session *s, phi_bytes payload)
 {
     const phi_message m = phi_message_of(payload);
-    if (!is_forwarded(c, s, &m, payload)) {
+    if (!is_forwarded(c, s, payload)) {
         inquiry_receive(c, s, &m, payload);
     }
 }
@@ -409,12 +412,12 @@ static PHI_NOINLINE void on_cancel(center *c, session *s, phi_bytes payload)
 // ---- helpers
 
 // What a responder says in a call belongs to the caller's worker, which has made up its number.
-static PHI_NOINLINE bool is_forwarded(center *c, session *s, const phi_message *m,
-                                      phi_bytes payload)
+static PHI_NOINLINE bool is_forwarded(center *c, session *s, phi_bytes payload)
 {
-    bool is_responders = m->kind == PHI_KIND_REPLY || m->kind == PHI_KIND_INQUIRY ||
-                         (m->kind == PHI_KIND_FAILURE && m->turn == 0);
-    uint32_t to = is_responders ? worker_of(&c->workers, m->call) : c->workers.self;
+    const phi_message m = phi_message_of(payload);
+    bool is_responders = m.kind == PHI_KIND_REPLY || m.kind == PHI_KIND_INQUIRY ||
+                         (m.kind == PHI_KIND_FAILURE && m.turn == 0);
+    uint32_t to = is_responders ? worker_of(&c->workers, m.call) : c->workers.self;
     if (to == c->workers.self || s->is_abroad) {
         return false;
     }

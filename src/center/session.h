@@ -36,30 +36,29 @@ typedef enum session_state {
 
 extern const phi_sm_state session_states[SESSION_STATE_COUNT];
 
+// What each message passes comes first, behind what it passes in the transport.
 struct session {
     phi_transport transport;
-    uint64_t handle; // in center.sessions
-    phi_sm sm;       // session_state
-
-    // Once joined.
-    uint64_t number;    // the session in WELCOME
-    account *account;   // borrowed; NULL before, and after it left
-    const uint8_t *id;  // account->id, nearer: it is compared with each message's `from`
-    uint8_t id_size;    // account@domain
-    uint8_t name_size;  // account
-    uint8_t ask_count;  // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
-    uint8_t home;       // the worker that has its connection
-    bool is_abroad;     // another one than this: `transport` has no stream
-    bool is_asked;      // at home: the first worker was asked to admit it
-    uint64_t addressed; // handle of the session it last wrote to: who writes to one writes again
+    phi_sm sm;            // session_state
+    const uint8_t *id;    // account->id, nearer: it is compared with each message's `from`
+    uint8_t id_size;      // account@domain
+    uint8_t name_size;    // account
+    uint8_t ask_count;    // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
+    uint8_t home;         // the worker that has its connection
+    bool is_abroad;       // another one than this: `transport` has no stream
+    bool is_asked;        // at home: the first worker was asked to admit it
+    session_calls *calls; // owned; NULL until its first call, either way
+    uint64_t addressed;   // handle of the session it last wrote to: who writes to one writes again
     uint64_t addressed_service; // and handle of the service
+    phi_time held_since;        // what it says now came then, and waited; NEVER: it did not
+
+    uint64_t handle;            // in center.sessions
+    uint64_t number;            // the session in WELCOME
+    account *account;           // borrowed; NULL before it joined, and after it left
     watch *watch;               // owned; NULL: it does not want presence
     broadcast *broadcast;       // owned; one that waits for its share; it is held then
-    phi_time held_since;        // what it says now came then, and waited; NEVER: it did not
     subscriber *subscriber;     // owned; NULL: it never subscribed
     session_streams *streams;   // owned; NULL until its first message in fragments
-
-    session_calls *calls;       // owned; NULL until its first call, either way
     uint32_t message_bytes_max; // the largest it takes in fragments; 0: none
 
     // Of a center with several workers: worker.h, abroad.h.

@@ -53,8 +53,8 @@ static inline bool phi_is_for_instances(phi_bytes to)
 
 // ---- heads
 
-// Makes it that of `to` and `method` (NULL: none), or of a topic when `is_topic`; false when that is
-// no destination, or too long to be kept: then it is no head.
+// Makes it that of `to` and `method` (NULL: none), or of a topic when `is_topic`; false when that
+// is no destination, or too long to be kept: then it is no head.
 PHI_MUST_CHECK bool phi_head_make(const ph_client *client, phi_head *head, const char *to,
                                   const char *method, bool is_topic);
 
@@ -81,10 +81,11 @@ static PHI_ALWAYS_INLINE phi_head *phi_head_find(ph_client *client, const ph_out
         return NULL;
     }
     phi_head *head = phi_head_guess(client, o->to, o->method);
-    const char *method = o->method == NULL ? "" : o->method;
-    if (PHI_LIKELY(head->size != 0 && !head->is_topic && strcmp(head->texts, o->to) == 0 &&
-                   strcmp(head->texts + head->method_at, method) == 0)) {
-        return head;
+    if (PHI_LIKELY(head->size != 0 && !head->is_topic && strcmp(head->texts, o->to) == 0)) {
+        const char *kept = head->texts + head->method_at;
+        if (PHI_LIKELY(o->method == NULL ? kept[0] == '\0' : strcmp(kept, o->method) == 0)) {
+            return head;
+        }
     }
     return phi_head_make(client, head, o->to, o->method, /* is_topic= */ false) ? head : NULL;
 }

@@ -14,7 +14,7 @@ static void on_packet(ph_client *client, const phi_packet *packet);
 static void on_message(phi_transport *transport, phi_bytes payload);
 static void on_fragment(phi_transport *transport, phi_bytes payload);
 static void on_other_message(phi_transport *transport, phi_bytes payload);
-static void on_event_message(ph_client *client, phi_bytes payload);
+static inline void on_event_message(ph_client *client, phi_bytes payload);
 
 const phi_transport_events phi_client_transport_events = {
     .on_event = on_event,
@@ -203,19 +203,18 @@ static PHI_COLD void on_other_message(phi_transport *transport, phi_bytes payloa
     PH_UNREACHABLE("the decoder knows no other kind");
 }
 
-static void on_event_message(ph_client *client, phi_bytes payload)
+static PHI_ALWAYS_INLINE void on_event_message(ph_client *client, phi_bytes payload)
 {
     const phi_message message = phi_message_of(payload);
+    ph_incoming incoming = phi_client_incoming(&message);
     if (phi_client_is_topic(message.to)) {
-        phi_message copy = message; // so that the other needs no address
-        phi_client_on_topic(client, &copy);
+        phi_client_on_topic(client, &incoming);
         return;
     }
     client->counters.events++;
     if (client->options.on_event == NULL) {
         return;
     }
-    ph_incoming incoming = phi_client_incoming(&message);
     phi_client_enter(client);
     client->options.on_event(client, &incoming, client->options.arg);
     phi_client_leave(client);

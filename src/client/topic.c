@@ -4,7 +4,8 @@
 //
 // Design notes  To find who gets an event, its topic is turned into the one pattern of each shape
 //               that fits it, which is then looked up. So the cost depends on how many shapes there
-//               are, not on how many subscriptions.
+//               are, not on how many subscriptions. What was found is kept: of the next event to
+//               that topic only the topic is compared.
 //               Callbacks may subscribe, unsubscribe and close. So nothing holds a pointer over one
 //               of them: an event's subscriptions are collected as handles first, and who is to be
 //               told of an answer is taken off the front of lists that others may change meanwhile.
@@ -69,6 +70,7 @@ void phi_client_topics_init(ph_client *client)
     phi_list_init(&t->asked);
     phi_list_init(&t->telling);
     phi_list_init(&t->settled);
+    t->version = 1;
 }
 
 void phi_client_topics_fini(ph_client *client)
@@ -86,6 +88,7 @@ void phi_client_topics_fini(ph_client *client)
     phi_map_fini(&t->map);
     phi_give(client->alloc, t->shapes, t->shape_capacity * sizeof *t->shapes);
     phi_give(client->alloc, t->found, t->found_capacity * sizeof *t->found);
+    phi_give(client->alloc, t->routes, PHI_ROUTES * sizeof *t->routes);
 }
 
 // ---- what the application wants
@@ -124,6 +127,7 @@ ph_err ph_client_subscribe(ph_client *client, const char *text, ph_subscription_
                        .on_subscribed = on_subscribed,
                        .arg = arg };
     phi_list_append(&p->waiting, &s->node);
+    t->version++;
     move(&t->untold, p);
     phi_client_topics_flush(client);
     if (id != NULL) {
@@ -144,6 +148,7 @@ ph_err ph_client_unsubscribe(ph_client *client, ph_subscription_id id)
     }
     topic_pattern *p = s->pattern;
     phi_list_remove(&s->node);
+    t->version++;
     phi_slots_give(&t->subscriptions, id.value);
     if (pattern_is_wanted(p)) {
         return PH_OK;
@@ -364,34 +369,91 @@ static bool collect(phi_topics *t, const phi_topic *topic, uint32_t *count)
     return is_for_all;
 }
 
-PHI_NOINLINE void phi_client_on_topic(ph_client *client, const phi_message *message)
+// Where the route of that topic stands, if there is one. Names end differently more often than they
+// begin; the fixed part of a message stands before the name, so that eight bytes are always there.
+static inline phi_topic_route *route_guess(const phi_topics *t, phi_bytes name)
+{
+    uint64_t mix = phi_load64(name.data + name.size - 8) * UINT64_C(0x9e3779b97f4a7c15);
+    return &t->routes[mix >> 58];
+}
+
+static inline bool route_is_of(const phi_topics *t, const phi_topic_route *route, phi_bytes name)
+{
+    return route->version == t->version &&
+           phi_text_equal(phi_bytes_of(route->topic, route->size), name);
+}
+
+static void route_keep(phi_topics *t, phi_topic_route *route, phi_bytes name, uint32_t count,
+                       bool is_for_all)
+{
+    PH_ASSERT(count <= PHI_ROUTE_FOUND_MAX);
+    PH_ASSERT(name.size <= PHI_ROUTE_TOPIC_BYTES_MAX);
+    route->version = t->version;
+    route->found_count = (uint8_t)count;
+    memcpy(route->found, t->found, count * sizeof t->found[0]);
+    route->is_for_all = is_for_all;
+    route->size = (uint8_t)name.size;
+    memcpy(route->topic, name.data, name.size);
+}
+
+static inline void hand_out(ph_client *client, uint64_t subscription, const ph_incoming *incoming)
+{
+    // One of the others may have ended it.
+    const subscriber *s = phi_slots_find(&client->topics.subscriptions, subscription);
+    if (s != NULL && s->on_event != NULL) {
+        s->on_event(client, incoming, s->arg);
+    }
+}
+
+// Who looks for its subscriptions.
+static PHI_COLD void on_new_topic(ph_client *client, phi_bytes name, const ph_incoming *incoming)
 {
     phi_topics *t = &client->topics;
-    PH_ASSERT(phi_client_is_topic(message->to));
     phi_topic topic;
     uint32_t count = 0;
-    bool is_for_all = false;
-    phi_bytes name = phi_bytes_of(message->to.data + PHI_TOPIC_PREFIX_BYTES,
-                                  message->to.size - PHI_TOPIC_PREFIX_BYTES);
-    if (phi_topic_parse(name, &topic)) {
-        is_for_all = collect(t, &topic, &count);
-    }
+    bool is_for_all = phi_topic_parse(name, &topic) && collect(t, &topic, &count);
     if (count == 0) {
         client->counters.dropped++; // unsubscribed, and this was on its way
         return;
     }
+    if (t->routes == NULL) {
+        t->routes = phi_take_zeroed(client->alloc, PHI_ROUTES, sizeof *t->routes);
+    }
+    if (t->routes != NULL && count <= PHI_ROUTE_FOUND_MAX &&
+        name.size <= PHI_ROUTE_TOPIC_BYTES_MAX) {
+        route_keep(t, route_guess(t, name), name, count, is_for_all);
+    }
     client->counters.events++;
-    ph_incoming incoming = phi_client_incoming(message);
     phi_client_enter(client);
     for (uint32_t i = 0; i < count; i++) {
-        // One of the others may have ended it.
-        const subscriber *s = phi_slots_find(&t->subscriptions, t->found[i]);
-        if (s != NULL && s->on_event != NULL) {
-            s->on_event(client, &incoming, s->arg);
-        }
+        hand_out(client, t->found[i], incoming);
     }
     if (is_for_all && client->options.on_event != NULL) {
-        client->options.on_event(client, &incoming, client->options.arg);
+        client->options.on_event(client, incoming, client->options.arg);
+    }
+    phi_client_leave(client);
+}
+
+void phi_client_on_topic(ph_client *client, const ph_incoming *incoming)
+{
+    phi_topics *t = &client->topics;
+    phi_bytes name = phi_bytes_of(incoming->to.data + PHI_TOPIC_PREFIX_BYTES,
+                                  incoming->to.size - PHI_TOPIC_PREFIX_BYTES);
+    PH_ASSERT(name.size != 0);
+    const phi_topic_route *route = t->routes == NULL ? NULL : route_guess(t, name);
+    if (PHI_UNLIKELY(route == NULL || !route_is_of(t, route, name))) {
+        on_new_topic(client, name, incoming);
+        return;
+    }
+    client->counters.events++;
+    phi_client_enter(client);
+    uint32_t count = route->found_count;
+    bool is_for_all = route->is_for_all;
+    for (uint32_t i = 0; i < count; i++) {
+        hand_out(client, route->found[i], incoming);
+    }
+    if (PHI_UNLIKELY(is_for_all) && client->options.on_event != NULL) {
+        client->options.on_event(client, incoming, client->options.arg);
     }
     phi_client_leave(client);
 }

@@ -31,6 +31,21 @@ typedef struct phi_shape {
     uint32_t count;     // of patterns
 } phi_shape;
 
+// To which subscriptions events to one topic come: kept, because few topics are busy at a time, and
+// good as long as no subscription comes or goes.
+#define PHI_ROUTES 64u // a power of two
+#define PHI_ROUTE_TOPIC_BYTES_MAX 64u
+#define PHI_ROUTE_FOUND_MAX 4u
+
+typedef struct phi_topic_route {
+    uint64_t version; // phi_topics.version when it was made; 0: never
+    uint64_t found[PHI_ROUTE_FOUND_MAX];
+    uint8_t found_count;
+    bool is_for_all;
+    uint8_t size;
+    uint8_t topic[PHI_ROUTE_TOPIC_BYTES_MAX];
+} phi_topic_route;
+
 typedef struct phi_topics {
     phi_slots subscriptions; // phi_subscriber, in topic.c
     phi_map map;             // text -> pattern, in topic.c
@@ -43,7 +58,9 @@ typedef struct phi_topics {
     uint32_t shape_capacity;
     uint64_t *found; // owned; room for one event's subscriptions
     uint32_t found_capacity;
-    uint32_t number; // of the last packet sent
+    uint64_t version;        // counts subscriptions that come and go
+    phi_topic_route *routes; // owned; NULL: no event came, or there was no memory
+    uint32_t number;         // of the last packet sent
 } phi_topics;
 
 void phi_client_topics_init(ph_client *client);
@@ -57,8 +74,8 @@ void phi_client_topics_flush(ph_client *client);
 
 void phi_client_on_subscription(ph_client *client, phi_bytes payload);
 
-// An event to a topic.
-void phi_client_on_topic(ph_client *client, const phi_message *message);
+// An event to a topic: a view of a message.
+void phi_client_on_topic(ph_client *client, const ph_incoming *incoming);
 
 static inline bool phi_client_is_topic(phi_bytes to)
 {

@@ -12,12 +12,19 @@
 #define PHI_IO_IO_CONTRACT_H
 
 #include "io/io.h"
+#include "io/mailbox.h"
+
+#define IO_CONTRACT_LOOPS_MAX 4u
 
 // How to make an implementation, and how to let time pass in it.
 typedef struct io_driver {
     void *arg;
     phi_io *(*open)(void *arg);
-    // One turn; waits (or moves its clock) when there is nothing to do, but not for ever.
+    // Instead of that: loops of one process, with a mailbox each.
+    void (*open_loops)(void *arg, uint32_t count, size_t bytes_max, phi_io **ios,
+                       phi_mailbox **mailboxes);
+    // One turn, of any loop that has something to do; waits (or moves its clock) when there is
+    // nothing to do, but not for ever.
     void (*turn)(void *arg);
     // Ends it; fails the test when memory was not given back.
     void (*close)(void *arg);
@@ -53,7 +60,22 @@ typedef struct io_driver {
     X(hurry_keeps_the_turn_from_waiting)                                                           \
     X(timers_fire_in_order_and_not_early)                                                          \
     X(clock_goes_on)                                                                               \
-    X(entropy_differs)
+    X(entropy_differs)                                                                             \
+    X(mail_comes_whole_and_in_order)                                                               \
+    X(mail_is_what_was_committed)                                                                  \
+    X(mail_waits_for_its_reader)                                                                   \
+    X(mail_is_thrown_away_for_nobody)                                                              \
+    X(mail_of_any_size)                                                                            \
+    X(mail_by_the_thousands)                                                                       \
+    X(mail_handler_may_answer)                                                                     \
+    X(mail_that_follows_from_mail_comes_later)                                                     \
+    X(mail_has_one_order_for_all)                                                                  \
+    X(mail_is_roomy_while_it_is_read)                                                              \
+    X(released_stream_goes_on_elsewhere)                                                           \
+    X(released_stream_keeps_what_came)                                                             \
+    X(released_stream_comes_back)                                                                  \
+    X(released_stream_that_nobody_takes)                                                           \
+    X(released_stream_that_broke)
 
 #define IO_CONTRACT_DECLARE(check) void io_contract_##check(const io_driver *driver);
 IO_CONTRACT_CHECKS(IO_CONTRACT_DECLARE)

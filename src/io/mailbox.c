@@ -14,9 +14,10 @@
 // Invariants   the bit of a receiver in `unposted` is set exactly if something was committed for it
 //              since the last post; a chunk on an outbox holds only whole mails
 
-#include "io/mailbox_private.h"
+#include "io/mailbox.h"
 
 #include "base/assert.h"
+#include "io/mailbox_private.h"
 
 #define NOT_BEGUN SIZE_MAX
 

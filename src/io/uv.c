@@ -77,6 +77,7 @@ ph_err phi_uv_new(phi_uv **out, const phi_alloc *alloc, phi_diag *diag)
     uv->spare_fd = -1;
     uv->wait_until = PHI_TIME_NEVER;
     atomic_init(&uv->is_stopped, false);
+    atomic_init(&uv->tasks, NULL);
 
     ph_err err = start_handles(uv, diag);
     if (err != PH_OK) {
@@ -205,6 +206,9 @@ static void run_turn(phi_uv *uv)
 
     if (uv->box != NULL) {
         phi_uv_box_read(uv->box);
+    }
+    if (atomic_load_explicit(&uv->tasks, memory_order_relaxed) != NULL) {
+        phi_uv_run_tasks(uv);
     }
     run_due(uv);
     phi_timers_run(&uv->io.timers, uv->io.now);

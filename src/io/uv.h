@@ -4,8 +4,8 @@
 // straight between the kernel and one buffer per loop, and a stream costs no more than its
 // descriptor and a small struct.
 //
-// Life     new -> (run | run_once)* -> free
-// Threads  one; phi_uv_wake and phi_uv_stop are [any thread, signal handler]
+// Life     new -> (run | turn)* -> free
+// Threads  one; phi_uv_wake, phi_uv_stop [any thread, signal handler] and phi_uv_hand [any thread]
 
 #ifndef PHI_IO_UV_H
 #define PHI_IO_UV_H
@@ -27,6 +27,12 @@
 
 typedef struct phi_uv phi_uv;
 typedef struct phi_uv_mailboxes phi_uv_mailboxes;
+
+// Something to be done on a loop. Embedded in its owner.
+typedef struct phi_uv_task {
+    struct phi_uv_task *next; // of those that wait
+    void (*run)(struct phi_uv_task *task);
+} phi_uv_task;
 
 // PH_ENOMEM, PH_ESYSTEM   the loop could not be made
 PHI_MUST_CHECK ph_err phi_uv_new(phi_uv **out, const phi_alloc *alloc, phi_diag *diag);
@@ -59,6 +65,21 @@ phi_time phi_uv_deadline(const phi_uv *uv);
 // Signals, for programs: `fire` runs on the loop. Up to 8. PH_ELIMIT beyond.
 PHI_MUST_CHECK ph_err phi_uv_signal(phi_uv *uv, int signum, void (*fire)(void *arg, int signum),
                                     void *arg);
+
+// ---- threads
+
+// Turns the loop in a thread of its own, as phi_uv_run does; signals are left to other threads.
+// Until phi_uv_join returns, the loop and what stands on it are that thread's. `name`, at most 15
+// bytes, is what system tools show. Ends with phi_uv_stop.
+//
+// PH_ESYSTEM   there can be no more threads
+PHI_MUST_CHECK ph_err phi_uv_start(phi_uv *uv, const char *name, phi_diag *diag);
+void phi_uv_join(phi_uv *uv);
+
+// Has the task run on the loop, in step 3 of its next turn; several in the order in which they were
+// handed over. It is the loop's until it runs. What has not run when the loop is freed never does.
+// [any thread]
+void phi_uv_hand(phi_uv *uv, phi_uv_task *task);
 
 // ---- mail between loops, each in a thread of its own
 

@@ -8,6 +8,7 @@
 //     uv_dial.c      the way to a connection: addresses tried one after the other
 //     uv_resolve.c   names to addresses, by c-ares
 //     uv_mailbox.c   mail between loops
+//     uv_thread.c    threads that turn loops, and tasks from one to another
 //     uv_signal.c    signals
 //     uv_sock.c      socket addresses and errno
 //
@@ -17,6 +18,7 @@
 #ifndef PHI_IO_UV_PRIVATE_H
 #define PHI_IO_UV_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -56,7 +58,9 @@ struct phi_uv {
     bool may_wait;       // in the turn that runs
     bool is_awake;       // io.now is that of the turn that runs
     atomic_bool is_stopped;
-    phi_uv_box *box; // NULL: no mail; owned by its set
+    phi_uv_box *box;              // NULL: no mail; owned by its set
+    _Atomic(phi_uv_task *) tasks; // the latest first; NULL none
+    pthread_t thread;             // from phi_uv_start to phi_uv_join
 
     phi_list listeners; // phi_listener.node
     phi_list streams;   // phi_stream.node: all that have memory
@@ -231,6 +235,10 @@ void phi_uv_box_read(phi_uv_box *box);
 
 // The loop is gone.
 void phi_uv_box_close(phi_uv_box *box);
+
+// ---- uv_thread.c
+
+void phi_uv_run_tasks(phi_uv *uv);
 
 // ---- uv_sock.c
 

@@ -150,45 +150,48 @@ typedef struct phi_link_event {
     };
 } phi_link_event;
 
-// Kept small: a center has one for each connection, also for those that never join.
+// Kept small: a center has one for each connection, also for those that never join. What each
+// message passes stands together, at the end, in front of what a transport adds.
 typedef struct phi_link {
-    const phi_link_options *options; // borrowed from the owner of the link
-    phi_sm sm;
-    phi_inbound in;
-    phi_outbound out;
-    phi_time deadline;       // tick has nothing to do before it; may be earlier than need be
     phi_time state_deadline; // end of greeting and joining
-    phi_time heard;          // when the last byte came
     phi_time grace_from;     // while an ask is out: since when an answer is waited for
-    size_t ask_behind;       // bytes that have to leave until that ask is out
     phi_time asked;          // when the ask that waits for its answer was sent; also its stamp;
                              // NEVER: none does
     phi_time shown;          // while held: when it last showed that this end lives
     phi_time measured;       // when the last ask was made, answered or not
     uint64_t mark_asked;     // what the answer to that ask confirms; 0: nothing
     uint64_t mark_next;      // what the answer to the next one will; 0: nothing
-    phi_time full_since;     // when begin first failed for want of room; NEVER: not full
     phi_dur heartbeat_idle;  // in force
     phi_dur heartbeat_grace;
     uint32_t round_trip_us; // of the last answered ask; 0 unknown
-    // client, from HELLO: the largest packet the center takes (PHI_PACKET_BYTES_MAX when it did not
-    // say), and how many calls it lets us have open (0: it did not say)
-    uint32_t peer_packet_bytes_max;
+    // client, from HELLO: how many calls the center lets us have open, the largest message in
+    // fragments, how many of those at a time, and how many patterns (0: it did not say)
     uint32_t peer_calls_max;
-    // same: of a message in fragments, of those at a time, and of patterns (0: it did not say)
     uint32_t peer_message_bytes_max;
     uint32_t peer_streams_max;
     uint32_t peer_subscriptions_max;
-    phi_join *join; // owned; center, between the JOIN event and the next phi_link_next
+    bool owns_end_text; // end.text is from the allocator; else a constant
+    bool is_ask_stuck;  // the ask that is out did not leave at once
+    bool has_ask_moved; // what it is stuck behind did, since grace_from
+    phi_join *join;     // owned; center, between the JOIN event and the next phi_link_next
     phi_link_end end;
+
+    const phi_link_options *options; // borrowed from the owner of the link
+    phi_inbound in;
+    phi_outbound out;
+    phi_time heard;      // when the last byte came
+    phi_time deadline;   // tick has nothing to do before it; may be earlier than need be
+    phi_time full_since; // when begin first failed for want of room; NEVER: not full
+    size_t ask_behind;   // bytes that have to leave until the ask that is out is
+    phi_sm sm;
+    // client, from HELLO: the largest packet the center takes; PHI_PACKET_BYTES_MAX when it did not
+    // say, and at the center
+    uint32_t peer_packet_bytes_max;
     bool has_end;         // `end` waits to be reported
-    bool owns_end_text;   // end.text is from the allocator; else a constant
-    bool is_ask_stuck;    // the ask that is out did not leave at once
-    bool has_ask_moved;   // what it is stuck behind did, since grace_from
-    bool is_suspect;      // center: an ask is unanswered for half of grace
-    bool is_told_suspect; // the owner knows
     bool has_chore;       // phi_link_next has something to look at before the next packet
     bool is_held;         // phi_link_hold was called
+    bool is_suspect;      // center: an ask is unanswered for half of grace
+    bool is_told_suspect; // the owner knows
 } phi_link;
 
 // `keys`: center with suite paper only, else NULL; borrowed until the call returns. The center's
@@ -290,13 +293,30 @@ static PHI_ALWAYS_INLINE uint8_t *phi_link_begin(phi_link *link, size_t payload_
 // A link that is full says so from now on.
 void phi_link_begin_failed(phi_link *link, size_t payload_max, phi_time now);
 
+// What comes before the list, and bye, a link says itself.
+static inline bool phi_link_is_owners(phi_command code)
+{
+    return code >= PHI_COMMAND_ONLINE_LIST && code <= PHI_COMMAND_STREAM && code != PHI_COMMAND_BYE;
+}
+
 static PHI_ALWAYS_INLINE void phi_link_commit(phi_link *link, phi_command code, size_t payload_size)
 {
     PH_ASSERT(phi_sm_is(&link->sm, PHI_LINK_OPEN));
-    PH_ASSERT(code >= PHI_COMMAND_ONLINE_LIST); // what comes before, and bye, a link says itself
-    PH_ASSERT(code <= PHI_COMMAND_STREAM);
-    PH_ASSERT(code != PHI_COMMAND_BYE);
+    PH_ASSERT(phi_link_is_owners(code));
     phi_outbound_commit(&link->out, (uint16_t)code, payload_size);
+}
+
+// Both in one, for a payload whose size is known: where it goes, to be written there before
+// anything else is done with the link. NULL as begin.
+static PHI_ALWAYS_INLINE uint8_t *phi_link_put(phi_link *link, phi_command code,
+                                               size_t payload_size)
+{
+    PH_ASSERT(payload_size <= phi_link_payload_max(link));
+    PH_ASSERT(phi_link_is_owners(code));
+    if (PHI_UNLIKELY(!phi_sm_is(&link->sm, PHI_LINK_OPEN))) {
+        return NULL;
+    }
+    return phi_outbound_put(&link->out, (uint16_t)code, payload_size, PHI_LINK_HEADROOM_BYTES);
 }
 
 // What to write next, enciphered; valid until the next call on the link.

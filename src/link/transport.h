@@ -63,16 +63,17 @@ typedef enum phi_transport_state {
     PHI_TRANSPORT_STATE_COUNT
 } phi_transport_state;
 
-// Embedded in its owner's object.
+// Embedded in its owner's object. What each message passes stands together: the end of the link, and
+// what follows it. An owner puts there what it needs for each.
 struct phi_transport {
+    phi_timer timer; // the link's deadline; once ENDING, the end of patience
     phi_link link;
     phi_transports *group; // NULL in a zeroed one
     phi_stream *stream;    // NULL once gone
-    phi_sm sm;             // phi_transport_state
-    phi_timer timer;       // the link's deadline; once ENDING, the end of patience
-    phi_time armed;        // what it is set to; NEVER: it is not
-    phi_time flushed;      // when something was last written; while blocked: stuck since then
     phi_list dirty;        // on phi_transports.dirty
+    phi_sm sm;             // phi_transport_state
+    phi_time armed;        // what the timer is set to; NEVER: it is not
+    phi_time flushed;      // when something was last written; while blocked: stuck since then
     uint32_t room_turn;    // phi_transports.turn in which on_room was last called
     bool is_blocked;       // the stream took less than all; on_writable will come
     bool wants_room;       // begin failed; on_room is owed
@@ -125,6 +126,20 @@ static PHI_ALWAYS_INLINE void phi_transport_commit(phi_transport *t, phi_command
 {
     phi_link_commit(&t->link, code, payload_size);
     phi_transport_mark(t);
+}
+
+// Both in one, for a payload whose size is known: where it goes, to be written there before
+// anything else is done with the transport.
+static PHI_ALWAYS_INLINE uint8_t *phi_transport_put(phi_transport *t, phi_command code,
+                                                    size_t payload_size)
+{
+    uint8_t *room = phi_link_put(&t->link, code, payload_size);
+    if (PHI_UNLIKELY(room == NULL)) {
+        phi_transport_begin_failed(t, payload_size);
+        return NULL;
+    }
+    phi_transport_mark(t);
+    return room;
 }
 
 // For an owner that leaves part of the buffer to others and stops before begin fails: on_room

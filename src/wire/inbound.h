@@ -32,18 +32,19 @@ typedef enum phi_inbound_result {
     PHI_INBOUND_MEMORY, // no memory for the beginning of a packet
 } phi_inbound_result;
 
+// What each packet passes stands first.
 typedef struct phi_inbound {
     phi_suite suite;
     uint32_t bytes_max; // may be changed between packets (P-12)
     phi_check check;
+    // bytes of the packet that was last returned out of `partial`, consumed at the next call
+    uint32_t partial_used;
     // What is left of the chunk, borrowed from receive until next says MORE: from `at` up to `end`,
     // and deciphered up to `clear`, which is `end` outside suite paper. All NULL: nothing.
     uint8_t *at;
     uint8_t *clear;
     uint8_t *end;
     phi_buf partial; // the beginning of a packet whose rest has not come, deciphered
-    // bytes of the packet that was last returned out of `partial`, consumed at the next call
-    uint32_t partial_used;
     phi_cipher cipher;
     struct phi_inbound_kept *kept; // owned; NULL, or what holds the rest of the chunk
 } phi_inbound;

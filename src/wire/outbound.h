@@ -3,7 +3,7 @@
 // wire/outbound.h - one direction of a link as sent: packets in, bytes out. Each packet is written
 // in place into the send buffer; all of a turn are checked and enciphered together when it ends.
 //
-// Life     init -> (begin -> commit)* , (seal -> sent)* -> fini
+// Life     init -> (begin -> commit | put)* , (seal -> sent)* -> fini
 // Limits   bytes_max bytes wait; beyond it phi_outbound_begin returns NULL
 // Threads  none
 
@@ -15,15 +15,16 @@
 #include "wire/cipher.h"
 #include "wire/packet.h"
 
+// What each packet passes stands first.
 typedef struct phi_outbound {
-    const phi_alloc *alloc; // borrowed; of the cipher
     phi_suite suite;
     phi_check check;
-    phi_cipher cipher;
-    phi_buf buf;
-    uint32_t
-        sealed; // bytes at the front of `buf` that may be sent: checked and enciphered, or HELLO
+    // Bytes at the front of `buf` that may be sent: checked and enciphered, or HELLO.
+    uint32_t sealed;
     uint32_t begun; // room that begin gave, with the head; 0: none
+    phi_buf buf;
+    phi_cipher cipher;
+    const phi_alloc *alloc; // borrowed; of the cipher
 } phi_outbound;
 
 // Starts in suite plain.
@@ -62,6 +63,13 @@ static inline uint8_t *phi_outbound_begin(phi_outbound *out, size_t payload_max)
     return phi_outbound_begin_before(out, payload_max, 0);
 }
 
+static PHI_ALWAYS_INLINE void phi_outbound_write_head(uint8_t *packet, size_t head, uint16_t code,
+                                                      size_t size)
+{
+    phi_put_u32(packet, (uint32_t)size);
+    phi_put_u16(packet + head - 2, code);
+}
+
 // The packet whose payload now stands where begin said; `payload_size` is at most what begin was
 // told.
 static PHI_ALWAYS_INLINE void phi_outbound_commit(phi_outbound *out, uint16_t code,
@@ -72,11 +80,28 @@ static PHI_ALWAYS_INLINE void phi_outbound_commit(phi_outbound *out, uint16_t co
     PH_ASSERT(out->begun != 0);
     PH_ASSERT(size <= out->begun);
 
-    uint8_t *packet = out->buf.data + out->buf.write;
-    phi_put_u32(packet, (uint32_t)size);
-    phi_put_u16(packet + head - 2, code);
+    phi_outbound_write_head(out->buf.data + out->buf.write, head, code, size);
     phi_buf_commit(&out->buf, size);
     out->begun = 0;
+}
+
+// Both in one, for a payload whose size is known: where it goes, to be written there before
+// anything else is done here. NULL as begin.
+static PHI_ALWAYS_INLINE uint8_t *phi_outbound_put(phi_outbound *out, uint16_t code,
+                                                   size_t payload_size, size_t spare)
+{
+    size_t head = phi_suite_head(out->suite);
+    size_t size = head + payload_size;
+    PH_ASSERT(size <= PHI_PACKET_BYTES_MAX);
+
+    uint8_t *packet = phi_buf_reserve(&out->buf, size + spare);
+    if (PHI_UNLIKELY(packet == NULL)) {
+        return NULL;
+    }
+    phi_outbound_write_head(packet, head, code, size);
+    phi_buf_commit(&out->buf, size);
+    out->begun = 0;
+    return packet + head;
 }
 
 // Bytes that wait, sealed or not.

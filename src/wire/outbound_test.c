@@ -68,9 +68,11 @@ TEST(outbound, full_buffer_refuses_and_recovers)
         sent++;
     }
     EXPECT_EQ(sent, 6); // of 16 bytes
+    EXPECT(phi_outbound_put(&out, PHI_COMMAND_MESSAGE, 0, 0) == NULL);
     EXPECT(counter.bytes <= 128);
     EXPECT_EQ(phi_outbound_seal(&out).size, 96);
     phi_outbound_sent(&out, 16);
+    EXPECT(phi_outbound_put(&out, PHI_COMMAND_MESSAGE, 10, 5) == NULL); // 80 and 21
     EXPECT(send_text(&out, "abcdefghij"));
     EXPECT(!send_text(&out, "abcdefghij"));
     phi_bytes all = phi_outbound_seal(&out);
@@ -117,11 +119,15 @@ TEST(outbound, portions_of_any_size_are_enciphered_once)
         for (int turn = 0; turn < 200; turn++) {
             for (uint64_t n = phi_random_below(&random, 4); n > 0; n--) {
                 size_t size = (size_t)phi_random_between(&random, 4, 300);
-                uint8_t *room = phi_outbound_begin(&out, size);
+                bool is_one = phi_random_below(&random, 2) == 0; // step, not two
+                uint8_t *room = is_one ? phi_outbound_put(&out, PHI_COMMAND_MESSAGE, size, 0)
+                                       : phi_outbound_begin(&out, size);
                 if (room != NULL) {
                     memset(room, (int)sent, size);
                     phi_put_u32(room, sent++);
-                    phi_outbound_commit(&out, PHI_COMMAND_MESSAGE, size);
+                    if (!is_one) {
+                        phi_outbound_commit(&out, PHI_COMMAND_MESSAGE, size);
+                    }
                 }
             }
             phi_bytes ready = phi_outbound_seal(&out);

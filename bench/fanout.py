@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""script/bench fanout: one publisher's events to ten and to a hundred subscribers of a topic, through nats-server, mosquitto, ZeroMQ and posthouse.
+
+What is counted is deliveries, each in order and without a gap (else the run fails). Both ends are raw sockets, the same for all systems
+(bench/fanout.c), so that the server is what is measured: one process publishes, one holds all subscribers. The publisher is at most a
+window of events ahead of the slowest subscriber, of whose progress it learns past the server. Each system has the window that was fastest
+for it here. mosquitto: quality of service 0; ZeroMQ: zmq_proxy of XSUB and XPUB.
+"""
+
+import sys
+
+import harness
+import peers
+
+SUBSCRIBERS = [10, 100]
+SYSTEMS = ["zmq", "mosquitto", "nats", "posthouse"]
+WIRE = {"zmq": "zmtp", "mosquitto": "mqtt", "nats": "nats", "posthouse": "posthouse"}
+WINDOW = {"zmq": (1024, 2048), "mosquitto": (1024, 1024), "nats": (2048, 1024), "posthouse": (512, 1024)}  # up to ten subscribers; more
+SEND_BUFFER = ["--send-buffer-max", "64MiB"]  # a window must fit
+TIMES_NATS = 4
+
+
+class Run:
+    def __init__(self, args, servers, system, suite, subscribers):
+        self.system, self.suite, self.subscribers = system, suite, subscribers
+        self.window = args.window or WINDOW[system][subscribers > 10]
+        self.target = []
+        if system == "zmq":
+            self.server = servers.zmq("pubsub")
+            front, back = self.server.line.split()
+            self.target = ["--target", back, "--publish-target", front]
+        else:
+            self.server = {"mosquitto": servers.mosquitto, "nats": servers.nats, "posthouse": lambda: servers.center(suite)}[system]()
+            self.target = ["--target", self.server.target]
+        self.argv = [f"{args.build}/bench/bench_fanout", "--system", WIRE[system], *self.target, "--subscribers", subscribers,
+                     "--processes", args.processes, "--window", self.window, "--payload", args.payload, "--seconds", args.seconds]
+
+    def measure(self):
+        return peers.measured(self.server, self.argv)
+
+
+def rows_of(args, runs):
+    rows = []
+    for run, measurements in peers.collect(args.rounds, runs, lambda run: run.measure()).items():
+        row = {"benchmark": "fanout", "system": run.system, "suite": run.suite, "payload": args.payload, "subscribers": run.subscribers,
+               "in_flight": run.window}
+        rows.append(row | peers.medians(measurements, ("server_cores", "per_second")))
+    return rows
+
+
+def main():
+    parser = peers.parser("fanout", __doc__, rounds=7, seconds=0.5)
+    parser.add_argument("--subscribers", type=int, action="append", help="(default 10 and 100)")
+    parser.add_argument("--payload", type=int, default=128, help="bytes of an event, 8 to 2,048 (default 128)")
+    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all)")
+    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
+    parser.add_argument("--window", type=int, help="events under way at a time, a multiple of four (default: what is best for each)")
+    parser.add_argument("--processes", type=int, default=1, help="that hold the subscribers (default 1)")
+    args = parser.parse_args()
+    counts = args.subscribers or SUBSCRIBERS
+    servers = peers.Servers(args, SEND_BUFFER + args.center_option)
+    runs = [Run(args, servers, system, suite, count) for count in counts for system in args.system or SYSTEMS
+            for suite in ((args.suite or peers.SUITES) if system == "posthouse" else [None])]
+    rows = rows_of(args, runs)
+    nats = lambda row: peers.find(rows, system="nats", subscribers=row["subscribers"])
+    columns = [("subscribers", ">", lambda r: str(r["subscribers"])), ("system", "<", lambda r: r["system"]),
+               ("suite", "<", lambda r: r["suite"] or "-"), ("window", ">", lambda r: f"{r['in_flight']:,}"),
+               ("deliveries a second", ">", peers.figure), ("range", ">", peers.spread),
+               ("server's cores", ">", lambda r: f"{r['server_cores']:.2f}"), ("rate / nats", ">", lambda r: peers.ratio(r, nats(r)))]
+    targets = []
+    for count in counts:
+        theirs, ours = peers.find(rows, system="nats", subscribers=count), peers.find(rows, suite="plain", subscribers=count)
+        if theirs and ours:
+            targets.append(harness.row(f"one to {count}: deliveries, times nats-server's", ours["per_second"] / theirs["per_second"], "", TIMES_NATS,
+                                       2, least=True))
+    title = f"fan-out: deliveries a second of {args.payload} bytes"
+    return peers.report(args, "fanout", title, (rows, columns), targets, args.system or SYSTEMS)
+
+
+if __name__ == "__main__":
+    sys.exit(peers.run("fanout", main))

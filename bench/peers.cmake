@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# Programs that need a peer's library, or valgrind: built where it is installed (script/setup --bench).
+find_path(VALGRIND_INCLUDE valgrind/callgrind.h)
+if(VALGRIND_INCLUDE AND TARGET client)
+    bench_program(bench_gate SOURCES gate.c gate_net.c USES center client)
+endif()
+find_path(NATS_INCLUDE nats/nats.h)
+find_library(NATS_LIBRARY nats)
+if(NATS_INCLUDE AND NATS_LIBRARY)
+    foreach(name rr_nats publish_nats)
+        bench_program(${name} SOURCES ${name}.c USES bench_common ${NATS_LIBRARY} Threads::Threads)
+    endforeach()
+endif()
+find_path(ZMQ_INCLUDE zmq.h)
+find_library(ZMQ_LIBRARY zmq)
+if(ZMQ_INCLUDE AND ZMQ_LIBRARY)
+    bench_program(bench_zmq SOURCES zmq.c USES bench_common ${ZMQ_LIBRARY})
+endif()
