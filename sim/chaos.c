@@ -56,7 +56,8 @@ static void alloc_again(sim *s, void *arg)
 
 static void center_thaw(sim *s, void *arg)
 {
-    sim_node_freeze(s, ((chaos *)arg)->domain->center_node, false);
+    (void)s;
+    domain_center_freeze(((chaos *)arg)->domain, false);
 }
 
 static void center_alloc_again(sim *s, void *arg)
@@ -195,7 +196,11 @@ static void harm_center(chaos *c, chaos_kind kind)
         sim_after(s, SIM_WORLD, lasting(c), center_alloc_again, c);
         break;
     case CHAOS_CENTER_FREEZE:
-        sim_node_freeze(s, d->center_node, true);
+        domain_center_freeze(d, true);
+        sim_after(s, SIM_WORLD, lasting(c), center_thaw, c);
+        break;
+    case CHAOS_WORKER_FREEZE:
+        sim_node_freeze(s, d->worker_nodes[phi_random_below(&c->random, d->worker_count)], true);
         sim_after(s, SIM_WORLD, lasting(c), center_thaw, c);
         break;
     case CHAOS_CENTER_KILL:

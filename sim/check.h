@@ -53,6 +53,9 @@ bool check_links_are_idle(const domain *d); // what waited to be sent has left; 
 void check_streams(domain *d);
 bool check_streams_are_done(const actor *a);
 
+// Nothing is under way between workers, and each has the same of what all have; needs a center.
+bool check_workers_agree(const domain *d, const char **why);
+
 // Whatever was taken came back.
 void check_memory(domain *d, sim_node node);
 

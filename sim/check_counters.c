@@ -33,10 +33,10 @@ static uint64_t check_registry(domain *d, const registry *r)
     return bound;
 }
 
-static void check_sessions(domain *d, const center_counters *n)
+static void check_sessions(domain *d, const center *c, const center_counters *n)
 {
-    const center *c = d->center;
     uint64_t joined = 0;
+    uint64_t abroad = 0;
     uint64_t joining = 0;
     uint64_t watching = 0;
     uint64_t made = 0;
@@ -46,28 +46,26 @@ static void check_sessions(domain *d, const center_counters *n)
     for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
         session_check(s);
         joined += session_is(s, SESSION_JOINED);
+        abroad += s->is_abroad && session_is(s, SESSION_JOINED);
         joining += session_is(s, SESSION_JOINING);
         watching += s->watch != NULL;
         made += call_made_count(s);
     }
     uint64_t bound = check_registry(d, &c->registry);
-    if (joined != n->sessions || joined != bound || joining != c->joining_count ||
+    if (joined - abroad != n->sessions || joined != bound || joining != c->joining_count ||
         watching != n->watchers || made != n->calls) {
         domain_fail(d,
                     "gauges: %llu sessions are %llu, %llu watchers are %llu, %llu calls are %llu",
-                    (unsigned long long)n->sessions, (unsigned long long)joined,
+                    (unsigned long long)n->sessions, (unsigned long long)(joined - abroad),
                     (unsigned long long)n->watchers, (unsigned long long)watching,
                     (unsigned long long)n->calls, (unsigned long long)made);
     }
 }
 
-void check_counters(domain *d)
+static void check_worker(domain *d, const center *c)
 {
-    if (d->center == NULL) {
-        return;
-    }
-    center_check(d->center);
-    center_counters n = center_count(d->center);
+    center_check(c);
+    center_counters n = center_count(c);
     uint64_t ended = n.calls_replied_total + n.calls_failed_total + n.calls_refused_total +
                      n.calls_expired_total + n.calls_lost_total + n.calls_cancelled_total +
                      n.calls_abandoned_total + n.calls_overrun_total;
@@ -92,5 +90,12 @@ void check_counters(domain *d)
                     (unsigned long long)n.connections_total, (unsigned long long)n.joins_total,
                     (unsigned long long)links_ended);
     }
-    check_sessions(d, &n);
+    check_sessions(d, c, &n);
+}
+
+void check_counters(domain *d)
+{
+    for (uint32_t i = 0; i < d->worker_count && d->center != NULL; i++) {
+        check_worker(d, d->workers[i]);
+    }
 }

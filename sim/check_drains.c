@@ -117,7 +117,8 @@ static void check_known(const drain_record *r, uint64_t revision)
             continue; // it is not one of those who were waited for
         }
         const account *at = registry_find(&d->center->registry, phi_bytes_text(a->account));
-        if (at == NULL || at->session == NULL || at->session->watch == NULL || !at->is_listed ||
+        const session *home = domain_session(d, a->account);
+        if (at == NULL || home == NULL || home->watch == NULL || !at->is_listed ||
             at->line.listed >= revision) {
             continue; // the center has lost it, or it came back while the reply was on its way
         }

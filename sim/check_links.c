@@ -43,13 +43,23 @@ static void check_transport(domain *d, const phi_transport *t, const char *whose
     }
 }
 
-bool check_links_are_idle(const domain *d)
+static bool is_idle(const center *c)
 {
     uint32_t index = 0;
     uint64_t handle = 0;
     const session *s;
-    for (; (s = phi_slots_next(&d->center->sessions, &index, &handle)) != NULL; index++) {
-        if (phi_link_waiting(&s->transport.link) > IDLE_BYTES_MAX) {
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        if (!s->is_abroad && phi_link_waiting(&s->transport.link) > IDLE_BYTES_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool check_links_are_idle(const domain *d)
+{
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        if (!is_idle(d->workers[i])) {
             return false;
         }
     }
@@ -62,14 +72,23 @@ bool check_links_are_idle(const domain *d)
     return true;
 }
 
+static void check_worker(domain *d, const center *c)
+{
+    uint32_t index = 0;
+    uint64_t handle = 0;
+    const session *s;
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        if (!s->is_abroad) {
+            check_transport(d, &s->transport, "the center");
+        }
+    }
+}
+
 void check_links(domain *d)
 {
-    if (d->center != NULL && !sim_node_is_frozen(d->s, d->center_node)) {
-        uint32_t index = 0;
-        uint64_t handle = 0;
-        const session *s;
-        for (; (s = phi_slots_next(&d->center->sessions, &index, &handle)) != NULL; index++) {
-            check_transport(d, &s->transport, "the center");
+    for (uint32_t i = 0; i < d->worker_count && d->center != NULL; i++) {
+        if (!sim_node_is_frozen(d->s, d->worker_nodes[i])) {
+            check_worker(d, d->workers[i]);
         }
     }
     for (uint32_t i = 0; i < d->actor_count; i++) {

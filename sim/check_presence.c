@@ -7,6 +7,8 @@
 // shows at once: somebody goes online who is, or offline who is not. A gap shows with the next
 // change: whoever was told of revision r has been told of every line that last changed before r, as
 // it is. And it shows in the end, because the picture then differs from the center's list.
+//
+// Of several workers the list is the first one's: it is where the others are, or ahead of them.
 
 #include <stdio.h>
 #include <string.h>
@@ -204,8 +206,8 @@ void check_presence_converged(domain *d)
             domain_fail(d, "%s %s", a->account, why);
         }
     }
-    if (center_count(d->center).sessions != d->actor_count) {
-        domain_fail(d, "%llu sessions for %u clients",
-                    (unsigned long long)center_count(d->center).sessions, d->actor_count);
+    if (domain_count(d).sessions != d->actor_count) {
+        domain_fail(d, "%llu sessions for %u clients", (unsigned long long)domain_count(d).sessions,
+                    d->actor_count);
     }
 }

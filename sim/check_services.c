@@ -18,9 +18,8 @@ static uint32_t outstanding_of(const account *a)
     return count;
 }
 
-static void check_service(domain *d, const service *v)
+static void check_service(domain *d, const center *c, const service *v)
 {
-    const center *c = d->center;
     service_check(v);
     phi_balancer_check(&v->ready);
     uint32_t ready = 0;
@@ -55,14 +54,14 @@ static void check_service(domain *d, const service *v)
 
 void check_services(domain *d)
 {
-    if (d->center == NULL) {
-        return;
-    }
-    uint32_t index = 0;
-    uint64_t handle = 0;
-    const service *v;
-    const services *all = &d->center->registry.services;
-    for (; (v = phi_slots_next(&all->slots, &index, &handle)) != NULL; index++) {
-        check_service(d, v);
+    for (uint32_t i = 0; i < d->worker_count && d->center != NULL; i++) {
+        const center *c = d->workers[i];
+        uint32_t index = 0;
+        uint64_t handle = 0;
+        const service *v;
+        for (; (v = phi_slots_next(&c->registry.services.slots, &index, &handle)) != NULL;
+             index++) {
+            check_service(d, c, v);
+        }
     }
 }

@@ -54,10 +54,12 @@ void check_topics(domain *d)
             domain_fail(d, "%s waits for %u receipts", a->account, a->receipts_open);
         }
     }
-    uint64_t kept = center_count(d->center).subscriptions;
-    if (kept != in_force) {
-        domain_fail(d, "%llu subscriptions are in force, the center keeps %llu",
-                    (unsigned long long)in_force, (unsigned long long)kept);
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        uint64_t kept = center_count(d->workers[i]).subscriptions;
+        if (kept != in_force) {
+            domain_fail(d, "%llu subscriptions are in force, worker %u keeps %llu",
+                        (unsigned long long)in_force, i, (unsigned long long)kept);
+        }
     }
     for (uint32_t which = 0; which < PHI_COUNT_OF(topics) && !domain_has_fault(d); which++) {
         unsigned before[ACTORS_MAX];

@@ -9,9 +9,17 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "center/state.h"
 #include "sim/census.h"
 #include "sim/check.h"
 #include "sim/rogue.h"
+
+#define MAIL_BYTES_FALLBACK (16u << 20)
+
+static void add_workers(domain *d);
+static ph_err start_workers(domain *d, phi_diag *diag);
+
+// ---- life
 
 domain *domain_new(const domain_options *options)
 {
@@ -28,12 +36,11 @@ domain *domain_new(const domain_options *options)
     PH_ASSERT(d->drains != NULL);
     d->s = sim_new(&(sim_options){
         .seed = options->seed,
-        .nodes_max = 1 + options->actor_count + options->rogue_count,
+        .nodes_max = WORKERS_MAX + options->actor_count + options->rogue_count,
         .path = options->path,
         .trace = options->trace,
     });
-    d->center_node = sim_node_add(d->s, "center");
-    sim_node_kill(d->s, d->center_node); // until it is started
+    add_workers(d);
     for (uint32_t i = 0; i < options->actor_count; i++) {
         actor *a = &d->actors[d->actor_count++];
         a->domain = d;
@@ -68,8 +75,10 @@ void domain_free(domain **d_in, char *fault)
     if (d->center != NULL) {
         domain_center_kill(d);
     }
-    sim_node_restart(d->s, d->center_node);
-    check_memory(d, d->center_node);
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        sim_node_restart(d->s, d->worker_nodes[i]);
+        check_memory(d, d->worker_nodes[i]);
+    }
     for (uint32_t i = 0; i < d->rogue_count; i++) {
         if (sim_node_is_alive(d->s, rogue_node(d->rogues[i]))) {
             rogue_kill(d->rogues[i]);
@@ -122,22 +131,41 @@ void domain_fail(domain *d, const char *format, ...)
 
 // ---- center
 
+static void add_workers(domain *d)
+{
+    static const char *const names[WORKERS_MAX] = { "center", "worker-1", "worker-2", "worker-3" };
+    d->worker_count = d->options.workers == 0 ? 1 : d->options.workers;
+    PH_ASSERT(d->worker_count <= WORKERS_MAX);
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        d->worker_nodes[i] = sim_node_add(d->s, names[i]);
+    }
+    d->center_node = d->worker_nodes[0];
+    if (d->worker_count > 1) {
+        size_t bytes_max = d->options.mail_bytes_max;
+        sim_mailboxes_add(d->s, d->worker_nodes, d->worker_count,
+                          bytes_max == 0 ? MAIL_BYTES_FALLBACK : bytes_max,
+                          d->options.mail_delay_max);
+    }
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        sim_node_kill(d->s, d->worker_nodes[i]); // until it is started
+    }
+}
+
 bool domain_center_start(domain *d)
 {
     PH_ASSERT(d->center == NULL);
-    if (!sim_node_is_alive(d->s, d->center_node)) {
-        sim_node_restart(d->s, d->center_node);
-    }
-    phi_diag diag = { "" };
-    phi_io *io = sim_io(d->s, d->center_node);
-    ph_err rc = center_new(&d->center, io, &d->options.center, /* log= */ NULL, &diag);
-    if (rc == PH_OK) {
-        rc = center_listen(d->center, DOMAIN_ADDRESS, /* bound= */ NULL, &diag);
-        if (rc != PH_OK) {
-            center_free(&d->center);
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        if (!sim_node_is_alive(d->s, d->worker_nodes[i])) {
+            sim_node_restart(d->s, d->worker_nodes[i]);
         }
     }
+    phi_diag diag = { "" };
+    ph_err rc = start_workers(d, &diag);
     if (rc != PH_OK) {
+        for (uint32_t i = 0; i < d->worker_count; i++) {
+            center_free(&d->workers[i]);
+        }
+        d->center = NULL;
         sim_note(d->s, d->center_node, "cannot start: %s: %s", ph_err_name(rc),
                  phi_diag_text(&diag));
         if (rc != PH_ENOMEM) {
@@ -151,29 +179,98 @@ bool domain_center_start(domain *d)
     return true;
 }
 
+static ph_err start_workers(domain *d, phi_diag *diag)
+{
+    center_options options = d->options.center;
+    if (d->worker_count > 1) {
+        options.epoch = phi_random_next(sim_random(d->s)) | 1u;
+    }
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        sim_node node = d->worker_nodes[i];
+        options.mailbox = d->worker_count > 1 ? sim_mailbox(d->s, node) : NULL;
+        ph_err rc = center_new(&d->workers[i], sim_io(d->s, node), &options, /* log= */ NULL, diag);
+        if (rc != PH_OK) {
+            return rc;
+        }
+    }
+    d->center = d->workers[0];
+    return center_listen(d->center, DOMAIN_ADDRESS, /* bound= */ NULL, diag);
+}
+
 void domain_center_kill(domain *d)
 {
     PH_ASSERT(d->center != NULL);
     check_counters(d);
     check_services(d);
-    if (d->options.census != NULL) {
-        center_counters counters = center_count(d->center);
-        census_add_center(d->options.census, &counters);
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        if (d->options.census != NULL) {
+            center_counters counters = center_count(d->workers[i]);
+            census_add_center(d->options.census, &counters);
+        }
+        sim_node_kill(d->s, d->worker_nodes[i]);
     }
-    sim_node_kill(d->s, d->center_node);
-    center_free(&d->center);
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        center_free(&d->workers[i]);
+    }
+    d->center = NULL;
 }
 
-static void center_has_stopped(void *arg)
+static void worker_has_stopped(void *arg)
 {
     domain *d = arg;
-    sim_note(d->s, d->center_node, "has stopped");
+    d->stopped++;
+    sim_note(d->s, d->center_node, "%u of %u have stopped", d->stopped, d->worker_count);
 }
 
 void domain_center_stop(domain *d)
 {
     PH_ASSERT(d->center != NULL);
-    center_stop(d->center, center_has_stopped, d);
+    d->stopped = 0;
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        center_stop(d->workers[i], worker_has_stopped, d);
+    }
+}
+
+void domain_center_freeze(domain *d, bool is_frozen)
+{
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        sim_node_freeze(d->s, d->worker_nodes[i], is_frozen);
+    }
+}
+
+center_counters domain_count(const domain *d)
+{
+    PH_ASSERT(d->center != NULL);
+    const center_counters first = center_count(d->center);
+    center_counters sum = first;
+    for (uint32_t i = 1; i < d->worker_count; i++) {
+        center_counters n = center_count(d->workers[i]);
+#define CENTER_METRIC(name, kind, help) sum.name += n.name;
+#include "center/metrics.def"
+#undef CENTER_METRIC
+        for (int why = 0; why < PHI_BYE_COUNT; why++) {
+            sum.links_ended_total[why] += n.links_ended_total[why];
+        }
+    }
+    sum.listed = first.listed;
+    sum.suspects = first.suspects;
+    sum.ghosts = first.ghosts;
+    sum.damped = first.damped;
+    sum.services = first.services;
+    sum.subscriptions = first.subscriptions;
+    sum.presence_changes_total = first.presence_changes_total;
+    return sum;
+}
+
+const session *domain_session(const domain *d, const char *name)
+{
+    for (uint32_t i = 0; i < d->worker_count && d->center != NULL; i++) {
+        const account *a = registry_find(&d->workers[i]->registry, phi_bytes_text(name));
+        if (a != NULL && a->session != NULL && !a->session->is_abroad) {
+            return a->session;
+        }
+    }
+    return NULL;
 }
 
 // ---- conditions
@@ -200,9 +297,9 @@ bool domain_is_settled(sim *s, void *arg)
     if (d->dialogs->asks_open > 0 || d->dialogs->gathers_open > 0 || d->drains_open > 0) {
         return false;
     }
-    center_counters counters = center_count(d->center);
+    center_counters counters = domain_count(d);
     if (counters.sessions != d->actor_count || counters.calls > 0 || counters.streams > 0 ||
-        !check_links_are_idle(d)) {
+        !check_links_are_idle(d) || !check_workers_agree(d, NULL)) {
         return false; // one that is thrown out may not know it yet
     }
     for (uint32_t i = 0; i < d->actor_count; i++) {

@@ -4,11 +4,14 @@
 // simulated nodes, and around each client an actor that answers requests, keeps its own picture of
 // who is online, and writes down what it is told.
 //
+// The center may have several workers: each has a node, and they live and die together. Connections
+// are those of the first worker's node, whoever has them: so clients are cut off from that one.
+//
 // Scenarios (tests/sim) make one and lead it by hand; the swarm (sim/swarm.c) leads it at random.
 // In both the checks of check.h watch: what they find makes domain_fault say so.
 //
 // Life     domain_new -> (start, kill, run)* -> domain_free
-// Limits   ACTORS_MAX clients, CALLS_MAX calls in one life
+// Limits   ACTORS_MAX clients, WORKERS_MAX workers, CALLS_MAX calls in one life
 // Threads  none
 
 #ifndef SIM_DOMAIN_H
@@ -20,6 +23,7 @@
 #include "sim/sim.h"
 
 #define ACTORS_MAX 32u
+#define WORKERS_MAX 4u
 #define ROGUES_MAX 2u
 #define CALLS_MAX 16384u
 #define HELD_MAX 64u
@@ -35,6 +39,7 @@
 typedef struct domain domain;
 typedef struct actor actor;
 typedef struct rogue rogue;
+typedef struct session session;
 
 // How an actor treats the requests of others, and what it is asked back.
 typedef enum manner {
@@ -57,6 +62,9 @@ typedef struct domain_options {
     uint64_t seed;
     sim_path path;
     center_options center;
+    uint32_t workers;         // of the center; 0 means 1
+    phi_dur mail_delay_max;   // between them
+    size_t mail_bytes_max;    // from one to another, not read yet; 0 means 16 MiB
     ph_client_options client; // account, service and callbacks are filled in
     uint32_t actor_count;
     uint32_t rogue_count;
@@ -186,9 +194,13 @@ struct actor {
 struct domain {
     sim *s;
     domain_options options;
-    sim_node center_node;
-    center *center;        // NULL while its process is dead
+    sim_node center_node; // of the first worker, which listens
+    center *center;       // the first worker; NULL while its process is dead
+    sim_node worker_nodes[WORKERS_MAX];
+    center *workers[WORKERS_MAX]; // NULL while their process is dead
+    uint32_t worker_count;
     bool center_is_ending; // it was told to stop
+    unsigned stopped;      // workers that have
     unsigned center_lives;
     actor actors[ACTORS_MAX];
     uint32_t actor_count;
@@ -220,6 +232,13 @@ bool domain_center_start(domain *d);
 void domain_center_kill(domain *d);
 // Says bye to everybody, then ends.
 void domain_center_stop(domain *d);
+void domain_center_freeze(domain *d, bool is_frozen);
+
+// What all workers counted. What each of them keeps a copy of is not added up: it is the first's.
+center_counters domain_count(const domain *d);
+
+// The session of the account of that name at the worker that has its connection; NULL: none has joined.
+const session *domain_session(const domain *d, const char *name);
 
 bool actor_start(actor *a);
 void actor_kill(actor *a);

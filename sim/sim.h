@@ -119,7 +119,8 @@ void sim_mailboxes_add(sim *s, const sim_node *nodes, uint32_t count, size_t byt
 // Its mailbox, in which its number is its place in `nodes`. Asserts that it has one.
 phi_mailbox *sim_mailbox(sim *s, sim_node node);
 
-// ---- the network misbehaving; `a` and `b` are two nodes
+// ---- the network misbehaving; `a` and `b` are two nodes. A connection is between who dialled and
+// who accepted it, also when another loop of that process has adopted it.
 
 void sim_path_set(sim *s, sim_node a, sim_node b, const sim_path *path);
 

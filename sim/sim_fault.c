@@ -112,9 +112,9 @@ void sim_hold(sim *s, sim_node a, sim_node b, phi_dur duration)
 
 static bool is_between(const sim_conn *conn, sim_node a, sim_node b)
 {
-    sim_node dialled = conn->hosts[0]->index;
-    sim_node listened = conn->hosts[1] == NULL ? SIM_WORLD : conn->hosts[1]->index;
-    return (dialled == a && listened == b) || (dialled == b && listened == a);
+    sim_node dialled = conn->places[0];
+    sim_node accepted = conn->places[1];
+    return (dialled == a && accepted == b) || (dialled == b && accepted == a);
 }
 
 void sim_cut(sim *s, sim_node a, sim_node b)

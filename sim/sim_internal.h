@@ -182,6 +182,7 @@ struct sim_conn {
     bool is_local;
     bool is_open;             // the three packets of its beginning went through
     sim_host *hosts[2];       // [0] dialled
+    sim_node places[2];       // in the network: who dialled, and who accepted, whoever adopted it
     phi_stream *streams[2];   // NULL: not yet, or no more
     phi_loose_stream *loose;  // of end 1, while it is between two loops
     sim_pipe pipes[2];        // [0] from the one who dialled

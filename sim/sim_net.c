@@ -31,6 +31,7 @@
 #define DIAL_PORTS 10000u
 #define WALL_MS_START UINT64_C(1767225600000) // 2026-01-01
 
+static sim_lane *lane_from(const sim *s, const sim_conn *conn, uint16_t end);
 static uint64_t arrival(sim *s, sim_conn *conn, uint16_t from_end);
 static void send_event(sim *s, sim_conn *conn, uint16_t from_end, sim_kind kind, uint32_t size);
 static void later(phi_stream *stream, sim_kind kind);
@@ -152,6 +153,7 @@ static ph_err net_connect(phi_io *io, const char *address, const phi_stream_even
     stream->owner = owner;
     conn->id = ++s->conn_count;
     conn->hosts[0] = host;
+    conn->places[0] = host->index;
     conn->is_local = phi_endpoint_is_local(text);
     conn->port = (uint16_t)(DIAL_PORT_FIRST + conn->id % DIAL_PORTS);
     memcpy(conn->address, text, sizeof text);
@@ -160,6 +162,7 @@ static ph_err net_connect(phi_io *io, const char *address, const phi_stream_even
     phi_listener *listener = is_name ? NULL : find_listener(s, text);
     if (listener != NULL) {
         conn->hosts[1] = listener->host;
+        conn->places[1] = listener->host->index;
         sim_lane *lane = sim_lane_get(s, host->index, listener->host->index);
         for (int i = 0; i < 2; i++) {
             size_t room = lane->path.buffer_bytes;
@@ -208,9 +211,7 @@ static size_t net_write(phi_stream *stream, phi_bytes bytes)
     sim *s = stream->host->world;
     sim_conn *conn = stream->conn;
     sim_pipe *pipe = &conn->pipes[stream->end];
-    const sim_path *path =
-        &sim_lane_get(s, conn->hosts[stream->end]->index, conn->hosts[1 - stream->end]->index)
-             ->path;
+    const sim_path *path = &lane_from(s, conn, stream->end)->path;
     size_t room = pipe->bytes.bytes_max - phi_buf_size(&pipe->bytes);
     size_t count = bytes.size < room ? bytes.size : room;
     if (path->write_max != 0 && count > path->write_max) {
@@ -531,7 +532,7 @@ static void deliver(phi_stream *stream)
         }
         return;
     }
-    const sim_lane *lane = sim_lane_get(s, conn->hosts[1 - stream->end]->index, host->index);
+    const sim_lane *lane = lane_from(s, conn, (uint16_t)(1 - stream->end));
     size_t count = pipe->arrived < sizeof s->buffer ? pipe->arrived : sizeof s->buffer;
     if (lane->path.read_max != 0 && count > lane->path.read_max) {
         count = lane->path.read_max;
@@ -645,11 +646,17 @@ size_t sim_streams_open(const sim *s, sim_node node)
 
 // ---- helpers
 
+// What leaves that end goes along it.
+static sim_lane *lane_from(const sim *s, const sim_conn *conn, uint16_t end)
+{
+    return sim_lane_get(s, conn->places[end], conn->places[1 - end]);
+}
+
 // When what leaves that end now is at the other: never before what left earlier.
 static uint64_t arrival(sim *s, sim_conn *conn, uint16_t from_end)
 {
     sim_host *from = conn->hosts[from_end];
-    const sim_lane *lane = sim_lane_get(s, from->index, conn->hosts[1 - from_end]->index);
+    const sim_lane *lane = lane_from(s, conn, from_end);
     sim_pipe *pipe = &conn->pipes[from_end];
     uint64_t at = s->now + lane->path.delay.ns;
     if (lane->path.jitter.ns != 0) {
@@ -664,17 +671,15 @@ static uint64_t arrival(sim *s, sim_conn *conn, uint16_t from_end)
 // Sends something from one end of the connection to the other.
 static void send_event(sim *s, sim_conn *conn, uint16_t from_end, sim_kind kind, uint32_t size)
 {
-    sim_node from = conn->hosts[from_end]->index;
-    sim_node to = conn->hosts[1 - from_end]->index;
     bool is_forced = kind == SIM_RESET && size == 1;
-    if (sim_lane_get(s, from, to)->is_parted && !is_forced) {
+    if (lane_from(s, conn, from_end)->is_parted && !is_forced) {
         conn->is_muted = true; // the world has no retransmission: what was lost stays lost
     }
     if (conn->is_muted && !is_forced) {
         return;
     }
     sim_schedule(s, (sim_event){ .at = arrival(s, conn, from_end),
-                                 .node = to,
+                                 .node = conn->hosts[1 - from_end]->index,
                                  .kind = (uint16_t)kind,
                                  .end = (uint16_t)(1 - from_end),
                                  .size = size,

@@ -26,6 +26,7 @@ typedef enum chaos_kind {
     CHAOS_CENTER_FREEZE, // the center stands still for a while
     CHAOS_CENTER_KILL,   // the center's process dies
     CHAOS_CENTER_STOP,   // the center stops in order, and is started again
+    CHAOS_WORKER_FREEZE, // one worker of the center stands still for a while
     CHAOS_KIND_COUNT
 } chaos_kind;
 

@@ -35,6 +35,7 @@ const char *const chaos_names[CHAOS_KIND_COUNT] = {
     [CHAOS_CENTER_FREEZE] = "center-freeze",
     [CHAOS_CENTER_KILL] = "center-kill",
     [CHAOS_CENTER_STOP] = "center-stop",
+    [CHAOS_WORKER_FREEZE] = "worker-freeze",
 };
 
 static uint64_t pick(phi_random *r, uint64_t low, uint64_t high)
@@ -155,11 +156,25 @@ static ph_client_options random_client(phi_random *r)
     return client;
 }
 
+// Half of the centers have several workers. One without memory for what the others tell it ends the
+// process, as intended: so no allocation of theirs fails. Mail is faster than what goes by a socket,
+// or a client that heard of something could be ahead of it.
+static void add_workers(phi_random *r, swarm_options *o)
+{
+    o->domain.workers = phi_random_chance(r, 50) ? 1 : (uint32_t)pick(r, 2, 3);
+    o->domain.mail_delay_max = phi_us(pick_edgy(r, 0, phi_dur_us(o->domain.path.delay)));
+    o->domain.mail_bytes_max = (size_t)pick_edgy(r, 65536, 4194304);
+    if (o->domain.workers > 1) {
+        o->chaos_kinds &= ~(1u << CHAOS_CENTER_ALLOC);
+    }
+}
+
 // So long a full send buffer takes to leave: a path carries one of its buffers in each round trip.
 static phi_dur drain_time(const swarm_options *o)
 {
     const sim_path *path = &o->domain.path;
-    uint64_t round_trip_us = 2 * phi_dur_us(path->delay) + 2 * phi_dur_us(path->jitter) + 1;
+    uint64_t round_trip_us = 2 * phi_dur_us(path->delay) + 2 * phi_dur_us(path->jitter) +
+                             4 * phi_dur_us(o->domain.mail_delay_max) + 1;
     return phi_us(round_trip_us * (1 + o->domain.center.send_buffer_max / path->buffer_bytes));
 }
 
@@ -235,6 +250,7 @@ swarm_options swarm_options_random(uint64_t seed)
         make_wide(r, &o);
         o.chaos_kinds |= 1u << CHAOS_KILL | 1u << CHAOS_CUT;
     }
+    add_workers(r, &o);
     o.settle_min = notice_time(&o);
     o.settle_max = settle_time(&o);
     return o;
@@ -246,6 +262,8 @@ void swarm_options_print(FILE *to, const swarm_options *o)
     const center_options *c = &d->center;
     fprintf(to, "seed %" PRIu64 ": suite %s, %u clients (%u%% watch), %u rogues, ", d->seed,
             phi_suite_name(c->suite), d->actor_count, o->watcher_percent, d->rogue_count);
+    fprintf(to, "workers %u (mail %zu, %" PRIu64 " us), ", d->workers, d->mail_bytes_max,
+            phi_dur_us(d->mail_delay_max));
     fprintf(to, "metadata %zu, ", d->client.metadata_count * METADATA_BYTES);
     fprintf(to, "delay %" PRIu64 "+%" PRIu64 " us, buffers %u, read %u, write %u%s; ",
             phi_dur_us(d->path.delay), phi_dur_us(d->path.jitter), d->path.buffer_bytes,

@@ -50,7 +50,6 @@ static void on_accept(void *owner, phi_stream *stream);
 static phi_bytes on_shed(void *owner, ph_err reason);
 static void on_turn(phi_turn_hook *hook);
 static void end_session_for_stop(center *c, session *s);
-static uint32_t home_count(const center *c);
 static uint32_t joined_at_home(const center *c);
 
 static const phi_listener_events listener_events = {
@@ -106,9 +105,10 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
         return phi_diag_add(diag, rc, "create center '%s'", options->domain);
     }
     uint32_t connections_max = (uint32_t)options->connections_max;
-    // Beside those at home, as many may be abroad.
+    // How many may be abroad the first worker decides (join.c); those that left in the same turn still
+    // have their places.
     phi_slots_init(&c->sessions, io->alloc, sizeof(session),
-                   connections_max * (workers_are_several(&c->workers) ? 2 : 1));
+                   workers_are_several(&c->workers) ? PHI_SLOTS_COUNT_MAX : connections_max);
     phi_slots_init(&c->streams, io->alloc, stream_size(), (uint32_t)options->streams_max);
     phi_slots_init(&c->stream_receivers, io->alloc, stream_receiver_size(),
                    (uint32_t)options->streams_max);
@@ -228,7 +228,7 @@ void center_stop(center *c, void (*stopped)(void *arg), void *arg)
 center_counters center_count(const center *c)
 {
     center_counters counters = c->counters;
-    counters.connections = home_count(c);
+    counters.connections = center_home_count(c);
     counters.sessions = joined_at_home(c);
     counters.calls = c->calls.count - c->calls_aside;
     counters.inquiries = c->inquiries_count;
@@ -290,7 +290,7 @@ static void on_turn(phi_turn_hook *hook)
     watch_turn(c);
     drain_turn(c);
     worker_turn(c);
-    if (c->is_stopping && c->stopped != NULL && home_count(c) == 0) {
+    if (c->is_stopping && c->stopped != NULL && center_home_count(c) == 0) {
         CENTER_LOG_WRITE(c, STOPPED, PHI_LOG_NUMBER("joins", c->counters.joins_total));
         void (*stopped)(void *arg) = c->stopped;
         c->stopped = NULL;
@@ -360,12 +360,6 @@ static void end_session_for_stop(center *c, session *s)
 {
     uint64_t retry_after_ms = phi_random_between(&c->random, 0, c->options.stop_spread);
     session_end(c, s, PHI_BYE_GOING_AWAY, (uint32_t)retry_after_ms, NULL);
-}
-
-// Connections of this worker.
-static uint32_t home_count(const center *c)
-{
-    return c->sessions.count - c->workers.abroad_count;
 }
 
 static uint32_t joined_at_home(const center *c)

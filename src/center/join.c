@@ -51,6 +51,10 @@ void join_handle(center *c, session *s, const phi_join *join)
         worker_ask(c, s, join);
         return;
     }
+    if (c->joined_count >= c->options.connections_max) { // several workers let in who knocked
+        refuse(c, s, join, PHI_BYE_LIMIT_REACHED, session_retry_after(c));
+        return;
+    }
     account_text name = { .size = join->account.size };
     if (name.size != 0) {
         memcpy(name.text, join->account.data, name.size);

@@ -498,12 +498,12 @@ void presence_check(const center *c)
     for (; (a = phi_slots_next(&c->registry.accounts, &index, &handle)) != NULL; index++) {
         listed += a->is_listed;
         suspects += a->is_listed && a->is_suspect;
-        ghosts += a->session == NULL;
-        damped += a->session != NULL && !a->is_listed;
         bytes += a->is_listed ? listed_bytes(a) : 0u;
         if (!workers_decide(&c->workers)) {
-            continue;
+            continue; // it may know less than the first worker, or more
         }
+        ghosts += a->session == NULL;
+        damped += a->session != NULL && !a->is_listed;
         PH_ASSERT((a->hold != NULL) == (a->session == NULL || !a->is_listed));
         PH_ASSERT(a->session != NULL || a->is_listed);
         PH_ASSERT(a->session != NULL || a->is_suspect);

@@ -101,7 +101,8 @@ void session_accept(center *c, phi_stream *stream)
         return;
     }
     uint64_t handle;
-    session *s = phi_slots_take(&c->sessions, &handle);
+    bool has_place = center_home_count(c) < c->options.connections_max;
+    session *s = has_place ? phi_slots_take(&c->sessions, &handle) : NULL;
     if (s == NULL) {
         turn_away(c, stream); // those that leave still take their places, or there is no memory
         return;

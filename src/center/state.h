@@ -75,6 +75,12 @@ static inline center *center_of(const session *s)
     return PHI_CONTAINER_OF(s->transport.group, center, transports);
 }
 
+// Connections of this worker.
+static inline uint32_t center_home_count(const center *c)
+{
+    return c->sessions.count - c->workers.abroad_count;
+}
+
 static inline phi_bytes center_domain(const center *c)
 {
     return phi_bytes_text(c->self + 1);

@@ -413,11 +413,15 @@ static void end_call(center *c, uint8_t kind, call *k, uint16_t turn, ph_failure
 static void refuse(center *c, session *s, const phi_message *m, ph_failure_code code)
 {
     c->counters.streams_refused_total++;
-    (void)stream_tell(s, &(phi_stream_control){ .op = PHI_STREAM_REFUSE,
-                                                .kind = m->kind,
-                                                .turn = m->turn,
-                                                .call = m->call,
-                                                .value = (uint32_t)code });
+    if (!stream_tell(s, &(phi_stream_control){ .op = PHI_STREAM_REFUSE,
+                                               .kind = m->kind,
+                                               .turn = m->turn,
+                                               .call = m->call,
+                                               .value = (uint32_t)code })) {
+        // Nothing is kept of it here, and its sender would wait for credit for ever.
+        session_end(c, s, PHI_BYE_SLOW_CONSUMER, 0, NULL);
+        return;
+    }
     if ((m->flags & PHI_FLAG_RECEIPT) != 0) {
         event_give_receipt(c, s, m->call, &(phi_receipt){ .code = (uint16_t)code });
     }

@@ -42,6 +42,7 @@ struct subscriber {
 // An answer under way.
 typedef struct answer {
     phi_writer w;
+    phi_writer *made; // what was not refused, for other workers; NULL: there are none
     uint32_t refused_count;
     ph_failure_code refused_last;
 } answer;
@@ -50,11 +51,12 @@ static void go_on_later(center *c, subscriber *sub);
 static void go_on(center *c, subscriber *sub, session *s);
 
 static bool make_subscriber(center *c, session *s);
+static bool follow(center *c, session *s, const phi_field *field);
 static bool change_all(center *c, session *s, const phi_subscription *subscription);
 static void change_each(center *c, session *s, phi_bytes changes, answer *a);
 static void change(center *c, session *s, const phi_field *field, answer *a);
 static void subscribe(center *c, session *s, phi_bytes text, answer *a);
-static void unsubscribe(center *c, session *s, phi_bytes text);
+static void unsubscribe(center *c, session *s, phi_bytes text, answer *a);
 static void charge(center *c, uint64_t words);
 static void refuse(center *c, answer *a, ph_failure_code code, phi_bytes pattern);
 static void log_refusals(center *c, const session *s, const answer *a);
@@ -120,6 +122,11 @@ void subscription_leave(center *c, session *s)
     s->subscriber = NULL;
 }
 
+uint32_t subscription_count(const session *s)
+{
+    return s->subscriber == NULL ? 0 : topics_client_count(s->subscriber->client);
+}
+
 void subscription_turn(center *c)
 {
     if (topics_sweep(&c->topics, CENTER_SWEEP_TURN_COUNT_MAX) == CENTER_SWEEP_TURN_COUNT_MAX) {
@@ -172,9 +179,31 @@ void subscription_follow(center *c, session *s, phi_bytes changes)
         session_end(c, s, PHI_BYE_INTERNAL, RETRY_MS, "no memory");
         return;
     }
-    uint8_t bytes[ANSWER_BYTES_MAX];
-    answer a = { .w = phi_writer_of((phi_span){ bytes, sizeof bytes }) }; // home's, said there
-    change_each(c, s, changes, &a);
+    phi_reader r = phi_reader_of(changes);
+    phi_field field;
+    bool has_room = true;
+    while (has_room && phi_field_next(&r, &field)) {
+        has_room = follow(c, s, &field);
+    }
+    PH_ASSERT(!r.failed);
+    if (!has_room) { // better without it than with one that does not hear all it asked for
+        session_end(c, s, PHI_BYE_INTERNAL, RETRY_MS, "no memory");
+    }
+}
+
+// False without memory.
+static bool follow(center *c, session *s, const phi_field *field)
+{
+    phi_topic pattern;
+    bool is_good = phi_pattern_parse(field->value, &pattern);
+    PH_ASSERT(is_good); // at its home
+    charge(c, pattern.count);
+    if (field->tag == PHI_SUBSCRIPTION_ADD) {
+        return topics_follow(&c->topics, s->subscriber->client, &pattern) == PH_OK;
+    }
+    PH_ASSERT(field->tag == PHI_SUBSCRIPTION_REMOVE);
+    (void)topics_unsubscribe(&c->topics, s->subscriber->client, &pattern);
+    return true;
 }
 
 // False when it cannot go on yet: its answer waits, or it was ended.
@@ -183,14 +212,18 @@ static bool change_all(center *c, session *s, const phi_subscription *subscripti
     uint8_t bytes[ANSWER_BYTES_MAX];
     answer a = { .w = phi_writer_of((phi_span){ bytes, sizeof bytes }) };
     phi_subscription_begin(&a.w, subscription->number);
+    uint8_t made[PHI_SUBSCRIPTION_BYTES_MAX];
+    phi_writer made_writer = phi_writer_of((phi_span){ made, sizeof made });
+    a.made = workers_are_several(&c->workers) ? &made_writer : NULL;
     change_each(c, s, subscription->changes, &a);
     PH_ASSERT(!a.w.failed);
+    PH_ASSERT(!made_writer.failed); // they came in a packet
     log_refusals(c, s, &a);
-    if (PHI_UNLIKELY(workers_are_several(&c->workers))) {
+    if (PHI_UNLIKELY(phi_writer_size(&made_writer) != 0)) {
         worker_tell_others(
             c,
             &(mail){ .type = MAIL_FROM, .command = PHI_COMMAND_SUBSCRIPTION, .session = s->handle },
-            subscription->changes);
+            phi_writer_view(&made_writer));
     }
     if (say(s, phi_writer_view(&a.w))) {
         return true;
@@ -234,7 +267,7 @@ static void change(center *c, session *s, const phi_field *field, answer *a)
         subscribe(c, s, field->value, a);
         return;
     case PHI_SUBSCRIPTION_REMOVE:
-        unsubscribe(c, s, field->value);
+        unsubscribe(c, s, field->value, a);
         return;
     default: // of a later version [P-26]
         return;
@@ -252,16 +285,22 @@ static void subscribe(center *c, session *s, phi_bytes text, answer *a)
     charge(c, pattern.count);
     if (topics_subscribe(&c->topics, s->subscriber->client, &pattern) != PH_OK) {
         refuse(c, a, PH_FAILURE_TOO_MANY_CALLS, text);
+    } else if (a->made != NULL) {
+        phi_write_change(a->made, PHI_SUBSCRIPTION_ADD, text);
     }
 }
 
 // What is no pattern was never subscribed to.
-static void unsubscribe(center *c, session *s, phi_bytes text)
+static void unsubscribe(center *c, session *s, phi_bytes text, answer *a)
 {
     phi_topic pattern;
-    if (phi_pattern_parse(text, &pattern)) {
-        charge(c, pattern.count);
-        (void)topics_unsubscribe(&c->topics, s->subscriber->client, &pattern);
+    if (!phi_pattern_parse(text, &pattern)) {
+        return;
+    }
+    charge(c, pattern.count);
+    bool had_it = topics_unsubscribe(&c->topics, s->subscriber->client, &pattern);
+    if (had_it && a->made != NULL) {
+        phi_write_change(a->made, PHI_SUBSCRIPTION_REMOVE, text);
     }
 }
 

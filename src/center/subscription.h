@@ -31,6 +31,9 @@ void subscription_on_room(center *c, session *s);
 // The session leaves, and is told nothing any more. Nothing for one that never subscribed.
 void subscription_leave(center *c, session *s);
 
+// How many it has; 0 for one that never subscribed.
+uint32_t subscription_count(const session *s);
+
 // The end of a turn: sweeps, and lets those go on whose answer has left.
 void subscription_turn(center *c);
 

@@ -27,6 +27,10 @@
 
 #include "base/assert.h"
 
+// For each subscription that there may be: other workers may have let in what this one would not
+// have, because they heard of who left sooner.
+#define PLACES 2u
+
 typedef struct subscription {
     phi_hashed_head head; // found by client and node
     topics_client *client;
@@ -83,6 +87,9 @@ static uint32_t follow(const topics *t, const phi_topic *pattern, size_t *depth)
 static void prune(topics *t, uint32_t index);
 static size_t count_ones(const phi_topic *pattern);
 
+static ph_err add(topics *t, topics_client *client, const phi_topic *pattern,
+                  const topics_limits *limits);
+
 static subscription *subscription_at(const topics *t, uint32_t index);
 static uint32_t subscription_hash(const topics *t, const topics_client *client, uint32_t node);
 static uint32_t subscription_find(const topics *t, const topics_client *client, uint32_t node);
@@ -105,9 +112,9 @@ void topics_init(topics *t, const phi_alloc *alloc, phi_hash_key key, const topi
     t->memory.bytes_max = limits->memory_max;
     t->odd = phi_siphash(key, phi_bytes_text("odd")) | 1;
     phi_hashed_init(&t->nodes, &t->memory.alloc, sizeof(topic_node),
-                    limits->subscriptions_max * PHI_TOPIC_WORDS_MAX);
+                    PLACES * limits->subscriptions_max * PHI_TOPIC_WORDS_MAX);
     phi_hashed_init(&t->subscriptions, &t->memory.alloc, sizeof(subscription),
-                    limits->subscriptions_max);
+                    PLACES * limits->subscriptions_max);
     phi_list_init(&t->leaving);
 }
 
@@ -165,6 +172,22 @@ void *topics_client_owner(const topics_client *client)
 
 ph_err topics_subscribe(topics *t, topics_client *client, const phi_topic *pattern)
 {
+    return add(t, client, pattern, &t->limits);
+}
+
+ph_err topics_follow(topics *t, topics_client *client, const phi_topic *pattern)
+{
+    static const topics_limits none = {
+        .subscriptions_max = UINT32_MAX,
+        .subscriptions_per_client_max = UINT32_MAX,
+        .wild_per_client_max = UINT32_MAX,
+    };
+    return add(t, client, pattern, &none);
+}
+
+static ph_err add(topics *t, topics_client *client, const phi_topic *pattern,
+                  const topics_limits *limits)
+{
     PH_ASSERT(!t->is_matching);
     PH_ASSERT(client->owner != NULL);
     PH_ASSERT(pattern->count > 0);
@@ -173,12 +196,12 @@ ph_err topics_subscribe(topics *t, topics_client *client, const phi_topic *patte
     if (depth == pattern->count && subscription_find(t, client, node) != 0) {
         return PH_OK;
     }
-    if (client->count >= t->limits.subscriptions_per_client_max ||
-        t->subscriptions.count >= t->limits.subscriptions_max) {
+    if (client->count >= limits->subscriptions_per_client_max ||
+        t->subscriptions.count >= limits->subscriptions_max) {
         return PH_ELIMIT;
     }
     bool is_wild = count_ones(pattern) > TOPICS_ONES_MAX;
-    if (is_wild && client->wild_count >= t->limits.wild_per_client_max) {
+    if (is_wild && client->wild_count >= limits->wild_per_client_max) {
         return PH_ELIMIT;
     }
     for (; depth < pattern->count; depth++) {

@@ -35,6 +35,7 @@ static story story_begin_with(uint32_t actors, bool is_alice_deaf)
         .path = { .delay = phi_us(WAY_US) },
         .center = center_options_default(),
         .client = PH_CLIENT_OPTIONS_INIT,
+        .workers = sim_workers,
         .actor_count = actors,
         .late_max = SECONDS(1),
     };
@@ -102,7 +103,7 @@ static void tell(story *t, const moment *moments, size_t count)
 
 static center_counters counted(const story *t)
 {
-    return center_count(t->d->center);
+    return domain_count(t->d);
 }
 
 // ---- moments
@@ -172,7 +173,7 @@ static void bob_replies(story *t)
 // ---- the paper's figures
 
 // Figure 4: a request and its reply through the center, four ways. [P-56]
-SIM_TEST(dialog, figure_4_request_and_reply)
+CENTER_TEST(dialog, figure_4_request_and_reply)
 {
     story t = story_begin();
     alice_calls(&t);
@@ -190,7 +191,7 @@ SIM_TEST(dialog, figure_4_request_and_reply)
 
 // Figure 5: the responder asks its caller back before it replies, inside the one call: four ways
 // more, and nothing else. [P-62]
-SIM_TEST(dialog, figure_5_inquiry_inside_the_call)
+CENTER_TEST(dialog, figure_5_inquiry_inside_the_call)
 {
     story t = story_begin();
     alice_calls(&t);
@@ -238,7 +239,7 @@ static void expect_ask_over(const story *t, ph_err status, uint16_t code, uint64
 
 // The caller's process dies while it is asked: two ways later the responder knows, by one cancel
 // that says why; its inquiry has ended before. [P-57]
-SIM_TEST(dialog, caller_gone_during_an_inquiry)
+CENTER_TEST(dialog, caller_gone_during_an_inquiry)
 {
     story t = story_of_question(10000);
     actor_kill(t.alice);
@@ -254,7 +255,7 @@ SIM_TEST(dialog, caller_gone_during_an_inquiry)
 }
 
 // The caller changes its mind while it is asked: the same, with the other reason. [P-57]
-SIM_TEST(dialog, caller_cancels_during_an_inquiry)
+CENTER_TEST(dialog, caller_cancels_during_an_inquiry)
 {
     story t = story_of_question(10000);
     EXPECT_ERR(ph_client_cancel(t.alice->client, t.call->id), PH_OK);
@@ -270,7 +271,7 @@ SIM_TEST(dialog, caller_cancels_during_an_inquiry)
 
 // The responder's process dies while it waits for the answer: two ways later the caller knows, and
 // its answer is nobody's. [P-57]
-SIM_TEST(dialog, responder_gone_during_an_inquiry)
+CENTER_TEST(dialog, responder_gone_during_an_inquiry)
 {
     story t = story_of_question(10000);
     actor_kill(t.bob);
@@ -284,7 +285,7 @@ SIM_TEST(dialog, responder_gone_during_an_inquiry)
 
 // A caller that refuses to answer: its code reaches the responder, which goes on with its work.
 // [P-62]
-SIM_TEST(dialog, caller_refuses)
+CENTER_TEST(dialog, caller_refuses)
 {
     story t = story_begin();
     t.alice->asked_manner = MANNER_FAIL;
@@ -301,7 +302,7 @@ SIM_TEST(dialog, caller_refuses)
 
 // A caller whose program answers no inquiries: its library says so at once, so that the responder
 // does not wait for a deadline. [P-58]
-SIM_TEST(dialog, caller_has_no_handler)
+CENTER_TEST(dialog, caller_has_no_handler)
 {
     story t = story_begin_with(3, true);
     alice_calls(&t);
@@ -315,7 +316,7 @@ SIM_TEST(dialog, caller_has_no_handler)
 
 // Four questions are open at a time, and a fifth fails at the center, one way there and one back.
 // The answers come in any order. [P-62]
-SIM_TEST(dialog, several_inquiries_in_one_call)
+CENTER_TEST(dialog, several_inquiries_in_one_call)
 {
     story t = story_begin();
     alice_calls(&t);
@@ -344,7 +345,7 @@ SIM_TEST(dialog, several_inquiries_in_one_call)
 }
 
 // An inquiry may have less time than its call; then it ends alone, and the call goes on. [P-62]
-SIM_TEST(dialog, inquiry_with_a_time_of_its_own)
+CENTER_TEST(dialog, inquiry_with_a_time_of_its_own)
 {
     story t = story_begin();
     alice_calls(&t);
@@ -362,7 +363,7 @@ SIM_TEST(dialog, inquiry_with_a_time_of_its_own)
 
 // Alice and Bob ask each other, each question inside the one before. The fourth is carried, the
 // fifth is too deep; then all of them are answered, from the inside out. [P-63]
-SIM_TEST(dialog, four_deep_and_a_fifth)
+CENTER_TEST(dialog, four_deep_and_a_fifth)
 {
     story t = story_begin();
     alice_calls(&t);
@@ -408,7 +409,7 @@ SIM_TEST(dialog, four_deep_and_a_fifth)
 
 // There is one deadline over all of it: the call, the inquiry in it, and the call that is made to
 // answer that end with it, each when its own end knows; nobody is left waiting. [P-57] [P-62]
-SIM_TEST(dialog, one_deadline_over_the_whole)
+CENTER_TEST(dialog, one_deadline_over_the_whole)
 {
     story t = story_of_question(100);
     run_to(&t, 4 * WAY_US);
@@ -439,7 +440,7 @@ SIM_TEST(dialog, one_deadline_over_the_whole)
 
 // Five instances: two reply, one refuses, one dies, one is silent. The parts come as they are said,
 // the summary with the deadline, and it says who did not reply and why. [P-65]
-SIM_TEST(dialog, gather_says_who_did_not_answer)
+CENTER_TEST(dialog, gather_says_who_did_not_answer)
 {
     story t = story_begin_with(16, false); // of which five, besides Alice, are of her service
     actor *a = &t.d->actors[0];
@@ -473,7 +474,7 @@ SIM_TEST(dialog, gather_says_who_did_not_answer)
 }
 
 // It is over as soon as enough have replied, and the others are told to stop. [P-65]
-SIM_TEST(dialog, gather_of_the_first_two)
+CENTER_TEST(dialog, gather_of_the_first_two)
 {
     story t = story_begin_with(16, false);
     for (uint32_t i = 3; i < 16; i += 3) {

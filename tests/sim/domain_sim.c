@@ -26,6 +26,7 @@ static domain_options story_options(uint32_t actors)
         .path = { .delay = WAY },
         .center = center_options_default(),
         .client = PH_CLIENT_OPTIONS_INIT,
+        .workers = sim_workers,
         .actor_count = actors,
         .late_max = SECONDS(1),
     };
@@ -90,7 +91,7 @@ static uint64_t since(const domain *d, phi_time begin)
 
 // A watcher learns of a newcomer at the same moment as the newcomer itself that it is in: one way
 // after its JOIN. [P-43], [P-45]
-SIM_TEST(domain, join_is_told_when_the_newcomer_is_up)
+CENTER_TEST(domain, join_is_told_when_the_newcomer_is_up)
 {
     domain *d = story_begin(3, "0");
     actor *alice = &d->actors[ALICE];
@@ -111,7 +112,7 @@ SIM_TEST(domain, join_is_told_when_the_newcomer_is_up)
 }
 
 // Each reason is told as what it was, two ways after it happened. [P-47]
-SIM_TEST(domain, leaving_and_dying_are_told_apart)
+CENTER_TEST(domain, leaving_and_dying_are_told_apart)
 {
     domain *d = story_begin(3, "0");
     actor *alice = &d->actors[ALICE];
@@ -133,7 +134,7 @@ SIM_TEST(domain, leaving_and_dying_are_told_apart)
 
 // A pulled cable is told when idle and grace are over, counted from the last packet: the JOIN,
 // which came after five ways. [P-40]
-SIM_TEST(domain, half_open_client_is_told_after_idle_and_grace)
+CENTER_TEST(domain, half_open_client_is_told_after_idle_and_grace)
 {
     domain *d = story_begin(2, "0");
     actor *alice = &d->actors[ALICE];
@@ -147,7 +148,7 @@ SIM_TEST(domain, half_open_client_is_told_after_idle_and_grace)
 }
 
 // Who was away is told what it missed, as changes, and nothing twice. [P-43], [P-48]
-SIM_TEST(domain, watcher_resumes_with_what_it_missed)
+CENTER_TEST(domain, watcher_resumes_with_what_it_missed)
 {
     domain *d = story_begin(4, "0");
     actor *alice = &d->actors[ALICE];
@@ -171,7 +172,7 @@ SIM_TEST(domain, watcher_resumes_with_what_it_missed)
     EXPECT_EQ(alice->readies, 2);
     EXPECT_EQ(alice->known_count, 3);
     EXPECT(actor_knows(alice, "c01@sim") == NULL);
-    center_counters counters = center_count(d->center);
+    center_counters counters = domain_count(d);
     EXPECT_EQ(counters.presence_lists_total, 1);
     EXPECT_EQ(counters.presence_resumes_total, 1);
     story_end(d);
@@ -179,7 +180,7 @@ SIM_TEST(domain, watcher_resumes_with_what_it_missed)
 
 // A center that starts anew has another epoch: what is known of the old one is compared with the
 // new list, and only the differences are told. [P-41], [P-48]
-SIM_TEST(domain, center_that_starts_anew_is_told_as_differences)
+CENTER_TEST(domain, center_that_starts_anew_is_told_as_differences)
 {
     domain *d = story_begin(3, "0");
     actor *alice = &d->actors[ALICE];
@@ -200,7 +201,7 @@ SIM_TEST(domain, center_that_starts_anew_is_told_as_differences)
 }
 
 // A list larger than a packet comes in pages, whole, and changes go on behind it. [P-44]
-SIM_TEST(domain, list_of_many_pages_is_whole)
+CENTER_TEST(domain, list_of_many_pages_is_whole)
 {
     static char value[1001];
     memset(value, 'v', 1000);
@@ -227,7 +228,7 @@ SIM_TEST(domain, list_of_many_pages_is_whole)
 // On a path that is slow for what it has to carry, a list takes longer than any silence may last.
 // That must not end the connection: it would be asked for again, and again. Found by the swarm.
 // [P-40]
-SIM_TEST(domain, list_over_a_slow_path_arrives)
+CENTER_TEST(domain, list_over_a_slow_path_arrives)
 {
     static char value[1001];
     memset(value, 'v', 1000);
@@ -257,7 +258,7 @@ SIM_TEST(domain, list_over_a_slow_path_arrives)
 }
 
 // What is asked for while JOIN is on its way must be told all the same. Found by the swarm. [P-42]
-SIM_TEST(domain, watch_while_joining_is_told)
+CENTER_TEST(domain, watch_while_joining_is_told)
 {
     domain_options options = story_options(2);
     options.center.flap_suppress = 1000000; // it is lost many times
@@ -282,7 +283,7 @@ SIM_TEST(domain, watch_while_joining_is_told)
 // ---- accounts
 
 // An account is one client's at a time; who comes second is told so, and when to try again. [P-37]
-SIM_TEST(domain, second_of_an_account_is_refused)
+CENTER_TEST(domain, second_of_an_account_is_refused)
 {
     domain_options options = story_options(2);
     domain *d = domain_new(&options);
@@ -307,7 +308,7 @@ SIM_TEST(domain, second_of_an_account_is_refused)
 
 // A client whose old connection is half-open gets its account back after one grace, not after a
 // whole idle time: the center asks the old link at once. [P-37]
-SIM_TEST(domain, dead_first_makes_room_for_its_successor)
+CENTER_TEST(domain, dead_first_makes_room_for_its_successor)
 {
     domain *d = story_begin(1, "");
     actor *alice = &d->actors[ALICE];
@@ -319,14 +320,14 @@ SIM_TEST(domain, dead_first_makes_room_for_its_successor)
     // Refused after 30 ms, told to come back in 5.501 s, at most 100 ms of jitter behind that.
     EXPECT(since(d, begin) >= 30 + 5501 + 30);
     EXPECT(since(d, begin) <= 30 + 5501 + 100 + 30);
-    EXPECT_EQ(center_count(d->center).joins_refused_total, 1);
+    EXPECT_EQ(domain_count(d).joins_refused_total, 1);
     story_end(d);
 }
 
 // ---- calls
 
 // Four ways, in every suite: each more would be felt in every call.
-SIM_TEST(domain, call_takes_four_ways_in_every_suite)
+CENTER_TEST(domain, call_takes_four_ways_in_every_suite)
 {
     for (int suite = 0; suite < PHI_SUITE_COUNT; suite++) {
         domain_options options = story_options(2);
@@ -342,7 +343,7 @@ SIM_TEST(domain, call_takes_four_ways_in_every_suite)
 }
 
 // Nobody of that name: the center says so itself, after two ways. [P-58]
-SIM_TEST(domain, call_to_nobody_fails_after_two_ways)
+CENTER_TEST(domain, call_to_nobody_fails_after_two_ways)
 {
     domain *d = story_begin(1, "");
     phi_time begin = sim_now(d->s);
@@ -356,7 +357,7 @@ SIM_TEST(domain, call_to_nobody_fails_after_two_ways)
 
 // The whole point of a center between two services: a responder that dies in the middle of calls
 // fails all of them at once, one way for the center to learn it and one to tell. [P-57]
-SIM_TEST(domain, killed_responder_fails_its_calls_after_two_ways)
+CENTER_TEST(domain, killed_responder_fails_its_calls_after_two_ways)
 {
     domain *d = story_begin(3, "");
     d->actors[BOB].manner = MANNER_HOLD;
@@ -376,13 +377,13 @@ SIM_TEST(domain, killed_responder_fails_its_calls_after_two_ways)
         EXPECT_EQ(calls[i]->code, PH_FAILURE_RESPONDER_LOST);
         EXPECT_EQ(phi_time_diff(calls[i]->ended, begin).ns, WAYS(2).ns);
     }
-    EXPECT_EQ(center_count(d->center).calls_lost_total, 20);
+    EXPECT_EQ(domain_count(d).calls_lost_total, 20);
     story_end(d);
 }
 
 // A responder that says nothing costs its caller the deadline, not a moment more; it is told that
 // nobody waits any longer, and what it says then reaches nobody. [P-56], [P-57]
-SIM_TEST(domain, deadline_ends_the_call_and_a_late_reply_is_dropped)
+CENTER_TEST(domain, deadline_ends_the_call_and_a_late_reply_is_dropped)
 {
     domain *d = story_begin(2, "");
     actor *bob = &d->actors[BOB];
@@ -398,7 +399,7 @@ SIM_TEST(domain, deadline_ends_the_call_and_a_late_reply_is_dropped)
     EXPECT_EQ(bob->cancels, 1);
     EXPECT_ERR(actor_reply(bob, actor_held(bob)), PH_OK);
     sim_run_for(d->s, SECONDS(1));
-    center_counters counters = center_count(d->center);
+    center_counters counters = domain_count(d);
     EXPECT_EQ(counters.replies_stray_total, 1);
     EXPECT_EQ(counters.calls_expired_total, 1);
     EXPECT_EQ(counters.calls_replied_total, 0);
@@ -406,7 +407,7 @@ SIM_TEST(domain, deadline_ends_the_call_and_a_late_reply_is_dropped)
 }
 
 // A caller that cancels is answered in its next turn, and its responder hears of it. [P-57]
-SIM_TEST(domain, cancel_ends_here_at_once_and_is_heard_after_two_ways)
+CENTER_TEST(domain, cancel_ends_here_at_once_and_is_heard_after_two_ways)
 {
     domain *d = story_begin(2, "");
     actor *bob = &d->actors[BOB];
@@ -421,12 +422,12 @@ SIM_TEST(domain, cancel_ends_here_at_once_and_is_heard_after_two_ways)
     EXPECT_EQ(bob->cancels, 0);
     sim_run_for(d->s, WAYS(2));
     EXPECT_EQ(bob->cancels, 1);
-    EXPECT_EQ(center_count(d->center).calls_cancelled_total, 1);
+    EXPECT_EQ(domain_count(d).calls_cancelled_total, 1);
     story_end(d);
 }
 
 // When the caller dies, its responders hear that nobody waits. [P-57]
-SIM_TEST(domain, killed_caller_cancels_its_calls)
+CENTER_TEST(domain, killed_caller_cancels_its_calls)
 {
     domain *d = story_begin(2, "");
     d->actors[BOB].manner = MANNER_HOLD;
@@ -436,13 +437,13 @@ SIM_TEST(domain, killed_caller_cancels_its_calls)
     EXPECT_EQ(d->calls_open, 0); // ended before ph_client_free returned
     sim_run_for(d->s, WAYS(2));
     EXPECT_EQ(d->actors[BOB].cancels, 1);
-    EXPECT_EQ(center_count(d->center).calls_abandoned_total, 1);
+    EXPECT_EQ(domain_count(d).calls_abandoned_total, 1);
     story_end(d);
 }
 
 // A connection that breaks ends every call over it, once, as what it is; an answer that was meant
 // for the old connection is refused, not sent over the new one.
-SIM_TEST(domain, lost_connection_ends_calls_and_makes_requests_stale)
+CENTER_TEST(domain, lost_connection_ends_calls_and_makes_requests_stale)
 {
     domain *d = story_begin(2, "");
     actor *alice = &d->actors[ALICE];
@@ -468,7 +469,7 @@ SIM_TEST(domain, lost_connection_ends_calls_and_makes_requests_stale)
 // ---- backpressure and order
 
 // A client that does not read must cost nobody else anything. [P-59]
-SIM_TEST(domain, slow_consumer_slows_nobody_else)
+CENTER_TEST(domain, slow_consumer_slows_nobody_else)
 {
     domain *d = story_begin(4, "");
     actor *alice = &d->actors[ALICE];
@@ -490,17 +491,17 @@ SIM_TEST(domain, slow_consumer_slows_nobody_else)
     EXPECT(sim_run_until(d->s, has_ended, call, SECONDS(1)));
     EXPECT_ERR(call->status, PH_EFAILURE);
     EXPECT_EQ(call->code, PH_FAILURE_SLOW_CONSUMER);
-    EXPECT(center_count(d->center).events_dropped_total > 0);
+    EXPECT(domain_count(d).events_dropped_total > 0);
     sim_run_for(d->s, SECONDS(15));
-    EXPECT_EQ(center_count(d->center).links_ended_total[PHI_BYE_SLOW_CONSUMER], 1);
-    EXPECT_EQ(center_count(d->center).sessions, 3);
+    EXPECT_EQ(domain_count(d).links_ended_total[PHI_BYE_SLOW_CONSUMER], 1);
+    EXPECT_EQ(domain_count(d).sessions, 3);
     sim_node_reading(d->s, bob->node, true);
     EXPECT(sim_run_until(d->s, domain_is_settled, d, SECONDS(60)));
     story_end(d);
 }
 
 // [P-52]
-SIM_TEST(domain, broadcast_reaches_everybody_else_after_two_ways)
+CENTER_TEST(domain, broadcast_reaches_everybody_else_after_two_ways)
 {
     domain *d = story_begin(10, "");
     EXPECT_ERR(actor_event(&d->actors[ALICE], "all:", 100), PH_OK);
@@ -514,7 +515,7 @@ SIM_TEST(domain, broadcast_reaches_everybody_else_after_two_ways)
 
 // However the bytes are cut and delayed, what one client sends another arrives in order: here
 // calls, which are answered in the order in which they arrive. [P-55]
-SIM_TEST(domain, calls_arrive_in_the_order_in_which_they_were_sent)
+CENTER_TEST(domain, calls_arrive_in_the_order_in_which_they_were_sent)
 {
     domain *d = story_begin(2, "");
     const sim_path rough = {
@@ -538,7 +539,7 @@ SIM_TEST(domain, calls_arrive_in_the_order_in_which_they_were_sent)
 
 // A center that stops in order says so to everybody, waits until the byes are out, and its clients
 // come back as soon as it is there again. [P-61]
-SIM_TEST(domain, stopped_center_says_going_away_and_clients_come_back)
+CENTER_TEST(domain, stopped_center_says_going_away_and_clients_come_back)
 {
     domain *d = story_begin(5, "012");
     domain_center_stop(d);
@@ -548,7 +549,7 @@ SIM_TEST(domain, stopped_center_says_going_away_and_clients_come_back)
         EXPECT_TEXT(d->actors[i].how_bye, "going_away");
     }
     sim_run_for(d->s, SECONDS(1));
-    EXPECT_EQ(center_count(d->center).connections, 0);
+    EXPECT_EQ(domain_count(d).connections, 0);
     domain_center_kill(d);
     EXPECT(domain_center_start(d));
     EXPECT(sim_run_until(d->s, domain_is_settled, d, SECONDS(60)));
@@ -556,7 +557,7 @@ SIM_TEST(domain, stopped_center_says_going_away_and_clients_come_back)
 }
 
 // While nobody listens, attempts become rarer, up to the bound; and there is one soon after.
-SIM_TEST(domain, redialling_backs_off_up_to_its_bound)
+CENTER_TEST(domain, redialling_backs_off_up_to_its_bound)
 {
     domain_options options = story_options(1);
     options.client.backoff_min_ms = 100;
@@ -581,7 +582,7 @@ SIM_TEST(domain, redialling_backs_off_up_to_its_bound)
 // A flood of broadcasts, each more than a turn of the center holds, must cost nobody else anything:
 // a call made in the middle of it takes four ways as ever. The flood arrives whole and in order,
 // and the bye that stood behind it is heard as a bye. [P-55]
-SIM_TEST(domain, flood_of_broadcasts_is_cut_into_turns)
+CENTER_TEST(domain, flood_of_broadcasts_is_cut_into_turns)
 {
     domain_options options = story_options(8);
     options.center.deliveries_per_turn_max = 3;
@@ -605,7 +606,7 @@ SIM_TEST(domain, flood_of_broadcasts_is_cut_into_turns)
     }
     EXPECT_TEXT(alice->told.id, "c01@sim");
     EXPECT_EQ(alice->told.reason, PH_REASON_LEFT);
-    center_counters n = center_count(d->center);
+    center_counters n = domain_count(d);
     EXPECT(n.broadcasts_held_total >= 200);
     EXPECT_EQ(n.events_dropped_total, 0);
     story_end(d);
@@ -613,7 +614,7 @@ SIM_TEST(domain, flood_of_broadcasts_is_cut_into_turns)
 
 // A sender that dies in the middle of its flood must be found dead in its time, and what it had
 // sent must not keep anything. [P-40]
-SIM_TEST(domain, flooder_that_dies_is_noticed)
+CENTER_TEST(domain, flooder_that_dies_is_noticed)
 {
     domain_options options = story_options(8);
     options.center.deliveries_per_turn_max = 1;
@@ -627,6 +628,6 @@ SIM_TEST(domain, flooder_that_dies_is_noticed)
     sim_run_for(d->s, SECONDS(20));
     EXPECT_TEXT(d->actors[ALICE].told.id, "c01@sim");
     EXPECT_EQ(d->actors[ALICE].told.change, PH_OFFLINE);
-    EXPECT_EQ(center_count(d->center).sessions, 7);
+    EXPECT_EQ(domain_count(d).sessions, 7);
     story_end(d);
 }

@@ -22,6 +22,7 @@ static domain_options story_options(uint32_t actors)
         .path = { .delay = WAY, .buffer_bytes = 32768 },
         .center = center_options_default(),
         .client = PH_CLIENT_OPTIONS_INIT,
+        .workers = sim_workers,
         .actor_count = actors,
         .late_max = SECONDS(1),
     };
@@ -63,7 +64,7 @@ static bool has_heard_bye(sim *s, void *arg)
 
 // A center without descriptors must say so, or its clients would hammer it; who is told comes back
 // by itself, not before it may, and those inside notice nothing. [P-60] [P-61]
-SIM_TEST(load, client_that_is_shed_is_told_and_comes_back)
+CENTER_TEST(load, client_that_is_shed_is_told_and_comes_back)
 {
     domain_options options = story_options(3);
     options.client.backoff_min_ms = 10;
@@ -77,12 +78,12 @@ SIM_TEST(load, client_that_is_shed_is_told_and_comes_back)
     EXPECT(sim_run_until(d->s, has_heard_bye, carol, SECONDS(1)));
     EXPECT_TEXT(carol->how_bye, "limit_reached");
     EXPECT(carol->how.retry_in_ms >= 1000);
-    uint64_t shed = center_count(d->center).connections_shed_total;
+    uint64_t shed = domain_count(d).connections_shed_total;
     EXPECT_EQ(shed, 1);
     sim_run_for(d->s, MS(990));
-    EXPECT_EQ(center_count(d->center).connections_shed_total, 1);
+    EXPECT_EQ(domain_count(d).connections_shed_total, 1);
     sim_run_for(d->s, SECONDS(10));
-    shed = center_count(d->center).connections_shed_total;
+    shed = domain_count(d).connections_shed_total;
     EXPECT(shed >= 5 && shed <= 11); // every one to two seconds
     sim_fault_shed(d->s, d->center_node, 0);
     EXPECT(sim_run_until(d->s, is_up, carol, MS(2000 + 200)));
@@ -94,7 +95,7 @@ SIM_TEST(load, client_that_is_shed_is_told_and_comes_back)
 
 // A client that stops reading must be gone in the time that is promised, though the little it is
 // sent would take minutes to fill its buffer; nobody's event is lost for it. [P-59]
-SIM_TEST(load, reader_that_stops_under_a_trickle_is_ended)
+CENTER_TEST(load, reader_that_stops_under_a_trickle_is_ended)
 {
     domain_options options = story_options(3);
     domain *d = story_begin(&options);
@@ -115,7 +116,7 @@ SIM_TEST(load, reader_that_stops_under_a_trickle_is_ended)
     EXPECT(after_ms >= FULL_TIMEOUT_MS);
     EXPECT(after_ms <= 10000);
     EXPECT_EQ(alice->events, 120);
-    EXPECT_EQ(center_count(d->center).send_memory_refused_total, 0);
+    EXPECT_EQ(domain_count(d).send_memory_refused_total, 0);
     sim_node_reading(d->s, bob->node, true);
     EXPECT(sim_run_until(d->s, domain_is_settled, d, SECONDS(60)));
     story_end(d);
@@ -123,16 +124,16 @@ SIM_TEST(load, reader_that_stops_under_a_trickle_is_ended)
 
 // With more clients than may be asked in a second each is asked less often, and one that is cut off
 // is found as much later. [P-40]
-SIM_TEST(load, crowd_is_asked_less_often)
+CENTER_TEST(load, crowd_is_asked_less_often)
 {
     domain_options options = story_options(30);
     options.center.heartbeats_per_second_max = 2; // 30 clients: every 15 s
     domain *d = story_begin(&options);
     actor *alice = &d->actors[ALICE];
     sim_run_for(d->s, SECONDS(60)); // those that came when there were few know it, too
-    uint64_t before = center_count(d->center).bytes_sent_total;
+    uint64_t before = domain_count(d).bytes_sent_total;
     sim_run_for(d->s, SECONDS(60));
-    uint64_t asks = (center_count(d->center).bytes_sent_total - before) / 17; // suite check
+    uint64_t asks = (domain_count(d).bytes_sent_total - before) / 17; // suite check
     EXPECT_EQ(asks, 2 * 60);
     sim_mute(d->s, d->actors[BOB].node, d->center_node);
     phi_time begin = sim_now(d->s);

@@ -30,6 +30,7 @@ static shop shop_open(uint32_t instances)
         .path = { .delay = MS(1) },
         .center = center_options_default(),
         .client = PH_CLIENT_OPTIONS_INIT,
+        .workers = sim_workers,
         .actor_count = 1 + instances,
         .late_max = SECONDS(1),
     };
@@ -86,7 +87,7 @@ static uint64_t per_mille(const shop *s, uint32_t instance)
 // Line 3 of what the message center shows: of ten instances one fails at once, and one is ten times
 // slower. Callers must hardly meet either; and once they recover, they have their share again
 // within five seconds. [P-64]
-SIM_TEST(service, failing_and_slow_instances_are_avoided_and_come_back)
+CENTER_TEST(service, failing_and_slow_instances_are_avoided_and_come_back)
 {
     shop s = shop_open(INSTANCES);
     domain *d = s.d;
@@ -109,7 +110,7 @@ SIM_TEST(service, failing_and_slow_instances_are_avoided_and_come_back)
 }
 
 // An instance that dies takes what it was given with it, and nothing that comes after.
-SIM_TEST(service, dead_instance_gets_nothing_more)
+CENTER_TEST(service, dead_instance_gets_nothing_more)
 {
     shop s = shop_open(3);
     domain *d = s.d;
@@ -120,7 +121,7 @@ SIM_TEST(service, dead_instance_gets_nothing_more)
     run(&s, 1);
     EXPECT_EQ(s.replied[1], 0);
     EXPECT_EQ(s.replied[2] + s.replied[3], 100);
-    EXPECT_EQ(center_count(d->center).calls_lost_total, 0);
+    EXPECT_EQ(domain_count(d).calls_lost_total, 0);
     EXPECT(actor_start(&d->actors[1]));
     sim_run_for(d->s, MS(100));
     run(&s, 1);
@@ -130,7 +131,7 @@ SIM_TEST(service, dead_instance_gets_nothing_more)
 
 // A deployment: the old instance drains, finishes what it has, and leaves; no caller notices. From
 // the moment in which the center knows - one way - nothing new comes. [P-72]
-SIM_TEST(service, draining_instance_finishes_and_nobody_notices)
+CENTER_TEST(service, draining_instance_finishes_and_nobody_notices)
 {
     shop s = shop_open(2);
     domain *d = s.d;
@@ -168,7 +169,7 @@ SIM_TEST(service, draining_instance_finishes_and_nobody_notices)
 
 // What a client said of itself holds over its next connection, too: one that was draining does not
 // come back as ready because its link broke.
-SIM_TEST(service, own_state_outlives_the_connection)
+CENTER_TEST(service, own_state_outlives_the_connection)
 {
     shop s = shop_open(1);
     domain *d = s.d;

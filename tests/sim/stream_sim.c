@@ -23,6 +23,7 @@ static domain *begin_with(uint32_t actors, const domain_options *changes)
     domain_options options = *changes;
     options.seed = 5;
     options.path = (sim_path){ .delay = WAY, .buffer_bytes = 65536 };
+    options.workers = sim_workers;
     options.actor_count = actors;
     options.late_max = SECONDS(1);
     options.center.suite = PHI_SUITE_CHECK;
@@ -83,7 +84,7 @@ static uint64_t slowest_beside(domain *d, uint32_t from, uint32_t to, call_recor
 
 // Megabytes to the same receiver hold a small call up by what is on its way to it, which is the
 // window; whoever has nothing to do with it notices nothing. [P-67]
-TEST(stream_sim, small_calls_pass_a_large_one)
+CENTER_TEST(stream, small_calls_pass_a_large_one)
 {
     domain *d = begin(4);
     call_record *large = call(d, ALICE, BOB, 4 * MIB, 10000);
@@ -107,7 +108,7 @@ TEST(stream_sim, small_calls_pass_a_large_one)
 
 // Heartbeats that are much shorter than the message are not stuck behind it: nobody is taken for
 // dead. [P-40] [P-67]
-TEST(stream_sim, heartbeats_pass_a_large_one)
+CENTER_TEST(stream, heartbeats_pass_a_large_one)
 {
     domain_options options = { .center = center_options_default(),
                                .client = PH_CLIENT_OPTIONS_INIT };
@@ -131,7 +132,7 @@ TEST(stream_sim, heartbeats_pass_a_large_one)
 
 // A receiver that hangs costs its sender the call, and a reason; memory is held for what was
 // granted only, and nobody else is held up. [P-59] [P-75]
-TEST(stream_sim, receiver_that_hangs)
+CENTER_TEST(stream, receiver_that_hangs)
 {
     domain_options options = { .center = center_options_default(),
                                .client = PH_CLIENT_OPTIONS_INIT };
@@ -152,7 +153,7 @@ TEST(stream_sim, receiver_that_hangs)
 }
 
 // Whoever dies in the middle of a message leaves nothing at the other end. [P-57] [P-75]
-TEST(stream_sim, end_that_dies)
+CENTER_TEST(stream, end_that_dies)
 {
     domain *d = begin(2);
     (void)call(d, ALICE, BOB, 4 * MIB, 60000);
@@ -172,12 +173,12 @@ TEST(stream_sim, end_that_dies)
     EXPECT_ERR(large->status, PH_EFAILURE);
     EXPECT_EQ(large->code, PH_FAILURE_RESPONDER_LOST);
     EXPECT(!phi_streams_are_any(&d->actors[ALICE].client->streams));
-    EXPECT_EQ(center_count(d->center).streams, 0);
+    EXPECT_EQ(domain_count(d).streams, 0);
     end(d);
 }
 
 // More at a time than the center takes is no error: they wait their turn. [P-66]
-TEST(stream_sim, more_than_the_center_takes_at_a_time)
+CENTER_TEST(stream, more_than_the_center_takes_at_a_time)
 {
     domain_options options = { .center = center_options_default(),
                                .client = PH_CLIENT_OPTIONS_INIT };
@@ -191,13 +192,13 @@ TEST(stream_sim, more_than_the_center_takes_at_a_time)
     for (unsigned i = 0; i < 6; i++) {
         EXPECT_ERR(calls[i]->status, PH_OK);
     }
-    EXPECT_EQ(center_count(d->center).streams_refused_total, 0);
-    EXPECT_EQ(center_count(d->center).streams_done_total, 12);
+    EXPECT_EQ(domain_count(d).streams_refused_total, 0);
+    EXPECT_EQ(domain_count(d).streams_done_total, 12);
     end(d);
 }
 
 // To many at a time it goes as fast as the slowest of them takes it, and to each whole. [P-75]
-TEST(stream_sim, to_everybody)
+CENTER_TEST(stream, to_everybody)
 {
     domain *d = begin(8);
     sim_path slow = { .delay = MS(20), .buffer_bytes = 16384 };

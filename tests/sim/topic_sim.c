@@ -42,6 +42,7 @@ static domain *begin(uint32_t actors, uint64_t deliveries_per_turn_max)
         .path = { .delay = WAY },
         .center = center_options_default(),
         .client = PH_CLIENT_OPTIONS_INIT,
+        .workers = sim_workers,
         .actor_count = actors,
         .late_max = SECONDS(1),
     };
@@ -118,7 +119,7 @@ static void expect_heard(const listener *l, const char *bodies)
 
 // A subscription is in force after one way, which its client knows after two; an event takes two,
 // and comes once to each client that wants it, whatever patterns it fits. [P-73]
-SIM_TEST(topic, is_carried_in_two_ways)
+CENTER_TEST(topic, is_carried_in_two_ways)
 {
     domain *d = begin(4, 20000);
     listener exact = { 0 };
@@ -144,20 +145,20 @@ SIM_TEST(topic, is_carried_in_two_ways)
     expect_heard(&rest, "12");
     expect_heard(&other, "2");
     EXPECT_EQ(phi_time_diff(rest.heard_at, start).ns, MS(10).ns);
-    EXPECT_EQ(center_count(d->center).events_delivered_total, 2 + 3); // once to each client
+    EXPECT_EQ(domain_count(d).events_delivered_total, 2 + 3); // once to each client
 
     EXPECT_ERR(ph_client_unsubscribe(d->actors[2].client, rest.id), PH_OK);
     publish(d, 2, "orders.eu.created", '4'); // it left behind that
     sim_run_for(d->s, MS(100));
     expect_heard(&rest, "12");
     expect_heard(&exact, "14");
-    EXPECT_EQ(center_count(d->center).subscriptions, 3);
+    EXPECT_EQ(domain_count(d).subscriptions, 3);
     end(d);
 }
 
 // Who lost its connection subscribes again by itself; what is published once that is in force is
 // not missed. The old ones are gone from the center. [P-73]
-SIM_TEST(topic, subscriptions_come_back)
+CENTER_TEST(topic, subscriptions_come_back)
 {
     domain *d = begin(2, 20000);
     listener l = { 0 };
@@ -167,20 +168,20 @@ SIM_TEST(topic, subscriptions_come_back)
     sim_run_for(d->s, MS(100));
     sim_cut(d->s, d->actors[1].node, d->center_node);
     sim_run_for(d->s, MS(6)); // the center knows
-    EXPECT_EQ(center_count(d->center).subscriptions, 0);
+    EXPECT_EQ(domain_count(d).subscriptions, 0);
     publish(d, 0, "news.b", '2'); // nobody wants it now
     sim_run_for(d->s, SECONDS(5));
     EXPECT_EQ(l.in_force, 2);
     publish(d, 0, "news.c", '3');
     sim_run_for(d->s, MS(100));
     expect_heard(&l, "13");
-    EXPECT_EQ(center_count(d->center).subscriptions, 1);
+    EXPECT_EQ(domain_count(d).subscriptions, 1);
     end(d);
 }
 
 // The receipt of an event for many says how many got it, when all have; however many turns of the
 // center that takes, what was said behind it comes behind it. [P-55] [P-68]
-SIM_TEST(topic, receipt_counts_all_in_order)
+CENTER_TEST(topic, receipt_counts_all_in_order)
 {
     enum { LISTENERS = 20 };
     domain *d = begin(1 + LISTENERS, 3);
@@ -214,13 +215,13 @@ SIM_TEST(topic, receipt_counts_all_in_order)
     for (uint32_t i = 0; i < LISTENERS; i++) {
         expect_heard(&l[i], "12");
     }
-    EXPECT(center_count(d->center).broadcasts_held_total > 0);
+    EXPECT(domain_count(d).broadcasts_held_total > 0);
     end(d);
 }
 
 // A subscriber that dies, and one that stops reading, cost the others nothing; the receipt counts
 // those that were reached. [P-59] [P-68]
-SIM_TEST(topic, dead_and_silent_subscribers_cost_the_others_nothing)
+CENTER_TEST(topic, dead_and_silent_subscribers_cost_the_others_nothing)
 {
     domain *d = begin(4, 20000);
     listener l[3] = { 0 };
@@ -236,7 +237,7 @@ SIM_TEST(topic, dead_and_silent_subscribers_cost_the_others_nothing)
     sim_run_for(d->s, MS(10));
     expect_heard(&l[2], "1");
     EXPECT_EQ(phi_time_diff(l[2].heard_at, start).ns, MS(10).ns);
-    EXPECT_EQ(center_count(d->center).subscriptions, 2);
+    EXPECT_EQ(domain_count(d).subscriptions, 2);
     sim_node_freeze(d->s, d->actors[2].node, false);
     sim_run_for(d->s, MS(100));
     expect_heard(&l[1], "1");
@@ -246,7 +247,7 @@ SIM_TEST(topic, dead_and_silent_subscribers_cost_the_others_nothing)
 // A large event for many goes out in fragments, to each of them whole, however many turns its first
 // fragment takes; one that dies meanwhile costs the others nothing, and the receipt comes at the
 // end. [P-66] [P-68]
-SIM_TEST(topic, large_event_reaches_all)
+CENTER_TEST(topic, large_event_reaches_all)
 {
     enum { LISTENERS = 12 };
     static const char body[200000];
@@ -276,6 +277,6 @@ SIM_TEST(topic, large_event_reaches_all)
         EXPECT_EQ(l[i].count, 1);
     }
     EXPECT_EQ(l[LISTENERS - 1].count, 0);
-    EXPECT_EQ(center_count(d->center).streams, 0);
+    EXPECT_EQ(domain_count(d).streams, 0);
     end(d);
 }
