@@ -16,6 +16,7 @@ import harness
 SPARE = 100  # descriptors that are none of the connections
 SOURCES = 4
 KIB = 1024
+TARGET_KIB = 2
 BEATS_MAX = 3000  # heartbeats_per_second_max; centers that stand for one share it
 
 
@@ -99,8 +100,8 @@ def measure(args):
     ours = run_posthouse(args)
     rows = [
         harness.row("connections held", ours["held"], "", digits=0),
-        harness.row("resident memory per connection", ours["bytes"] / KIB, "KiB", 4, 2),
-        harness.row("the same after the heartbeats", ours["bytes_end"] / KIB, "KiB", 4, 2),
+        harness.row("resident memory per connection", ours["bytes"] / KIB, "KiB", TARGET_KIB, 2),
+        harness.row("the same after the heartbeats", ours["bytes_end"] / KIB, "KiB", TARGET_KIB, 2),
         harness.row("heartbeats", ours["core"], "% of a core", 5, 2),
         harness.row("    answered in a second", ours["beats"], "", digits=0,
                     note=f"each client every {ours['held'] / max(ours['beats'], 1):.0f} s, as heartbeats_per_second_max allows"),
@@ -122,8 +123,8 @@ def measure(args):
 
 def main():
     parser = harness.options("idle", __doc__)
-    parser.add_argument("--connections", type=int, default=100000, help="(default 100,000)")
-    parser.add_argument("--seconds", type=float, default=33, help="of heartbeats (default 33)")
+    parser.add_argument("--connections", type=int, default=50000, help="(default 50,000)")
+    parser.add_argument("--seconds", type=float, default=20, help="of heartbeats (default 20)")
     parser.add_argument("--suite", choices=["plain", "check", "paper"], default="plain")
     parser.add_argument("--no-nats", action="store_true", help="leave nats-server out")
     args = parser.parse_args()

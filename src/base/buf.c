@@ -105,6 +105,9 @@ uint8_t *phi_buf_grow(phi_buf *buf, size_t size)
         return NULL;
     }
 
+    if (size == 0 && buf->data != NULL) {
+        return buf->data + buf->write;
+    }
     size_t wanted = waiting + size;
     if (buf->data != NULL && wanted <= buf->capacity && buf->read >= waiting / 4) {
         memmove(buf->data, buf->data + buf->read, waiting);

@@ -58,8 +58,8 @@ uint8_t *phi_buf_grow(phi_buf *buf, size_t size);
 // allow it. Nothing is appended before phi_buf_commit. Earlier views become invalid.
 static inline uint8_t *phi_buf_reserve(phi_buf *buf, size_t size)
 {
-    if (buf->capacity - buf->write >= size && phi_buf_size(buf) + size <= buf->bytes_max &&
-        buf->data != NULL) {
+    if (PHI_LIKELY(buf->capacity - buf->write >= size &&
+                   phi_buf_size(buf) + size <= buf->bytes_max && size != 0)) {
         return buf->data + buf->write;
     }
     return phi_buf_grow(buf, size);

@@ -48,6 +48,7 @@ typedef struct destination {
 
 static void route_fragment(center *c, session *s, phi_bytes payload);
 static inline void route(center *c, session *s, phi_bytes payload);
+static void route_uncommon(center *c, session *s, phi_bytes payload);
 
 static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message *m,
                                        phi_bytes payload);
@@ -63,14 +64,14 @@ static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message 
 static void reply_of_part(center *c, session *s, phi_bytes payload, call *k);
 static inline void reply_within(center *c, session *s, const phi_message *m, phi_bytes payload,
                                 call *k, delivery_marks as_part);
-static void on_failure(center *c, session *s, phi_bytes payload);
-static void on_inquiry(center *c, session *s, phi_bytes payload);
-static void on_answer(center *c, session *s, phi_bytes payload);
-static void on_cancel(center *c, session *s, phi_bytes payload);
+static void on_failure(center *c, session *s, const phi_message *m, phi_bytes payload);
+static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload);
+static void on_cancel(center *c, session *s, const phi_message *m, phi_bytes payload);
 
 static bool is_forwarded(center *c, session *s, phi_bytes payload);
 static inline session *again(const center *c, const session *s, phi_bytes to);
 static destination resolve(center *c, session *s, phi_bytes to);
+static destination look_up(center *c, session *s, phi_bytes to);
 static destination choose(center *c, session *s, phi_bytes name);
 static destination chosen(center *c, const session *s, service *v);
 static bool is_roomy(const account *a);
@@ -115,32 +116,44 @@ static PHI_NOINLINE void route_fragment(center *c, session *s, phi_bytes payload
 static PHI_ALWAYS_INLINE void route(center *c, session *s, phi_bytes payload)
 {
     const phi_message m = phi_message_of(payload);
-    switch ((phi_kind)m.kind) {
-    case PHI_KIND_EVENT:
-        on_event(c, s, &m, payload);
-        break;
-    case PHI_KIND_REQUEST:
+    if (m.kind == PHI_KIND_REQUEST) {
         on_request(c, s, &m, payload);
-        break;
-    case PHI_KIND_REPLY:
+    } else if (m.kind == PHI_KIND_REPLY) {
         on_reply(c, s, &m, payload);
-        break;
+    } else if (m.kind == PHI_KIND_EVENT) {
+        on_event(c, s, &m, payload);
+    } else {
+        route_uncommon(c, s, payload);
+    }
+}
+
+static PHI_NOINLINE void route_uncommon(center *c, session *s, phi_bytes payload)
+{
+    const phi_message m = phi_message_of(payload);
+    switch ((phi_kind)m.kind) {
     case PHI_KIND_FAILURE:
-        on_failure(c, s, payload);
-        break;
+        on_failure(c, s, &m, payload);
+        return;
     case PHI_KIND_INQUIRY:
-        on_inquiry(c, s, payload);
-        break;
+        if (!is_forwarded(c, s, payload)) {
+            inquiry_receive(c, s, &m, payload);
+        }
+        return;
     case PHI_KIND_ANSWER:
-        on_answer(c, s, payload);
-        break;
+        on_answer(c, s, &m, payload);
+        return;
     case PHI_KIND_CANCEL:
-        on_cancel(c, s, payload);
-        break;
+        on_cancel(c, s, &m, payload);
+        return;
     case PHI_KIND_RECEIPT: // only the center says that
         c->counters.messages_dropped_total++;
+        return;
+    case PHI_KIND_EVENT:
+    case PHI_KIND_REQUEST:
+    case PHI_KIND_REPLY:
         break;
     }
+    PH_UNREACHABLE("a common one");
 }
 
 bool router_pass(center *c, const session *sender, session *receiver, phi_bytes payload,
@@ -285,7 +298,7 @@ static PHI_NOINLINE void request_elsewhere(center *c, session *s, phi_bytes payl
                                            uint32_t ttl_ms)
 {
     const phi_message m = phi_message_of(payload);
-    destination to = resolve(c, s, m.to);
+    destination to = look_up(c, s, m.to); // not whom it wrote to last
     switch (to.reach) {
     case REACH_ONE:
         request_one(c, s, payload, &to, ttl_ms);
@@ -363,41 +376,31 @@ static PHI_ALWAYS_INLINE void reply_within(center *c, session *s, const phi_mess
 }
 
 // One without a code ends the link: passing it on would break its receiver's decoder instead.
-static PHI_NOINLINE void on_failure(center *c, session *s, phi_bytes payload)
+static void on_failure(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
-    const phi_message m = phi_message_of(payload);
     phi_failure failure;
-    if (phi_failure_decode(m.body, &failure) != PH_OK) {
+    if (phi_failure_decode(m->body, &failure) != PH_OK) {
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
-    } else if (m.turn != 0) { // the caller's, to an inquiry
-        on_answer(c, s, payload);
+    } else if (m->turn != 0) { // the caller's, to an inquiry
+        on_answer(c, s, m, payload);
     } else {
-        on_reply(c, s, &m, payload);
-    }
-}
-
-static PHI_NOINLINE void on_inquiry(center *c, session *s, phi_bytes payload)
-{
-    const phi_message m = phi_message_of(payload);
-    if (!is_forwarded(c, s, payload)) {
-        inquiry_receive(c, s, &m, payload);
+        on_reply(c, s, m, payload);
     }
 }
 
 // To an inquiry.
-static PHI_NOINLINE void on_answer(center *c, session *s, phi_bytes payload)
+static void on_answer(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
-    const phi_message m = phi_message_of(payload);
-    if (PHI_UNLIKELY((m.flags & FLAGS_RESERVED) != 0)) {
+    if (PHI_UNLIKELY((m->flags & FLAGS_RESERVED) != 0)) {
         c->counters.messages_dropped_total++;
         return;
     }
-    inquiry_answer(c, s, &m, payload);
+    inquiry_answer(c, s, m, payload);
 }
 
-static PHI_NOINLINE void on_cancel(center *c, session *s, phi_bytes payload)
+static void on_cancel(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
-    call *k = call_of_number(c, s, phi_message_of(payload).call);
+    call *k = call_of_number(c, s, m->call);
     if (k == NULL && !workers_decide(&c->workers)) { // it may be a request to the center
         worker_forward(c, s, WORKER_FIRST, PHI_COMMAND_MESSAGE, payload);
         return;
@@ -437,13 +440,15 @@ static PHI_ALWAYS_INLINE session *again(const center *c, const session *s, phi_b
     return is_fit && phi_text_equal(to, phi_bytes_of(one->id, to.size)) ? one : NULL;
 }
 
-// [P-52]
-static PHI_NOINLINE destination resolve(center *c, session *s, phi_bytes to)
+static destination resolve(center *c, session *s, phi_bytes to)
 {
     session *one = again(c, s, to);
-    if (one != NULL) {
-        return (destination){ .reach = REACH_ONE, .one = one };
-    }
+    return one != NULL ? (destination){ .reach = REACH_ONE, .one = one } : look_up(c, s, to);
+}
+
+// [P-52]
+static PHI_NOINLINE destination look_up(center *c, session *s, phi_bytes to)
+{
     service *v = services_at(&c->registry.services, s->addressed_service);
     if (v != NULL && phi_address_is_service(to, service_name(v))) {
         return chosen(c, s, v);
@@ -472,7 +477,7 @@ static PHI_NOINLINE destination resolve(center *c, session *s, phi_bytes to)
     if (!is_here) {
         return nobody(PH_FAILURE_DOMAIN_UNKNOWN);
     }
-    one = session_find(c, address.name);
+    session *one = session_find(c, address.name);
     if (one == NULL) {
         bool is_ghost = registry_find(&c->registry, address.name) != NULL; // [P-49]
         return nobody(is_ghost ? PH_FAILURE_OFFLINE : PH_FAILURE_NO_SUCH_ACCOUNT);

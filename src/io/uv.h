@@ -13,10 +13,13 @@
 #include "io/io.h"
 #include "io/mailbox.h"
 
-// One receive buffer per loop. What one stream may bring in one turn is one filling of it: then the
-// others have theirs, and the rest waits in the kernel, which tells again (level-triggered). 32 KiB
-// of small messages are some 0.1 ms of work; more is not faster, because it falls out of the cache.
+// One receive buffer per loop. What one stream may bring in one turn is at most one filling of it:
+// then the others have theirs, and the rest waits in the kernel, which tells again
+// (level-triggered). 32 KiB of small messages are some 0.1 ms of work.
 #define PHI_UV_INPUT_BYTES (32u * 1024u)
+// What the first read of a stream may bring, and one of a stream that never has much; see
+// on_readable in uv_stream.c.
+#define PHI_UV_SHARE_KIB_MIN 4u
 // Of one listener; half a millisecond of a turn, with what the owner does for each.
 #define PHI_UV_ACCEPTS_PER_TURN 16u
 // Connections that were closed here and wait for the other end to close, so that it still reads

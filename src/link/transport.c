@@ -24,8 +24,10 @@
 
 #include "base/assert.h"
 
-// A transport that writes seldom gives its buffer back right behind the write.
+// A transport that writes seldom, or has only begun to, gives its buffer back right behind the
+// write: those that only join must not keep one each.
 #define TRANSPORT_BUSY phi_seconds(1)
+#define TRANSPORT_BUSY_WRITES 8u // each within TRANSPORT_BUSY of the one before
 
 #define TO(state) PHI_SM_TO(PHI_TRANSPORT_##state)
 
@@ -181,9 +183,13 @@ static void transport_flush(phi_transport *t, phi_time now)
     group->bytes_sent += count;
     phi_link_sent(&t->link, count);
 
+    if (phi_time_diff(now, t->flushed).ns >= TRANSPORT_BUSY.ns) {
+        t->busy_writes = 0;
+    } else if (t->busy_writes < TRANSPORT_BUSY_WRITES) {
+        t->busy_writes++;
+    }
     bool is_tight = group->quota != NULL && phi_quota_is_tight(group->quota);
-    if (phi_link_waiting(&t->link) == 0 &&
-        (is_tight || phi_time_diff(now, t->flushed).ns >= TRANSPORT_BUSY.ns)) {
+    if (phi_link_waiting(&t->link) == 0 && (is_tight || t->busy_writes < TRANSPORT_BUSY_WRITES)) {
         phi_link_trim(&t->link);
     }
     t->flushed = now;

@@ -42,7 +42,7 @@ static inline bool phi_address_is_service(phi_bytes address, phi_bytes name)
     static const char scheme[] = { 's', 'e', 'r', 'v', 'i', 'c', 'e', ':' };
     return address.size == sizeof scheme + name.size &&
            memcmp(address.data, scheme, sizeof scheme) == 0 &&
-           memcmp(address.data + sizeof scheme, name.data, name.size) == 0;
+           phi_text_equal(phi_bytes_of(address.data + sizeof scheme, name.size), name);
 }
 
 #endif // PHI_WIRE_NAME_H
