@@ -62,8 +62,8 @@ TEST(center, metrics_and_log_events_are_documented)
     size_t size = fread(text, 1, sizeof text - 1, file);
     EXPECT(size < sizeof text - 1);
     fclose(file);
-    enum { COUNTER, GAUGE };
-    static const char *const kinds[] = { "counter", "gauge" };
+    enum { COUNTER, GAUGE, SHARED_COUNTER, SHARED_GAUGE };
+    static const char *const kinds[] = { "counter", "gauge", "counter, shared", "gauge, shared" };
     char row[1024];
 #define CENTER_METRIC(name, kind, help)                                                            \
     snprintf(row, sizeof row, "\n| `%s` | %s | %s |\n", #name, kinds[kind], help);                 \
@@ -77,6 +77,21 @@ TEST(center, metrics_and_log_events_are_documented)
     expect_in_docs(text, row);
 #include "center/log_events.def"
 #undef CENTER_LOG
+}
+
+// Two workers with the same list would show twice as many accounts as there are.
+TEST(center, counters_add_what_is_not_shared)
+{
+    center_counters sum = { .sessions = 1, .listed = 5, .requests_total = 10 };
+    const center_counters other = { .sessions = 2, .listed = 5, .requests_total = 20 };
+    sum.links_ended_total[3] = 1;
+    center_counters second = other;
+    second.links_ended_total[3] = 4;
+    center_counters_add(&sum, &second);
+    EXPECT_EQ(sum.sessions, 3);
+    EXPECT_EQ(sum.listed, 5);
+    EXPECT_EQ(sum.requests_total, 30);
+    EXPECT_EQ(sum.links_ended_total[3], 5);
 }
 
 // ---- options
