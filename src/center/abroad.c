@@ -64,6 +64,7 @@ session *abroad_new(center *c, uint32_t home, uint64_t home_handle)
     s->handle = handle;
     s->home = (uint8_t)home;
     s->is_abroad = true;
+    s->is_detoured = true;
     s->held_since = PHI_TIME_NEVER;
     phi_sm_init(&s->sm, session_states, SESSION_STATE_COUNT);
     // As every link of this center: so what may be delivered to it needs no question of its own.
@@ -155,6 +156,9 @@ uint8_t *abroad_begin(session *s, size_t payload_max)
     center *c = center_of(s);
     PH_ASSERT(session_is(s, SESSION_JOINED));
     PH_ASSERT(payload_max <= phi_link_payload_max(&s->transport.link));
+    if (!s->is_abroad) { // it is told when there is room, because what waits for that is
+        return NULL;
+    }
     if (!abroad_is_roomy(s)) {
         want_room(c, s);
         return NULL;
@@ -189,7 +193,7 @@ uint8_t *abroad_put(session *s, phi_command command, size_t payload_size)
 bool abroad_is_roomy(const session *s)
 {
     const center *c = center_of(s);
-    return s->abroad->mailed < c->options.send_buffer_max &&
+    return s->is_abroad && s->abroad->mailed < c->options.send_buffer_max &&
            phi_mailbox_is_roomy(c->workers.mailbox, s->home);
 }
 
@@ -267,6 +271,7 @@ void abroad_on_room(center *c, session *s)
         enter(c, s, w->from, w->size);
         phi_give(&c->quota.counted, w, sizeof *w + w->size);
     }
+    s->is_detoured = false;
 }
 
 void abroad_forget(center *c, session *s)
@@ -340,6 +345,7 @@ static bool keep(center *c, session *s, uint32_t from, phi_command command, phi_
         (waiting_mail){ .from = from, .size = (uint32_t)payload.size, .command = (uint8_t)command };
     memcpy(w->payload, payload.data, payload.size);
     phi_list_append(&s->mail->backlog, &w->node);
+    s->is_detoured = true;
     c->counters.mail_kept_total++;
     return true;
 }

@@ -59,6 +59,8 @@ void abroad_entered(center *c, session *s, uint32_t bytes);
 // Tells those that wait for room what there is.
 void abroad_retry(center *c);
 
+// For sessions that are detoured. Those at home have no room while mail waits for it: what is said
+// later must not overtake that. [P-55]
 uint8_t *abroad_begin(session *s, size_t payload_max);
 void abroad_commit(session *s, phi_command command, size_t payload_size);
 uint8_t *abroad_put(session *s, phi_command command, size_t payload_size);
@@ -67,13 +69,13 @@ bool abroad_is_roomy(const session *s);
 // Room for a packet's payload to a client: as phi_transport_begin and _commit.
 static inline uint8_t *session_begin(session *s, size_t payload_max)
 {
-    return PHI_LIKELY(!s->is_abroad) ? phi_transport_begin(&s->transport, payload_max)
-                                     : abroad_begin(s, payload_max);
+    return PHI_LIKELY(!s->is_detoured) ? phi_transport_begin(&s->transport, payload_max)
+                                       : abroad_begin(s, payload_max);
 }
 
 static inline void session_commit(session *s, phi_command command, size_t payload_size)
 {
-    if (PHI_LIKELY(!s->is_abroad)) {
+    if (PHI_LIKELY(!s->is_detoured)) {
         phi_transport_commit(&s->transport, command, payload_size);
     } else {
         abroad_commit(s, command, payload_size);
@@ -83,13 +85,13 @@ static inline void session_commit(session *s, phi_command command, size_t payloa
 // As phi_transport_put.
 static PHI_ALWAYS_INLINE uint8_t *session_put(session *s, phi_command command, size_t payload_size)
 {
-    return PHI_LIKELY(!s->is_abroad) ? phi_transport_put(&s->transport, command, payload_size)
-                                     : abroad_put(s, command, payload_size);
+    return PHI_LIKELY(!s->is_detoured) ? phi_transport_put(&s->transport, command, payload_size)
+                                       : abroad_put(s, command, payload_size);
 }
 
 static inline bool session_is_roomy(const session *s)
 {
-    return PHI_LIKELY(!s->is_abroad) ? phi_link_is_roomy(&s->transport.link) : abroad_is_roomy(s);
+    return PHI_LIKELY(!s->is_detoured) ? phi_link_is_roomy(&s->transport.link) : abroad_is_roomy(s);
 }
 
 #endif // CENTER_ABROAD_H

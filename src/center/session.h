@@ -39,14 +39,16 @@ extern const phi_sm_state session_states[SESSION_STATE_COUNT];
 // What each message passes comes first, behind what it passes in the transport.
 struct session {
     phi_transport transport;
-    phi_sm sm;            // session_state
-    const uint8_t *id;    // account->id, nearer: it is compared with each message's `from`
-    uint8_t id_size;      // account@domain
-    uint8_t name_size;    // account
-    uint8_t ask_count;    // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
-    uint8_t home;         // the worker that has its connection
-    bool is_abroad;       // another one than this: `transport` has no stream
-    bool is_asked;        // at home: the first worker was asked to admit it
+    phi_sm sm;         // session_state
+    const uint8_t *id; // account->id, nearer: it is compared with each message's `from`
+    uint8_t id_size;   // account@domain
+    uint8_t name_size; // account
+    uint8_t ask_count; // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
+    uint8_t home;      // the worker that has its connection
+    bool is_abroad;    // another one than this: `transport` has no stream
+    bool is_detoured;  // what it is sent does not go straight into the transport: it is abroad, or
+                       // mail from other workers waits for room there
+    bool is_asked;     // at home: the first worker was asked to admit it
     session_calls *calls; // owned; NULL until its first call, either way
     uint64_t addressed;   // handle of the session it last wrote to: who writes to one writes again
     uint64_t addressed_service; // and handle of the service

@@ -235,7 +235,7 @@ void phi_uv_box_read(phi_uv_box *box)
     // Who does not see this yet wakes it for nothing. Mail that is not seen here is found by
     // phi_uv_box_sleep.
     atomic_store_explicit(&box->is_asleep, false, memory_order_relaxed);
-    if (!atomic_load_explicit(&box->has_mail, memory_order_relaxed) || !m->is_attached) {
+    if (!atomic_load_explicit(&box->has_mail, memory_order_acquire) || !m->is_attached) {
         return;
     }
     phi_mail_list mail = { 0 };

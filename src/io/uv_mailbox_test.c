@@ -88,6 +88,51 @@ TEST(uv_mailbox, mail_for_nobody_yet_lets_the_turn_wait)
     pair_free(p);
 }
 
+// How much a stream had got when the mail came.
+typedef struct witness {
+    const fixture_end *end;
+    size_t size;
+    int count;
+} witness;
+
+static void on_mail_note(void *owner, uint32_t from, phi_span mail)
+{
+    (void)from;
+    (void)mail;
+    witness *w = (witness *)owner;
+    w->size = w->end->size;
+    w->count++;
+}
+
+// A client that heard of something from one loop, and tells it to another, would be ahead of what
+// that one knows.
+TEST(uv_mailbox, mail_is_read_before_bytes_that_were_sent_behind_it)
+{
+    pair *p = &the_pair;
+    *p = (pair){ 0 };
+    EXPECT_ERR(phi_uv_mailboxes_new(&p->set, 2, 1000, NULL), PH_OK);
+    EXPECT_ERR(phi_uv_new(&p->uvs[0], &phi_alloc_heap, NULL), PH_OK);
+    EXPECT_ERR(phi_uv_mailbox(p->set, 0, p->uvs[0], &p->mail[0], NULL), PH_OK);
+    fixture *f = fixture_new("127.0.0.1:0");
+    EXPECT_ERR(phi_uv_mailbox(p->set, 1, f->uv, &p->mail[1], NULL), PH_OK);
+    int fd = raw_connect_accepted(f, 0);
+    fixture_settle(f);
+    witness w = { .end = &f->ends[0] };
+    phi_mailbox_attach(p->mail[1], on_mail_note, &w);
+    for (int i = 1; i <= 10; i++) {
+        send_mail(p, 0, 8);
+        EXPECT_EQ(write(fd, "x", 1), 1);
+        FIXTURE_UNTIL(f, f->ends[0].size == (size_t)i);
+        EXPECT_EQ(w.count, i);
+        EXPECT_EQ(w.size, (size_t)i - 1);
+    }
+    close(fd);
+    fixture_settle(f);
+    fixture_free(f);
+    phi_uv_free(&p->uvs[0]);
+    phi_uv_mailboxes_free(&p->set);
+}
+
 static void echo(void *owner, uint32_t from, phi_span mail)
 {
     (void)mail;

@@ -69,6 +69,7 @@ static const phi_sm_state stream_states[STREAM_STATE_COUNT] = {
 static void stream_free(phi_stream *s);
 static void on_ready(uv_poll_t *handle, int status, int events);
 static void on_released(uv_handle_t *handle);
+static void read_mail(const phi_stream *s);
 static void on_readable(phi_stream *s);
 static uint8_t next_share(uint8_t share, size_t came);
 static void on_writable(phi_stream *s);
@@ -375,6 +376,15 @@ static void on_ready(uv_poll_t *handle, int status, int events)
     }
 }
 
+// Mail that was posted before what has just been received was sent is read before it: a client that
+// was told of something by one loop, and says so to another, finds that this one knows it. [io.h]
+static void read_mail(const phi_stream *s)
+{
+    if (s->uv->box != NULL) {
+        phi_uv_box_read(s->uv->box);
+    }
+}
+
 static void on_readable(phi_stream *s)
 {
     if (s->is_paused) {
@@ -383,13 +393,19 @@ static void on_readable(phi_stream *s)
     }
     uint8_t *input = s->uv->input;
     ssize_t n = recv(s->fd, input, s->share * KIB, 0);
+    int error = errno;
+    read_mail(s);
+    if (!phi_sm_is(&s->sm, STREAM_OPEN)) { // the mail said that it be closed
+        return;
+    }
+    PH_ASSERT(!s->is_paused);
     if (n > 0) {
         s->share = next_share(s->share, (size_t)n);
         s->events->on_bytes(s->owner, (phi_span){ input, (size_t)n });
     } else if (n == 0) {
         phi_stream_end(s, PH_ECLOSED, "closed by the other end");
-    } else if (errno != EAGAIN && errno != EINTR) {
-        phi_stream_end(s, PH_ERESET, phi_sock_error_text(errno));
+    } else if (error != EAGAIN && error != EINTR) {
+        phi_stream_end(s, PH_ERESET, phi_sock_error_text(error));
     }
 }
 
@@ -484,6 +500,10 @@ static void step_broken(phi_stream *s)
     uint8_t *input = s->uv->input;
     ssize_t n = s->is_paused ? -1 : recv(s->fd, input, PHI_UV_INPUT_BYTES, 0);
     int error = s->is_paused ? EPIPE : errno;
+    read_mail(s);
+    if (!phi_sm_is(&s->sm, STREAM_BROKEN)) {
+        return;
+    }
     if (n > 0) {
         phi_stream_due_later(s);
         s->events->on_bytes(s->owner, (phi_span){ input, (size_t)n });

@@ -383,6 +383,37 @@ TEST(sim_worker, reader_that_stops_abroad_is_full_to_all)
     end(d);
 }
 
+// What a client is sent by way of one worker does not overtake what it was sent by another and waits
+// for room: its buffer is full for both. Here a reply, which its own worker handles, behind events
+// that came by mail. [P-55] [P-59]
+TEST(sim_worker, nothing_overtakes_mail_that_waits_for_room)
+{
+    domain_options options = story_options(2, 2);
+    options.center.send_buffer_max = 131072;
+    domain *d = begin(&options);
+    actor *alice = &d->actors[ALICE];
+    actor *bob = &d->actors[BOB];
+    bob->manner = MANNER_HOLD;
+    call_record *asked = actor_call_actor(alice, bob, 60000);
+    sim_run_for(d->s, MS(20));
+    sim_node_reading(d->s, alice->node, false);
+    while (center_count(d->workers[0]).mail_kept_total == 0) {
+        EXPECT_ERR(actor_event(bob, alice->account, 6000), PH_OK);
+        sim_run_for(d->s, MS(2));
+    }
+    EXPECT_ERR(actor_reply(bob, actor_held(bob)), PH_OK); // would fit where the event does not
+    sim_run_for(d->s, MS(20));
+    sim_node_reading(d->s, alice->node, true);
+    EXPECT(sim_run_until(d->s, has_ended, asked, SECONDS(5)));
+    unsigned events = alice->events;
+    EXPECT_ERR(asked->status, PH_EFAILURE);
+    EXPECT_EQ(asked->code, PH_FAILURE_SLOW_CONSUMER);
+    sim_run_for(d->s, SECONDS(2));
+    EXPECT_EQ(alice->events, events); // all of them came before its end
+    EXPECT_EQ(domain_count(d).events_dropped_total, 0);
+    end(d);
+}
+
 // Who has more to say than the mailbox of a worker that is busy takes is read later; nothing is
 // lost, and all comes in order.
 TEST(sim_worker, full_mailbox_holds_who_fills_it)
