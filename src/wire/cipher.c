@@ -14,13 +14,13 @@
 // it the key stream could be made again; so a window is given back by keeping what fits into the
 // chain itself, and what was made beyond that costs only being made once more.
 //
-// Filling. Whichever chain lacks key stream makes what it lacks. As many thirsty chains as go side by
-// side, with room in a quarter of their windows or more, go along until theirs is full. They are taken in the
-// order in which they became thirsty: where links are served in turn, the first is the next to be
-// served. Who went along is a use ahead and need not make anything when its time comes; so in the
-// steady state one makes for all, be it the two directions of a client or the four that a call
-// passes in a center. A chain that falls idle is filled once and is not thirsty any more. A pass
-// ends when a chain has enough, is full or its ring wraps, which bounds the number of passes.
+// Filling. Whichever chain lacks key stream makes what it lacks. As many thirsty chains as go side
+// by side, with room in a quarter of their windows or more, go along until theirs is full. They are
+// taken in the order in which they became thirsty: where links are served in turn, the first is the
+// next to be served. Who went along is a use ahead and need not make anything when its time comes;
+// so in the steady state one makes for all, be it the two directions of a client or the four that a
+// call passes in a center. A chain that falls idle is filled once and is not thirsty any more. A
+// pass ends when a chain has enough, is full or its ring wraps, which bounds the number of passes.
 //
 // Ahead. What was used since the last time is what the next turn will need, and at least some
 // packets. It is made while the other end works on what was sent. More is not made: it would find

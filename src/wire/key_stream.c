@@ -11,9 +11,9 @@
 //
 // Four states fit into one vector where there are instructions for that (VAES with AVX-512): a
 // quarter of the instructions, and more chains at once before the unit is busy. Then the keys have
-// to stand side by side, too; placing them takes as long as two or three blocks. Lanes that are left
-// over in the last vector do once more what the first chain does, and write the same to the same
-// place.
+// to stand side by side, too; placing them takes as long as two or three blocks. Lanes that are
+// left over in the last vector do once more what the first chain does, and write the same to the
+// same place.
 //
 // Between two blocks of a chain stand the last key of one and the first key of the next, both
 // combined by exclusive or. The state is carried on with both in one (round key 15 is the two
@@ -36,7 +36,6 @@
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <stdatomic.h>
 
 #include "base/assert.h"
 #include "wire/aes.h"
@@ -69,17 +68,10 @@ static void library_make(const phi_key_stream_part *part, size_t blocks);
 
 phi_key_stream_way phi_key_stream_best(void)
 {
-    // Found out once: in a virtual machine the question takes as long as a thousand blocks.
-    static _Atomic int known; // the way plus one
-    int best = atomic_load_explicit(&known, memory_order_relaxed);
-    if (best == 0) {
-        phi_key_stream_way way = phi_aes_quad_is_here() ? PHI_KEY_STREAM_QUADS
-                                 : phi_aes_is_here()    ? PHI_KEY_STREAM_PROCESSOR
-                                                        : PHI_KEY_STREAM_LIBRARY;
-        best = (int)way + 1;
-        atomic_store_explicit(&known, best, memory_order_relaxed);
+    if (phi_aes_quad_is_here()) {
+        return PHI_KEY_STREAM_QUADS;
     }
-    return (phi_key_stream_way)(best - 1);
+    return phi_aes_is_here() ? PHI_KEY_STREAM_PROCESSOR : PHI_KEY_STREAM_LIBRARY;
 }
 
 size_t phi_key_stream_together(phi_key_stream_way way)
