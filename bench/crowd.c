@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,11 +29,19 @@
 #define OPENING_DEFAULT 256u
 #define NS_PER_MS 1000000u
 
+typedef struct crowd_target crowd_target;
+
 struct crowd_target {
-    struct sockaddr_in address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_un un;
+    } address;
+    socklen_t size;
 };
 
 static void member_start(crowd_member *m);
+static void member_wait(crowd_member *m);
 static void member_end(crowd_member *m, int error);
 static void member_drop(crowd_member *m);
 static void member_move(crowd_member *m, crowd_state state);
@@ -55,11 +64,26 @@ uint64_t crowd_now_ns(void)
 
 // ---- life
 
-static struct sockaddr_in parse_target(const char *text)
+static void parse_path(crowd_target *target, const char *path)
+{
+    size_t size = strlen(path);
+    if (size == 0 || size >= sizeof target->address.un.sun_path) {
+        die("target is not unix:PATH");
+    }
+    target->address.un.sun_family = AF_UNIX;
+    memcpy(target->address.un.sun_path, path, size);
+    target->size = sizeof target->address.un;
+}
+
+static void parse_target(crowd_target *target, const char *text)
 {
     char host[64];
+    *target = (crowd_target){ .size = sizeof target->address.in };
+    if (strncmp(text, "unix:", 5) == 0) {
+        parse_path(target, text + 5);
+        return;
+    }
     const char *colon = strrchr(text, ':');
-    struct sockaddr_in address = { .sin_family = AF_INET };
     size_t size = colon == NULL ? 0 : (size_t)(colon - text);
     if (size == 0 || size >= sizeof host) {
         die("target is not HOST:PORT");
@@ -67,11 +91,12 @@ static struct sockaddr_in parse_target(const char *text)
     memcpy(host, text, size);
     host[size] = '\0';
     unsigned long port = strtoul(colon + 1, NULL, 10);
-    if (inet_pton(AF_INET, host, &address.sin_addr) != 1 || port == 0 || port > UINT16_MAX) {
+    struct sockaddr_in *in = &target->address.in;
+    in->sin_family = AF_INET;
+    if (inet_pton(AF_INET, host, &in->sin_addr) != 1 || port == 0 || port > UINT16_MAX) {
         die("target is not HOST:PORT");
     }
-    address.sin_port = htons((uint16_t)port);
-    return address;
+    in->sin_port = htons((uint16_t)port);
 }
 
 void crowd_init(crowd *c, const crowd_options *options)
@@ -92,7 +117,7 @@ void crowd_init(crowd *c, const crowd_options *options)
     if (c->epoll < 0 || c->input == NULL || c->members == NULL || c->target == NULL) {
         die("cannot make a crowd");
     }
-    c->target->address = parse_target(options->target);
+    parse_target(c->target, options->target);
 }
 
 void crowd_fini(crowd *c)
@@ -218,7 +243,7 @@ void crowd_watch(crowd *c, int fd)
 static void member_bind(crowd_member *m)
 {
     const crowd *c = m->crowd;
-    if (c->options.sources == 0) {
+    if (c->options.sources == 0 || c->target->address.any.sa_family != AF_INET) {
         return;
     }
     int on = 1;
@@ -237,12 +262,12 @@ static void member_start(crowd_member *m)
     PH_ASSERT(m->state == CROWD_NEW);
     phi_inbound_init(&m->in, &phi_alloc_heap, PHI_PACKET_BYTES_MAX);
     phi_outbound_init(&m->out, &phi_alloc_heap, OUTPUT_BYTES_MAX);
-    m->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    m->fd = socket(c->target->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (m->fd < 0) {
         die("socket");
     }
     int on = 1;
-    (void)setsockopt(m->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(m->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // not of Unix sockets
     if (c->options.receive_max != 0) {
         int size = (int)c->options.receive_max;
         (void)setsockopt(m->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
@@ -255,11 +280,20 @@ static void member_start(crowd_member *m)
         die("epoll_ctl");
     }
     member_move(m, CROWD_CONNECTING);
-    int rc =
-        connect(m->fd, (const struct sockaddr *)&c->target->address, sizeof c->target->address);
-    if (rc != 0 && errno != EINPROGRESS) {
+    int rc = connect(m->fd, &c->target->address.any, c->target->size);
+    if (rc != 0 && errno == EAGAIN) { // a Unix socket's backlog is full
+        member_wait(m);
+    } else if (rc != 0 && errno != EINPROGRESS) {
         member_end(m, errno);
     }
+}
+
+// It is tried again in the next turn.
+static void member_wait(crowd_member *m)
+{
+    member_drop(m);
+    member_move(m, CROWD_NEW);
+    phi_list_append(&m->crowd->waiting, &m->waiting);
 }
 
 static void member_on_connected(crowd_member *m)

@@ -84,7 +84,7 @@ typedef struct crowd_events {
 } crowd_events;
 
 typedef struct crowd_options {
-    const char *target; // "127.0.0.1:7678"
+    const char *target; // "127.0.0.1:7678", "unix:PATH"
     const char *prefix; // of accounts: prefix-NUMBER
     uint32_t count_max;
     uint32_t sources;     // addresses to come from; 0: as the kernel chooses

@@ -387,11 +387,10 @@ static void parse_options(int argc, char **argv)
                o.checked >= 1 && o.children >= 1 && o.children <= CHILDREN_MAX &&
                o.subscribers >= o.children;
     if (!is_right) {
-        fprintf(
-            stderr,
-            "usage: fanout --system posthouse|nats|mqtt|zmtp --target PORT\n"
-            "              [--publish-target PORT] [--subscribers N] [--processes N]\n"
-            "              [--window N] [--payload BYTES] [--checked N] [--seconds S] [--warm S]\n");
+        fprintf(stderr, "usage: fanout --system posthouse|nats|mqtt|zmtp --target PORT\n"
+                        "              [--publish-target PORT] [--subscribers N] [--processes N]\n"
+                        "              [--window N] [--payload BYTES] [--checked N] [--seconds S]\n"
+                        "              [--warm S]\n");
         exit(2);
     }
     fanout.options = o;

@@ -22,7 +22,7 @@ typedef struct fanout_wire fanout_wire;
 // One connection.
 typedef struct fanout_link {
     const fanout_wire *wire;
-    void *state; // owned; the wire's
+    void *state;    // owned; the wire's
     uint64_t count; // events that came
     uint64_t bytes; // that came, when it only counts them
     uint32_t quarter;
@@ -30,7 +30,7 @@ typedef struct fanout_link {
     int fd;
     bool is_publisher;
     bool is_ready;
-    bool is_counted; // its bytes are counted, not read
+    bool is_counted;     // its bytes are counted, not read
     size_t partial_size; // the beginning of something, kept until the next read
     uint8_t *partial;    // owned
 } fanout_link;

@@ -59,7 +59,7 @@ def main():
     parser.add_argument("--window", type=int, help="events under way at a time, a multiple of four (default: what is best for each)")
     parser.add_argument("--checked", type=int, default=10, help="each so manieth subscriber looks at its events (default 10; 1: all)")
     parser.add_argument("--processes", type=int, default=1, help="that hold the subscribers (default 1)")
-    args = parser.parse_args()
+    args = peers.arguments(parser)
     counts = args.subscribers or SUBSCRIBERS
     servers = peers.Servers(args, SEND_BUFFER + args.center_option)
     runs = [Run(args, servers, system, suite, count) for count in counts for system in args.system or SYSTEMS

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bench/fanout_mqtt.c - what goes over a link of bench/fanout.h to mosquitto: MQTT 3.1.1, quality of
-// service 0.
+// bench/fanout_mqtt.c - what goes over a link of bench/fanout.h to mosquitto: MQTT 3.1.1, quality
+// of service 0.
 
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +25,8 @@ static void start(fanout_link *link)
     fanout_write(link, packet, sizeof head + 9);
 }
 
-// The rest of a packet after its first byte and length, which `*head` is set to; -1 it is not there.
+// The rest of a packet behind its first byte and length; `*head` is the size of those. -1: it is
+// not there yet.
 static int64_t rest_size(const uint8_t *bytes, size_t size, size_t *head)
 {
     int64_t rest = 0;

@@ -320,9 +320,13 @@ static void count_stream(bool is_out, const char *name, const char *what)
 // time. (Valgrind shows programs no AVX-512 and no VAES, whatever the processor has.)
 static void print_valid(void)
 {
-    printf("valid\t%s", __VERSION__);
-    printf(" %s", phi_key_stream_best() == PHI_KEY_STREAM_PROCESSOR ? "aes" : "no-aes");
-    printf("\n");
+    static const char *const ways[PHI_KEY_STREAM_WAY_COUNT] = {
+        [PHI_KEY_STREAM_LIBRARY] = "no AES",
+        [PHI_KEY_STREAM_PROCESSOR] = "AES",
+        [PHI_KEY_STREAM_QUADS] = "VAES",
+    };
+    printf("valid\tcompiler %s, %s, %s\n", __VERSION__, ways[phi_key_stream_best()],
+           phi_wide_is_here() ? "AVX" : "no AVX");
 }
 
 int main(void)

@@ -99,11 +99,11 @@ class Child:
 
 
 class Center(Child):
-    """posthouse serve on a free port."""
+    """posthouse serve, on a free port if nothing else is asked for."""
 
-    def __init__(self, build, options=(), files=None, nice=0, log=subprocess.DEVNULL):
+    def __init__(self, build, options=(), files=None, nice=0, log=subprocess.DEVNULL, listen="127.0.0.1:0"):
         ready, told = os.pipe()
-        super().__init__([f"{build}/src/app/posthouse", "serve", "--listen", "127.0.0.1:0", "--ready-fd", str(told), *options],
+        super().__init__([f"{build}/src/app/posthouse", "serve", "--listen", listen, "--ready-fd", str(told), *options],
                          nice=nice, files=files, stderr=log, pass_fds=[told])
         os.close(told)
         with open(ready, encoding="ascii") as file:

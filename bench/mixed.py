@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--slow-every", type=int, default=100, help="each so manieth call is slow (default 100)")
     parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default plain)")
     parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
-    args = parser.parse_args()
+    args = peers.arguments(parser)
     servers = peers.Servers(args, ["--calls-per-client-max", str(IN_FLIGHT), *args.center_option])
     options = ["--in-flight", IN_FLIGHT, "--payload", args.payload, "--rate", args.rate, "--slow-ms", SLOW_MS]
     runs = []

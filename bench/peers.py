@@ -3,7 +3,7 @@
 
 A server stays up for the whole run. So does the end that waits (responder, receiver); the other one (caller, sender) is a process for each
 measurement, and prints one line of JSON. Rounds are interleaved, so that whatever the machine does meanwhile hits all alike. All processes
-run in the harness' first class of priority. What is printed are medians over the rounds, and their range.
+run in the harness' first class of priority, so that what else the machine does disturbs less; --ordinary leaves them where all programs are. What is printed are medians over the rounds, and their range.
 """
 
 import json
@@ -20,11 +20,17 @@ SUITES = ["plain", "check", "paper"]
 MEASUREMENT_MAX = 60  # seconds after which one is stuck
 
 
+class Priority:
+    """Of all that is measured."""
+
+    nice = harness.FIRST
+
+
 class Program(harness.Child):
     """Says in one line that it is ready."""
 
     def __init__(self, argv):
-        super().__init__([str(word) for word in argv], nice=harness.FIRST, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        super().__init__([str(word) for word in argv], nice=Priority.nice, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.line = self.process.stdout.readline().strip()
         if not self.line:
             raise SystemExit(f"did not start: {argv}")
@@ -49,7 +55,7 @@ class Mosquitto(harness.Child):
         with open(path, "w", encoding="utf-8") as file:
             file.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nlog_type error\n")
             file.write(f"user {os.environ.get('USER', 'root')}\n")
-        super().__init__(["mosquitto", "-c", path], nice=harness.FIRST, stderr=subprocess.DEVNULL)
+        super().__init__(["mosquitto", "-c", path], nice=Priority.nice, stderr=subprocess.DEVNULL)
         self.target = f"127.0.0.1:{port}"
         deadline = time.monotonic() + 10
         while True:
@@ -81,10 +87,10 @@ class Servers:
 
     def center(self, suite):
         options = ["--suite", suite, "--log-level", "error", *self.center_options]
-        return self.once(("center", suite), lambda: harness.Center(self.build, options, nice=harness.FIRST))
+        return self.once(("center", suite), lambda: harness.Center(self.build, options, nice=Priority.nice))
 
     def nats(self):
-        return self.once("nats", lambda: harness.NatsServer(nice=harness.FIRST))
+        return self.once("nats", lambda: harness.NatsServer(nice=Priority.nice))
 
     def mosquitto(self):
         return self.once("mosquitto", Mosquitto)
@@ -137,7 +143,7 @@ def pair(servers, kind, system, suite, name, options):
 
 def act(argv):
     """Runs the end that acts; what it printed."""
-    child = harness.Child([str(word) for word in argv], nice=harness.FIRST, stdout=subprocess.PIPE)
+    child = harness.Child([str(word) for word in argv], nice=Priority.nice, stdout=subprocess.PIPE)
     try:
         out, _ = child.process.communicate(timeout=MEASUREMENT_MAX)
     except subprocess.TimeoutExpired:
@@ -227,9 +233,17 @@ def parser(name, doc, rounds, seconds):
     made = harness.options(name, doc)
     made.add_argument("--rounds", type=int, default=rounds, help=f"rounds; medians over them are printed (default {rounds})")
     made.add_argument("--seconds", type=float, default=seconds, help=f"length of one measurement (default {seconds:g})")
+    made.add_argument("--ordinary", action="store_true", help="all processes in the system's ordinary class of priority")
     made.add_argument("--center-option", action="append", default=[], metavar="WORD",
                       help="one more word of the center's command line, as --center-option=--workers=2")
     return made
+
+
+def arguments(made):
+    args = made.parse_args()
+    if args.ordinary:
+        Priority.nice = 0
+    return args
 
 
 def figure(row, key="per_second"):

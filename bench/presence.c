@@ -2,10 +2,12 @@
 //
 // bench/presence.c - ten thousand clients, a thousand of which watch all of them.
 //
-//   bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED
+//   bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED PROGRAM
 //
 // Calm    One client more joins, and leaves, ROUNDS times. Measured is how long each watcher takes
 //         to hear of it: from when JOIN is sent, or the socket closed, until the entry was read.
+// Kill    The same of a process of its own (PROGRAM, which is rr_posthouse), from before it is
+//         killed with SIGKILL.
 // Storm   All connections are closed at once; each client comes back by the rules of the client
 //         library: after a wait drawn from 0 to a bound that doubles from 100 ms to 10 s, and not
 //         before the retry-after of a bye. Watchers name the revision they had. Measured is how
@@ -24,12 +26,16 @@
 //
 // Prints one JSON object.
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <posthouse/posthouse.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -94,6 +100,7 @@ typedef struct bench {
     uint16_t *sizes;   // owned: of an account's entry
     uint32_t count;    // clients, with those of the rounds
     uint32_t members;  // that stay
+    uint32_t rounds;
     uint32_t watcher_count;
     uint64_t truth;
     traffic traffic;
@@ -106,7 +113,10 @@ typedef struct bench {
     bool is_arrival;
     uint64_t since_ns;
     uint32_t told;
-    crowd_record record[2]; // arrivals, departures
+    crowd_record *measured; // NULL: it is not
+    crowd_record joins;
+    crowd_record leaves;
+    crowd_record kills;
     // the client library
     ph_loop *loop;
     ph_client *library[LIBRARY_CLIENTS];
@@ -174,7 +184,9 @@ static void measure_event(watcher *w, uint32_t number, const phi_entry *e)
     if (is_it && !w->is_told) {
         w->is_told = true;
         b.told++;
-        crowd_record_add(&b.record[b.is_arrival ? 0 : 1], crowd_now_ns() - b.since_ns);
+        if (b.measured != NULL) {
+            crowd_record_add(b.measured, crowd_now_ns() - b.since_ns);
+        }
     }
 }
 
@@ -382,7 +394,7 @@ static void find_sockets(void)
     for (int fd = 3; fd < 100 && b.socket_count < LIBRARY_SOCKETS_MAX; fd++) {
         struct sockaddr_storage peer;
         socklen_t size = sizeof peer;
-        if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 && peer.ss_family == AF_INET) {
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0) {
             b.sockets[b.socket_count++] = fd;
         }
     }
@@ -477,29 +489,63 @@ static void wait_for_told(void)
     }
 }
 
-static void begin_event(uint32_t subject, bool is_arrival)
+static void begin_event(uint32_t subject, bool is_arrival, crowd_record *measured)
 {
+    turn_for(CALM_NS);
     for (uint32_t i = 0; i < b.watcher_count; i++) {
         b.watchers[i].is_told = false;
     }
     b.told = 0;
     b.subject = subject;
     b.is_arrival = is_arrival;
+    b.measured = measured;
 }
 
-static void run_calm(uint32_t rounds)
+static void run_calm(void)
 {
-    for (uint32_t i = 0; i < rounds; i++) {
-        turn_for(CALM_NS);
-        begin_event(b.members + i, /* is_arrival= */ true);
+    for (uint32_t i = 0; i < b.rounds; i++) {
+        begin_event(b.members + i, /* is_arrival= */ true, &b.joins);
         client *c = open_one(); // since_ns: when it sends JOIN
         wait_for_told();
-        turn_for(CALM_NS);
-        begin_event(b.members + i, /* is_arrival= */ false);
+        begin_event(b.members + i, /* is_arrival= */ false, &b.leaves);
         b.since_ns = crowd_now_ns();
         crowd_close(c->member);
         forget_truth(c);
         wait_for_told();
+    }
+}
+
+static pid_t start_client(const char *program, const char *target, uint32_t number)
+{
+    char account[32];
+    snprintf(account, sizeof account, PREFIX "-%u", number);
+    const char *const argv[] = { program, "--role", "responder", "--target",
+                                 target,  "--name", account,     NULL };
+    posix_spawn_file_actions_t files; // what it prints must not get into what is printed here
+    pid_t pid;
+    if (posix_spawn_file_actions_init(&files) != 0 ||
+        posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) != 0 ||
+        posix_spawn(&pid, program, &files, NULL, (char *const *)argv, environ) != 0) {
+        die("the client to be killed did not start");
+    }
+    (void)posix_spawn_file_actions_destroy(&files);
+    return pid;
+}
+
+static void run_kills(const char *program, const char *target)
+{
+    for (uint32_t i = 0; i < b.rounds; i++) {
+        uint32_t number = b.members + b.rounds + i;
+        begin_event(number, /* is_arrival= */ true, NULL);
+        pid_t pid = start_client(program, target, number);
+        wait_for_told();
+        begin_event(number, /* is_arrival= */ false, &b.kills);
+        b.since_ns = crowd_now_ns();
+        if (kill(pid, SIGKILL) != 0) {
+            die("the client to be killed is gone");
+        }
+        wait_for_told();
+        (void)waitpid(pid, NULL, 0);
     }
     b.subject = UINT32_MAX;
     turn_for(CALM_NS);
@@ -557,7 +603,8 @@ static void print_record(const char *name, crowd_record *r)
 static void prepare(uint32_t members, uint32_t watcher_count, uint32_t rounds)
 {
     b.members = members;
-    b.count = members + rounds;
+    b.rounds = rounds;
+    b.count = members + 2 * rounds;
     b.watcher_count = watcher_count;
     b.subject = UINT32_MAX;
     b.random = phi_random_seeded(1);
@@ -569,8 +616,9 @@ static void prepare(uint32_t members, uint32_t watcher_count, uint32_t rounds)
         b.watchers[i].lines = take(b.count, sizeof(line));
         b.clients[i].watcher = &b.watchers[i];
     }
-    crowd_record_init(&b.record[0], (uint64_t)rounds * watcher_count);
-    crowd_record_init(&b.record[1], (uint64_t)rounds * watcher_count);
+    crowd_record_init(&b.joins, (uint64_t)rounds * watcher_count);
+    crowd_record_init(&b.leaves, (uint64_t)rounds * watcher_count);
+    crowd_record_init(&b.kills, (uint64_t)rounds * watcher_count);
 }
 
 static void clean_up(void)
@@ -583,8 +631,9 @@ static void clean_up(void)
     for (uint32_t i = 0; i < b.watcher_count; i++) {
         free(b.watchers[i].lines);
     }
-    crowd_record_fini(&b.record[0]);
-    crowd_record_fini(&b.record[1]);
+    crowd_record_fini(&b.joins);
+    crowd_record_fini(&b.leaves);
+    crowd_record_fini(&b.kills);
     free(b.sizes);
     free(b.watchers);
     free(b.clients);
@@ -598,8 +647,8 @@ int main(int argc, char **argv)
         .packet = packet,
         .gone = gone,
     };
-    if (argc != 6) {
-        die("usage: bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED");
+    if (argc != 7) {
+        die("usage: bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED PROGRAM");
     }
     uint32_t members = (uint32_t)strtoul(argv[2], NULL, 10);
     uint32_t watcher_count = (uint32_t)strtoul(argv[3], NULL, 10);
@@ -626,9 +675,11 @@ int main(int argc, char **argv)
     }
     printf("{\"members\": %u, \"watchers\": %u, \"library\": %d, \"start_ms\": %.1f", members,
            watcher_count, LIBRARY_CLIENTS, (double)agreed_ns / 1e6);
-    run_calm(rounds);
-    print_record("join", &b.record[0]);
-    print_record("leave", &b.record[1]);
+    run_calm();
+    run_kills(argv[6], argv[1]);
+    print_record("join", &b.joins);
+    print_record("leave", &b.leaves);
+    print_record("kill", &b.kills);
     run_storm();
     printf(", \"gaps\": %" PRIu64 "}\n", b.gaps);
     clean_up();

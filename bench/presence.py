@@ -2,27 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """script/bench presence: 10,000 clients of whom 1,000 watch all the others.
 
-One joins or leaves, and every watcher is told. Then all connections are cut at once, and the clients come back by the rules of the client
-library; it ends when every watcher's table equals what the clients themselves were told, compared by hash. The arithmetic minimum counts,
-for each watcher, the entries of those of whom it must know another session than before, each once, without the heads of packets.
-bench/presence.c says how.
+One joins or leaves, or is killed with SIGKILL, and every watcher is told: over TCP, and over a Unix socket, as services on the center's
+machine may connect. Beside it stands the limit, a program that does nothing but one send to each of as many sockets that were quiet
+(bench/presence_bare.c). Then all connections are cut at once, and the clients come back by the rules of the client library; it ends when
+every watcher's table equals what the clients themselves were told, compared by hash. The arithmetic minimum counts, for each watcher, the
+entries of those of whom it must know another session than before, each once, without the heads of packets. bench/presence.c says how.
 """
 
 import json
 import subprocess
 import sys
+import tempfile
 
 import harness
 
 MB = 1e6
+TARGET_MS = 5
+PACKET_BYTES = 96  # a status with one entry, as these clients have
 
 
-def measure(args):
-    center = harness.Center(args.build, ["--suite", args.suite, "--log-level", "error"], nice=harness.FIRST)
-    harness.progress(f"{args.members:,} clients join, come and go, and are cut")
+EVENTS = (("one joins", "join"), ("one leaves", "leave"), ("one is killed with SIGKILL", "kill"))
+
+
+def run(args, kind, folder):
+    """What bench_presence says, over that kind of socket, and of the center: processor time, resident memory."""
+    listen = "127.0.0.1:0" if kind == "TCP" else f"unix:{folder}/center"
+    center = harness.Center(args.build, ["--suite", args.suite, "--log-level", "error"], nice=harness.FIRST, listen=listen)
+    harness.progress(f"{kind}: {args.members:,} clients join, come and go, and are cut")
     ran = center.cpu()
     load = harness.Child([f"{args.build}/bench/bench_presence", center.target, str(args.members), str(args.watchers), str(args.rounds),
-                          "1" if args.filtered else "0"],
+                          "1" if args.filtered else "0", f"{args.build}/bench/rr_posthouse"],
                          nice=harness.FIRST, stdout=subprocess.PIPE)
     text, _ = load.process.communicate()
     ran = center.cpu() - ran
@@ -30,13 +39,36 @@ def measure(args):
     center.end()
     if load.process.returncode != 0:
         raise SystemExit("the load failed")
-    r = json.loads(text)
-    storm = r["storm"]
+    return json.loads(text), ran, resident
+
+
+def bare(args, kind):
+    """The limit: as many sends, and nothing else."""
+    limit = harness.Child([f"{args.build}/bench/presence_bare", kind.lower(), str(args.watchers), str(args.rounds), str(PACKET_BYTES)],
+                          nice=harness.FIRST, stdout=subprocess.PIPE)
+    text, _ = limit.process.communicate()
+    if limit.process.returncode != 0:
+        raise SystemExit("the limit was not measured")
+    return json.loads(text)
+
+
+def told_rows(args, kind, r):
     rows = []
-    for what, name in (("one joins", "join"), ("one leaves", "leave")):
-        rows.append(harness.row(f"{what}: all watchers know, p50", r[name]["p50_ms"], "ms", digits=2))
-        rows.append(harness.row(f"{what}: all watchers know, p99", r[name]["p99_ms"], "ms", 20, 2, note=f"{r[name]['count']:,} times told"))
-        rows.append(harness.row(f"{what}: the slowest", r[name]["max_ms"], "ms", digits=2))
+    limit = bare(args, kind)
+    for what, name in EVENTS:
+        rows.append(harness.row(f"{kind}: {what}: a watcher knows, p50", r[name]["p50_ms"], "ms", digits=2))
+        rows.append(harness.row(f"{kind}: {what}: a watcher knows, p99", r[name]["p99_ms"], "ms", TARGET_MS, 2, note=f"{r[name]['count']:,} times told"))
+        rows.append(harness.row(f"{kind}: {what}: the slowest", r[name]["max_ms"], "ms", digits=2))
+    rows.append(harness.row(f"{kind}: the limit, bare sends, p99", limit["p99_ms"], "ms", digits=2, note=f"p50 {limit['p50_ms']:.2f} ms"))
+    return rows
+
+
+def measure(args):
+    with tempfile.TemporaryDirectory() as folder:
+        local, _, _ = run(args, "Unix", folder)
+        r, ran, resident = run(args, "TCP", folder)
+    storm = r["storm"]
+    rows = told_rows(args, "TCP", r) + told_rows(args, "Unix", local)
     rows += [
         harness.row("all cut: everybody joined again", storm["joined_ms"] / 1000, "s", digits=2,
                     note=f"{storm['refusals']:,} times somebody was sent away, or not let in"),

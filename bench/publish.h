@@ -5,9 +5,9 @@
 //
 // A sender keeps at most `in_flight` events under way. Each carries its number; every fourth part
 // of a window one asks for an acknowledgement, which goes back the same way and says how many have
-// come, and when. So what is counted is deliveries, by the receiver's count and clock; an event that
-// is lost, doubled or out of order ends the program; and the cost of acknowledging is one message
-// of a window's quarter, the same for all systems.
+// come, and when. So what is counted is deliveries, by the receiver's count and clock; an event
+// that is lost, doubled or out of order ends the program; and the cost of acknowledging is one
+// message for a quarter of a window, the same for all systems.
 
 #ifndef BENCH_PUBLISH_H
 #define BENCH_PUBLISH_H

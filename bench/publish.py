@@ -45,7 +45,7 @@ def main():
     parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all)")
     parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
     parser.add_argument("--window", type=int, help="events under way at a time (default: what is best for each)")
-    args = parser.parse_args()
+    args = peers.arguments(parser)
     rows = rows_of(args, pairs_of(args, peers.Servers(args, SEND_BUFFER + args.center_option)))
     base = lambda row, system: peers.find(rows, system=system, payload=row["payload"])
     columns = [("bytes", ">", lambda r: str(r["payload"])), ("system", "<", lambda r: r["system"]), ("suite", "<", lambda r: r["suite"] or "-"),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // bench/publish_nats.c - events from one client to another through nats-server with libnats, in the
-// setting that was fastest here: large buffers, and the library's flusher gathers what is published.
+// setting that was fastest here: large buffers, and the library's flusher gathers what is
+// published.
 //
 //     publish_nats --role receiver --target nats://127.0.0.1:PORT --name sink
 //     publish_nats --role sender ...

@@ -34,8 +34,8 @@ typedef struct rr_record {
     uint32_t *round_trip_ns; // owned
 } rr_record;
 
-// Reads the fields above (--target --name --in-flight --payload --seconds --warm --rate --slow-every
-// --slow-ms --gather); exits with 2 and a line of help when wrong.
+// Reads the fields above (--target --name --in-flight --payload --seconds --warm --rate --slow-ms
+// --slow-every --gather); exits with 2 and a line of help when wrong.
 rr_options rr_options_parse(int argc, char **argv);
 
 // CLOCK_MONOTONIC.
@@ -46,9 +46,10 @@ void rr_record_start(rr_record *record, const rr_options *options);
 // A call that began at `sent_ns` ended at `now_ns`. False when it is time to stop.
 bool rr_record_add(rr_record *record, uint64_t sent_ns, uint64_t now_ns);
 
-// Open loop: call number i is due at a time that nothing delays, start + i / rate, and its latency is
-// measured from there, whenever it could be sent; so a stall is counted against every call that was
-// due meanwhile, and coordinated omission has no place. All calls of the schedule are waited for.
+// Open loop: call number i is due at a time that nothing delays, start + i / rate, and its latency
+// is measured from there, whenever it could be sent; so a stall is counted against every call that
+// was due meanwhile, and coordinated omission has no place. All calls of the schedule are waited
+// for.
 typedef struct rr_schedule {
     uint64_t start_ns;
     double interval_ns;
@@ -59,8 +60,8 @@ typedef struct rr_schedule {
     uint32_t slow_every;
 } rr_schedule;
 
-// The caller wakes at most so often, and sends all that became due: at high rates up to this much is
-// added to a latency, for all systems alike.
+// The caller wakes at most so often, and sends all that became due: at high rates up to this much
+// is added to a latency, for all systems alike.
 #define RR_TICK_NS 50000u
 
 void rr_schedule_start(rr_schedule *s, const rr_options *options);

@@ -58,7 +58,7 @@ def main():
     parser.add_argument("--in-flight", type=int, action="append", help="calls open at a time (default 1, 64 and 512)")
     parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all)")
     parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
-    args = parser.parse_args()
+    args = peers.arguments(parser)
     systems = args.system or SYSTEMS
     servers = peers.Servers(args, args.center_option)
     pairs = [(pair_of(args, servers, system, suite, window), window) for window in args.in_flight or WINDOWS for system in systems

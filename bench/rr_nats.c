@@ -2,8 +2,8 @@
 //
 // bench/rr_nats.c - request/reply through nats-server with libnats, in the setting that was fastest
 // here: subscriptions of its own instead of natsConnection_Request (which locks and allocates per
-// call), large buffers. Every publish goes out at once, or (--gather 1) the library's flusher gathers
-// them: what is faster is for bench/peers.py to know.
+// call), large buffers. Every publish goes out at once, or (--gather 1) the library's flusher
+// gathers them: what is faster is for the scripts to know.
 //
 //     rr_nats --role responder --target nats://127.0.0.1:PORT --name echo
 //     rr_nats --role caller ...

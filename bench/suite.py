@@ -19,7 +19,7 @@ def main():
     parser = peers.parser("suite", __doc__, rounds=9, seconds=0.5)
     parser.add_argument("--payload", type=int, default=128, help="bytes there and back (default 128)")
     parser.add_argument("--in-flight", type=int, default=512, help="calls open at a time (default 512)")
-    args = parser.parse_args()
+    args = peers.arguments(parser)
     servers = peers.Servers(args, args.center_option)
     pairs = {suite: rr.pair_of(args, servers, "posthouse", suite, args.in_flight) for suite in peers.SUITES}
     results = peers.collect(args.rounds, peers.SUITES, lambda suite: peers.measured(pairs[suite].server, pairs[suite].command(args.seconds)))

@@ -41,9 +41,12 @@ function(ph_fuzzer name)
 endfunction()
 
 # bench_program(bench_wire SOURCES wire.c USES wire)
-# Built on demand: script/bench asks for bench_programs.
+# Built on demand: script/bench asks for bench_programs. Left out where a library that it uses was not found.
 function(bench_program name)
     cmake_parse_arguments(ARG "" "" "SOURCES;USES" ${ARGN})
+    if(ARG_USES MATCHES "NOTFOUND")
+        return()
+    endif()
     add_executable(${name} EXCLUDE_FROM_ALL ${ARG_SOURCES})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
     target_link_libraries(${name} PRIVATE ${ARG_USES})

@@ -245,6 +245,8 @@ center_counters center_count(const center *c)
     counters.send_memory_refused_total = c->quota.refusals;
     counters.bytes_received_total = c->transports.bytes_received;
     counters.bytes_sent_total = c->transports.bytes_sent;
+    counters.key_stream_blocks_total = c->transports.ciphers.blocks;
+    counters.key_stream_steps_total = c->transports.ciphers.steps;
     return counters;
 }
 

@@ -110,7 +110,8 @@ static inline size_t phi_outbound_size(const phi_outbound *out)
     return phi_buf_size(&out->buf);
 }
 
-// Checks and enciphers what is not yet and returns all that waits; valid until the next call on `out`.
+// Checks and enciphers what is not yet and returns all that waits; valid until the next call on
+// `out`.
 phi_bytes phi_outbound_seal(phi_outbound *out);
 
 // The first `count` of them have left.
