@@ -22,6 +22,42 @@ static double number_or_exit(const char *option, const char *text)
     return value;
 }
 
+static bool parse_text(rr_options *o, const char *key, const char *value)
+{
+    if (strcmp(key, "--target") == 0) {
+        o->target = value;
+    } else if (strcmp(key, "--name") == 0) {
+        o->name = value;
+    } else {
+        return strcmp(key, "--role") == 0;
+    }
+    return true;
+}
+
+static bool parse_number(rr_options *o, const char *key, double value)
+{
+    if (strcmp(key, "--in-flight") == 0) {
+        o->in_flight = (uint32_t)value;
+    } else if (strcmp(key, "--payload") == 0) {
+        o->payload = (uint32_t)value;
+    } else if (strcmp(key, "--seconds") == 0) {
+        o->seconds = value;
+    } else if (strcmp(key, "--warm") == 0) {
+        o->warm_seconds = value;
+    } else if (strcmp(key, "--rate") == 0) {
+        o->rate = value;
+    } else if (strcmp(key, "--slow-every") == 0) {
+        o->slow_every = (uint32_t)value;
+    } else if (strcmp(key, "--slow-ms") == 0) {
+        o->slow_ms = (uint32_t)value;
+    } else if (strcmp(key, "--gather") == 0) {
+        o->is_gathering = value != 0;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 rr_options rr_options_parse(int argc, char **argv)
 {
     rr_options o = { .target = "",
@@ -33,19 +69,7 @@ rr_options rr_options_parse(int argc, char **argv)
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *key = argv[i];
         const char *value = argv[i + 1];
-        if (strcmp(key, "--target") == 0) {
-            o.target = value;
-        } else if (strcmp(key, "--name") == 0) {
-            o.name = value;
-        } else if (strcmp(key, "--in-flight") == 0) {
-            o.in_flight = (uint32_t)number_or_exit(key, value);
-        } else if (strcmp(key, "--payload") == 0) {
-            o.payload = (uint32_t)number_or_exit(key, value);
-        } else if (strcmp(key, "--seconds") == 0) {
-            o.seconds = number_or_exit(key, value);
-        } else if (strcmp(key, "--warm") == 0) {
-            o.warm_seconds = number_or_exit(key, value);
-        } else if (strcmp(key, "--role") != 0) {
+        if (!parse_text(&o, key, value) && !parse_number(&o, key, number_or_exit(key, value))) {
             fprintf(stderr, "unknown option %s\n", key);
             exit(2);
         }
@@ -77,10 +101,9 @@ void rr_record_start(rr_record *record, const rr_options *options)
     }
 }
 
-bool rr_record_add(rr_record *record, uint64_t sent_ns, uint64_t now_ns)
+static void record_one(rr_record *record, uint64_t sent_ns, uint64_t now_ns)
 {
-    if (now_ns >= record->measure_ns && now_ns < record->end_ns &&
-        record->count < record->capacity) {
+    if (record->count < record->capacity) {
         uint64_t ns = now_ns - sent_ns;
         record->round_trip_ns[record->count++] = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
         if (record->count == 1) {
@@ -88,8 +111,78 @@ bool rr_record_add(rr_record *record, uint64_t sent_ns, uint64_t now_ns)
         }
         record->last_ns = now_ns;
     }
+}
+
+bool rr_record_add(rr_record *record, uint64_t sent_ns, uint64_t now_ns)
+{
+    if (now_ns >= record->measure_ns && now_ns < record->end_ns) {
+        record_one(record, sent_ns, now_ns);
+    }
     return now_ns < record->end_ns;
 }
+
+// ---- open loop
+
+void rr_schedule_start(rr_schedule *s, const rr_options *options)
+{
+    *s = (rr_schedule){ .start_ns = rr_now_ns(),
+                        .interval_ns = 1e9 / options->rate,
+                        .slow_every = options->slow_every };
+    s->measured_from = (uint64_t)(options->warm_seconds * options->rate);
+    s->total = s->measured_from + (uint64_t)(options->seconds * options->rate);
+}
+
+uint64_t rr_schedule_wait_ns(const rr_schedule *s, uint64_t now_ns)
+{
+    uint64_t due_ns = rr_schedule_due_ns(s, s->next);
+    return s->next == s->total || due_ns < now_ns + RR_TICK_NS ? RR_TICK_NS : due_ns - now_ns;
+}
+
+uint64_t rr_schedule_mark(const rr_schedule *s, uint64_t call)
+{
+    return rr_schedule_is_slow(s, call) ? call | RR_SLOW : call;
+}
+
+bool rr_schedule_done(rr_schedule *s, rr_record *record, uint64_t call, uint64_t now_ns)
+{
+    if (call >= s->measured_from && !rr_schedule_is_slow(s, call)) {
+        record_one(record, rr_schedule_due_ns(s, call), now_ns);
+    }
+    s->done++;
+    return s->done < s->total;
+}
+
+void rr_delays_add(rr_delays *d, uint64_t due_ns, void *item)
+{
+    if (d->count == RR_DELAYS_MAX) {
+        fprintf(stderr, "too many slow calls at a time\n");
+        exit(1);
+    }
+    uint32_t at = (d->first + d->count++) % RR_DELAYS_MAX;
+    d->due_ns[at] = due_ns;
+    d->items[at] = item;
+}
+
+void *rr_delays_take(rr_delays *d, uint64_t now_ns)
+{
+    if (d->count == 0 || d->due_ns[d->first] > now_ns) {
+        return NULL;
+    }
+    void *item = d->items[d->first];
+    d->first = (d->first + 1) % RR_DELAYS_MAX;
+    d->count--;
+    return item;
+}
+
+uint64_t rr_delays_wait_ns(const rr_delays *d, uint64_t now_ns)
+{
+    if (d->count == 0) {
+        return UINT64_MAX;
+    }
+    return d->due_ns[d->first] > now_ns ? d->due_ns[d->first] - now_ns : 0;
+}
+
+// ---- the end
 
 static int compare_u32(const void *a, const void *b)
 {

@@ -17,6 +17,10 @@ typedef struct rr_options {
     uint32_t payload;    // bytes there and back; at least 8, the first 8 number the call
     double seconds;      // measured
     double warm_seconds; // before that, not measured
+    double rate;         // calls a second, begun when they are due; 0: closed loop
+    uint32_t slow_every; // open loop: each so manieth call is slow; 0: none
+    uint32_t slow_ms;    // what a responder takes for those; 0: there are none
+    bool is_gathering;   // nats: let the library's flusher gather what is published
 } rr_options;
 
 typedef struct rr_record {
@@ -30,8 +34,8 @@ typedef struct rr_record {
     uint32_t *round_trip_ns; // owned
 } rr_record;
 
-// Reads --target --name --in-flight --payload --seconds --warm; exits with 2 and a line of help
-// when wrong.
+// Reads the fields above (--target --name --in-flight --payload --seconds --warm --rate --slow-every
+// --slow-ms --gather); exits with 2 and a line of help when wrong.
 rr_options rr_options_parse(int argc, char **argv);
 
 // CLOCK_MONOTONIC.
@@ -41,6 +45,65 @@ void rr_record_start(rr_record *record, const rr_options *options);
 
 // A call that began at `sent_ns` ended at `now_ns`. False when it is time to stop.
 bool rr_record_add(rr_record *record, uint64_t sent_ns, uint64_t now_ns);
+
+// Open loop: call number i is due at a time that nothing delays, start + i / rate, and its latency is
+// measured from there, whenever it could be sent; so a stall is counted against every call that was
+// due meanwhile, and coordinated omission has no place. All calls of the schedule are waited for.
+typedef struct rr_schedule {
+    uint64_t start_ns;
+    double interval_ns;
+    uint64_t total;         // calls
+    uint64_t measured_from; // calls before this one warm up
+    uint64_t next;          // call to be sent
+    uint64_t done;
+    uint32_t slow_every;
+} rr_schedule;
+
+// The caller wakes at most so often, and sends all that became due: at high rates up to this much is
+// added to a latency, for all systems alike.
+#define RR_TICK_NS 50000u
+
+void rr_schedule_start(rr_schedule *s, const rr_options *options);
+
+static inline uint64_t rr_schedule_due_ns(const rr_schedule *s, uint64_t call)
+{
+    return s->start_ns + (uint64_t)((double)call * s->interval_ns);
+}
+
+static inline bool rr_schedule_is_due(const rr_schedule *s, uint64_t now_ns)
+{
+    return s->next < s->total && rr_schedule_due_ns(s, s->next) <= now_ns;
+}
+
+// How long there is nothing to send; at least a tick.
+uint64_t rr_schedule_wait_ns(const rr_schedule *s, uint64_t now_ns);
+
+static inline bool rr_schedule_is_slow(const rr_schedule *s, uint64_t call)
+{
+    return s->slow_every != 0 && call % s->slow_every == s->slow_every - 1;
+}
+
+// What a call's body begins with: its number, and for the responder whether it is slow.
+#define RR_SLOW (UINT64_C(1) << 63)
+uint64_t rr_schedule_mark(const rr_schedule *s, uint64_t call);
+
+// A call ended. Slow ones, and those that warm up, are not recorded. False when it was the last.
+bool rr_schedule_done(rr_schedule *s, rr_record *record, uint64_t call, uint64_t now_ns);
+
+// What a responder has put off: first in, first out, because all are put off by the same time.
+#define RR_DELAYS_MAX 16384u
+typedef struct rr_delays {
+    uint64_t due_ns[RR_DELAYS_MAX];
+    void *items[RR_DELAYS_MAX]; // the program's
+    uint32_t first;
+    uint32_t count;
+} rr_delays;
+
+void rr_delays_add(rr_delays *d, uint64_t due_ns, void *item);
+// One that is due; NULL: none is.
+void *rr_delays_take(rr_delays *d, uint64_t now_ns);
+// How long none is due; UINT64_MAX without any.
+uint64_t rr_delays_wait_ns(const rr_delays *d, uint64_t now_ns);
 
 // {"p50_us":..,"p99_us":..,"per_second":..,"count":..} and a line feed; frees.
 void rr_record_print(rr_record *record);

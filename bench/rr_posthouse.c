@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "bench/rr.h"
 
@@ -23,36 +25,95 @@ static void check(ph_err err, const char *what)
     }
 }
 
+static uint64_t mark_of(const ph_incoming *incoming)
+{
+    uint64_t mark = 0;
+    memcpy(&mark, incoming->body.data, sizeof mark);
+    return mark;
+}
+
 // ---- responder
+
+// A call that is put off.
+typedef struct slow {
+    ph_request_id request;
+    size_t size;
+    uint8_t body[];
+} slow;
+
+typedef struct responder {
+    rr_delays delays;
+    uint64_t delay_ns; // 0: none is put off
+    bool is_over;
+} responder;
+
+static void put_off(responder *r, ph_request_id request, const ph_incoming *incoming)
+{
+    slow *s = malloc(sizeof *s + incoming->body.size);
+    if (s == NULL) {
+        exit(1);
+    }
+    s->request = request;
+    s->size = incoming->body.size;
+    memcpy(s->body, incoming->body.data, s->size);
+    rr_delays_add(&r->delays, rr_now_ns() + r->delay_ns, s);
+}
 
 static void on_request(ph_client *client, ph_request_id request, const ph_incoming *incoming,
                        void *arg)
 {
-    (void)arg;
+    responder *r = arg;
+    if (r->delay_ns != 0 && (mark_of(incoming) & RR_SLOW) != 0) {
+        put_off(r, request, incoming);
+        return;
+    }
     check(ph_client_reply(client, request, incoming->body.data, incoming->body.size), "reply");
 }
 
 static void on_link(ph_client *client, const ph_link_change *change, void *arg)
 {
-    (void)arg;
+    responder *r = arg;
     if (change->state != PH_LINK_UP) {
+        r->is_over = true;
         ph_loop_stop(ph_client_loop(client));
+    }
+}
+
+static void run_with_delays(ph_client *client, responder *r)
+{
+    while (!r->is_over) {
+        uint64_t wait_ns = rr_delays_wait_ns(&r->delays, rr_now_ns());
+        bool is_idle = wait_ns == UINT64_MAX;
+        ph_loop_turn(ph_client_loop(client), is_idle ? -1 : (int)((wait_ns + 999999) / 1000000));
+        slow *s;
+        while ((s = rr_delays_take(&r->delays, rr_now_ns())) != NULL) {
+            ph_err err = ph_client_reply(client, s->request, s->body, s->size);
+            check(err == PH_ESTALE ? PH_OK : err, "reply"); // its caller may have ended
+            free(s);
+        }
     }
 }
 
 static int run_responder(const rr_options *o)
 {
+    static responder r;
+    r.delay_ns = o->slow_ms * UINT64_C(1000000);
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.centers = o->target;
     options.account = o->name;
     options.on_request = on_request;
     options.on_link = on_link;
+    options.arg = &r;
     ph_client *client = NULL;
     check(ph_client_new(&client, &options), "client");
     check(ph_client_open_wait(client, OPEN_WAIT_MS), "connect");
     printf("ready\n");
     fflush(stdout);
-    ph_loop_run(ph_client_loop(client));
+    if (r.delay_ns == 0) {
+        ph_loop_run(ph_client_loop(client));
+    } else {
+        run_with_delays(client, &r);
+    }
     ph_client_free(&client);
     return 0;
 }
@@ -69,6 +130,7 @@ typedef struct place {
 
 struct caller {
     rr_record record;
+    rr_schedule schedule;
     ph_client *client;
     ph_outgoing request;
     place *places;
@@ -99,9 +161,73 @@ static void call(place *p)
     check(ph_client_request(p->caller->client, &p->caller->request, NULL, on_reply, p), "request");
 }
 
+static void run_closed(caller *c, const rr_options *o)
+{
+    c->open = o->in_flight;
+    c->places = calloc(o->in_flight, sizeof *c->places);
+    if (c->places == NULL) {
+        exit(1);
+    }
+    for (uint32_t i = 0; i < o->in_flight; i++) {
+        c->places[i].caller = c;
+        call(&c->places[i]);
+    }
+    ph_loop_run(ph_client_loop(c->client));
+    free(c->places);
+}
+
+// ---- open loop
+
+// The call's number is what the library gives back with the reply.
+static void on_due_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t code,
+                         const ph_incoming *reply, void *arg)
+{
+    (void)client;
+    (void)id;
+    caller *c = arg;
+    if (status != PH_OK) {
+        fprintf(stderr, "call: %s: %s\n", ph_err_text(status), ph_failure_text(code));
+        exit(1);
+    }
+    c->open--;
+    (void)rr_schedule_done(&c->schedule, &c->record, mark_of(reply) & ~RR_SLOW, rr_now_ns());
+}
+
+static void send_due(caller *c, void *body, uint32_t open_max)
+{
+    rr_schedule *s = &c->schedule;
+    for (; c->open < open_max && rr_schedule_is_due(s, rr_now_ns()); c->open++) {
+        uint64_t mark = rr_schedule_mark(s, s->next++);
+        memcpy(body, &mark, sizeof mark);
+        check(ph_client_request(c->client, &c->request, NULL, on_due_reply, c), "request");
+    }
+}
+
+static void run_open(caller *c, void *body, const rr_options *o)
+{
+    ph_loop *loop = ph_client_loop(c->client);
+    int poll = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = { .events = EPOLLIN };
+    if (poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, ph_loop_fd(loop), &event) != 0) {
+        exit(1);
+    }
+    rr_schedule_start(&c->schedule, o);
+    while (c->schedule.done < c->schedule.total) {
+        send_due(c, body, o->in_flight);
+        ph_loop_turn(loop, 0);
+        uint64_t wait_ns = rr_schedule_wait_ns(&c->schedule, rr_now_ns());
+        struct timespec wait = { .tv_sec = (time_t)(wait_ns / 1000000000u),
+                                 .tv_nsec = (long)(wait_ns % 1000000000u) };
+        if (ph_loop_wait_ms(loop) != 0) {
+            epoll_pwait2(poll, &event, 1, &wait, NULL);
+        }
+    }
+    close(poll);
+}
+
 static int run_caller(const rr_options *o)
 {
-    caller c = { .open = o->in_flight, .request = PH_OUTGOING_INIT };
+    caller c = { .request = PH_OUTGOING_INIT };
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.centers = o->target;
     options.account = "rr-caller";
@@ -110,8 +236,7 @@ static int run_caller(const rr_options *o)
     check(ph_client_open_wait(c.client, OPEN_WAIT_MS), "connect");
 
     void *payload = calloc(1, o->payload);
-    c.places = calloc(o->in_flight, sizeof *c.places);
-    if (payload == NULL || c.places == NULL) {
+    if (payload == NULL) {
         return 1;
     }
     c.request.to = o->name;
@@ -119,15 +244,14 @@ static int run_caller(const rr_options *o)
     c.request.body = payload;
     c.request.body_size = o->payload;
     rr_record_start(&c.record, o);
-    for (uint32_t i = 0; i < o->in_flight; i++) {
-        c.places[i].caller = &c;
-        call(&c.places[i]);
+    if (o->rate > 0) {
+        run_open(&c, payload, o);
+    } else {
+        run_closed(&c, o);
     }
-    ph_loop_run(ph_client_loop(c.client));
     rr_record_print(&c.record);
     ph_client_free(&c.client);
     free(payload);
-    free(c.places);
     return 0;
 }
 

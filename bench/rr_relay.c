@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,9 +59,46 @@ static _Noreturn void run_responder(const rr_options *o)
     }
 }
 
+// Open loop. The n-th reply belongs to the n-th call.
+static int run_open(const rr_options *o)
+{
+    static char in[BUFFER_BYTES];
+    static char out[BUFFER_BYTES];
+    int fd = sock_connect(o->target);
+    size_t out_max = sizeof out / o->payload;
+    size_t have = 0;
+    rr_record record;
+    rr_schedule s;
+    rr_record_start(&record, o);
+    rr_schedule_start(&s, o);
+    while (s.done < s.total) {
+        size_t due = 0;
+        while (due < out_max && s.next - s.done < o->in_flight &&
+               rr_schedule_is_due(&s, rr_now_ns())) {
+            s.next++;
+            due++;
+        }
+        write_all(fd, out, due * o->payload);
+        struct timespec wait = { .tv_nsec = (long)rr_schedule_wait_ns(&s, rr_now_ns()) };
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        if (ppoll(&p, 1, &wait, NULL) == 1) {
+            have += read_some(fd, in, sizeof in);
+            for (; have >= o->payload; have -= o->payload) {
+                (void)rr_schedule_done(&s, &record, s.done, rr_now_ns());
+            }
+        }
+    }
+    rr_record_print(&record);
+    close(fd);
+    return 0;
+}
+
 static int run_caller(const rr_options *o)
 {
     static char in[BUFFER_BYTES];
+    if (o->rate > 0) {
+        return run_open(o);
+    }
     int fd = sock_connect(o->target);
     char *out = calloc(o->in_flight, o->payload);
     uint64_t *sent = calloc(o->in_flight, sizeof *sent);

@@ -7,6 +7,7 @@
 //   addresses, the file that says where it listens.
 // - SIGTERM and SIGINT say bye to everybody and end with 0; a second one ends at once. SIGHUP reads
 //   the configuration again: it takes effect as a whole, or not at all. SIGUSR2 logs the counters.
+// - The first of the workers (crew.h) listens and takes the signals, in the main thread.
 
 #include "app/command.h"
 
@@ -22,20 +23,21 @@
 #include <posthouse/version.h>
 
 #include "app/config.h"
+#include "app/crew.h"
 #include "app/log_sink.h"
 #include "app/term.h"
 #include "base/assert.h"
 #include "center/center.h"
 #include "io/uv.h"
 
-#define DESCRIPTORS_SPARE 64 // listeners, log, the loop's own
+#define DESCRIPTORS_SPARE 64     // listeners, log, the loop's own
+#define DESCRIPTORS_PER_WORKER 8 // the loops' of the others
 
 typedef struct server {
     const args *args;
     config config;
-    log_sink sink;
-    phi_uv *uv;
-    center *center;
+    log_sink sink; // for what the program says; the workers have their own
+    crew *crew;
     char bound[CONFIG_LISTEN_MAX][PHI_ADDRESS_TEXT_MAX];
     size_t bound_count;
     rlim_t descriptors; // fewer than connections_max needs; 0: enough
@@ -64,9 +66,9 @@ static bool tell_ready(server *s);
 static bool write_addresses(server *s, int fd);
 static void say_ready(server *s);
 static void on_stop(void *arg, int signum);
-static void on_stopped(void *arg);
 static void on_reload(void *arg, int signum);
 static void on_count(void *arg, int signum);
+static void on_counted(void *arg, const center_counters *now, uint64_t lines_lost);
 static void compare(server *s, const config *fresh);
 static void apply_log(server *s);
 static void log_event(server *s, int event, const phi_log_field *fields, size_t count);
@@ -120,19 +122,11 @@ static exit_status run(const args *a)
     apply_log(&s);
     raise_descriptors(&s);
 
-    phi_diag diag = { { 0 } };
-    ph_err rc = phi_uv_new(&s.uv, &phi_alloc_heap, &diag);
-    if (rc != PH_OK) {
-        return fail(&diag, rc);
-    }
     exit_status status = start(&s);
     if (status == STATUS_OK) {
-        phi_uv_run(s.uv);
+        crew_run(s.crew);
     }
-    if (s.center != NULL) {
-        center_free(&s.center);
-    }
-    phi_uv_free(&s.uv);
+    crew_free(&s.crew);
     return status;
 }
 
@@ -140,7 +134,8 @@ static exit_status start(server *s)
 {
     phi_diag diag = { { 0 } };
     center_options options_center = config_center(&s->config);
-    ph_err rc = center_new(&s->center, phi_uv_io(s->uv), &options_center, &s->sink.log, &diag);
+    uint32_t workers = (uint32_t)s->config.values[CONFIG_workers].number;
+    ph_err rc = crew_new(&s->crew, workers, &options_center, &s->sink, &diag);
     if (rc != PH_OK) {
         return fail(&diag, rc);
     }
@@ -156,11 +151,15 @@ static exit_status start(server *s)
         { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload }, { SIGUSR2, on_count }
     };
     for (size_t i = 0; i < PHI_COUNT_OF(signals); i++) {
-        rc = phi_uv_signal(s->uv, signals[i].signum, signals[i].fire, s);
+        rc = phi_uv_signal(crew_uv(s->crew), signals[i].signum, signals[i].fire, s);
         if (rc != PH_OK) {
             term_error("cannot watch for signal %d", signals[i].signum);
             return STATUS_FAILED;
         }
+    }
+    rc = crew_start(s->crew, &diag);
+    if (rc != PH_OK) {
+        return fail(&diag, rc);
     }
     if (!tell_ready(s)) {
         return STATUS_FAILED;
@@ -174,7 +173,7 @@ static exit_status listen_all(server *s)
     for (size_t i = 0; i < s->config.listen_count; i++) {
         const char *address = s->config.listen[i];
         phi_diag diag = { { 0 } };
-        ph_err rc = center_listen(s->center, address, s->bound[i], &diag);
+        ph_err rc = center_listen(crew_center(s->crew), address, s->bound[i], &diag);
         if (rc != PH_OK) {
             exit_status status = fail(&diag, rc);
             if (rc == PH_EADDRINUSE) {
@@ -196,7 +195,9 @@ static exit_status fail(const phi_diag *diag, ph_err err)
 // Every connection is a descriptor: the soft limit is raised to what connections_max needs.
 static void raise_descriptors(server *s)
 {
-    rlim_t wanted = s->config.values[CONFIG_connections_max].number + DESCRIPTORS_SPARE;
+    rlim_t workers = s->config.values[CONFIG_workers].number;
+    rlim_t wanted = s->config.values[CONFIG_connections_max].number + DESCRIPTORS_SPARE +
+                    (workers - 1) * DESCRIPTORS_PER_WORKER;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
         return;
@@ -281,7 +282,9 @@ static void say_ready(server *s)
 {
     const phi_log_field fields[] = {
         PHI_LOG_TEXT("version", phi_bytes_text(PH_VERSION_TEXT)),
-        PHI_LOG_NUMBER("protocol", PHI_PROTOCOL_VERSION), PHI_LOG_NUMBER("pid", (uint64_t)getpid()),
+        PHI_LOG_NUMBER("protocol", PHI_PROTOCOL_VERSION),
+        PHI_LOG_NUMBER("pid", (uint64_t)getpid()),
+        PHI_LOG_NUMBER("workers", s->config.values[CONFIG_workers].number),
         PHI_LOG_TEXT("config", phi_bytes_text(s->config.file)), // the last: left out without one
     };
     size_t count = PHI_COUNT_OF(fields) - (s->config.file[0] == '\0' ? 1 : 0);
@@ -317,13 +320,7 @@ static void on_stop(void *arg, int signum)
     }
     s->is_stopping = true;
     log_event(s, EVENT_STOP_ASKED, fields, PHI_COUNT_OF(fields));
-    center_stop(s->center, on_stopped, s);
-}
-
-static void on_stopped(void *arg)
-{
-    server *s = arg;
-    phi_uv_stop(s->uv);
+    crew_stop(s->crew);
 }
 
 static void on_reload(void *arg, int signum)
@@ -349,6 +346,7 @@ static void on_reload(void *arg, int signum)
     s->config.values[CONFIG_log_level] = fresh.values[CONFIG_log_level];
     s->config.values[CONFIG_log_format] = fresh.values[CONFIG_log_format];
     apply_log(s);
+    crew_set_log(s->crew, &s->sink);
     const phi_log_field fields[] = { PHI_LOG_TEXT("file", phi_bytes_text(fresh.file)) };
     log_event(s, EVENT_RELOADED, fields, fresh.file[0] == '\0' ? 0 : PHI_COUNT_OF(fields));
 }
@@ -357,12 +355,17 @@ static void on_count(void *arg, int signum)
 {
     (void)signum;
     server *s = arg;
-    center_counters now = center_count(s->center);
+    (void)crew_count(s->crew, on_counted, s); // one that is under way will do
+}
+
+static void on_counted(void *arg, const center_counters *now, uint64_t lines_lost)
+{
+    server *s = arg;
     const phi_log_field fields[] = {
-#define CENTER_METRIC(name, kind, help) PHI_LOG_NUMBER(#name, now.name),
+#define CENTER_METRIC(name, kind, help) PHI_LOG_NUMBER(#name, now->name),
 #include "center/metrics.def"
 #undef CENTER_METRIC
-        PHI_LOG_NUMBER("log_lines_lost_total", s->sink.lines_lost),
+        PHI_LOG_NUMBER("log_lines_lost_total", s->sink.lines_lost + lines_lost),
     };
     // Asked for, so it is written whatever the level, and with more fields than others have.
     log_sink_write(&s->sink, &events[EVENT_COUNTERS], fields, PHI_COUNT_OF(fields));

@@ -38,7 +38,15 @@ static config_row rows[CONFIG_KEY_COUNT] = {
       .choices = (key_choices),                                                                    \
       .can_reload = (reload),                                                                      \
       .help = (text) },
+#define CONFIG_NUMBER(id, key_path, number, low, high, text)                                       \
+    { .path = (key_path),                                                                          \
+      .kind = CONFIG_COUNT,                                                                        \
+      .fallback_number = (number),                                                                 \
+      .min = (low),                                                                                \
+      .max = (high),                                                                               \
+      .help = (text) },
 #include "app/config.def"
+#undef CONFIG_NUMBER
 #undef CONFIG_KEY
 #define CENTER_LIMIT(name, type, limit_fallback, low, high, unit, text)                            \
     { .path = #name,                                                                               \

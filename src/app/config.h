@@ -24,7 +24,9 @@
 
 typedef enum config_key {
 #define CONFIG_KEY(id, path, kind, fallback, choices, reload, help) CONFIG_##id,
+#define CONFIG_NUMBER(id, path, fallback, min, max, help) CONFIG_##id,
 #include "app/config.def"
+#undef CONFIG_NUMBER
 #undef CONFIG_KEY
 #define CENTER_LIMIT(name, type, fallback, min, max, unit, help) CONFIG_##name,
 #include "center/limits.def"

@@ -63,6 +63,7 @@ TEST(config, each_kind_of_value_is_read)
           "suite: paper\n"
           "insecure_allow_remote: true\n"
           "log: {level: warn, format: json}\n"
+          "workers: 4\n"
           "connections_max: 10\n"
           "packet_max: 32KiB\n"
           "join_timeout: 7s\n");
@@ -73,11 +74,12 @@ TEST(config, each_kind_of_value_is_read)
     EXPECT_TEXT(o.domain, "home");
     EXPECT_EQ(o.suite, PHI_SUITE_PAPER);
     EXPECT(o.insecure_allow_remote);
+    EXPECT_EQ(c.values[CONFIG_workers].number, 4);
     EXPECT_EQ(o.connections_max, 10);
     EXPECT_EQ(o.packet_max, 32768);
     EXPECT_EQ(o.join_timeout, 7000);
     EXPECT_EQ(config_log_level(&c), PHI_LOG_WARN);
-    EXPECT_EQ(c.values[CONFIG_join_timeout].line, 10);
+    EXPECT_EQ(c.values[CONFIG_join_timeout].line, 11);
     EXPECT_EQ(c.values[CONFIG_join_timeout].origin, CONFIG_FROM_FILE);
 }
 

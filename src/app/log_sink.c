@@ -31,7 +31,7 @@ static void add_field(draft *t, const phi_log_field *field);
 
 void log_sink_init(log_sink *sink, int fd, bool is_json, phi_log_level level)
 {
-    *sink = (log_sink){ .fd = fd, .is_json = is_json, .style = term_style_of(fd) };
+    *sink = (log_sink){ .fd = fd, .is_json = is_json, .style = term_style_of(fd), .worker = -1 };
     sink->log = (phi_log){ .level = level, .write = sink_event, .arg = sink };
 }
 
@@ -128,7 +128,16 @@ void log_time_format(struct timespec at, char out[LOG_TIME_BYTES])
 static void sink_event(void *arg, const phi_log_event *event, const phi_log_field *fields,
                        size_t count)
 {
-    log_sink_write(arg, event, fields, count);
+    log_sink *sink = arg;
+    if (sink->worker < 0) {
+        log_sink_write(sink, event, fields, count);
+        return;
+    }
+    phi_log_field more[PHI_LOG_FIELDS_MAX + 2]; // one is held_back
+    PH_ASSERT(count < PHI_COUNT_OF(more));
+    memcpy(more, fields, count * sizeof *fields);
+    more[count] = PHI_LOG_NUMBER("worker", (uint64_t)sink->worker);
+    log_sink_write(sink, event, more, count + 1);
 }
 
 // Without waiting for whoever reads.

@@ -23,6 +23,7 @@ typedef struct log_sink {
     int fd;
     bool is_json;
     term_style style;
+    int worker;          // whose events these are: one more field; -1: of the program
     uint64_t lines_lost; // could not be written
 } log_sink;
 

@@ -245,7 +245,20 @@ center_counters center_count(const center *c)
     counters.send_memory_refused_total = c->quota.refusals;
     counters.bytes_received_total = c->transports.bytes_received;
     counters.bytes_sent_total = c->transports.bytes_sent;
+    counters.key_stream_blocks_total = c->transports.ciphers.blocks;
+    counters.key_stream_steps_total = c->transports.ciphers.steps;
     return counters;
+}
+
+void center_counters_add(center_counters *sum, const center_counters *other)
+{
+    enum { IS_COUNTER = 1, IS_GAUGE = 1, IS_SHARED_COUNTER = 0, IS_SHARED_GAUGE = 0 };
+#define CENTER_METRIC(name, kind, help) sum->name += IS_##kind * other->name;
+#include "center/metrics.def"
+#undef CENTER_METRIC
+    for (size_t i = 0; i < PHI_BYE_COUNT; i++) {
+        sum->links_ended_total[i] += other->links_ended_total[i];
+    }
 }
 
 // A link that is there takes it on after its next heartbeat, a new one tells it to its client.

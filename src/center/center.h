@@ -84,6 +84,10 @@ void center_stop(center *c, void (*stopped)(void *arg), void *arg);
 // A snapshot.
 center_counters center_count(const center *c);
 
+// Adds what another worker has counted. What all of them have alike (kind SHARED_* in metrics.def)
+// stays that of `sum`: of the first worker.
+void center_counters_add(center_counters *sum, const center_counters *other);
+
 // Asserts the invariants of what it shows; walks it.
 void center_check(const center *c);
 

@@ -62,8 +62,8 @@ TEST(center, metrics_and_log_events_are_documented)
     size_t size = fread(text, 1, sizeof text - 1, file);
     EXPECT(size < sizeof text - 1);
     fclose(file);
-    enum { COUNTER, GAUGE };
-    static const char *const kinds[] = { "counter", "gauge" };
+    enum { COUNTER, GAUGE, SHARED_COUNTER, SHARED_GAUGE };
+    static const char *const kinds[] = { "counter", "gauge", "counter, shared", "gauge, shared" };
     char row[1024];
 #define CENTER_METRIC(name, kind, help)                                                            \
     snprintf(row, sizeof row, "\n| `%s` | %s | %s |\n", #name, kinds[kind], help);                 \
@@ -77,6 +77,59 @@ TEST(center, metrics_and_log_events_are_documented)
     expect_in_docs(text, row);
 #include "center/log_events.def"
 #undef CENTER_LOG
+}
+
+// Two workers with the same list would show twice as many accounts as there are.
+TEST(center, counters_add_what_is_not_shared)
+{
+    center_counters sum = { .sessions = 1, .listed = 5, .requests_total = 10 };
+    const center_counters other = { .sessions = 2, .listed = 5, .requests_total = 20 };
+    sum.links_ended_total[3] = 1;
+    center_counters second = other;
+    second.links_ended_total[3] = 4;
+    center_counters_add(&sum, &second);
+    EXPECT_EQ(sum.sessions, 3);
+    EXPECT_EQ(sum.listed, 5);
+    EXPECT_EQ(sum.requests_total, 30);
+    EXPECT_EQ(sum.links_ended_total[3], 5);
+}
+
+// ---- key stream
+
+// Who is busy at the same time shares the making of key stream: for the waiting of one direction's
+// blocks on one another the others pay nothing. Else suite paper would cost a center with many
+// busy connections as much for each as with one. [P-25]
+TEST(center, busy_connections_share_the_making_of_key_stream)
+{
+    enum { PEERS = 8, TURNS = 40, EVENTS = 20 };
+    char body[129] = "";
+    memset(body, 'x', sizeof body - 1);
+    world *w = world_new(suite_paper);
+    peer *peers[PEERS];
+    for (size_t i = 0; i < PEERS; i++) {
+        peers[i] = world_join(w, (char[2]){ (char)('a' + i), '\0' });
+    }
+    center_counters before = world_count(w);
+    for (size_t turn = 0; turn < 2 * TURNS; turn++) {
+        if (turn == TURNS) {
+            before = world_count(w); // the windows have grown
+        }
+        for (size_t i = 0; i < PEERS * EVENTS; i++) {
+            peer_event(peers[i % PEERS], peers[(i + 1) % PEERS]->id, body);
+        }
+        world_settle(w);
+    }
+    for (size_t i = 0; i < PEERS; i++) {
+        EXPECT_EQ(peers[i]->inbox_count, 2 * TURNS * EVENTS);
+    }
+    center_counters after = world_count(w);
+    uint64_t blocks = after.key_stream_blocks_total - before.key_stream_blocks_total;
+    uint64_t steps = after.key_stream_steps_total - before.key_stream_steps_total;
+    EXPECT(blocks >= 2 * PEERS * TURNS * EVENTS * sizeof body / 16); // both directions of each
+    // Of 16 directions; alone where the processor has no AES instructions.
+    EXPECT(blocks >= steps * (phi_key_stream_together(phi_key_stream_best()) > 1 ? 6 : 1));
+    printf("# key stream for %.1f directions at a time\n", (double)blocks / (double)steps);
+    world_free(w);
 }
 
 // ---- options

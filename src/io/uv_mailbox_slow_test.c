@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "io/uv_crew.h"
+#include "io/uv_mail_load.h"
 #include "tests/harness/test.h"
 
 // Nothing is lost or overtaken between loops, however long they run: a call that crosses them is
 // answered once.
 TEST(uv_mailbox, millions_of_mails_in_one_order)
 {
-    crew_run(4, 1000 * 1000);
+    mail_load_run(4, 1000 * 1000);
 }

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "io/mailbox_private.h"
-#include "io/uv_crew.h"
 #include "io/uv_fixture.h"
+#include "io/uv_mail_load.h"
 #include "tests/harness/test.h"
 
 // ---- fixture: two loops
@@ -170,7 +170,7 @@ TEST(uv_mailbox, sleeping_loop_is_woken_each_time)
 // The same as in the slow test, for every build.
 TEST(uv_mailbox, thousands_of_mails_in_one_order)
 {
-    crew_run(4, 2000);
+    mail_load_run(4, 2000);
 }
 
 // ---- life

@@ -6,7 +6,8 @@
 // an architecture without a part of its own here there is the last one, which says that it has
 // none: its operations keep the callers compiling and are never reached.
 //
-// A function that uses them is marked PHI_AES_CODE, and runs only where phi_aes_is_here().
+// A function that uses them is marked PHI_AES_CODE, and runs only where phi_aes_is_here(). The same
+// for four states side by side: PHI_AES_QUAD_CODE, phi_aes_quad_is_here().
 
 #ifndef PHI_WIRE_AES_H
 #define PHI_WIRE_AES_H
@@ -16,8 +17,13 @@
 #include "base/assert.h"
 #include "wire/wide.h"
 
+#define PHI_AES_QUAD_LANES 4u
+
+typedef uint64_t phi_aes_quad __attribute__((vector_size(64)));
+
 #if defined(__x86_64__)
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 #define PHI_AES_CODE __attribute__((target("aes")))
@@ -39,9 +45,54 @@ static inline PHI_AES_CODE phi_wide phi_aes_last(phi_wide state, phi_wide key)
     return (phi_wide)_mm_aesenclast_si128((__m128i)state, (__m128i)key);
 }
 
+#define PHI_AES_QUAD_CODE __attribute__((target("aes,vaes,avx512f")))
+
+static inline bool phi_aes_quad_is_here(void)
+{
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    bool has_vaes = __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & 1u << 9) != 0;
+    // The second asks also whether the system keeps such registers.
+    return has_vaes && __builtin_cpu_supports("avx512f") != 0 && phi_aes_is_here();
+}
+
+static PHI_ALWAYS_INLINE PHI_AES_QUAD_CODE phi_aes_quad phi_aes_quad_round(phi_aes_quad state,
+                                                                           phi_aes_quad key)
+{
+    return (phi_aes_quad)_mm512_aesenc_epi128((__m512i)state, (__m512i)key);
+}
+
+static PHI_ALWAYS_INLINE PHI_AES_QUAD_CODE phi_aes_quad phi_aes_quad_last(phi_aes_quad state,
+                                                                          phi_aes_quad key)
+{
+    return (phi_aes_quad)_mm512_aesenclast_epi128((__m512i)state, (__m512i)key);
+}
+
 #else
 
 #define PHI_AES_CODE
+#define PHI_AES_QUAD_CODE
+
+static inline bool phi_aes_quad_is_here(void)
+{
+    return false;
+}
+
+static inline phi_aes_quad phi_aes_quad_round(phi_aes_quad state, phi_aes_quad key)
+{
+    (void)state;
+    (void)key;
+    PH_UNREACHABLE("no AES instructions");
+}
+
+static inline phi_aes_quad phi_aes_quad_last(phi_aes_quad state, phi_aes_quad key)
+{
+    (void)state;
+    (void)key;
+    PH_UNREACHABLE("no AES instructions");
+}
 
 static inline bool phi_aes_is_here(void)
 {

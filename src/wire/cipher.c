@@ -14,8 +14,8 @@
 // it the key stream could be made again; so a window is given back by keeping what fits into the
 // chain itself, and what was made beyond that costs only being made once more.
 //
-// Filling. Whichever chain lacks key stream makes what it lacks. Up to seven thirsty chains, with
-// room in a quarter of their windows or more, go along until theirs is full. They are taken in the
+// Filling. Whichever chain lacks key stream makes what it lacks. As many thirsty chains as go side by
+// side, with room in a quarter of their windows or more, go along until theirs is full. They are taken in the
 // order in which they became thirsty: where links are served in turn, the first is the next to be
 // served. Who went along is a use ahead and need not make anything when its time comes; so in the
 // steady state one makes for all, be it the two directions of a client or the four that a call
@@ -51,7 +51,6 @@
 // Of a window, what may not be there to be used: the front, the block before `at`, and what of its
 // own block was used.
 #define SPARE_BYTES (3 * BLOCK_BYTES)
-#define COMPANIONS_MAX (PHI_KEY_STREAM_CHAINS_MAX - 1)
 // A use of less than this part of the window does not need it.
 #define SMALL_PART 8u
 
@@ -118,7 +117,7 @@ static inline size_t chain_room_ahead(const chain *c)
 // Nobody to share a pass with; the crypto library would make one after the other.
 static inline bool chain_is_alone(const chain *c)
 {
-    return c->group == NULL || c->key_stream.way != PHI_KEY_STREAM_PROCESSOR;
+    return c->group == NULL || phi_key_stream_together(c->key_stream.way) == 1;
 }
 
 // Its window is worth filling along with another's; the few blocks of an idle chain are not.
@@ -333,9 +332,10 @@ static size_t chain_companions(const chain *maker, chain *companions[])
     if (chain_is_alone(maker)) {
         return 0;
     }
+    size_t most = phi_key_stream_together(maker->key_stream.way) - 1;
     size_t count = 0;
     const phi_list *list = &maker->group->thirsty;
-    for (phi_list *node = list->next; node != list && count < COMPANIONS_MAX; node = node->next) {
+    for (phi_list *node = list->next; node != list && count < most; node = node->next) {
         chain *c = PHI_CONTAINER_OF(node, chain, thirsty);
         PH_ASSERT(c != maker);
         companions[count++] = c;

@@ -62,6 +62,12 @@ __attribute__((constructor)) static void library_memory(void)
 
 // ---- fixture
 
+// Whether this processor makes key stream for several at once.
+static bool goes_together(void)
+{
+    return phi_key_stream_together(phi_key_stream_best()) > 1;
+}
+
 static void cipher_random(uint64_t seed)
 {
     phi_random random = phi_random_seeded(seed);
@@ -202,7 +208,7 @@ TEST(cipher, any_interleaving_of_a_group_is_as_openssl_ofb)
 // the latency of one AES unit.
 TEST(cipher, members_of_a_group_are_filled_together)
 {
-    if (phi_key_stream_best() != PHI_KEY_STREAM_PROCESSOR) {
+    if (!goes_together()) {
         return; // one after the other
     }
     enum { MEMBERS = 8, TURNS = 40 };
@@ -283,7 +289,7 @@ TEST(cipher, window_grows_and_is_given_back)
     EXPECT_EQ(counter.blocks, 1);
     member_use(&m, 200);
     EXPECT_EQ(counter.bytes, none + PHI_CIPHER_WINDOW_BYTES_FIRST);
-    bool is_shared = phi_key_stream_best() == PHI_KEY_STREAM_PROCESSOR;
+    bool is_shared = goes_together();
     for (size_t use = 1024; use <= CLEAR_BYTES; use *= 2) {
         member_use(&m, use);
         EXPECT_EQ(counter.bytes, none + (is_shared ? 2 * use : PHI_CIPHER_WINDOW_BYTES_FIRST));
@@ -331,12 +337,12 @@ TEST(cipher, windows_of_a_group_have_a_limit)
     EXPECT(counter.bytes_peak <= none + PHI_CIPHER_GROUP_BYTES_MAX +
                                      MEMBERS * PHI_CIPHER_WINDOW_BYTES_FIRST +
                                      PHI_CIPHER_WINDOW_BYTES_MAX);
-    if (phi_key_stream_best() == PHI_KEY_STREAM_PROCESSOR) {
+    if (goes_together()) {
         EXPECT_EQ(group.bytes, PHI_CIPHER_GROUP_BYTES_MAX);
     }
     phi_cipher_rest(&members[0].cipher); // what one gives back another gets
     member_use(&members[MEMBERS - 1], 36000);
-    if (phi_key_stream_best() == PHI_KEY_STREAM_PROCESSOR) {
+    if (goes_together()) {
         EXPECT_EQ(group.bytes, PHI_CIPHER_GROUP_BYTES_MAX);
     }
     for (size_t i = 0; i < MEMBERS; i++) {

@@ -4,7 +4,7 @@
 // IV stands before the first. docs/protocol.md P-25.
 //
 // One chain is serial: a block needs the one before it, so the processor waits for its AES unit
-// most of the time. Several chains at once fill that wait: up to PHI_KEY_STREAM_CHAINS_MAX of them
+// most of the time. Several chains at once fill that wait: up to phi_key_stream_together of them
 // cost hardly more than one, where the processor has AES instructions. Where it has none, the
 // crypto library makes one after the other.
 //
@@ -27,11 +27,13 @@
 
 #define PHI_KEY_STREAM_KEY_BYTES 32u
 #define PHI_KEY_STREAM_BLOCK_BYTES 16u
-#define PHI_KEY_STREAM_CHAINS_MAX 8u
+#define PHI_KEY_STREAM_CHAINS_MAX 16u
 
+// Slowest first; a processor that has one of them has those before it.
 typedef enum phi_key_stream_way {
-    PHI_KEY_STREAM_PROCESSOR, // its AES instructions
     PHI_KEY_STREAM_LIBRARY,   // libcrypto
+    PHI_KEY_STREAM_PROCESSOR, // the processor's AES instructions
+    PHI_KEY_STREAM_QUADS,     // those that take four states at a time
     PHI_KEY_STREAM_WAY_COUNT
 } phi_key_stream_way;
 
@@ -42,19 +44,22 @@ typedef struct phi_key_stream {
     phi_key_stream_way way;
     void *context;                                  // EVP_CIPHER_CTX, owned; library only
     uint8_t context_at[PHI_KEY_STREAM_BLOCK_BYTES]; // the block it goes on from
-    phi_wide round_keys[PHI_KEY_STREAM_ROUND_KEYS]; // processor only
+    phi_wide round_keys[PHI_KEY_STREAM_ROUND_KEYS]; // not with the library
 } phi_key_stream;
 
 // One chain's part in phi_key_stream_make.
 typedef struct phi_key_stream_part {
-    phi_key_stream *chain; // with way PHI_KEY_STREAM_PROCESSOR if there is more than one
-    uint8_t *room;         // what is made goes here; the 16 bytes before it are the block before it
+    phi_key_stream *chain;
+    uint8_t *room; // what is made goes here; the 16 bytes before it are the block before it
 } phi_key_stream_part;
 
 // The fastest way this processor has.
 phi_key_stream_way phi_key_stream_best(void);
 
-// `way`: PHI_KEY_STREAM_PROCESSOR only when that is the best.
+// How many chains can be made together; 1: one after the other.
+size_t phi_key_stream_together(phi_key_stream_way way);
+
+// `way`: at most phi_key_stream_best.
 //
 // PH_ENOMEM   no memory in the crypto library
 PHI_MUST_CHECK ph_err phi_key_stream_init(phi_key_stream *chain, phi_key_stream_way way,
@@ -63,7 +68,8 @@ PHI_MUST_CHECK ph_err phi_key_stream_init(phi_key_stream *chain, phi_key_stream_
 // Accepts a zeroed one.
 void phi_key_stream_fini(phi_key_stream *chain);
 
-// Makes `blocks` blocks for each of `count` different chains, 1 to PHI_KEY_STREAM_CHAINS_MAX.
+// Makes `blocks` blocks for each of `count` different chains of one way, at most
+// phi_key_stream_together of it.
 void phi_key_stream_make(const phi_key_stream_part *parts, size_t count, size_t blocks);
 
 #endif // PHI_WIRE_KEY_STREAM_H

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// io/uv_crew.c - see uv_crew.h.
+// io/uv_mail_load.c - see uv_mail_load.h.
 //
 // Each member writes its numbers in batches of random size, and stops when others have not
 // acknowledged the last WINDOW: so loops sleep and are woken all the time, which is where threads
 // go wrong.
 
-#include "io/uv_crew.h"
+#include "io/uv_mail_load.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,34 +15,34 @@
 #include "io/uv.h"
 #include "tests/harness/test.h"
 
-#define CREW_MAX 8u
+#define MEMBERS_MAX 8u
 #define WINDOW 1000u
 #define ACK_EVERY 100u
 #define BATCH_MAX 64u
 #define FILLING_MAX 200u
 
-typedef struct crew crew;
+typedef struct load load;
 
 typedef struct member {
-    crew *crew;
+    load *load;
     uint32_t index;
     phi_uv *uv;
     phi_mailbox *mail;
     phi_turn_hook hook;
     phi_random random;
-    uint32_t sent;               // to each other
-    uint32_t received[CREW_MAX]; // from that one
-    uint32_t acked[CREW_MAX];    // by that one
+    uint32_t sent;                  // to each other
+    uint32_t received[MEMBERS_MAX]; // from that one
+    uint32_t acked[MEMBERS_MAX];    // by that one
     // Of the order in which mail of all came but mine and that one's: the same as theirs.
-    uint64_t order[CREW_MAX];
+    uint64_t order[MEMBERS_MAX];
     uint32_t wrong; // cmocka is not for threads
     pthread_t thread;
 } member;
 
-struct crew {
+struct load {
     uint32_t count;
     uint32_t mails;
-    member members[CREW_MAX];
+    member members[MEMBERS_MAX];
 };
 
 typedef struct note {
@@ -72,22 +72,22 @@ static void on_mail(void *owner, uint32_t from, phi_span mail)
     }
     m->wrong += n.number != m->received[from];
     m->received[from]++;
-    for (uint32_t i = 0; i < m->crew->count; i++) {
+    for (uint32_t i = 0; i < m->load->count; i++) {
         if (i != from) {
             m->order[i] = (m->order[i] ^ (from + 1)) * UINT64_C(0x9e3779b97f4a7c15);
         }
     }
-    if (m->received[from] % ACK_EVERY == 0 || m->received[from] == m->crew->mails) {
+    if (m->received[from] % ACK_EVERY == 0 || m->received[from] == m->load->mails) {
         write_note(m, from, (note){ .is_ack = 1, .number = m->received[from] }, 0);
     }
 }
 
 static bool may_send(const member *m)
 {
-    if (m->sent == m->crew->mails) {
+    if (m->sent == m->load->mails) {
         return false;
     }
-    for (uint32_t i = 0; i < m->crew->count; i++) {
+    for (uint32_t i = 0; i < m->load->count; i++) {
         if (i != m->index && m->sent - m->acked[i] >= WINDOW) {
             return false;
         }
@@ -97,10 +97,10 @@ static bool may_send(const member *m)
 
 static bool is_done(const member *m)
 {
-    bool is_so = m->sent == m->crew->mails;
-    for (uint32_t i = 0; i < m->crew->count; i++) {
+    bool is_so = m->sent == m->load->mails;
+    for (uint32_t i = 0; i < m->load->count; i++) {
         if (i != m->index) {
-            is_so = is_so && m->received[i] == m->crew->mails && m->acked[i] == m->crew->mails;
+            is_so = is_so && m->received[i] == m->load->mails && m->acked[i] == m->load->mails;
         }
     }
     return is_so;
@@ -112,7 +112,7 @@ static void on_turn(phi_turn_hook *hook)
     uint64_t batch = 1 + phi_random_below(&m->random, BATCH_MAX);
     for (; batch > 0 && may_send(m); batch--) {
         size_t filling = phi_random_below(&m->random, FILLING_MAX + 1);
-        for (uint32_t i = 0; i < m->crew->count; i++) {
+        for (uint32_t i = 0; i < m->load->count; i++) {
             if (i != m->index) {
                 write_note(m, i, (note){ .number = m->sent }, filling);
             }
@@ -133,10 +133,10 @@ static void *member_run(void *arg)
     return NULL;
 }
 
-void crew_run(uint32_t count, uint32_t mails)
+void mail_load_run(uint32_t count, uint32_t mails)
 {
-    EXPECT(count <= CREW_MAX);
-    crew *c = (crew *)calloc(1, sizeof *c);
+    EXPECT(count <= MEMBERS_MAX);
+    load *c = (load *)calloc(1, sizeof *c);
     assert_non_null(c);
     c->count = count;
     c->mails = mails;
@@ -144,7 +144,7 @@ void crew_run(uint32_t count, uint32_t mails)
     EXPECT_ERR(phi_uv_mailboxes_new(&set, count, 1u << 20, NULL), PH_OK);
     for (uint32_t i = 0; i < count; i++) {
         member *m = &c->members[i];
-        m->crew = c;
+        m->load = c;
         m->index = i;
         m->random = phi_random_seeded(i + 1);
         m->hook.on_turn = on_turn;

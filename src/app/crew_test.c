@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "app/crew.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "tests/harness/test.h"
+
+typedef struct story {
+    crew *crew;
+    log_sink sink;
+    int fd; // where the log goes
+    int counts;
+    center_counters counters;
+    phi_turn_hook hook;
+    int turns;
+} story;
+
+static void story_begin(story *s, uint32_t workers)
+{
+    *s = (story){ .fd = open("/dev/null", O_WRONLY | O_CLOEXEC) };
+    EXPECT(s->fd >= 0);
+    log_sink_init(&s->sink, s->fd, true, PHI_LOG_ERROR);
+    center_options options = center_options_default();
+    options.domain = "local";
+    phi_diag diag = { "" };
+    if (crew_new(&s->crew, workers, &options, &s->sink, &diag) != PH_OK) {
+        fail_msg("%s", diag.text);
+    }
+}
+
+static void story_end(story *s)
+{
+    crew_free(&s->crew);
+    EXPECT(s->crew == NULL);
+    close(s->fd);
+}
+
+static void counted(void *arg, const center_counters *counters, uint64_t lines_lost)
+{
+    story *s = arg;
+    EXPECT_EQ(lines_lost, 0);
+    s->counts++;
+    s->counters = *counters;
+    crew_stop(s->crew);
+}
+
+static void count_in_turn(phi_turn_hook *hook)
+{
+    story *s = PHI_CONTAINER_OF(hook, story, hook);
+    if (s->turns++ == 0) {
+        EXPECT(crew_count(s->crew, counted, s));
+        s->sink.log.level = PHI_LOG_WARN;
+        crew_set_log(s->crew, &s->sink); // gathered: the first order is not back yet
+    }
+}
+
+static void run_count_and_stop(uint32_t workers)
+{
+    story s;
+    story_begin(&s, workers);
+    EXPECT_ERR(center_listen(crew_center(s.crew), "127.0.0.1:0", NULL, NULL), PH_OK);
+    EXPECT_ERR(crew_start(s.crew, NULL), PH_OK);
+    s.hook.on_turn = count_in_turn;
+    phi_io_hook(phi_uv_io(crew_uv(s.crew)), &s.hook);
+    phi_io_hurry(phi_uv_io(crew_uv(s.crew)));
+    crew_run(s.crew); // returns, or the test hangs
+    EXPECT_EQ(s.counts, 1);
+    EXPECT_EQ(s.counters.connections, 0);
+    story_end(&s);
+}
+
+// A center that is told to stop must end when all its workers have, and not before; this test runs
+// under TSan, too.
+TEST(crew, counts_and_stops_together)
+{
+    run_count_and_stop(1);
+    run_count_and_stop(2);
+    run_count_and_stop(5);
+}
+
+// Two askers at once get one answer, not a mixture of two.
+TEST(crew, counts_once_at_a_time)
+{
+    story s;
+    story_begin(&s, 2);
+    EXPECT(crew_count(s.crew, counted, &s)); // the other has no thread yet
+    EXPECT(!crew_count(s.crew, counted, &s));
+    EXPECT_EQ(s.counts, 0);
+    EXPECT_ERR(crew_start(s.crew, NULL), PH_OK);
+    crew_run(s.crew);
+    EXPECT_EQ(s.counts, 1);
+    story_end(&s);
+}
+
+// A center that cannot listen ends before its workers have run, or while they do.
+TEST(crew, ends_without_having_run)
+{
+    story s;
+    story_begin(&s, 3);
+    story_end(&s);
+    story_begin(&s, 3);
+    EXPECT_ERR(crew_start(s.crew, NULL), PH_OK);
+    story_end(&s);
+}
