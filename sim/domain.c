@@ -241,24 +241,11 @@ void domain_center_freeze(domain *d, bool is_frozen)
 center_counters domain_count(const domain *d)
 {
     PH_ASSERT(d->center != NULL);
-    const center_counters first = center_count(d->center);
-    center_counters sum = first;
+    center_counters sum = center_count(d->center);
     for (uint32_t i = 1; i < d->worker_count; i++) {
         center_counters n = center_count(d->workers[i]);
-#define CENTER_METRIC(name, kind, help) sum.name += n.name;
-#include "center/metrics.def"
-#undef CENTER_METRIC
-        for (int why = 0; why < PHI_BYE_COUNT; why++) {
-            sum.links_ended_total[why] += n.links_ended_total[why];
-        }
+        center_counters_add(&sum, &n);
     }
-    sum.listed = first.listed;
-    sum.suspects = first.suspects;
-    sum.ghosts = first.ghosts;
-    sum.damped = first.damped;
-    sum.services = first.services;
-    sum.subscriptions = first.subscriptions;
-    sum.presence_changes_total = first.presence_changes_total;
     return sum;
 }
 

@@ -226,6 +226,7 @@ static bool change_all(center *c, session *s, const phi_subscription *subscripti
             phi_writer_view(&made_writer));
     }
     if (say(s, phi_writer_view(&a.w))) {
+        worker_mind_room(c, s);
         return true;
     }
     if (keep(c, s, phi_writer_view(&a.w))) {

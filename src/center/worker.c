@@ -193,6 +193,13 @@ void worker_forward(center *c, session *s, uint32_t to, phi_command command, phi
     }
 }
 
+void worker_mind_room(center *c, session *s)
+{
+    if (PHI_UNLIKELY(is_any_full(&c->workers))) {
+        abroad_hold(c, s);
+    }
+}
+
 // ---- what others tell
 
 static const mail_row rows[MAIL_TYPE_COUNT] = {

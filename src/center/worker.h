@@ -121,6 +121,10 @@ void worker_admit(center *c, const session *s, const phi_join *join);
 // The packet is the other worker's to handle.
 void worker_forward(center *c, session *s, uint32_t to, phi_command command, phi_bytes payload);
 
+// Others were told what the client said, which cannot be refused; but what it says next can be read
+// later, when there is room in their mailboxes.
+void worker_mind_room(center *c, session *s);
+
 // Which worker handles what a client says in the call, or of the stream, of that number, which a
 // worker made up: itself, if nobody else.
 static inline uint32_t worker_of(const workers *w, uint64_t number)

@@ -447,6 +447,29 @@ TEST(sim_worker, full_mailbox_holds_who_fills_it)
     end(d);
 }
 
+// The same with what all workers have to know: who changes its subscriptions faster than another
+// worker hears of it waits for that one, instead of filling its mailbox without bounds.
+TEST(sim_worker, full_mailbox_holds_who_subscribes)
+{
+    domain_options options = story_options(2, 2);
+    options.mail_bytes_max = 65536;
+    domain *d = begin(&options);
+    actor *alice = &d->actors[ALICE];
+    const session *home = domain_session(d, alice->account);
+    sim_node_freeze(d->s, d->worker_nodes[1], true);
+    for (uint32_t i = 0; i < 4000 && !home->transport.is_held; i++) {
+        actor_toggle(alice, i % ACTOR_PATTERNS);
+        sim_run_for(d->s, MS(1));
+    }
+    EXPECT(home->transport.is_held);
+    sim_node_freeze(d->s, d->worker_nodes[1], false);
+    sim_run_for(d->s, SECONDS(1));
+    EXPECT(!home->transport.is_held);
+    expect_rest(d);
+    check_topics(d);
+    end(d);
+}
+
 // A worker that stands still holds up its own clients and those who want something of them, and
 // nobody else.
 TEST(sim_worker, worker_that_stands_still_holds_up_its_own)
