@@ -43,7 +43,9 @@ uint64_t rr_now_ns(void);
 
 void rr_record_start(rr_record *record, const rr_options *options);
 
-// A call that began at `sent_ns` ended at `now_ns`. False when it is time to stop.
+// A call that began at `sent_ns` ended at `now_ns`. False when it is time to stop. In closed loops
+// the next one begins at `now_ns`, too: the clock is read once for each call, because reading it
+// costs as much as a call costs in the library.
 bool rr_record_add(rr_record *record, uint64_t sent_ns, uint64_t now_ns);
 
 // Open loop: call number i is due at a time that nothing delays, start + i / rate, and its latency

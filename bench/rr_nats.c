@@ -138,10 +138,10 @@ typedef struct caller {
     pthread_cond_t done;
 } caller;
 
-static void call(natsConnection *connection, caller *c, uint64_t slot)
+static void call(natsConnection *connection, caller *c, uint64_t slot, uint64_t now_ns)
 {
     memcpy(c->payload, &slot, sizeof slot);
-    c->sent_ns[slot] = rr_now_ns();
+    c->sent_ns[slot] = now_ns;
     check(natsConnection_PublishRequest(connection, c->options->name, c->inbox, c->payload,
                                         (int)c->options->payload),
           "publish");
@@ -155,8 +155,9 @@ static void on_reply(natsConnection *connection, natsSubscription *subscription,
     uint64_t slot = 0;
     memcpy(&slot, natsMsg_GetData(message), sizeof slot);
     natsMsg_Destroy(message);
-    if (rr_record_add(&c->record, c->sent_ns[slot], rr_now_ns())) {
-        call(connection, c, slot);
+    uint64_t now = rr_now_ns();
+    if (rr_record_add(&c->record, c->sent_ns[slot], now)) {
+        call(connection, c, slot, now);
         return;
     }
     pthread_mutex_lock(&c->lock);

@@ -137,7 +137,7 @@ struct caller {
     uint32_t open;
 };
 
-static void call(place *p);
+static void call(place *p, uint64_t now_ns);
 
 static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t code,
                      const ph_incoming *reply, void *arg)
@@ -148,16 +148,17 @@ static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t c
         fprintf(stderr, "call: %s: %s\n", ph_err_text(status), ph_failure_text(code));
         exit(1);
     }
-    if (rr_record_add(&p->caller->record, p->sent_ns, rr_now_ns())) {
-        call(p);
+    uint64_t now = rr_now_ns();
+    if (rr_record_add(&p->caller->record, p->sent_ns, now)) {
+        call(p, now);
     } else if (--p->caller->open == 0) {
         ph_loop_stop(ph_client_loop(client));
     }
 }
 
-static void call(place *p)
+static void call(place *p, uint64_t now_ns)
 {
-    p->sent_ns = rr_now_ns();
+    p->sent_ns = now_ns;
     check(ph_client_request(p->caller->client, &p->caller->request, NULL, on_reply, p), "request");
 }
 
@@ -170,7 +171,7 @@ static void run_closed(caller *c, const rr_options *o)
     }
     for (uint32_t i = 0; i < o->in_flight; i++) {
         c->places[i].caller = c;
-        call(&c->places[i]);
+        call(&c->places[i], rr_now_ns());
     }
     ph_loop_run(ph_client_loop(c->client));
     free(c->places);

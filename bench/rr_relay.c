@@ -122,7 +122,7 @@ static int run_caller(const rr_options *o)
         for (; have >= o->payload; have -= o->payload) {
             uint64_t now = rr_now_ns();
             if (rr_record_add(&record, sent[next], now)) {
-                sent[next] = rr_now_ns();
+                sent[next] = now;
                 again++;
             } else {
                 open--;

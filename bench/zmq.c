@@ -147,8 +147,9 @@ static int run_caller(void *end, const rr_options *o)
         uint64_t slot = 0;
         check(zmq_recv(end, body, o->payload, 0) == (int)o->payload, "reply");
         memcpy(&slot, body, sizeof slot);
-        if (rr_record_add(&record, sent[slot], rr_now_ns())) {
-            sent[slot] = rr_now_ns();
+        uint64_t now = rr_now_ns();
+        if (rr_record_add(&record, sent[slot], now)) {
+            sent[slot] = now;
             check(zmq_send(end, body, o->payload, 0) >= 0, "request");
         } else {
             open--;
