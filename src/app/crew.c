@@ -4,8 +4,8 @@
 //
 // Design notes
 // - What the first worker wants of another is an order: a task that runs on the other's loop, and
-//   comes back as a report. Orders that come meanwhile are gathered, so one task for each is enough.
-//   Between order and report the worker's `orders` belong to its loop, otherwise to the first.
+//   comes back as a report. Orders that come meanwhile are gathered, so that one task for each is
+//   enough. What an order says belongs to the other's loop until its report, and then to the first.
 // - Each says when it has stopped; when all have, the loops end. Before that a connection that was
 //   handed on may still come to one that has stopped, and is refused there. What is still in the
 //   mailboxes when all threads have ended is read in one last turn of each loop: a connection may
