@@ -26,6 +26,7 @@
 #define WINDOW 64u // messages in flight
 #define ROUNDS 32u // counted; as many come before, which are not
 #define MESSAGES (WINDOW * ROUNDS)
+#define LISTENERS 10u // of the fan-out
 #define BODY_BYTES 128u
 #define PACKET_BYTES 200u
 
@@ -60,13 +61,20 @@ static void row_end(const char *name, size_t messages, const char *what)
 
 // ---- center, caller and responder
 
-typedef enum end_index { CENTER, CALLER, RESPONDER, END_COUNT } end_index;
+typedef enum end_index {
+    CENTER,
+    CALLER,
+    RESPONDER,
+    LISTENER, // the first of them
+    END_COUNT = LISTENER + LISTENERS
+} end_index;
 
 typedef struct world {
     gate_end ends[END_COUNT];
     center *center;
     ph_client *caller;
     ph_client *responder;
+    ph_client *listeners[LISTENERS]; // NULL: none
     ph_outgoing message;
     uint8_t body[BODY_BYTES];
     size_t replies; // that came
@@ -104,6 +112,7 @@ static ph_client *world_join(world *w, end_index at, const char *account)
 {
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.account = account;
+    options.service = at == RESPONDER ? "work" : NULL;
     options.on_request = on_request;
     options.on_event = on_event;
     options.arg = w;
@@ -117,6 +126,19 @@ static ph_client *world_join(world *w, end_index at, const char *account)
     }
     must(ph_client_state(client) == PH_LINK_UP, "join");
     return client;
+}
+
+static void world_listen(world *w, size_t index)
+{
+    char account[32];
+    end_index at = (end_index)(LISTENER + index);
+    snprintf(account, sizeof account, "listener%zu", index);
+    w->listeners[index] = world_join(w, at, account);
+    must(ph_client_subscribe(w->listeners[index], "to.all", NULL, NULL, NULL, NULL) == PH_OK,
+         "subscribe");
+    gate_end_turn(&w->ends[at]);
+    gate_end_turn(&w->ends[CENTER]);
+    gate_end_turn(&w->ends[at]);
 }
 
 static void world_init(world *w, phi_suite suite)
@@ -142,6 +164,9 @@ static void world_fini(world *w)
 {
     ph_client_free(&w->caller);
     ph_client_free(&w->responder);
+    for (size_t i = 0; i < LISTENERS; i++) {
+        ph_client_free(&w->listeners[i]);
+    }
     center_free(&w->center);
     gate_net_clear();
 }
@@ -183,6 +208,34 @@ static void round_of_events(world *w, end_index counted)
     world_turn(w, CENTER, counted);
     world_turn(w, RESPONDER, counted);
     must(w->events == WINDOW, "a round of events");
+}
+
+// The same to one of a service, of which there is one.
+static void round_of_service(world *w, end_index counted)
+{
+    w->message.to = "service:work";
+    round_of_calls(w, counted);
+}
+
+// A window of events, each to all listeners.
+static void round_of_fanout(world *w, end_index counted)
+{
+    if (w->listeners[0] == NULL) {
+        for (size_t i = 0; i < LISTENERS; i++) {
+            world_listen(w, i);
+        }
+        w->message.to = "topic:to.all";
+    }
+    w->events = 0;
+    for (size_t i = 0; i < WINDOW; i++) {
+        must(ph_client_send(w->caller, &w->message) == PH_OK, "send");
+    }
+    world_turn(w, CALLER, counted);
+    world_turn(w, CENTER, counted);
+    for (size_t i = 0; i < LISTENERS; i++) {
+        world_turn(w, (end_index)(LISTENER + i), counted);
+    }
+    must(w->events == LISTENERS * WINDOW, "a round of fan-out");
 }
 
 static void count_traffic(phi_suite suite, void (*round)(world *w, end_index counted),
@@ -338,6 +391,10 @@ int main(void)
     count_traffic(PHI_SUITE_PAPER, round_of_calls, CENTER, "route-call-paper", "the same, paper");
     count_traffic(PHI_SUITE_PLAIN, round_of_events, CENTER, "route-event",
                   "an event through the center, plain");
+    count_traffic(PHI_SUITE_PLAIN, round_of_service, CENTER, "route-service",
+                  "a call to a service, plain");
+    count_traffic(PHI_SUITE_PLAIN, round_of_fanout, CENTER, "route-fanout",
+                  "an event to ten subscribers, plain");
     count_traffic(PHI_SUITE_PLAIN, round_of_calls, CALLER, "client-call",
                   "a call at its caller, plain");
     count_traffic(PHI_SUITE_PLAIN, round_of_calls, RESPONDER, "client-answer",

@@ -11,7 +11,7 @@
 
 #include "io/io.h"
 
-#define GATE_STREAMS_MAX 8u
+#define GATE_STREAMS_MAX 24u
 #define GATE_WAITING_BYTES_MAX (1024u * 1024)
 
 // One end: a center or a client.
