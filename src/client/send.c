@@ -200,7 +200,9 @@ ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing)
 
 static char *put_string(char *at, phi_bytes text)
 {
-    memcpy(at, text.data, text.size);
+    if (text.size != 0) { // of no bytes the address may be NULL
+        memcpy(at, text.data, text.size);
+    }
     at[text.size] = '\0';
     return at + text.size + 1;
 }
