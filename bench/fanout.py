@@ -65,7 +65,10 @@ def main():
     runs = [Run(args, servers, system, suite, count) for count in counts for system in args.system or SYSTEMS
             for suite in ((args.suite or peers.SUITES) if system == "posthouse" else [None])]
     rows = rows_of(args, runs)
-    nats = lambda row: peers.find(rows, system="nats", subscribers=row["subscribers"])
+
+    def nats(row):
+        return peers.find(rows, system="nats", subscribers=row["subscribers"])
+
     columns = [("subscribers", ">", lambda r: str(r["subscribers"])), ("system", "<", lambda r: r["system"]),
                ("suite", "<", lambda r: r["suite"] or "-"), ("window", ">", lambda r: f"{r['in_flight']:,}"),
                ("deliveries a second", ">", peers.figure), ("range", ">", peers.spread),

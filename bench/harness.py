@@ -93,8 +93,11 @@ class Child:
         """Seconds it ran, all its threads, in user mode and in the kernel."""
         ran = 0
         for task in glob.glob(f"/proc/{self.pid}/task/*/schedstat"):
-            with open(task, encoding="ascii") as file:
-                ran += int(file.read().split()[0])
+            try:
+                with open(task, encoding="ascii") as file:
+                    ran += int(file.read().split()[0])
+            except OSError:
+                pass  # a thread that has just ended
         return ran / 1e9
 
 

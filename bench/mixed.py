@@ -37,7 +37,10 @@ def main():
     for (pair, slow), measurements in results.items():
         row = {"benchmark": "mixed", "system": pair.system, "suite": pair.suite, "payload": args.payload, "rate": args.rate, "slow_every": slow}
         rows.append(row | peers.medians(measurements, ("per_second", "p50_us", "p99_us")))
-    quiet = lambda row: peers.find(rows, system=row["system"], suite=row["suite"], slow_every=0)
+
+    def quiet(row):
+        return peers.find(rows, system=row["system"], suite=row["suite"], slow_every=0)
+
     columns = [("system", "<", lambda r: r["system"]), ("suite", "<", lambda r: r["suite"] or "-"),
                ("slow calls", ">", lambda r: f"{100 / r['slow_every']:g} %" if r["slow_every"] else "none"),
                ("p50 of the fast", ">", lambda r: f"{r['p50_us']:,.1f} us"), ("p99 of the fast", ">", lambda r: f"{r['p99_us']:,.1f} us"),

@@ -6,6 +6,8 @@ measurement, and prints one line of JSON. Rounds are interleaved, so that whatev
 run in the harness' first class of priority, so that what else the machine does disturbs less; --ordinary leaves them where all programs are. What is printed are medians over the rounds, and their range.
 """
 
+import contextlib
+import io
 import json
 import os
 import socket
@@ -233,6 +235,7 @@ def parser(name, doc, rounds, seconds):
     made = harness.options(name, doc)
     made.add_argument("--rounds", type=int, default=rounds, help=f"rounds; medians over them are printed (default {rounds})")
     made.add_argument("--seconds", type=float, default=seconds, help=f"length of one measurement (default {seconds:g})")
+    made.add_argument("--into", metavar="FILE", help="replace the table of this benchmark in docs/benchmarks.md, too")
     made.add_argument("--ordinary", action="store_true", help="all processes in the system's ordinary class of priority")
     made.add_argument("--center-option", action="append", default=[], metavar="WORD",
                       help="one more word of the center's command line, as --center-option=--workers=2")
@@ -254,22 +257,40 @@ def spread(row, key="per_second"):
     return f"{row[key + '_min']:,.0f} to {row[key + '_max']:,.0f}"
 
 
+def tell(args, title, told, table, targets, is_markdown):
+    rows, columns = table
+    print(f"{title}; medians of {args.rounds} rounds of {args.seconds:g} s")
+    print("; ".join(f"{key} {value}" for key, value in told.items()) + (".\n" if is_markdown else "\n"))
+    harness.show_table([c[0] for c in columns], [[c[2](row) for c in columns] for row in rows], "".join(c[1] for c in columns), is_markdown)
+    if targets:
+        print()
+        harness.show_rows(targets, is_markdown)
+
+
+def write_into(path, name, text):
+    """Between <!-- script/bench NAME --> and <!-- end --> of a document."""
+    begin, end = f"<!-- script/bench {name} -->\n", "<!-- end -->"
+    with open(path, encoding="utf-8") as file:
+        before, found, rest = file.read().partition(begin)
+    if not found or end not in rest:
+        raise SystemExit(f"{path} has no place for {name}")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(before + begin + text + "\n" + end + rest.partition(end)[2])
+
+
 def report(args, name, title, table, targets, systems):
     """`table` is rows, and columns as (title, alignment, function of a row). 1 when a target does not hold."""
-    rows, columns = table
     told = versions(args.build, systems)
     if args.output == "json":
         said = [{"benchmark": name, **target} for target in targets] + [{"benchmark": name, "versions": told}]
-        print(json.dumps(rows + said, indent=2))
+        print(json.dumps(table[0] + said, indent=2))
     else:
-        is_markdown = args.output == "markdown"
-        print(f"{title}; medians of {args.rounds} rounds of {args.seconds:g} s")
-        print("; ".join(f"{key} {value}" for key, value in told.items()))
-        print()
-        harness.show_table([c[0] for c in columns], [[c[2](row) for c in columns] for row in rows], "".join(c[1] for c in columns), is_markdown)
-        if targets:
-            print()
-            harness.show_rows(targets, is_markdown)
+        tell(args, title, told, table, targets, args.output == "markdown")
+    if args.into:
+        text = io.StringIO()
+        with contextlib.redirect_stdout(text):
+            tell(args, title[0].upper() + title[1:], told, table, targets, True)
+        write_into(args.into, name, text.getvalue().strip())
     return 0 if all(target["holds"] is not False for target in targets) else 1
 
 

@@ -47,7 +47,10 @@ def main():
     parser.add_argument("--window", type=int, help="events under way at a time (default: what is best for each)")
     args = peers.arguments(parser)
     rows = rows_of(args, pairs_of(args, peers.Servers(args, SEND_BUFFER + args.center_option)))
-    base = lambda row, system: peers.find(rows, system=system, payload=row["payload"])
+
+    def base(row, system):
+        return peers.find(rows, system=system, payload=row["payload"])
+
     columns = [("bytes", ">", lambda r: str(r["payload"])), ("system", "<", lambda r: r["system"]), ("suite", "<", lambda r: r["suite"] or "-"),
                ("window", ">", lambda r: f"{r['in_flight']:,}"), ("per second", ">", peers.figure), ("range", ">", peers.spread),
                ("server's cores", ">", lambda r: f"{r['server_cores']:.2f}"),

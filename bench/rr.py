@@ -64,7 +64,10 @@ def main():
     pairs = [(pair_of(args, servers, system, suite, window), window) for window in args.in_flight or WINDOWS for system in systems
              for suite in ((args.suite or peers.SUITES) if system == "posthouse" else [None])]
     rows = rows_of(args, pairs)
-    base = lambda row, system: peers.find(rows, system=system, in_flight=row["in_flight"])
+
+    def base(row, system):
+        return peers.find(rows, system=system, in_flight=row["in_flight"])
+
     columns = [("in flight", ">", lambda r: str(r["in_flight"])), ("system", "<", lambda r: r["system"]), ("suite", "<", lambda r: r["suite"] or "-"),
                ("p50", ">", lambda r: f"{r['p50_us']:,.1f} us"), ("p99", ">", lambda r: f"{r['p99_us']:,.1f} us"),
                ("per second", ">", peers.figure), ("range", ">", peers.spread),

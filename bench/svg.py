@@ -5,7 +5,7 @@ import math
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 760, 440
-LEFT, RIGHT, TOP, BOTTOM = 70, 150, 44, 52
+LEFT, RIGHT, TOP, BOTTOM = 70, 165, 44, 52
 COLORS = ["#555555", "#d1495b", "#00798c", "#edae49", "#7d5ba6", "#66a182"]
 
 
