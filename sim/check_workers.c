@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sim/check_workers.c - several workers are one center: when nothing is under way, each has the same
-// accounts, the same list with the same revisions, and the same subscriptions as the first; a
+// sim/check_workers.c - several workers are one center: when nothing is under way, each has the
+// same accounts, the same list with the same revisions, and the same subscriptions as the first; a
 // client is at home with one of them and known to all; and nothing waits between them.
 
 #include <string.h>

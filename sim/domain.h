@@ -237,7 +237,8 @@ void domain_center_freeze(domain *d, bool is_frozen);
 // What all workers counted. What each of them keeps a copy of is not added up: it is the first's.
 center_counters domain_count(const domain *d);
 
-// The session of the account of that name at the worker that has its connection; NULL: none has joined.
+// The session of the account of that name, at the worker that has its connection; NULL: nobody has
+// joined as that.
 const session *domain_session(const domain *d, const char *name);
 
 bool actor_start(actor *a);

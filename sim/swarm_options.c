@@ -157,8 +157,8 @@ static ph_client_options random_client(phi_random *r)
 }
 
 // Half of the centers have several workers. One without memory for what the others tell it ends the
-// process, as intended: so no allocation of theirs fails. Mail is faster than what goes by a socket,
-// or a client that heard of something could be ahead of it.
+// process, as intended: so no allocation of theirs fails. Mail is faster than what goes by a
+// socket, or a client that heard of something could be ahead of it.
 static void add_workers(phi_random *r, swarm_options *o)
 {
     o->domain.workers = phi_random_chance(r, 50) ? 1 : (uint32_t)pick(r, 2, 3);

@@ -83,8 +83,8 @@ static void settle(domain *d, const swarm_options *o)
     }
     // What is on its way may still cause something: calm has to last.
     uint64_t calm = 0;
-    uint64_t calm_min = 8 * (o->domain.path.delay.ns + o->domain.path.jitter.ns +
-                             o->domain.mail_delay_max.ns);
+    uint64_t calm_min =
+        8 * (o->domain.path.delay.ns + o->domain.path.jitter.ns + o->domain.mail_delay_max.ns);
     for (uint64_t past = 0; !domain_has_fault(d); past += SETTLE_STEP.ns) {
         sim_run_for(d->s, SETTLE_STEP);
         check_all(d);

@@ -63,8 +63,8 @@ static inline uint64_t phi_load64(const uint8_t *p)
     return v;
 }
 
-// The same for what is mostly short and mostly equal, a name perhaps, without a call of memcmp: word
-// by word, of which the last may overlap the one before it.
+// The same for what is mostly short and mostly equal, a name perhaps, without a call of memcmp:
+// word by word, of which the last may overlap the one before it.
 static inline bool phi_text_equal(phi_bytes a, phi_bytes b)
 {
     if (a.size != b.size) {

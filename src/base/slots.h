@@ -4,8 +4,9 @@
 // number miss.
 //
 // A handle is generation << 32 | mark << 24 | index. The mark is 0, or what tells handles of this
-// table from those of others of its kind: they miss here. Objects never move (they stand in chunks), so pointers to
-// them stay good until they are given back. Iteration is by index: the same in every run.
+// table from those of others of its kind: they miss here. Objects never move (they stand in
+// chunks), so pointers to them stay good until they are given back. Iteration is by index: the same
+// in every run.
 //
 // The generation of a slot comes round after 2^32 uses of it: a number that old may hit again. Who
 // gives handles to peers checks, too, that what they name is theirs.

@@ -105,8 +105,8 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
         return phi_diag_add(diag, rc, "create center '%s'", options->domain);
     }
     uint32_t connections_max = (uint32_t)options->connections_max;
-    // How many may be abroad the first worker decides (join.c); those that left in the same turn still
-    // have their places.
+    // How many may be abroad the first worker decides (join.c); those that left in the same turn
+    // still have their places.
     phi_slots_init(&c->sessions, io->alloc, sizeof(session),
                    workers_are_several(&c->workers) ? PHI_SLOTS_COUNT_MAX : connections_max);
     phi_slots_init(&c->streams, io->alloc, stream_size(), (uint32_t)options->streams_max);

@@ -504,7 +504,8 @@ static void on_share_asked(center *c, const mail *m, phi_bytes bytes)
     phi_io_hurry(c->io);
 }
 
-// When it is another than the first worker knows. Calls are counted only then: that walks over them.
+// When it is another than the first worker knows. Calls are counted only then: that walks over
+// them.
 static void tell_share(center *c, drain *d)
 {
     drain_share now = { .is_done = is_share_done(c, d) };

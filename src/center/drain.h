@@ -41,8 +41,8 @@ void drain_on_room(center *c, session *s);
 // The end of a turn: replies to those that are done.
 void drain_turn(center *c);
 
-// ---- of a center with several workers: worker.h. The first keeps the drain, and asks the others for
-// their shares of what it waits for.
+// ---- of a center with several workers: worker.h. The first keeps the drain, and asks the others
+// for their shares of what it waits for.
 
 // One of the three kinds of mail about drains.
 void drain_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes);

@@ -19,8 +19,8 @@
 #include "center/gather.h"
 
 #include "base/assert.h"
-#include "center/call_inline.h"
 #include "center/broadcast.h"
+#include "center/call_inline.h"
 #include "center/deliver.h"
 
 enum {

@@ -21,8 +21,8 @@
 #include "center/stream.h"
 
 #include "base/assert.h"
-#include "center/call_inline.h"
 #include "center/broadcast.h"
+#include "center/call_inline.h"
 #include "center/event.h"
 #include "center/inquiry.h"
 #include "center/router.h"

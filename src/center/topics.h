@@ -104,8 +104,8 @@ void *topics_client_owner(const topics_client *client);
 // PH_ENOMEM   no memory, or memory_max
 PHI_MUST_CHECK ph_err topics_subscribe(topics *t, topics_client *client, const phi_topic *pattern);
 
-// The same for one whose limits were kept elsewhere (center/worker.h): only places and memory may be
-// used up, and places are twice as many as subscriptions may be.
+// The same for one whose limits were kept elsewhere (center/worker.h): only places and memory may
+// be used up, and places are twice as many as subscriptions may be.
 PHI_MUST_CHECK ph_err topics_follow(topics *t, topics_client *client, const phi_topic *pattern);
 
 // False when it had not subscribed to that.

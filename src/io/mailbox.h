@@ -8,8 +8,8 @@
 // all loops see the posts of all others in one order. (If A posts to B and C, and C, having read
 // that, posts to B, then B has read A's post before.) A receiver that waits is woken once a post.
 //
-// Posted mail is read in the receiver's next turn (step 3 of io.h), all of it; and before bytes of a
-// stream that were sent after it was posted.
+// Posted mail is read in the receiver's next turn (step 3 of io.h), all of it; and before bytes of
+// a stream that were sent after it was posted.
 //
 // Life     made with its set; open -> (begin commit)* post -> ... -> the set is freed
 // Limits   PHI_MAILBOXES_MAX in a set; a mail has at most PHI_MAIL_BYTES_MAX; what one loop has

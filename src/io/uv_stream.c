@@ -7,9 +7,9 @@
 // - libuv stops and restarts a watch with two system calls, so interest is given up lazily: a
 //   stream that is paused, or has written all, loses its watch when the next event shows that it is
 //   not wanted. Most pauses and short writes are over before that.
-// - A read takes a share of what waits, not all: what it brought is answered at the end of the turn,
-//   and while others work on that, the next share is read. With much in each turn, loops at both
-//   ends of a connection work in turns; with a little, at the same time. But each share costs
+// - A read takes a share of what waits, not all: what it brought is answered at the end of the
+//   turn, and while others work on that, the next share is read. With much in each turn, loops at
+//   both ends of a connection work in turns; with a little, at the same time. But each share costs
 //   three system calls, so it doubles while it is filled, and halves when less than half came:
 //   who always has more waiting is read by the buffer.
 // - An error on the socket, seen when writing or reported by the kernel, does not end the stream at

@@ -63,8 +63,8 @@ typedef enum phi_transport_state {
     PHI_TRANSPORT_STATE_COUNT
 } phi_transport_state;
 
-// Embedded in its owner's object. What each message passes stands together: the end of the link, and
-// what follows it. An owner puts there what it needs for each.
+// Embedded in its owner's object. What each message passes stands together: the end of the link,
+// and what follows it. An owner puts there what it needs for each.
 struct phi_transport {
     phi_timer timer; // the link's deadline; once ENDING, the end of patience
     phi_link link;

@@ -383,9 +383,9 @@ TEST(sim_worker, reader_that_stops_abroad_is_full_to_all)
     end(d);
 }
 
-// What a client is sent by way of one worker does not overtake what it was sent by another and waits
-// for room: its buffer is full for both. Here a reply, which its own worker handles, behind events
-// that came by mail. [P-55] [P-59]
+// What a client is sent by way of one worker does not overtake what it was sent by another and
+// waits for room: its buffer is full for both. Here a reply, which its own worker handles, behind
+// events that came by mail. [P-55] [P-59]
 TEST(sim_worker, nothing_overtakes_mail_that_waits_for_room)
 {
     domain_options options = story_options(2, 2);
