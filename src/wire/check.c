@@ -92,7 +92,7 @@ static PHI_ALWAYS_INLINE uint16_t fold(phi_wide first, phi_wide second)
     return phi_get_u16(word);
 }
 
-static PHI_ALWAYS_INLINE uint16_t reduce(const uint8_t *p, size_t size)
+static PHI_ALWAYS_INLINE uint16_t reduce(const uint8_t *p, size_t size, bool is_wide)
 {
     const uint8_t *end = p + size;
     if (PHI_UNLIKELY(size < WIDE_BYTES)) {
@@ -110,7 +110,8 @@ static PHI_ALWAYS_INLINE uint16_t reduce(const uint8_t *p, size_t size)
         second ^= phi_wide_load(p + WIDE_BYTES);
         p += LANES_BYTES;
     }
-    phi_wide tail = load_tail(end, size % WIDE_BYTES);
+    size_t left = size % WIDE_BYTES;
+    phi_wide tail = is_wide ? phi_wide_load_tail(end, left) : load_tail(end, left);
     if ((size & WIDE_BYTES) != 0) {
         first ^= phi_wide_load(p);
         second ^= tail;
@@ -120,29 +121,70 @@ static PHI_ALWAYS_INLINE uint16_t reduce(const uint8_t *p, size_t size)
     return fold(first, second);
 }
 
-static PHI_ALWAYS_INLINE uint16_t take(phi_check *check, phi_bytes packet)
+// `is_wide` is a constant at each place this is called from.
+static PHI_ALWAYS_INLINE uint16_t take(phi_check *check, const uint8_t *packet, size_t size,
+                                       bool is_wide)
 {
-    PH_ASSERT(packet.size >= PHI_PACKET_HEAD_CHECKED);
-    uint16_t t = reduce(packet.data, packet.size);
-    t ^= rotl16(phi_get_u16(packet.data + CHECK_AT), LANES - 1 - CHECK_WORD);
-    unsigned words = (unsigned)((packet.size + 1) / 2);
-    uint16_t sum = rotl16(rotl16(check->sum, 1) ^ check->count ^ t, words);
-    check->sum = sum;
+    uint16_t t = reduce(packet, size, is_wide);
+    t ^= rotl16(phi_get_u16(packet + CHECK_AT), LANES - 1 - CHECK_WORD);
+    unsigned words = (unsigned)((size + 1) / 2);
+    check->sum = rotl16(rotl16(check->sum, 1) ^ check->count ^ t, words);
     check->count++;
-    return sum;
+    return check->sum;
 }
 
-uint16_t phi_check_packet_plainly(phi_check *check, phi_bytes packet)
+static PHI_ALWAYS_INLINE void write_all(phi_check *check, phi_span packets, bool is_wide)
 {
-    return take(check, packet);
+    phi_check at = *check;
+    while (packets.size != 0) {
+        size_t size = phi_get_u32(packets.data);
+        PH_ASSERT(size >= PHI_PACKET_HEAD_CHECKED);
+        PH_ASSERT(size <= packets.size);
+        phi_put_u16(packets.data + CHECK_AT, take(&at, packets.data, size, is_wide));
+        packets.data += size;
+        packets.size -= size;
+    }
+    *check = at;
 }
+
+// ---- with wide vectors
 
 static PHI_WIDE_CODE uint16_t take_wide(phi_check *check, phi_bytes packet)
 {
-    return take(check, packet);
+    return take(check, packet.data, packet.size, /* is_wide= */ true);
 }
+
+static PHI_WIDE_CODE void write_all_wide(phi_check *check, phi_span packets)
+{
+    write_all(check, packets, /* is_wide= */ true);
+}
+
+// ---- with what every processor has
+
+uint16_t phi_check_packet_plainly(phi_check *check, phi_bytes packet)
+{
+    PH_ASSERT(packet.size >= PHI_PACKET_HEAD_CHECKED);
+    return take(check, packet.data, packet.size, /* is_wide= */ false);
+}
+
+void phi_check_write_plainly(phi_check *check, phi_span packets)
+{
+    write_all(check, packets, /* is_wide= */ false);
+}
+
+// ---- whichever is there
 
 uint16_t phi_check_packet(phi_check *check, phi_bytes packet)
 {
+    PH_ASSERT(packet.size >= PHI_PACKET_HEAD_CHECKED);
     return phi_wide_is_here() ? take_wide(check, packet) : phi_check_packet_plainly(check, packet);
+}
+
+void phi_check_write(phi_check *check, phi_span packets)
+{
+    if (phi_wide_is_here()) {
+        write_all_wide(check, packets);
+    } else {
+        phi_check_write_plainly(check, packets);
+    }
 }

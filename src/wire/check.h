@@ -20,7 +20,12 @@ typedef struct phi_check {
 // check. `packet` has at least 8 bytes; the check field itself is not looked at.
 uint16_t phi_check_packet(phi_check *check, phi_bytes packet);
 
+// Takes in checked packets that lie one behind the other, and writes the check of each into it.
+// Their lengths are right: asserted.
+void phi_check_write(phi_check *check, phi_span packets);
+
 // For tests: the same in the way of a processor without wide vectors.
 uint16_t phi_check_packet_plainly(phi_check *check, phi_bytes packet);
+void phi_check_write_plainly(phi_check *check, phi_span packets);
 
 #endif // PHI_WIRE_CHECK_H

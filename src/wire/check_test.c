@@ -80,6 +80,39 @@ TEST(check, random_packets_are_as_the_formula_says)
     }
 }
 
+// What a sender writes into the packets of a turn is what the receiver finds, packet by packet; the
+// next turn goes on from there. [P-23]
+TEST(check, many_packets_are_as_one_after_the_other)
+{
+    phi_random random = phi_random_seeded(26);
+    phi_check check = { 0 };
+    for (int turn = 0; turn < 100; turn++) {
+        static uint8_t packets[2][20 * 300];
+        size_t at = 0;
+        for (size_t n = (size_t)phi_random_below(&random, 20); n > 0; n--) {
+            uint32_t size = (uint32_t)phi_random_between(&random, 8, 300);
+            for (size_t i = 0; i < size; i++) {
+                packets[0][at + i] = (uint8_t)phi_random_next(&random);
+            }
+            phi_put_u32(packets[0] + at, size);
+            at += size;
+        }
+        memcpy(packets[1], packets[0], at);
+        phi_check receiver = check;
+        phi_check plain = check;
+        phi_check_write(&check, (phi_span){ packets[0], at });
+        phi_check_write_plainly(&plain, (phi_span){ packets[1], at });
+        EXPECT_BYTES(packets[1], packets[0], at);
+        for (size_t i = 0; i < at; i += phi_get_u32(packets[0] + i)) {
+            phi_bytes packet = phi_bytes_of(packets[0] + i, phi_get_u32(packets[0] + i));
+            EXPECT_EQ(reference_packet(&receiver, packet), phi_get_u16(packet.data + 4));
+        }
+        EXPECT_EQ(check.sum, receiver.sum);
+        EXPECT_EQ(check.count, receiver.count);
+        EXPECT_EQ(plain.sum, receiver.sum);
+    }
+}
+
 // The sender computes the check before it writes it, the receiver after: what stands in the field
 // must not matter. [P-23]
 TEST(check, field_itself_counts_as_zero)

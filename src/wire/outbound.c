@@ -18,10 +18,6 @@
 
 #include "base/assert.h"
 
-#define CHECK_AT 4u
-
-static void outbound_check(phi_outbound *out, phi_span packets);
-
 void phi_outbound_init(phi_outbound *out, const phi_alloc *alloc, size_t bytes_max)
 {
     PH_ASSERT(alloc != NULL);
@@ -73,26 +69,13 @@ phi_bytes phi_outbound_seal(phi_outbound *out)
 
     phi_span fresh = { all.data + out->sealed, all.size - out->sealed };
     if (fresh.size != 0 && phi_suite_is_checked(out->suite)) {
-        outbound_check(out, fresh);
+        phi_check_write(&out->check, fresh);
         if (out->suite == PHI_SUITE_PAPER) {
             phi_cipher_apply(&out->cipher, fresh);
         }
     }
     out->sealed = (uint32_t)all.size;
     return phi_span_view(all);
-}
-
-// Writes the check of each.
-static void outbound_check(phi_outbound *out, phi_span packets)
-{
-    while (packets.size != 0) {
-        size_t size = phi_get_u32(packets.data);
-        PH_ASSERT(size <= packets.size);
-        uint16_t sum = phi_check_packet(&out->check, phi_bytes_of(packets.data, size));
-        phi_put_u16(packets.data + CHECK_AT, sum);
-        packets.data += size;
-        packets.size -= size;
-    }
 }
 
 void phi_outbound_sent(phi_outbound *out, size_t count)

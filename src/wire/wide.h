@@ -43,6 +43,19 @@ static inline bool phi_wide_is_here(void)
     return __builtin_cpu_supports("avx") != 0;
 }
 
+// The `size` bytes before `end`, less than 16, and zeros behind them. 16 bytes before `end` can be
+// read.
+static inline PHI_WIDE_CODE phi_wide phi_wide_load_tail(const uint8_t *end, size_t size)
+{
+    // From where each byte comes; those with the highest bit are zero.
+    static const uint8_t from[32] = { 0,    1,    2,    3,    4,    5,    6,    7,
+                                      8,    9,    10,   11,   12,   13,   14,   15,
+                                      0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+                                      0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80 };
+    return (phi_wide)_mm_shuffle_epi8((__m128i)phi_wide_load(end - 16),
+                                      (__m128i)phi_wide_load(from + 16 - size));
+}
+
 // The upper halves of the products of words.
 static PHI_ALWAYS_INLINE phi_wide_words phi_wide_high_products(phi_wide_words a, phi_wide_words b)
 {
@@ -56,6 +69,12 @@ static PHI_ALWAYS_INLINE phi_wide_words phi_wide_high_products(phi_wide_words a,
 static inline bool phi_wide_is_here(void)
 {
     return false;
+}
+
+static inline phi_wide phi_wide_load_tail(const uint8_t *end, size_t size)
+{
+    (void)size;
+    return phi_wide_load(end - 16); // never called
 }
 
 static PHI_ALWAYS_INLINE phi_wide_words phi_wide_high_products(phi_wide_words a, phi_wide_words b)
