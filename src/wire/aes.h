@@ -82,14 +82,14 @@ static inline bool phi_aes_quad_is_here(void)
     return false;
 }
 
-static inline phi_aes_quad phi_aes_quad_round(phi_aes_quad state, phi_aes_quad key)
+static PHI_ALWAYS_INLINE phi_aes_quad phi_aes_quad_round(phi_aes_quad state, phi_aes_quad key)
 {
     (void)state;
     (void)key;
     PH_UNREACHABLE("no AES instructions");
 }
 
-static inline phi_aes_quad phi_aes_quad_last(phi_aes_quad state, phi_aes_quad key)
+static PHI_ALWAYS_INLINE phi_aes_quad phi_aes_quad_last(phi_aes_quad state, phi_aes_quad key)
 {
     (void)state;
     (void)key;
