@@ -153,6 +153,8 @@ void fanout_delivered(fanout_link *link, const void *body, size_t size, size_t e
     }
     memcpy(&number, body, sizeof number);
     if (number != link->count) {
+        fprintf(stderr, "fanout: subscriber %u: event %llu came instead of %llu\n", link->number,
+                (unsigned long long)number, (unsigned long long)link->count);
         fanout_die("an event was lost, doubled or overtaken");
     }
     link->count++;

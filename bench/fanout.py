@@ -23,28 +23,54 @@ TIMES_NATS = 4
 
 
 class Run:
-    def __init__(self, args, servers, system, suite, subscribers):
-        self.system, self.suite, self.subscribers = system, suite, subscribers
-        self.window = args.window or WINDOW[system][subscribers > 10]
+    def __init__(self, args, servers, ends, subscribers):
+        self.system, self.suite, self.workers = ends
+        self.subscribers = subscribers
+        self.window = args.window or WINDOW[self.system][subscribers > 10]
         self.target = []
-        if system == "zmq":
+        if self.system == "zmq":
             self.server = servers.zmq("pubsub")
             front, back = self.server.line.split()
             self.target = ["--target", back, "--publish-target", front]
         else:
-            self.server = {"mosquitto": servers.mosquitto, "nats": servers.nats, "posthouse": lambda: servers.center(suite)}[system]()
+            self.server = {"mosquitto": servers.mosquitto, "nats": servers.nats, "posthouse": lambda: servers.center(self.suite, self.workers)}[self.system]()
             self.target = ["--target", self.server.target]
-        self.argv = [f"{args.build}/bench/bench_fanout", "--system", WIRE[system], *self.target, "--subscribers", subscribers,
+        self.argv = [f"{args.build}/bench/bench_fanout", "--system", WIRE[self.system], *self.target, "--subscribers", subscribers,
                      "--processes", args.processes, "--checked", args.checked, "--window", self.window, "--payload", args.payload, "--seconds", args.seconds]
 
     def measure(self):
         return peers.measured(self.server, self.argv)
 
 
+def ends_of(args):
+    """(system, suite, workers)"""
+    for system in args.system or SYSTEMS:
+        if system != "posthouse":
+            yield system, None, None
+            continue
+        for suite in args.suite or peers.SUITES:
+            for workers in args.workers or [1]:
+                yield system, suite, workers
+
+
+def targets_of(rows, counts):
+    """nats-server takes the cores there are; so may a center, by its workers."""
+    targets = []
+    for count in counts:
+        theirs = peers.find(rows, system="nats", subscribers=count)
+        ours = [row for row in rows if row["suite"] == "plain" and row["subscribers"] == count]
+        if theirs and ours:
+            best = max(ours, key=lambda row: row["per_second"])
+            note = "with one worker" if best["workers"] == 1 else f"with {best['workers']} workers"
+            targets.append(harness.row(f"one to {count}: deliveries, times nats-server's", best["per_second"] / theirs["per_second"], "", TIMES_NATS,
+                                       2, note, least=True))
+    return targets
+
+
 def rows_of(args, runs):
     rows = []
     for run, measurements in peers.collect(args.rounds, runs, lambda run: run.measure()).items():
-        row = {"benchmark": "fanout", "system": run.system, "suite": run.suite, "payload": args.payload, "subscribers": run.subscribers,
+        row = {"benchmark": "fanout", "system": run.system, "suite": run.suite, "workers": run.workers, "payload": args.payload, "subscribers": run.subscribers,
                "in_flight": run.window}
         rows.append(row | peers.medians(measurements, ("server_cores", "per_second")))
     return rows
@@ -59,28 +85,22 @@ def main():
     parser.add_argument("--window", type=int, help="events under way at a time, a multiple of four (default: what is best for each)")
     parser.add_argument("--checked", type=int, default=10, help="each so manieth subscriber looks at its events (default 10; 1: all)")
     parser.add_argument("--processes", type=int, default=1, help="that hold the subscribers (default 1)")
+    parser.add_argument("--workers", type=int, action="append", help="of the center, which nats-server takes without being asked (default 1)")
     args = peers.arguments(parser)
     counts = args.subscribers or SUBSCRIBERS
     servers = peers.Servers(args, SEND_BUFFER + args.center_option)
-    runs = [Run(args, servers, system, suite, count) for count in counts for system in args.system or SYSTEMS
-            for suite in ((args.suite or peers.SUITES) if system == "posthouse" else [None])]
+    runs = [Run(args, servers, ends, count) for count in counts for ends in ends_of(args)]
     rows = rows_of(args, runs)
 
     def nats(row):
         return peers.find(rows, system="nats", subscribers=row["subscribers"])
 
     columns = [("subscribers", ">", lambda r: str(r["subscribers"])), ("system", "<", lambda r: r["system"]),
-               ("suite", "<", lambda r: r["suite"] or "-"), ("window", ">", lambda r: f"{r['in_flight']:,}"),
+               ("suite", "<", lambda r: r["suite"] or "-"), ("workers", ">", lambda r: str(r["workers"] or "-")), ("window", ">", lambda r: f"{r['in_flight']:,}"),
                ("deliveries a second", ">", peers.figure), ("range", ">", peers.spread),
                ("server's cores", ">", lambda r: f"{r['server_cores']:.2f}"), ("rate / nats", ">", lambda r: peers.ratio(r, nats(r)))]
-    targets = []
-    for count in counts:
-        theirs, ours = peers.find(rows, system="nats", subscribers=count), peers.find(rows, suite="plain", subscribers=count)
-        if theirs and ours:
-            targets.append(harness.row(f"one to {count}: deliveries, times nats-server's", ours["per_second"] / theirs["per_second"], "", TIMES_NATS,
-                                       2, least=True))
     title = f"fan-out: deliveries a second of {args.payload} bytes"
-    return peers.report(args, "fanout", title, (rows, columns), targets, args.system or SYSTEMS)
+    return peers.report(args, "fanout", title, (rows, columns), targets_of(rows, counts), args.system or SYSTEMS)
 
 
 if __name__ == "__main__":

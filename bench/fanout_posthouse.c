@@ -5,8 +5,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/fanout.h"
+#include "wire/bye.h"
 #include "wire/handshake.h"
 #include "wire/inbound.h"
 #include "wire/message.h"
@@ -43,7 +45,8 @@ static void on_hello(fanout_link *link, phi_bytes payload)
     state *s = link->state;
     phi_hello hello;
     char account[PHI_NAME_BYTES_MAX + 1];
-    snprintf(account, sizeof account, "fanout-%u", link->number);
+    // The process' number: those of the last measurement may not be gone yet.
+    snprintf(account, sizeof account, "fanout-%d-%u", (int)getpid(), link->number);
     if (phi_hello_decode(payload, &hello) != PH_OK) {
         fanout_die("the center's HELLO is malformed");
     }
@@ -106,6 +109,9 @@ static void on_packet(fanout_link *link, const phi_packet *packet)
             on_welcome(link, packet->payload);
         }
     } else if (packet->command == PHI_COMMAND_BYE) {
+        phi_bye bye;
+        bool is_known = phi_bye_decode(packet->payload, &bye) == PH_OK;
+        fprintf(stderr, "fanout: bye %s\n", is_known ? phi_bye_name(bye.reason) : "malformed");
         fanout_die("the center said bye");
     }
 }

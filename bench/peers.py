@@ -3,7 +3,8 @@
 
 A server stays up for the whole run. So does the end that waits (responder, receiver); the other one (caller, sender) is a process for each
 measurement, and prints one line of JSON. Rounds are interleaved, so that whatever the machine does meanwhile hits all alike. All processes
-run in the harness' first class of priority, so that what else the machine does disturbs less; --ordinary leaves them where all programs are. What is printed are medians over the rounds, and their range.
+run in the harness' first class of priority, so that what else the machine does disturbs less; --ordinary leaves them where all programs are.
+What is printed are medians over the rounds, and their range.
 """
 
 import contextlib
@@ -87,9 +88,9 @@ class Servers:
             self.running[key] = make()
         return self.running[key]
 
-    def center(self, suite):
-        options = ["--suite", suite, "--log-level", "error", *self.center_options]
-        return self.once(("center", suite), lambda: harness.Center(self.build, options, nice=Priority.nice))
+    def center(self, suite, workers=1):
+        options = ["--suite", suite, "--workers", str(workers), "--log-level", "error", *self.center_options]
+        return self.once(("center", suite, workers), lambda: harness.Center(self.build, options, nice=Priority.nice))
 
     def nats(self):
         return self.once("nats", lambda: harness.NatsServer(nice=Priority.nice))
