@@ -349,7 +349,7 @@ TEST(transport, idle_connection_is_small)
     EXPECT(sizeof(phi_transport) <= 800);
     world w;
     world_open(&w, PHI_SUITE_CHECK, 1);
-    EXPECT_EQ(w.memory.bytes, 0); // what it joined with is given back already
+    EXPECT_EQ(w.memory.bytes, 0);           // what it joined with is given back already
     fake_io_pass(&w.fake, phi_seconds(12)); // one heartbeat
     EXPECT_EQ(w.memory.bytes, 0);
     // A rare write gives its buffer back at once.
