@@ -260,7 +260,7 @@ def spread(row, key="per_second"):
 
 def tell(args, title, told, table, targets, is_markdown):
     rows, columns = table
-    print(f"{title}; medians of {args.rounds} rounds of {args.seconds:g} s")
+    print(f"{title}; medians of {args.rounds} rounds of {args.seconds:g} s" + ("." if is_markdown else ""))
     print("; ".join(f"{key} {value}" for key, value in told.items()) + (".\n" if is_markdown else "\n"))
     harness.show_table([c[0] for c in columns], [[c[2](row) for c in columns] for row in rows], "".join(c[1] for c in columns), is_markdown)
     if targets:
