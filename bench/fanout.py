@@ -4,9 +4,8 @@
 
 What is counted is deliveries. Both ends are raw sockets, the same for all systems (bench/fanout.c), so that the server is what is measured: one
 process publishes, one holds all subscribers, of which each tenth looks at its events (in order and without a gap, else the run fails), and
-the others count bytes. The publisher is at most a
-window of events ahead of the slowest subscriber, of whose progress it learns past the server. Each system has the window that was fastest
-for it here. mosquitto: quality of service 0; ZeroMQ: zmq_proxy of XSUB and XPUB.
+the others count bytes. The publisher is at most a window of events ahead of the slowest subscriber, of whose progress it learns past the server.
+Each system has the window that was fastest for it here. mosquitto: quality of service 0; ZeroMQ: zmq_proxy of XSUB and XPUB.
 """
 
 import sys
@@ -18,6 +17,7 @@ SUBSCRIBERS = [10, 100]
 SYSTEMS = ["zmq", "mosquitto", "nats", "posthouse"]
 WIRE = {"zmq": "zmtp", "mosquitto": "mqtt", "nats": "nats", "posthouse": "posthouse"}
 WINDOW = {"zmq": (1024, 2048), "mosquitto": (1024, 1024), "nats": (2048, 1024), "posthouse": (512, 1024)}  # up to ten subscribers; more
+WORKERS_WINDOW = 256  # what crosses workers must fit into the mail between them, for all subscribers together, or the center drops events
 SEND_BUFFER = ["--send-buffer-max", "64MiB"]  # a window must fit
 TIMES_NATS = 4
 
@@ -27,6 +27,8 @@ class Run:
         self.system, self.suite, self.workers = ends
         self.subscribers = subscribers
         self.window = args.window or WINDOW[self.system][subscribers > 10]
+        if not args.window and (self.workers or 1) > 1:
+            self.window = WORKERS_WINDOW
         self.target = []
         if self.system == "zmq":
             self.server = servers.zmq("pubsub")
@@ -85,7 +87,7 @@ def main():
     parser.add_argument("--window", type=int, help="events under way at a time, a multiple of four (default: what is best for each)")
     parser.add_argument("--checked", type=int, default=10, help="each so manieth subscriber looks at its events (default 10; 1: all)")
     parser.add_argument("--processes", type=int, default=1, help="that hold the subscribers (default 1)")
-    parser.add_argument("--workers", type=int, action="append", help="of the center, which nats-server takes without being asked (default 1)")
+    parser.add_argument("--workers", type=int, action="append", help="of the center (default 1)")
     args = peers.arguments(parser)
     counts = args.subscribers or SUBSCRIBERS
     servers = peers.Servers(args, SEND_BUFFER + args.center_option)
