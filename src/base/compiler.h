@@ -10,8 +10,6 @@
 #define PHI_PREFETCH(address) __builtin_prefetch(address) // to be read
 #define PHI_NORETURN __attribute__((noreturn))
 #define PHI_COLD __attribute__((cold, noinline))
-#define PHI_NOINLINE                                                                               \
-    __attribute__((noinline)) // seldom called, with a frame its caller shall not have
 #define PHI_PRINTF(fmt_index, args_index) __attribute__((format(printf, fmt_index, args_index)))
 #define PHI_ALWAYS_INLINE inline __attribute__((always_inline))
 // A way off the common one: it keeps its registers and its stack to itself.
