@@ -8,6 +8,8 @@
 //   asks for as much as it could need, writes, and says how much it was; nothing is moved.
 // - A chunk that was read is the next that is written: the last used is still in the cache. What a
 //   loop reads more than it writes goes to the set (surplus), from where who writes more takes it.
+// - Who reads late has many posts waiting. Of those a little one is posted in a chunk of its size, so
+//   that what waits takes about as much memory as there is in it, which is what bytes_max bounds.
 // - How much a receiver has not read is the difference of two numbers that only grow, each written
 //   by one loop: so asking for it costs neither of them a lock.
 //
@@ -21,6 +23,10 @@
 
 #define NOT_BEGUN SIZE_MAX
 
+// A post with less in it than that is little, and one that finds more than that unread is late.
+#define LITTLE_BYTES 4096u
+#define LATE_BYTES 8192u
+
 // Precedes every mail.
 typedef struct phi_mail_head {
     uint32_t size;
@@ -31,6 +37,9 @@ PH_STATIC_ASSERT(sizeof(phi_mail_head) == 8);
 PH_STATIC_ASSERT(offsetof(phi_mail_chunk, bytes) % 8 == 0);
 
 static phi_mail_chunk *chunk_new(phi_mailbox *m, size_t capacity);
+static phi_mail_chunk *chunk_take(const phi_mailbox *m, size_t capacity);
+static void fit(phi_mailbox *m, phi_mail_list *chunks);
+static uint64_t unread(const phi_mailbox *m, uint32_t to);
 static size_t space_of(size_t size);
 
 // ---- life
@@ -123,6 +132,24 @@ void phi_mailbox_take_out(phi_mailbox *m, uint32_t to, phi_mail_list *out)
     m->outs[to].begun = NOT_BEGUN;
     *out = m->outs[to].chunks;
     m->outs[to].chunks = (phi_mail_list){ 0 };
+    if (PHI_UNLIKELY(unread(m, to) > LATE_BYTES)) {
+        fit(m, out);
+    }
+}
+
+// What is little is copied to a chunk of its size; the one it stood in is written into again.
+static void fit(phi_mailbox *m, phi_mail_list *chunks)
+{
+    phi_mail_chunk *chunk = chunks->first;
+    if (chunk->size >= LITTLE_BYTES || chunks->count != 1) {
+        return;
+    }
+    phi_mail_chunk *fitted = chunk_take(m, chunk->size);
+    memcpy(fitted->bytes, chunk->bytes, chunk->size);
+    fitted->size = chunk->size;
+    (void)phi_mail_list_take(chunks);
+    phi_mail_list_append(chunks, fitted);
+    phi_mailbox_recycle(m, chunk);
 }
 
 // ---- reading
@@ -181,29 +208,41 @@ bool phi_mailbox_is_roomy(const phi_mailbox *m, uint32_t to)
 {
     PH_ASSERT(to < m->count);
     PH_ASSERT(to != m->index);
-    uint64_t written = m->outs[to].written_total;
-    uint64_t read = atomic_load_explicit(&m->all[to]->read_total[m->index], memory_order_relaxed);
-    PH_ASSERT(read <= written);
-    return written - read < m->bytes_max;
+    return unread(m, to) < m->bytes_max;
 }
 
 // ---- helpers
 
+// Bytes for that one that it has not read, posted or not.
+static uint64_t unread(const phi_mailbox *m, uint32_t to)
+{
+    uint64_t written = m->outs[to].written_total;
+    uint64_t read = atomic_load_explicit(&m->all[to]->read_total[m->index], memory_order_relaxed);
+    PH_ASSERT(read <= written);
+    return written - read;
+}
+
+// To write into: from the stock, if one of the usual size will do.
 static phi_mail_chunk *chunk_new(phi_mailbox *m, size_t capacity)
 {
-    phi_mail_chunk *chunk = NULL;
-    if (capacity <= PHI_MAIL_CHUNK_CAPACITY) {
-        capacity = PHI_MAIL_CHUNK_CAPACITY;
-        chunk = phi_mail_list_take(&m->stock);
+    if (capacity > PHI_MAIL_CHUNK_CAPACITY) {
+        return chunk_take(m, capacity);
     }
+    phi_mail_chunk *chunk = phi_mail_list_take(&m->stock);
     if (chunk == NULL) {
-        chunk = (phi_mail_chunk *)phi_take(&phi_alloc_heap, sizeof *chunk + capacity);
-        PH_ASSERT(chunk != NULL); // see mailbox.h
-        chunk->capacity = capacity;
+        return chunk_take(m, PHI_MAIL_CHUNK_CAPACITY);
     }
     chunk->next = NULL;
     chunk->from = m->index;
     chunk->size = 0;
+    return chunk;
+}
+
+static phi_mail_chunk *chunk_take(const phi_mailbox *m, size_t capacity)
+{
+    phi_mail_chunk *chunk = (phi_mail_chunk *)phi_take(&phi_alloc_heap, sizeof *chunk + capacity);
+    PH_ASSERT(chunk != NULL); // see mailbox.h
+    *chunk = (phi_mail_chunk){ .from = m->index, .capacity = capacity };
     return chunk;
 }
 

@@ -4,7 +4,7 @@
 //
 // A chunk holds mails of one loop to another, one after the other. It is written by the one, handed
 // over whole, and read where it lies by the other, which then writes into it itself, or gives it to
-// who has none. So mail is never copied, and loops that have found their pace allocate nothing.
+// who has none. So loops that keep pace copy no mail and allocate nothing.
 //
 // How chunks come from post to the receiver is the implementation's: it must hand over all that one
 // post hands over at once, or in an order that looks like it.
@@ -16,7 +16,8 @@
 
 #include "io/mailbox.h"
 
-// With its head. A bigger mail has a chunk of its own, which is freed when it was read.
+// With its head. A bigger mail has a chunk of its own, and so has a little post for who reads late;
+// those are freed when they were read.
 #define PHI_MAIL_CHUNK_BYTES (64u * 1024u)
 // Empty chunks that a mailbox has left over and nobody has fetched: beyond that they are freed.
 #define PHI_MAIL_SURPLUS_MAX 64u

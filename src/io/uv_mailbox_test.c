@@ -233,6 +233,53 @@ TEST(uv_mailbox, chunks_of_a_burst_are_given_back)
     pair_free(p);
 }
 
+// ---- memory
+
+typedef struct unread {
+    phi_mail_list chunks;
+    size_t bytes;
+} unread;
+
+static unread the_unread;
+
+static void post_to_nobody(phi_mailbox *m)
+{
+    phi_mail_list chunks;
+    phi_mailbox_take_out(m, 1, &chunks);
+    for (const phi_mail_chunk *chunk = chunks.first; chunk != NULL; chunk = chunk->next) {
+        the_unread.bytes += sizeof *chunk + chunk->capacity;
+    }
+    phi_mail_list_move(&the_unread.chunks, &chunks);
+}
+
+// What waits for a loop that stands still would take a whole chunk for each turn in which another
+// one wrote it a little: a thousand times what the set's bytes_max says.
+TEST(uv_mailbox, little_mail_that_nobody_reads_takes_little_memory)
+{
+    enum { POSTS = 20000, SIZE = 40, MEMORY_MAX = 16 * 1024 * 1024 };
+    static phi_mailbox boxes[2];
+    static phi_mailbox *const all[2] = { &boxes[0], &boxes[1] };
+    the_unread = (unread){ .bytes = 0 };
+    for (uint32_t i = 0; i < 2; i++) {
+        phi_mailbox_init(&boxes[i], i, 2, all, 4 * 1024 * 1024, post_to_nobody);
+    }
+    phi_mailbox_attach(&boxes[1], on_mail, &the_pair.count[1]);
+    the_pair.count[1] = 0;
+    for (int i = 0; i < POSTS && the_unread.bytes <= MEMORY_MAX; i++) {
+        memset(phi_mailbox_begin(&boxes[0], 1, SIZE), 0, SIZE);
+        phi_mailbox_commit(&boxes[0], 1, SIZE);
+        phi_mailbox_post(&boxes[0]);
+    }
+    EXPECT(the_unread.bytes <= MEMORY_MAX);
+    for (phi_mail_chunk *chunk; (chunk = phi_mail_list_take(&the_unread.chunks)) != NULL;) {
+        phi_mailbox_read(&boxes[1], chunk);
+        phi_mailbox_recycle(&boxes[1], chunk);
+    }
+    EXPECT_EQ(the_pair.count[1], POSTS);
+    phi_mailbox_fini(&boxes[0]);
+    phi_mailbox_fini(&boxes[1]);
+}
+
 // ---- streams
 
 static phi_loose_stream *loose;
