@@ -68,7 +68,7 @@ static void say_one(stage *s, said *it, bool is_same)
         random_text(random, it->method, phi_random_chance(random, 50) ? 250 : 1);
     }
     random_text(random, it->body, 299);
-    strcpy(it->other, it->to);
+    memcpy(it->other, it->to, sizeof it->other);
     ph_outgoing out = PH_OUTGOING_INIT;
     out.to = phi_random_chance(random, 20) ? it->other : it->to; // the same from another place
     out.method = it->method[0] != '\0' || phi_random_chance(random, 50) ? it->method : NULL;

@@ -480,8 +480,7 @@ static void draw(phi_random *random, bool is_pattern, char out[32])
     }
 }
 
-// Any set of patterns, any topic, also one that came before when other patterns were there: just
-// those that fit hear of it, once. [P-74]
+// Of `count` listeners at most; one comes with that chance in a round, and leaves with 5 %.
 static void just_those_that_fit(size_t count, unsigned rounds, unsigned come_percent)
 {
     stage s;
@@ -531,12 +530,14 @@ static void just_those_that_fit(size_t count, unsigned rounds, unsigned come_per
     stage_fini(&s);
 }
 
+// Any set of patterns, any topic, also one that came before when other patterns were there: just
+// those that fit hear of it, once. [P-74]
 TEST(topic, just_those_that_fit)
 {
     just_those_that_fit(60, 300, 100);
 }
 
-// What was found for a topic is kept only while it is few, and no subscription comes or goes.
+// What was found for a topic is kept, but only while no subscription comes or goes. [P-74]
 TEST(topic, just_those_that_fit_among_few)
 {
     just_those_that_fit(4, 3000, 10);
