@@ -8,8 +8,8 @@
 //   asks for as much as it could need, writes, and says how much it was; nothing is moved.
 // - A chunk that was read is the next that is written: the last used is still in the cache. What a
 //   loop reads more than it writes goes to the set (surplus), from where who writes more takes it.
-// - Who reads late has many posts waiting. Of those a little one is posted in a chunk of its size,
-//   so that what waits takes about as much memory as there is in it, which is what bytes_max bounds.
+// - Who reads late has many posts waiting. Of those a little one is posted in a chunk of its size:
+//   what waits takes about as much memory as there is in it, which is what bytes_max bounds.
 // - How much a receiver has not read is the difference of two numbers that only grow, each written
 //   by one loop: so asking for it costs neither of them a lock.
 //
