@@ -46,8 +46,8 @@ typedef struct fanout_options {
     uint32_t window;
     uint32_t payload;
     uint32_t checked; // each so manieth subscriber looks at its events, the others count bytes
-    // Between two turns of the subscribers, which would else be asleep, and be woken by nearly every
-    // write of the server: a third of its time, that subscribers elsewhere would not cost it.
+    // Between two turns of the subscribers. They would else be asleep, and be woken by nearly every
+    // write of the server: a third of its time, which subscribers elsewhere would not cost it.
     uint32_t pause_us;
     double seconds;
     double warm_seconds;
