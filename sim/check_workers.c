@@ -81,8 +81,7 @@ static const char *compare_list(const center *first, const center *c)
 static const char *look_for_rest(const center *c)
 {
     const workers *w = &c->workers;
-    if (!phi_list_is_empty(&w->wanting) || !phi_list_is_empty(&w->stuck) ||
-        !phi_list_is_empty(&w->gone)) {
+    if (!phi_list_is_empty(&w->stuck) || !phi_list_is_empty(&w->gone)) {
         return "a worker waits for room in mail";
     }
     if (c->calls.count != 0 || c->drain_count != 0 || c->streams.count != 0 ||

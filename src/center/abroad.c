@@ -16,7 +16,6 @@
 
 enum {
     ABROAD_FIRST = 64, // places in a peer's table to begin with
-    RETRY_MS = 5,      // when nothing else leads to room
     // Of a share of what may be on its way home tells, so that it seldom does.
     TELL_SHARES = 8,
 };
@@ -35,8 +34,7 @@ static session_mail *mail_of(center *c, session *s);
 static bool put(session *s, phi_command command, phi_bytes payload);
 static void enter(center *c, session *s, uint32_t from, uint32_t size);
 static bool keep(center *c, session *s, uint32_t from, phi_command command, phi_bytes payload);
-static void want_room(center *c, session *s);
-static void retry_later(center *c);
+static void tell_entered(center *c, session *s, uint32_t to);
 static size_t mail_bytes(const center *c);
 
 // ---- who is abroad
@@ -93,8 +91,7 @@ void abroad_over(center *c, session *s)
     PH_ASSERT(session_is(s, SESSION_LEAVING));
     PH_ASSERT(abroad_find(c, s->home, s->abroad->handle) == s);
     c->workers.peers[s->home].abroad[phi_slots_index(s->abroad->handle)] = NULL;
-    phi_list_remove(&s->abroad->waiting);
-    phi_list_append(&c->workers.gone, &s->abroad->waiting);
+    phi_list_append(&c->workers.gone, &s->abroad->gone);
     phi_io_hurry(c->io);
 }
 
@@ -102,7 +99,7 @@ void abroad_free_gone(center *c)
 {
     phi_list *node;
     while ((node = phi_list_take(&c->workers.gone)) != NULL) {
-        session *s = PHI_CONTAINER_OF(node, session_abroad, waiting)->session;
+        session *s = PHI_CONTAINER_OF(node, session_abroad, gone)->session;
         PH_ASSERT(s->account == NULL);
         PH_ASSERT(s->calls == NULL);
         PH_ASSERT(c->workers.abroad_count > 0);
@@ -126,7 +123,15 @@ void abroad_hold(center *c, session *s)
     }
     phi_list_append(&c->workers.stuck, &m->stuck);
     session_hold(c, s);
-    retry_later(c);
+    worker_retry_later(c);
+}
+
+void abroad_mind_crowd(center *c, session *s)
+{
+    c->workers.is_crowding = false;
+    if (!s->is_abroad && session_is(s, SESSION_JOINED)) {
+        abroad_hold(c, s);
+    }
 }
 
 static bool has_place(center *c, worker_peer *p, uint32_t index)
@@ -160,7 +165,7 @@ uint8_t *abroad_begin(session *s, size_t payload_max)
         return NULL;
     }
     if (!abroad_is_roomy(s)) {
-        want_room(c, s);
+        s->abroad->wants_room = true;
         return NULL;
     }
     c->workers.room = phi_mailbox_begin(c->workers.mailbox, s->home, sizeof(mail) + payload_max);
@@ -178,6 +183,10 @@ void abroad_commit(session *s, phi_command command, size_t payload_size)
     s->abroad->mailed += (uint32_t)payload_size;
     c->counters.mail_delivered_total++;
     phi_io_hurry(c->io);
+    if (PHI_UNLIKELY(!phi_mailbox_is_roomy(c->workers.mailbox, s->home))) {
+        c->workers.is_crowding = true;
+        c->deliveries_left = 0; // a broadcast goes on when there is room
+    }
 }
 
 // Nothing is posted before the turn ends, so the mail may be committed before it is written.
@@ -193,52 +202,16 @@ uint8_t *abroad_put(session *s, phi_command command, size_t payload_size)
 bool abroad_is_roomy(const session *s)
 {
     const center *c = center_of(s);
-    return s->is_abroad && s->abroad->mailed < c->options.send_buffer_max &&
-           phi_mailbox_is_roomy(c->workers.mailbox, s->home);
+    return s->is_abroad && s->abroad->mailed < c->options.send_buffer_max;
 }
 
 void abroad_entered(center *c, session *s, uint32_t bytes)
 {
     PH_ASSERT(bytes <= s->abroad->mailed);
     s->abroad->mailed -= bytes;
-    if (phi_list_is_linked(&s->abroad->waiting) && abroad_is_roomy(s)) {
-        phi_list_remove(&s->abroad->waiting);
+    if (s->abroad->wants_room && abroad_is_roomy(s)) {
+        s->abroad->wants_room = false;
         session_on_room(c, s);
-    }
-}
-
-static void want_room(center *c, session *s)
-{
-    if (!phi_list_is_linked(&s->abroad->waiting)) {
-        phi_list_append(&c->workers.wanting, &s->abroad->waiting);
-    }
-    retry_later(c);
-}
-
-static void retry_later(center *c)
-{
-    if (!phi_timer_is_set(&c->workers.retry)) {
-        phi_timer_set(&c->io->timers, &c->workers.retry,
-                      phi_time_add(c->io->now, phi_ms(RETRY_MS)));
-    }
-}
-
-// Each is looked at once: one that is told may want more at once.
-void abroad_retry(center *c)
-{
-    phi_list wanting;
-    phi_list_init(&wanting);
-    phi_list *node;
-    while ((node = phi_list_take(&c->workers.wanting)) != NULL) {
-        phi_list_append(&wanting, node);
-    }
-    while ((node = phi_list_take(&wanting)) != NULL) {
-        session *s = PHI_CONTAINER_OF(node, session_abroad, waiting)->session;
-        if (abroad_is_roomy(s)) {
-            session_on_room(c, s);
-        } else {
-            want_room(c, s);
-        }
     }
 }
 
@@ -272,6 +245,9 @@ void abroad_on_room(center *c, session *s)
         phi_give(&c->quota.counted, w, sizeof *w + w->size);
     }
     s->is_detoured = false;
+    for (uint32_t i = 0; m != NULL && i < c->workers.count; i++) {
+        tell_entered(c, s, i);
+    }
 }
 
 void abroad_forget(center *c, session *s)
@@ -320,12 +296,21 @@ static bool put(session *s, phi_command command, phi_bytes payload)
     return true;
 }
 
+// Nobody is told of room while mail waits: else those who write from abroad, and read on, could keep
+// those at home out for ever.
 static void enter(center *c, session *s, uint32_t from, uint32_t size)
 {
-    uint32_t *entered = &s->mail->entered[from];
-    *entered += size;
+    s->mail->entered[from] += size;
+    if (PHI_LIKELY(phi_list_is_empty(&s->mail->backlog))) {
+        tell_entered(c, s, from);
+    }
+}
+
+static void tell_entered(center *c, session *s, uint32_t to)
+{
+    uint32_t *entered = &s->mail->entered[to];
     if (*entered >= c->options.send_buffer_max / TELL_SHARES) {
-        worker_tell(c, from, &(mail){ .type = MAIL_ROOM, .value = *entered, .session = s->handle },
+        worker_tell(c, to, &(mail){ .type = MAIL_ROOM, .value = *entered, .session = s->handle },
                     phi_bytes_of(NULL, 0));
         *entered = 0;
     }

@@ -9,6 +9,9 @@
 // in order. So nothing that was delivered is lost but with its receiver, and a client that does not
 // read looks full to everybody.
 //
+// A worker that does not read its mail for a moment is nobody's fault: what is written to its clients
+// is taken all the same, and who wrote it is held until there is room in the mailbox.
+//
 // Limits   send_buffer_max bytes on the way from each worker to each client
 // Threads  none
 
@@ -28,9 +31,10 @@ struct session_mail {
 // What is known of the home of a session abroad.
 struct session_abroad {
     session *session;
-    phi_list waiting; // on workers.wanting or workers.gone
-    uint64_t handle;  // there
-    uint32_t mailed;  // bytes on their way to its send buffer
+    phi_list gone;   // on workers.gone
+    uint64_t handle; // there
+    uint32_t mailed; // bytes on their way to its send buffer
+    bool wants_room; // somebody waits for fewer
 };
 
 // A joining session for the client whose handle at its home is that; NULL without a place or
@@ -42,6 +46,9 @@ session *abroad_find(const center *c, uint32_t home, uint64_t handle);
 
 // Holds a session at home until there is room in the mailboxes.
 void abroad_hold(center *c, session *s);
+
+// What the session just said filled another worker's mailbox: it is held.
+void abroad_mind_crowd(center *c, session *s);
 
 // It has left: it cannot be found any more, and is freed at the end of the turn.
 void abroad_over(center *c, session *s);
@@ -55,9 +62,6 @@ void abroad_forget(center *c, session *s);  // it leaves
 
 // So many bytes of those mailed to it are in its send buffer.
 void abroad_entered(center *c, session *s, uint32_t bytes);
-
-// Tells those that wait for room what there is.
-void abroad_retry(center *c);
 
 // For sessions that are detoured. Those at home have no room while mail waits for it: what is said
 // later must not overtake that. [P-55]

@@ -136,6 +136,10 @@ void broadcast_spend(center *c, session *s, uint64_t deliveries)
 
 void broadcast_turn(center *c)
 {
+    if (PHI_UNLIKELY(worker_is_crowded(c))) { // what waits would only wait elsewhere
+        c->deliveries_left = 0;
+        return;
+    }
     uint64_t left = c->options.deliveries_per_turn_max;
     uint64_t share = left / SHARES + 1;
     while (left > 0 && !phi_list_is_empty(&c->broadcasts)) {

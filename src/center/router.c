@@ -95,6 +95,9 @@ void router_on_message(phi_transport *t, phi_bytes payload)
     } else {
         route(c, s, payload);
     }
+    if (PHI_UNLIKELY(c->workers.is_crowding)) {
+        abroad_mind_crowd(c, s);
+    }
 }
 
 // [P-66]

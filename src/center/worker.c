@@ -28,7 +28,7 @@
 #include "center/subscription.h"
 
 enum {
-    RETRY_MS = 5,
+    RETRY_MS = 5,          // until a mailbox that was full is looked at again
     JOIN_MORE_BYTES = 256, // of defaults, which a client may leave out
 };
 
@@ -72,7 +72,6 @@ ph_err workers_init(center *c, phi_mailbox *mailbox)
 {
     workers *w = &c->workers;
     *w = (workers){ .mailbox = mailbox, .count = 1 };
-    phi_list_init(&w->wanting);
     phi_list_init(&w->stuck);
     phi_list_init(&w->gone);
     phi_timer_init(&w->retry, on_retry);
@@ -108,6 +107,7 @@ void workers_fini(center *c)
 void worker_turn(center *c)
 {
     if (workers_are_several(&c->workers)) {
+        c->workers.is_crowding = false;
         go_on_stuck(c);
         abroad_free_gone(c);
         phi_mailbox_post(c->workers.mailbox);
@@ -393,9 +393,25 @@ static void on_drain(center *c, uint32_t from, session *s, const mail *m, phi_by
 static void on_retry(phi_timer *timer, phi_time now)
 {
     center *c = PHI_CONTAINER_OF(timer, center, workers.retry);
-    abroad_retry(c);
     if (!phi_list_is_empty(&c->workers.stuck)) {
         phi_timer_set(&c->io->timers, timer, phi_time_add(now, phi_ms(RETRY_MS)));
+    }
+}
+
+bool worker_is_crowded(center *c)
+{
+    if (PHI_LIKELY(!workers_are_several(&c->workers)) || !is_any_full(&c->workers)) {
+        return false;
+    }
+    worker_retry_later(c);
+    return true;
+}
+
+void worker_retry_later(center *c)
+{
+    if (!phi_timer_is_set(&c->workers.retry)) {
+        phi_timer_set(&c->io->timers, &c->workers.retry,
+                      phi_time_add(c->io->now, phi_ms(RETRY_MS)));
     }
 }
 

@@ -80,10 +80,10 @@ typedef struct workers {
     uint8_t next;          // who gets the next connection
     worker_peer *peers;    // owned; `count` of them
     uint32_t abroad_count; // sessions that are, joined or not
-    phi_list wanting;      // session_abroad.waiting: somebody waits for room there
     phi_list stuck;        // session_mail.stuck: held until there is room in the mailboxes
-    phi_list gone;         // session_abroad.waiting: over; freed at the end of the turn
-    phi_timer retry;       // while there are any wanting or stuck
+    phi_list gone;         // session_abroad.gone: over; freed at the end of the turn
+    phi_timer retry;       // while somebody waits for room in a mailbox
+    bool is_crowding;      // what is being handled filled a mailbox
     uint8_t *room;         // of the mail that is being written, between begin and commit
 } workers;
 
@@ -101,6 +101,10 @@ static inline bool workers_decide(const workers *w)
 {
     return w->self == WORKER_FIRST;
 }
+
+// Whether another worker has more mail than it should; then a turn comes soon, to look again.
+bool worker_is_crowded(center *c);
+void worker_retry_later(center *c);
 
 // The end of a turn: posts what is to be told.
 void worker_turn(center *c);

@@ -520,3 +520,30 @@ TEST(sim_worker, center_ends_whoever_is_on_the_way)
         end(d);
     }
 }
+
+// A worker that does not read its mail for a moment must cost its clients nothing but that moment:
+// their buffers are empty, and requests to them would fail as if they did not read. [P-59]
+SIM_TEST(worker, stands_still_and_no_request_fails)
+{
+    enum { CALLS = 60 };
+    domain_options options = story_options(2, 2);
+    options.mail_bytes_max = 65536;
+    options.path.buffer_bytes = 1 << 20;
+    domain *d = begin(&options);
+    const actor *bob = &d->actors[BOB];
+    call_record *calls[CALLS];
+    sim_node_freeze(d->s, d->worker_nodes[home_of(d, BOB)], true);
+    for (int i = 0; i < CALLS; i++) {
+        calls[i] = actor_call(&d->actors[ALICE], bob->account, BOB, 8000, 60000, /* why= */ NULL);
+        assert_non_null(calls[i]);
+        sim_run_for(d->s, MS(1));
+    }
+    // What the sender says beyond the mailbox waits at the sender.
+    EXPECT(domain_count(d).mail_delivered_total < CALLS);
+    sim_node_freeze(d->s, d->worker_nodes[home_of(d, BOB)], false);
+    sim_run_for(d->s, SECONDS(2));
+    for (int i = 0; i < CALLS; i++) {
+        EXPECT_EQ(calls[i]->status, PH_OK);
+    }
+    end(d);
+}
