@@ -38,6 +38,8 @@ static bool parse_number(rr_options *o, const char *key, double value)
 {
     if (strcmp(key, "--in-flight") == 0) {
         o->in_flight = (uint32_t)value;
+    } else if (strcmp(key, "--busy-poll") == 0) {
+        o->busy_poll_us = (uint32_t)value;
     } else if (strcmp(key, "--payload") == 0) {
         o->payload = (uint32_t)value;
     } else if (strcmp(key, "--seconds") == 0) {

@@ -11,16 +11,17 @@
 #include <stdint.h>
 
 typedef struct rr_options {
-    const char *target;  // where to connect
-    const char *name;    // account, subject
-    uint32_t in_flight;  // calls open at a time
-    uint32_t payload;    // bytes there and back; at least 8, the first 8 number the call
-    double seconds;      // measured
-    double warm_seconds; // before that, not measured
-    double rate;         // calls a second, begun when they are due; 0: closed loop
-    uint32_t slow_every; // open loop: each so manieth call is slow; 0: none
-    uint32_t slow_ms;    // what a responder takes for those; 0: there are none
-    bool is_gathering;   // nats: let the library's flusher gather what is published
+    const char *target;    // where to connect
+    const char *name;      // account, subject
+    uint32_t in_flight;    // calls open at a time
+    uint32_t payload;      // bytes there and back; at least 8, the first 8 number the call
+    uint32_t busy_poll_us; // posthouse's latency mode
+    double seconds;        // measured
+    double warm_seconds;   // before that, not measured
+    double rate;           // calls a second, begun when they are due; 0: closed loop
+    uint32_t slow_every;   // open loop: each so manieth call is slow; 0: none
+    uint32_t slow_ms;      // what a responder takes for those; 0: there are none
+    bool is_gathering;     // nats: let the library's flusher gather what is published
 } rr_options;
 
 typedef struct rr_record {

@@ -106,6 +106,7 @@ static int run_responder(const rr_options *o)
     options.arg = &r;
     ph_client *client = NULL;
     check(ph_client_new(&client, &options), "client");
+    check(ph_loop_set_busy_poll(ph_client_loop(client), o->busy_poll_us), "busy poll");
     check(ph_client_open_wait(client, OPEN_WAIT_MS), "connect");
     printf("ready\n");
     fflush(stdout);
@@ -234,6 +235,7 @@ static int run_caller(const rr_options *o)
     options.account = "rr-caller";
     options.calls_max = o->in_flight;
     check(ph_client_new(&c.client, &options), "client");
+    check(ph_loop_set_busy_poll(ph_client_loop(c.client), o->busy_poll_us), "busy poll");
     check(ph_client_open_wait(c.client, OPEN_WAIT_MS), "connect");
 
     void *payload = calloc(1, o->payload);

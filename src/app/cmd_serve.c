@@ -139,6 +139,7 @@ static exit_status start(server *s)
     if (rc != PH_OK) {
         return fail(&diag, rc);
     }
+    crew_busy_poll(s->crew, phi_us(s->config.values[CONFIG_busy_poll].number));
     exit_status status = listen_all(s);
     if (status != STATUS_OK) {
         return status;

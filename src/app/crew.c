@@ -153,6 +153,13 @@ center *crew_center(crew *c)
     return c->workers[0].center;
 }
 
+void crew_busy_poll(crew *c, phi_dur bound)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        phi_uv_busy_poll(c->workers[i].uv, bound);
+    }
+}
+
 ph_err crew_start(crew *c, phi_diag *diag)
 {
     for (uint32_t i = 1; i < c->count; i++) {

@@ -12,6 +12,8 @@
 #define LOOP_MAGIC UINT32_C(0x70684c31)
 #define WAIT_FOREVER_S 3600u // a turn that found nothing is simply made again
 
+PH_STATIC_ASSERT(PH_BUSY_POLL_US_MAX == PHI_UV_BUSY_POLL_US_MAX);
+
 struct ph_loop {
     uint32_t magic;
     phi_uv *uv;
@@ -70,6 +72,15 @@ void ph_loop_turn(ph_loop *loop, int wait_ms)
 void ph_loop_stop(ph_loop *loop)
 {
     phi_uv_stop(loop_of(loop)->uv);
+}
+
+ph_err ph_loop_set_busy_poll(ph_loop *loop, uint32_t us)
+{
+    if (loop == NULL || us > PH_BUSY_POLL_US_MAX) {
+        return PH_EINVAL;
+    }
+    phi_uv_busy_poll(loop_of(loop)->uv, phi_us(us));
+    return PH_OK;
 }
 
 int ph_loop_fd(const ph_loop *loop)

@@ -10,12 +10,16 @@
 //   waits; setting and clearing ours costs no heap operation and no system call.
 // - libuv waits in whole milliseconds and the alarm is rounded up: a timer may be late by that, and
 //   never early, because phi_timers compares with io->now.
+// - Polling busily is a run of turns of libuv that do not wait, inside one of ours. A processor is
+//   offered to others between them: with more processes than processors, the one that is waited for
+//   may be among those.
 // - Events that must not come from inside the call that caused them go through uv->due_later: it
 //   becomes uv->due when the next turn begins, which then does not wait.
 
 #include "io/uv.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +31,8 @@
 
 static ph_err start_handles(phi_uv *uv, phi_diag *diag);
 static void run_turn(phi_uv *uv);
+static bool poll_busily(phi_uv *uv);
+static bool has_work(const phi_uv *uv);
 static void run_due(phi_uv *uv);
 static void close_handle(uv_handle_t *handle, void *arg);
 static void on_before_wait(uv_prepare_t *handle);
@@ -196,12 +202,14 @@ static void run_turn(phi_uv *uv)
     if (uv->io.is_hurried || !phi_list_is_empty(&uv->due)) {
         uv->may_wait = false;
     }
-    if (uv->box != NULL && uv->may_wait) {
-        uv->may_wait = phi_uv_box_sleep(uv->box);
-    }
     uv->is_awake = false;
     uv->io.is_turning = true;
-    (void)uv_run(&uv->loop, uv->may_wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    if (uv->busy_poll.ns == 0 || !uv->may_wait || !poll_busily(uv)) {
+        if (uv->box != NULL && uv->may_wait) {
+            uv->may_wait = phi_uv_box_sleep(uv->box);
+        }
+        (void)uv_run(&uv->loop, uv->may_wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    }
     phi_uv_awake(uv);
 
     if (uv->box != NULL) {
@@ -214,6 +222,33 @@ static void run_turn(phi_uv *uv)
     phi_timers_run(&uv->io.timers, uv->io.now);
     phi_io_run_hooks(&uv->io);
     uv->io.is_turning = false;
+}
+
+// False when nothing came for as long as this may take.
+static bool poll_busily(phi_uv *uv)
+{
+    phi_time until = phi_time_add((phi_time){ uv_hrtime() }, uv->busy_poll);
+    until = phi_time_min(until, uv->wait_until);
+    until = phi_time_min(until, phi_timers_next(&uv->io.timers));
+    uv->may_wait = false;
+    for (;;) {
+        (void)uv_run(&uv->loop, UV_RUN_NOWAIT);
+        if (has_work(uv)) {
+            return true;
+        }
+        uv->polls++;
+        if (!phi_time_before((phi_time){ uv_hrtime() }, until)) {
+            uv->may_wait = true;
+            return false;
+        }
+        (void)sched_yield();
+    }
+}
+
+static bool has_work(const phi_uv *uv)
+{
+    return uv->is_awake || uv->io.is_hurried || !phi_list_is_empty(&uv->due_later) ||
+           (uv->box != NULL && phi_uv_box_has_mail(uv->box));
 }
 
 static void run_due(phi_uv *uv)
@@ -260,7 +295,13 @@ static void on_alarm(uv_timer_t *handle)
 
 static void on_waker(uv_async_t *handle)
 {
-    (void)handle; // the wait is over, and that was all
+    phi_uv_awake(PHI_CONTAINER_OF(handle, phi_uv, waker)); // the wait is over, and that was all
+}
+
+void phi_uv_busy_poll(phi_uv *uv, phi_dur bound)
+{
+    PH_ASSERT(bound.ns <= phi_us(PHI_UV_BUSY_POLL_US_MAX).ns);
+    uv->busy_poll = bound;
 }
 
 // ---- embedding

@@ -59,6 +59,14 @@ void phi_uv_stop(phi_uv *uv);
 // Ends a wait. [any thread, signal handler]
 void phi_uv_wake(phi_uv *uv);
 
+// Latency mode: before the loop waits in the kernel, it asks again and again for so long whether
+// something came, and lets others have the processor in between. Who is awake need not be woken,
+// which is most of what a message costs when there are few; the price is up to so much processor
+// time each time the loop runs out of work. At most PHI_UV_BUSY_POLL_US_MAX; zero, as at first: not
+// at all.
+#define PHI_UV_BUSY_POLL_US_MAX 1000u
+void phi_uv_busy_poll(phi_uv *uv, phi_dur bound);
+
 // For somebody else's loop: poll this descriptor for reading, at most so long, then call
 // phi_uv_turn with zero. Read anew before every poll. The deadline is io->now or earlier after
 // phi_io_hurry.

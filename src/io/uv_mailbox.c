@@ -229,6 +229,11 @@ bool phi_uv_box_sleep(phi_uv_box *box)
     return is_idle;
 }
 
+bool phi_uv_box_has_mail(const phi_uv_box *box)
+{
+    return atomic_load_explicit(&box->has_mail, memory_order_relaxed) && box->m.is_attached;
+}
+
 void phi_uv_box_read(phi_uv_box *box)
 {
     phi_mailbox *m = &box->m;

@@ -55,6 +55,8 @@ struct phi_uv {
     uv_timer_t alarm;
     uint64_t alarm_ms;   // what `alarm` is set for, on libuv's clock; 0 not set
     phi_time wait_until; // of the turn that runs; PHI_TIME_NEVER no limit
+    phi_dur busy_poll;   // see phi_uv_busy_poll
+    uint64_t polls;      // that found nothing, in that mode
     bool may_wait;       // in the turn that runs
     bool is_awake;       // io.now is that of the turn that runs
     atomic_bool is_stopped;
@@ -230,6 +232,9 @@ void phi_resolve_free(phi_resolve **resolve);
 
 // The loop is about to wait. False when there is mail to be read, and it must not.
 bool phi_uv_box_sleep(phi_uv_box *box);
+
+// There may be mail to be read.
+bool phi_uv_box_has_mail(const phi_uv_box *box);
 
 // The loop does not wait any more: reads all mail that is there.
 void phi_uv_box_read(phi_uv_box *box);

@@ -264,3 +264,82 @@ TEST(uv, alarm_follows_the_first_timer)
     phi_uv_turn(f->uv, phi_ns(0));
     fixture_free(f);
 }
+
+// ---- latency mode
+
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec t;
+    EXPECT_EQ(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+// A loop that polled on although nothing comes would take a whole processor from a machine that has
+// nothing to do.
+TEST(uv, busy_poll_ends_when_nothing_comes)
+{
+    fixture *f = fixture_new(NULL);
+    phi_uv_busy_poll(f->uv, phi_us(100));
+    uint64_t cpu_ns = thread_cpu_ns();
+    phi_time begun = phi_io_now(f->io);
+    phi_uv_turn(f->uv, phi_ms(40)); // may end early: libuv wakes for itself at first
+    phi_uv_turn(f->uv, phi_ms(40));
+    uint64_t took_ns = phi_time_diff(phi_io_now(f->io), begun).ns;
+    EXPECT(took_ns >= phi_ms(40).ns);
+    EXPECT(f->uv->polls > 0);
+    EXPECT(thread_cpu_ns() - cpu_ns < took_ns / 2);
+    fixture_free(f);
+}
+
+// What is there already is found by the first poll; without a wait there is none.
+TEST(uv, busy_poll_finds_what_is_there)
+{
+    fixture *f = fixture_new("127.0.0.1:0");
+    int raw = raw_connect_accepted(f, 0);
+    fixture_settle(f);
+    phi_uv_busy_poll(f->uv, phi_us(PHI_UV_BUSY_POLL_US_MAX));
+    uint64_t polls = f->uv->polls;
+    EXPECT_EQ(send(raw, "x", 1, 0), 1);
+    phi_uv_turn(f->uv, phi_seconds(3600));
+    EXPECT_EQ(f->ends[0].size, 1);
+    EXPECT_EQ(f->uv->polls, polls);
+    phi_uv_turn(f->uv, phi_ns(0));
+    EXPECT_EQ(f->uv->polls, polls);
+    close(raw);
+    FIXTURE_UNTIL(f, f->ends[0].closed == 1);
+    fixture_free(f);
+}
+
+// Polling takes the wake-up that would have ended the wait; it must end the turn all the same, or
+// the loop slept through it.
+TEST(uv, busy_poll_does_not_swallow_a_wake)
+{
+    fixture *f = fixture_new(NULL);
+    phi_uv_busy_poll(f->uv, phi_us(PHI_UV_BUSY_POLL_US_MAX));
+    phi_uv_wake(f->uv);
+    phi_uv_turn(f->uv, phi_seconds(3600));
+    phi_uv_stop(f->uv);
+    phi_uv_turn(f->uv, phi_seconds(3600));
+    fixture_free(f);
+}
+
+// Who waits for less than the bound, or for a timer, must not be kept for longer.
+TEST(uv, busy_poll_ends_with_the_wait_and_the_next_timer)
+{
+    fixture *f = fixture_new(NULL);
+    phi_uv_busy_poll(f->uv, phi_us(PHI_UV_BUSY_POLL_US_MAX));
+    uint64_t polls = f->uv->polls;
+    phi_uv_turn(f->uv, phi_ns(1));
+    EXPECT_EQ(f->uv->polls, polls + 1);
+
+    phi_timer near;
+    phi_timer_init(&near, timer_stops);
+    phi_timer_set(&f->io->timers, &near, phi_io_now(f->io));
+    while (phi_time_before(phi_io_now(f->io), phi_timers_next(&f->io->timers))) {
+    }
+    polls = f->uv->polls;
+    phi_uv_turn(f->uv, phi_seconds(3600));
+    EXPECT(!phi_timer_is_set(&near));
+    EXPECT_EQ(f->uv->polls, polls + 1);
+    fixture_free(f);
+}
