@@ -67,8 +67,8 @@ phi_bytes phi_outbound_seal(phi_outbound *out)
     phi_span all = phi_buf_view(&out->buf);
     PH_ASSERT(out->sealed <= all.size);
 
-    phi_span fresh = { all.data + out->sealed, all.size - out->sealed };
-    if (fresh.size != 0 && phi_suite_is_checked(out->suite)) {
+    if (out->sealed < all.size && phi_suite_is_checked(out->suite)) {
+        phi_span fresh = { all.data + out->sealed, all.size - out->sealed };
         phi_check_write(&out->check, fresh);
         if (out->suite == PHI_SUITE_PAPER) {
             phi_cipher_apply(&out->cipher, fresh);
