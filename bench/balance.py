@@ -103,7 +103,7 @@ def measure(args):
 def main():
     parser = harness.options("balance", __doc__)
     parser.add_argument("--rate", type=float, default=2000, help="calls a second (default 2000)")
-    parser.add_argument("--suite", choices=["plain", "check", "paper"], default="plain")
+    parser.add_argument("--suite", choices=["plain", "check", "paper"], default="plain", help="(default plain)")
     args = parser.parse_args()
     return harness.run(args, "balance", f"{args.rate:g} calls a second to {INSTANCES} instances, suite {args.suite}", measure)
 

@@ -99,8 +99,8 @@ def main():
     parser = harness.options("descriptors", __doc__)
     parser.add_argument("--descriptors", type=int, default=1000, help="that the center may have (default 1,000)")
     parser.add_argument("--crowd", type=int, default=200, help="that connects at a time (default 200)")
-    parser.add_argument("--rounds", type=int, default=5, help="(default 5)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of one measurement (default 1.5)")
+    parser.add_argument("--rounds", type=harness.positive(int), default=5, help="(default 5)")
+    parser.add_argument("--seconds", type=harness.positive(float), default=1.5, help="of one measurement (default 1.5)")
     args = parser.parse_args()
     return harness.run(args, "descriptors", f"A center with {args.descriptors:,} descriptors, all in use", measure)
 

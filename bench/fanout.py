@@ -83,14 +83,14 @@ def rows_of(args, runs):
 
 def main():
     parser = peers.parser("fanout", __doc__, rounds=7, seconds=0.5)
-    parser.add_argument("--subscribers", type=int, action="append", help="(default 10 and 100)")
+    parser.add_argument("--subscribers", type=int, action="append", help="(default 10 and 100; may be repeated)")
     parser.add_argument("--payload", type=int, default=128, help="bytes of an event, 8 to 2,048 (default 128)")
-    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all)")
-    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
+    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all; may be repeated)")
+    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all; may be repeated)")
     parser.add_argument("--window", type=int, help="events under way at a time, a multiple of four (default: what is best for each)")
-    parser.add_argument("--checked", type=int, default=10, help="each so manieth subscriber looks at its events (default 10; 1: all)")
+    parser.add_argument("--checked", type=int, default=10, help="every Nth subscriber looks at its events (default 10; 1: all)")
     parser.add_argument("--processes", type=int, default=1, help="that hold the subscribers (default 1)")
-    parser.add_argument("--workers", type=int, action="append", help="of the center (default 1)")
+    parser.add_argument("--workers", type=int, action="append", help="of the center (default 1; may be repeated)")
     args = peers.arguments(parser)
     counts = args.subscribers or SUBSCRIBERS
     servers = peers.Servers(args, SEND_BUFFER + args.center_option)

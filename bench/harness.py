@@ -170,19 +170,23 @@ class Load(Child):
 def row(what, figure, unit, target=None, digits=1, note="", least=False):
     """`target` is what the figure may be at most, or with `least` must be at least; None: it is only told."""
     holds_so = None if target is None else figure >= target if least else figure <= target
-    return {"what": what, "figure": round(figure, digits), "unit": unit, "target": target, "least": least, "holds": holds_so, "note": note}
+    return {"what": what, "figure": round(figure, digits), "digits": digits, "unit": unit, "target": target, "least": least,
+            "holds": holds_so, "note": note}
 
 
 def holds(what, is_so, note=""):
     return {"what": what, "figure": None, "unit": "", "target": None, "least": False, "holds": is_so, "note": note}
 
 
-def number(value):
-    return f"{value:,}" if isinstance(value, int) or value != int(value) else f"{int(value):,}"
+def number(value, digits=None):
+    """`digits` behind the point, so that a column of figures lines up; None: as many as it takes."""
+    if isinstance(value, int) or (digits is None and value == int(value)):
+        return f"{int(value):,}"
+    return f"{value:,}" if digits is None else f"{value:,.{digits}f}"
 
 
 def cells(r):
-    figure = "" if r["figure"] is None else f"{number(r['figure'])} {r['unit']}".rstrip()
+    figure = "" if r["figure"] is None else f"{number(r['figure'], r['digits'])} {r['unit']}".rstrip()
     target = "" if r["target"] is None else f"{'>=' if r['least'] else '<='} {number(r['target'])} {r['unit']}".rstrip()
     verdict = {None: "", True: "holds", False: "DOES NOT HOLD"}[r["holds"]]
     return [r["what"], figure, target, verdict, r["note"]]
@@ -217,6 +221,19 @@ def show(title, rows, notes, is_markdown):
 
 def median(values):
     return statistics.median(values)
+
+
+def positive(kind):
+    """A type for argparse: none of no rounds, or of no time, would be measured, and every target hold."""
+
+    def made(word):
+        value = kind(word)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"{word} is not more than 0")
+        return value
+
+    made.__name__ = kind.__name__  # argparse says it: invalid int value
+    return made
 
 
 def options(name, doc):

@@ -100,9 +100,9 @@ def measure(args):
 def main():
     parser = harness.options("hostile", __doc__)
     parser.add_argument("--sockets", type=int, default=10000, help="(default 10,000)")
-    parser.add_argument("--rounds", type=int, default=3, help="of each flood (default 3)")
-    parser.add_argument("--seconds", type=float, default=1, help="of one measurement (default 1)")
-    parser.add_argument("--part", choices=["all", "sockets", "floods"], default="all")
+    parser.add_argument("--rounds", type=harness.positive(int), default=3, help="of each flood (default 3)")
+    parser.add_argument("--seconds", type=harness.positive(float), default=1, help="of one measurement (default 1)")
+    parser.add_argument("--part", choices=["all", "sockets", "floods"], default="all", help="(default all)")
     args = parser.parse_args()
     return harness.run(args, "hostile", "Who never joins, talks garbage or floods", measure)
 

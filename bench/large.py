@@ -65,10 +65,10 @@ def measure(args):
 def main():
     parser = harness.options("large", __doc__)
     parser.add_argument("--bytes", type=int, default=16 * 1024 * 1024, help="of a large body (default 16 MiB)")
-    parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--seconds", type=float, default=0.7, help="of a round (default 0.7)")
+    parser.add_argument("--rounds", type=harness.positive(int), default=21, help="rounds; medians over them are printed (default 21)")
+    parser.add_argument("--seconds", type=harness.positive(float), default=0.7, help="of a round (default 0.7)")
     parser.add_argument("--pause", type=float, default=0, help="milliseconds between two large messages (default 0)")
-    parser.add_argument("--suite", choices=["plain", "check", "paper"], default="plain")
+    parser.add_argument("--suite", choices=["plain", "check", "paper"], default="plain", help="(default plain)")
     args = parser.parse_args()
     return harness.run(args, "large", f"{args.bytes:,} bytes in one message, suite {args.suite}", measure)
 

@@ -21,9 +21,9 @@ def main():
     parser = peers.parser("mixed", __doc__, rounds=11, seconds=0.8)
     parser.add_argument("--payload", type=int, default=128, help="bytes there and back (default 128)")
     parser.add_argument("--rate", type=float, default=20000, help="calls a second (default 20,000)")
-    parser.add_argument("--slow-every", type=int, default=100, help="each so manieth call is slow (default 100)")
-    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default plain)")
-    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
+    parser.add_argument("--slow-every", type=int, default=100, help="every Nth call is slow (default 100)")
+    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default plain; may be repeated)")
+    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all; may be repeated)")
     args = peers.arguments(parser)
     servers = peers.Servers(args, ["--calls-per-client-max", str(IN_FLIGHT), *args.center_option])
     options = ["--in-flight", IN_FLIGHT, "--payload", args.payload, "--rate", args.rate, "--slow-ms", SLOW_MS]

@@ -234,8 +234,8 @@ def versions(build, systems):
 
 def parser(name, doc, rounds, seconds):
     made = harness.options(name, doc)
-    made.add_argument("--rounds", type=int, default=rounds, help=f"rounds; medians over them are printed (default {rounds})")
-    made.add_argument("--seconds", type=float, default=seconds, help=f"length of one measurement (default {seconds:g})")
+    made.add_argument("--rounds", type=harness.positive(int), default=rounds, help=f"rounds; medians over them are printed (default {rounds})")
+    made.add_argument("--seconds", type=harness.positive(float), default=seconds, help=f"length of one measurement (default {seconds:g})")
     made.add_argument("--into", metavar="FILE", help="replace the table of this benchmark in docs/benchmarks.md, too")
     made.add_argument("--ordinary", action="store_true", help="all processes in the system's ordinary class of priority")
     made.add_argument("--center-option", action="append", default=[], metavar="WORD",

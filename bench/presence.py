@@ -93,11 +93,11 @@ def measure(args):
 
 def main():
     parser = harness.options("presence", __doc__)
-    parser.add_argument("--members", type=int, default=10000)
-    parser.add_argument("--watchers", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=30, help="how many join and leave, one after the other")
+    parser.add_argument("--members", type=int, default=10000, help="clients, watchers among them (default 10,000)")
+    parser.add_argument("--watchers", type=int, default=1000, help="of them (default 1,000)")
+    parser.add_argument("--rounds", type=harness.positive(int), default=30, help="how many join and leave, one after the other (default 30)")
     parser.add_argument("--filtered", action="store_true", help="all others watch, too: their own service")
-    parser.add_argument("--suite", default="check", choices=["plain", "check", "paper"])
+    parser.add_argument("--suite", default="check", choices=["plain", "check", "paper"], help="(default check)")
     args = parser.parse_args()
     title = f"presence: {args.members:,} clients, {args.watchers:,} watchers, suite {args.suite}"
     return harness.run(args, "presence", title, measure)

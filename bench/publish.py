@@ -41,9 +41,9 @@ def rows_of(args, pairs):
 
 def main():
     parser = peers.parser("publish", __doc__, rounds=7, seconds=0.5)
-    parser.add_argument("--payload", type=int, action="append", help="bytes of an event, at least 8 (default 128 and 16)")
-    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all)")
-    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
+    parser.add_argument("--payload", type=int, action="append", help="bytes of an event, at least 8 (default 128 and 16; may be repeated)")
+    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all; may be repeated)")
+    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all; may be repeated)")
     parser.add_argument("--window", type=int, help="events under way at a time (default: what is best for each)")
     args = peers.arguments(parser)
     rows = rows_of(args, pairs_of(args, peers.Servers(args, SEND_BUFFER + args.center_option)))

@@ -77,9 +77,9 @@ def write_plots(args, rows):
 def main():
     parser = peers.parser("rates", __doc__, rounds=5, seconds=0.5)
     parser.add_argument("--payload", type=int, default=128, help="bytes there and back (default 128)")
-    parser.add_argument("--rate", type=int, action="append", help="calls a second (default 1,000 to 4,000,000)")
-    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all)")
-    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
+    parser.add_argument("--rate", type=int, action="append", help="calls a second (default 1,000 to 4,000,000; may be repeated)")
+    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all; may be repeated)")
+    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all; may be repeated)")
     parser.add_argument("--plot", metavar="FOLDER", help="write latency-p50.svg and latency-p99.svg there")
     args = peers.arguments(parser)
     servers = peers.Servers(args, ["--calls-per-client-max", str(IN_FLIGHT), *args.center_option])

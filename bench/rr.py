@@ -55,9 +55,9 @@ def targets_of(rows):
 def main():
     parser = peers.parser("rr", __doc__, rounds=7, seconds=0.5)
     parser.add_argument("--payload", type=int, default=128, help="bytes there and back (default 128)")
-    parser.add_argument("--in-flight", type=int, action="append", help="calls open at a time (default 1, 64 and 512)")
-    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all)")
-    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all)")
+    parser.add_argument("--in-flight", type=int, action="append", help="calls open at a time (default 1, 64 and 512; may be repeated)")
+    parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all; may be repeated)")
+    parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all; may be repeated)")
     args = peers.arguments(parser)
     systems = args.system or SYSTEMS
     servers = peers.Servers(args, args.center_option)

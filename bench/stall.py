@@ -85,8 +85,8 @@ def main():
     parser.add_argument("--stalled", type=int, default=100, help="of them stop reading (default 100)")
     parser.add_argument("--rate", type=float, default=40, help="events a second (default 40)")
     parser.add_argument("--size", type=int, default=4096, help="bytes of an event (default 4,096)")
-    parser.add_argument("--rounds", type=int, default=5, help="(default 5)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of one measurement (default 1.5)")
+    parser.add_argument("--rounds", type=harness.positive(int), default=5, help="(default 5)")
+    parser.add_argument("--seconds", type=harness.positive(float), default=1.5, help="of one measurement (default 1.5)")
     args = parser.parse_args()
     title = f"{args.stalled} of {args.subscribers:,} subscribers stop reading; {args.rate:g} events a second of {args.size:,} bytes"
     return harness.run(args, "stall", title, measure)
