@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import resource
+import shlex
 import signal
 import statistics
 import subprocess
@@ -56,7 +57,10 @@ class Child:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit if files else hard))
 
         # The only thread of this program, so that nothing can hold a lock when it forks.
-        self.process = subprocess.Popen(argv, text=True, preexec_fn=prepare, **pipes)
+        try:
+            self.process = subprocess.Popen(argv, text=True, preexec_fn=prepare, **pipes)
+        except OSError as error:
+            raise SystemExit(f"{argv[0]} does not start: {error.strerror}. script/setup --bench installs what a benchmark needs") from None
         Child.running.append(self)
 
     @property
@@ -112,7 +116,7 @@ class Center(Child):
         with open(ready, encoding="ascii") as file:
             self.target = file.readline().strip()
         if not self.target:
-            raise SystemExit(f"the center did not start: {self.process.args}")
+            raise SystemExit(f"the center did not start; why says: {shlex.join([self.process.args[0], 'serve', *options])}")
 
 
 class NatsServer(Child):
