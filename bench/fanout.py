@@ -18,7 +18,6 @@ SUBSCRIBERS = [10, 100]
 SYSTEMS = ["zmq", "mosquitto", "nats", "posthouse"]
 WIRE = {"zmq": "zmtp", "mosquitto": "mqtt", "nats": "nats", "posthouse": "posthouse"}
 WINDOW = {"zmq": (1024, 4096), "mosquitto": (1024, 1024), "nats": (2048, 1024), "posthouse": (1024, 2048)}  # up to ten subscribers; more
-WORKERS_WINDOW = 256  # what crosses workers must fit into the mail between them, for all subscribers together, or the center drops events
 PAUSE_US = {"zmq": (50, 50), "mosquitto": (50, 50), "nats": (0, 50), "posthouse": (50, 50)}  # of the same, each
 SEND_BUFFER = ["--send-buffer-max", "64MiB"]  # a window must fit
 TIMES_NATS = 4
@@ -29,8 +28,6 @@ class Run:
         self.system, self.suite, self.workers = ends
         self.subscribers = subscribers
         self.window = args.window or WINDOW[self.system][subscribers > 10]
-        if not args.window and (self.workers or 1) > 1:
-            self.window = WORKERS_WINDOW
         self.target = []
         if self.system == "zmq":
             self.server = servers.zmq("pubsub")
