@@ -282,7 +282,7 @@ int main(int argc, char **argv)
 {
     bool is_json = argc == 3 && strcmp(argv[1], "--output") == 0 && strcmp(argv[2], "json") == 0;
     if (argc != 1 && !is_json) {
-        fprintf(stderr, "usage: bench_topics [--output json]\n");
+        fprintf(stderr, "usage: script/bench topics [--output json]\n");
         return 2;
     }
     static bench b;

@@ -397,7 +397,8 @@ static bool print(int rounds, bool is_json)
                    "\"rounds\":%d}",
                    i == 0 ? "[" : ",\n ", benches[i].name, benches[i].unit, value, rounds);
         } else {
-            printf("%-36s %10.4g %s\n", benches[i].name, value, benches[i].unit);
+            int decimals = value < 10 ? 2 : value < 100 ? 1 : 0;
+            printf("%-36s %10.*f %s\n", benches[i].name, decimals, value, benches[i].unit);
         }
     }
     double times = median_of(group8, rounds) / median_of(openssl_long, rounds);
@@ -407,7 +408,7 @@ static bool print(int rounds, bool is_json)
                "\"unit\":\"\",\"median\":%.4g,\"rounds\":%d,\"target\":%g,\"holds\":%s}]\n",
                times, rounds, TOGETHER_LEAST, holds ? "true" : "false");
     } else {
-        printf("%-36s %10.4g times (at least %g: %s)\n", "eight of a group, beside OpenSSL OFB",
+        printf("%-36s %10.1f times (at least %g: %s)\n", "eight of a group, beside OpenSSL OFB",
                times, TOGETHER_LEAST, holds ? "holds" : "DOES NOT HOLD");
     }
     return holds;
@@ -429,7 +430,7 @@ int main(int argc, char **argv)
         }
     }
     if (rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: bench_wire [--rounds 1..%d] [--output json]\n", ROUNDS_MAX);
+        fprintf(stderr, "usage: script/bench wire [--rounds 1..%d] [--output json]\n", ROUNDS_MAX);
         return 2;
     }
 

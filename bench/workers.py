@@ -125,7 +125,8 @@ def main():
     parser = harness.options("workers", __doc__)
     parser.add_argument("--rounds", type=harness.positive(int), default=9, help="rounds; the medians over them are shown (default 9)")
     parser.add_argument("--seconds", type=harness.positive(float), default=0.5, help="length of one measurement of calls (default 0.5)")
-    parser.add_argument("--messages", type=int, default=100_000_000, help="events whose order is checked (default 100,000,000)")
+    parser.add_argument("--messages", type=int, default=100_000_000,
+                        help="events whose order is checked, some millions at a time; 0: none (default 100,000,000)")
     parser.add_argument("--suite", default="plain", choices=["plain", "check", "paper"], help="(default plain)")
     args = parser.parse_args()
     return harness.run(args, "workers", "A center of two workers", measure)
