@@ -296,8 +296,8 @@ static bool put(session *s, phi_command command, phi_bytes payload)
     return true;
 }
 
-// Nobody is told of room while mail waits: else those who write from abroad, and read on, could keep
-// those at home out for ever.
+// Nobody is told of room while mail waits: else those who write from abroad, and read on, could
+// keep those at home out for ever.
 static void enter(center *c, session *s, uint32_t from, uint32_t size)
 {
     s->mail->entered[from] += size;

@@ -9,8 +9,8 @@
 // in order. So nothing that was delivered is lost but with its receiver, and a client that does not
 // read looks full to everybody.
 //
-// A worker that does not read its mail for a moment is nobody's fault: what is written to its clients
-// is taken all the same, and who wrote it is held until there is room in the mailbox.
+// A worker that does not read its mail for a moment is nobody's fault: what is written to its
+// clients is taken all the same, and who wrote it is held until there is room in the mailbox.
 //
 // Limits   send_buffer_max bytes on the way from each worker to each client
 // Threads  none
