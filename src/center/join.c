@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "center/entry.h"
 #include "center/own_state.h"
+#include "center/rejoin.h"
 #include "center/replica.h"
 #include "center/state.h"
 
@@ -28,6 +29,7 @@ typedef struct account_text {
     size_t size;
 } account_text;
 
+static void decide(center *c, session *s, const phi_join *join, bool is_again);
 static phi_bye_code judge(const phi_join *join);
 static bool is_name_or_empty(phi_bytes name);
 static bool make_up(center *c, phi_bytes serves, account_text *out);
@@ -51,6 +53,17 @@ void join_handle(center *c, session *s, const phi_join *join)
         worker_ask(c, s, join);
         return;
     }
+    decide(c, s, join, /* is_again= */ false);
+}
+
+void join_again(center *c, session *s, const phi_join *join)
+{
+    PH_ASSERT(session_is(s, SESSION_JOINING));
+    decide(c, s, join, /* is_again= */ true);
+}
+
+static void decide(center *c, session *s, const phi_join *join, bool is_again)
+{
     if (c->joined_count >= c->options.connections_max) { // several workers let in who knocked
         refuse(c, s, join, PHI_BYE_LIMIT_REACHED, session_retry_after(c));
         return;
@@ -60,7 +73,9 @@ void join_handle(center *c, session *s, const phi_join *join)
         memcpy(name.text, join->account.data, name.size);
         session *older = session_find(c, join->account);
         if (older != NULL) {
-            refuse_taken(c, s, join, older);
+            if (is_again || !rejoin_asks(c, s, older, join)) {
+                refuse_taken(c, s, join, older);
+            }
             return;
         }
     } else if (!make_up(c, join->service, &name)) {

@@ -21,6 +21,7 @@
 #include "center/drain.h"
 #include "center/join.h"
 #include "center/own_state.h"
+#include "center/rejoin.h"
 #include "center/replica.h"
 #include "center/router.h"
 #include "center/state.h"
@@ -28,8 +29,7 @@
 #include "center/subscription.h"
 
 enum {
-    RETRY_MS = 5,          // until a mailbox that was full is looked at again
-    JOIN_MORE_BYTES = 256, // of defaults, which a client may leave out
+    RETRY_MS = 5, // until a mailbox that was full is looked at again
 };
 
 // Whom a mail is about.
@@ -48,6 +48,7 @@ typedef struct mail_row {
 
 static mail_handler on_connection;
 static mail_handler on_join;
+static mail_handler on_look;
 static mail_handler on_admitted;
 static mail_handler on_left;
 static mail_handler on_end;
@@ -74,6 +75,7 @@ ph_err workers_init(center *c, phi_mailbox *mailbox)
     *w = (workers){ .mailbox = mailbox, .count = 1 };
     phi_list_init(&w->stuck);
     phi_list_init(&w->gone);
+    phi_list_init(&w->rejoins);
     phi_timer_init(&w->retry, on_retry);
     if (mailbox == NULL || phi_mailbox_count(mailbox) == 1) {
         return PH_OK;
@@ -95,6 +97,7 @@ void workers_fini(center *c)
         return;
     }
     phi_mailbox_attach(w->mailbox, NULL, NULL);
+    rejoin_drop(c);
     phi_timer_clear(&c->io->timers, &w->retry);
     for (uint32_t i = 0; i < w->count; i++) {
         phi_give(c->io->alloc, w->peers[i].abroad,
@@ -109,6 +112,7 @@ void worker_turn(center *c)
     if (workers_are_several(&c->workers)) {
         c->workers.is_crowding = false;
         go_on_stuck(c);
+        rejoin_turn(c);
         abroad_free_gone(c);
         phi_mailbox_post(c->workers.mailbox);
     }
@@ -170,11 +174,16 @@ void worker_admit(center *c, const session *s, const phi_join *join)
 
 static void tell_join(center *c, uint32_t to, const mail *head, const phi_join *join)
 {
-    uint8_t bytes[PHI_PACKET_BYTES_JOINING_MAX + JOIN_MORE_BYTES];
-    phi_writer w = phi_writer_of((phi_span){ bytes, sizeof bytes });
+    uint8_t bytes[WORKER_JOIN_BYTES_MAX];
+    worker_tell(c, to, head, worker_write_join(join, bytes));
+}
+
+phi_bytes worker_write_join(const phi_join *join, uint8_t bytes[WORKER_JOIN_BYTES_MAX])
+{
+    phi_writer w = phi_writer_of((phi_span){ bytes, WORKER_JOIN_BYTES_MAX });
     phi_join_encode(&w, join);
     PH_ASSERT(!w.failed); // it came in a packet of the joining
-    worker_tell(c, to, head, phi_writer_view(&w));
+    return phi_writer_view(&w);
 }
 
 void worker_forward(center *c, session *s, uint32_t to, phi_command command, phi_bytes payload)
@@ -206,6 +215,8 @@ static const mail_row rows[MAIL_TYPE_COUNT] = {
     [MAIL_CONNECTION] = { .handle = on_connection },
     [MAIL_JOIN] = { .handle = on_join },
     [MAIL_ADMITTED] = { .whose = OF_HOME, .handle = on_admitted },
+    [MAIL_LOOK] = { .handle = on_look },
+    [MAIL_LOOKED] = { .handle = on_look },
     [MAIL_LEFT] = { .whose = OF_ABROAD, .handle = on_left },
     [MAIL_END] = { .whose = OF_HOME, .handle = on_end },
     [MAIL_PROBE] = { .whose = OF_HOME, .handle = on_probe },
@@ -373,6 +384,12 @@ static void on_join(center *c, uint32_t from, session *none, const mail *m, phi_
         return;
     }
     join_handle(c, s, &join);
+}
+
+static void on_look(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)
+{
+    (void)s;
+    rejoin_handle(c, from, m, bytes);
 }
 
 static void on_step(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)

@@ -34,10 +34,15 @@
 // Who decides for all.
 #define WORKER_FIRST 0u
 
+// A JOIN as it came, and the defaults that a client may leave out.
+#define WORKER_JOIN_BYTES_MAX (PHI_PACKET_BYTES_JOINING_MAX + 256u)
+
 typedef enum mail_type {
     MAIL_CONNECTION, // to any: take this one; bytes: the loose stream's address
     MAIL_JOIN,       // home to first: may it join? bytes: its JOIN
     MAIL_ADMITTED,   // first to home: it has; bytes: its JOIN
+    MAIL_LOOK,       // first to any: has the end come of who has the account? see rejoin.h
+    MAIL_LOOKED,     // to first: if so, that was told
     MAIL_LEFT,       // its session is over; value: home; code: phi_why
     MAIL_END,        // to home: end it; code: phi_bye_code; value: retry after
     MAIL_PROBE,      // to home: does it still live?
@@ -82,6 +87,7 @@ typedef struct workers {
     uint32_t abroad_count; // sessions that are, joined or not
     phi_list stuck;        // session_mail.stuck: held until there is room in the mailboxes
     phi_list gone;         // session_abroad.gone: over; freed at the end of the turn
+    phi_list rejoins;      // rejoin.node
     phi_timer retry;       // while somebody waits for room in a mailbox
     bool is_crowding;      // what is being handled filled a mailbox
     uint8_t *room;         // of the mail that is being written, between begin and commit
@@ -118,6 +124,9 @@ bool worker_keeps(center *c, phi_stream *stream);
 
 // Asks the first worker to admit the client, which is held until it answers.
 void worker_ask(center *c, session *s, const phi_join *join);
+
+// A JOIN as it stands in a mail; in `bytes`.
+phi_bytes worker_write_join(const phi_join *join, uint8_t bytes[WORKER_JOIN_BYTES_MAX]);
 
 // Tells its home that the client is in.
 void worker_admit(center *c, const session *s, const phi_join *join);

@@ -547,3 +547,35 @@ SIM_TEST(worker, stands_still_and_no_request_fails)
     }
     end(d);
 }
+
+// A client whose connection broke comes back at another worker before its old home has read that:
+// it is let in as soon as that has, whichever of the two is the first worker, and not refused as if
+// somebody else had its account. [P-37]
+TEST(sim_worker, client_is_back_before_its_home_has_read_its_end)
+{
+    enum { BUSY_MS = 45 };
+    static const struct {
+        uint32_t who;
+        uint32_t clients; // so many connections came before
+        uint32_t home;
+    } cases[] = { { ALICE, 4, 1 }, { BOB, 3, 0 }, { BOB, 5, 2 } };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        uint32_t who = cases[i].who;
+        domain_options options = story_options(3, cases[i].clients);
+        options.mail_delay_max = MS(1);
+        domain *d = begin(&options);
+        actor *back = &d->actors[who];
+        uint32_t home = home_of(d, who);
+        EXPECT(home != cases[i].home);
+        sim_node_freeze(d->s, d->worker_nodes[home], true);
+        actor_kill(back);
+        EXPECT(actor_start(back));
+        sim_run_for(d->s, MS(BUSY_MS));
+        sim_node_freeze(d->s, d->worker_nodes[home], false);
+        EXPECT(sim_run_until(d->s, is_up, back, MS(100)));
+        EXPECT_EQ(domain_count(d).joins_refused_total, 0);
+        EXPECT_EQ(home_of(d, who), cases[i].home);
+        expect_rest(d);
+        end(d);
+    }
+}
