@@ -18,6 +18,13 @@
 
 #include "base/assert.h"
 
+// The least that each limit of a center may be.
+enum {
+#define CENTER_LIMIT(name, type, fallback, min, max, unit, help) MIN_##name = (min),
+#include "center/limits.def"
+#undef CENTER_LIMIT
+};
+
 typedef enum order {
     ORDER_SET_LOG = 1,
     ORDER_COUNT = 2,
@@ -58,6 +65,7 @@ struct crew {
     worker workers[];
 };
 
+static void share_out(center_options *options, uint32_t workers);
 static ph_err worker_make(worker *w, uint32_t index, center_options *options, phi_diag *diag);
 static void give_order(worker *w, order o);
 static void send_order(worker *w);
@@ -86,6 +94,7 @@ ph_err crew_new(crew **out, uint32_t count, const center_options *options, const
         rc = phi_uv_mailboxes_new(&c->mailboxes, count, CREW_MAIL_BYTES_MAX, diag);
     }
     center_options own = *options;
+    share_out(&own, count);
     for (uint32_t i = 0; i < count && rc == PH_OK; i++) {
         worker *w = &c->workers[i];
         w->crew = c;
@@ -100,6 +109,18 @@ ph_err crew_new(crew **out, uint32_t count, const center_options *options, const
     }
     *out = c;
     return PH_OK;
+}
+
+// No worker knows what the others have in use.
+static void share_out(center_options *options, uint32_t workers)
+{
+#define SHARE(name)                                                                                \
+    options->name = options->name / workers < MIN_##name ? MIN_##name : options->name / workers
+    SHARE(connections_joining_max);
+    SHARE(calls_max);
+    SHARE(streams_max);
+    SHARE(send_memory_max);
+#undef SHARE
 }
 
 static ph_err worker_make(worker *w, uint32_t index, center_options *options, phi_diag *diag)

@@ -23,7 +23,7 @@ typedef struct crew crew;
 typedef void crew_counted(void *arg, const center_counters *counters, uint64_t lines_lost);
 
 // Makes the loops and the centers; the threads come later. Each logs as `sink` does, which is
-// copied.
+// copied. Limits of the whole center that each worker would have for itself are shared out.
 //
 // PH_ENOMEM, PH_ESYSTEM, and those of center_new
 PHI_MUST_CHECK ph_err crew_new(crew **out, uint32_t count, const center_options *options,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "center/state.h"
 #include "tests/harness/test.h"
 
 typedef struct story {
@@ -17,17 +18,28 @@ typedef struct story {
     int turns;
 } story;
 
-static void story_begin(story *s, uint32_t workers)
+static center_options options_default(void)
+{
+    center_options options = center_options_default();
+    options.domain = "local";
+    return options;
+}
+
+static void story_begin_with(story *s, uint32_t count, const center_options *options)
 {
     *s = (story){ .fd = open("/dev/null", O_WRONLY | O_CLOEXEC) };
     EXPECT(s->fd >= 0);
     log_sink_init(&s->sink, s->fd, true, PHI_LOG_ERROR);
-    center_options options = center_options_default();
-    options.domain = "local";
     phi_diag diag = { "" };
-    if (crew_new(&s->crew, workers, &options, &s->sink, &diag) != PH_OK) {
+    if (crew_new(&s->crew, count, options, &s->sink, &diag) != PH_OK) {
         fail_msg("%s", diag.text);
     }
+}
+
+static void story_begin(story *s, uint32_t count)
+{
+    const center_options options = options_default();
+    story_begin_with(s, count, &options);
 }
 
 static void story_end(story *s)
@@ -56,10 +68,10 @@ static void count_in_turn(phi_turn_hook *hook)
     }
 }
 
-static void run_count_and_stop(uint32_t workers)
+static void run_count_and_stop(uint32_t count)
 {
     story s;
-    story_begin(&s, workers);
+    story_begin(&s, count);
     EXPECT_ERR(center_listen(crew_center(s.crew), "127.0.0.1:0", NULL, NULL), PH_OK);
     EXPECT_ERR(crew_start(s.crew, NULL), PH_OK);
     s.hook.on_turn = count_in_turn;
@@ -103,4 +115,24 @@ TEST(crew, ends_without_having_run)
     story_begin(&s, 3);
     EXPECT_ERR(crew_start(s.crew, NULL), PH_OK);
     story_end(&s);
+}
+
+// An operator sizes the machine by the limits of the whole center: with all of it for each worker,
+// send buffers could take as many times the memory.
+TEST(crew, shares_out_the_limits_of_the_whole_center)
+{
+    center_options options = options_default();
+    options.streams_max = 3; // too few for each to have one
+    story s;
+    for (uint32_t count = 1; count <= 4; count++) {
+        story_begin_with(&s, count, &options);
+        const center_options *own = &crew_center(s.crew)->options;
+        EXPECT_EQ(own->send_memory_max, options.send_memory_max / count);
+        EXPECT_EQ(own->calls_max, options.calls_max / count);
+        EXPECT_EQ(own->connections_joining_max, options.connections_joining_max / count);
+        EXPECT_EQ(own->streams_max, count < 4 ? 3 / count : 1);
+        EXPECT_EQ(own->connections_max, options.connections_max); // the first one counts them all
+        EXPECT_EQ(own->deliveries_per_turn_max, options.deliveries_per_turn_max);
+        story_end(&s);
+    }
 }
