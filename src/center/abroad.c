@@ -47,13 +47,15 @@ session *abroad_new(center *c, uint32_t home, uint64_t home_handle)
     worker_peer *p = &c->workers.peers[home];
     uint32_t index = phi_slots_index(home_handle);
     uint64_t handle;
-    session_abroad *a = has_place(c, p, index) ? phi_take_zeroed(c->io->alloc, 1, sizeof *a) : NULL;
+    session_abroad *a = has_place(c, p, index)
+                            ? phi_take_zeroed(center_alloc(c, CENTER_MEMORY_SESSIONS), 1, sizeof *a)
+                            : NULL;
     if (a == NULL) {
         return NULL;
     }
     session *s = phi_slots_take(&c->sessions, &handle);
     if (s == NULL) {
-        phi_give(c->io->alloc, a, sizeof *a);
+        phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), a, sizeof *a);
         return NULL;
     }
     a->session = s;
@@ -111,7 +113,7 @@ void abroad_free_gone(center *c)
 
 void abroad_drop(center *c, session *s)
 {
-    phi_give(c->io->alloc, s->abroad, sizeof *s->abroad);
+    phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), s->abroad, sizeof *s->abroad);
     s->abroad = NULL;
 }
 
@@ -143,8 +145,8 @@ static bool has_place(center *c, worker_peer *p, uint32_t index)
     while (size <= index) {
         size *= 2;
     }
-    session **abroad =
-        phi_resize(c->io->alloc, p->abroad, p->abroad_size * sizeof *abroad, size * sizeof *abroad);
+    session **abroad = phi_resize(center_alloc(c, CENTER_MEMORY_SESSIONS), p->abroad,
+                                  p->abroad_size * sizeof *abroad, size * sizeof *abroad);
     if (abroad == NULL) {
         return false;
     }
@@ -262,7 +264,7 @@ void abroad_forget(center *c, session *s)
         phi_give(&c->quota.counted, w, sizeof *w + w->size);
     }
     phi_list_remove(&m->stuck);
-    phi_give(c->io->alloc, m, mail_bytes(c));
+    phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), m, mail_bytes(c));
     s->mail = NULL;
 }
 
@@ -271,7 +273,7 @@ static session_mail *mail_of(center *c, session *s)
     if (PHI_LIKELY(s->mail != NULL)) {
         return s->mail;
     }
-    session_mail *m = phi_take_zeroed(c->io->alloc, 1, mail_bytes(c));
+    session_mail *m = phi_take_zeroed(center_alloc(c, CENTER_MEMORY_SESSIONS), 1, mail_bytes(c));
     if (m != NULL) {
         m->session = s;
         phi_list_init(&m->backlog);

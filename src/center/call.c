@@ -299,8 +299,9 @@ void call_leave(center *c, session *s)
 void call_forget(center *c, session *s)
 {
     if (s->calls != NULL) {
-        phi_give(c->io->alloc, s->calls->by_number, sizeof(phi_list) << c->call_bucket_bits);
-        phi_give(c->io->alloc, s->calls, sizeof *s->calls);
+        phi_give(center_alloc(c, CENTER_MEMORY_CALLS), s->calls->by_number,
+                 sizeof(phi_list) << c->call_bucket_bits);
+        phi_give(center_alloc(c, CENTER_MEMORY_CALLS), s->calls, sizeof *s->calls);
         s->calls = NULL;
     }
 }
@@ -364,7 +365,7 @@ static inline session_calls *calls_of(center *c, session *s)
 
 static session_calls *calls_new(center *c, session *s)
 {
-    session_calls *calls = phi_take_zeroed(c->io->alloc, 1, sizeof *calls);
+    session_calls *calls = phi_take_zeroed(center_alloc(c, CENTER_MEMORY_CALLS), 1, sizeof *calls);
     if (calls != NULL) {
         phi_list_init(&calls->made);
         phi_list_init(&calls->taken);
@@ -495,7 +496,7 @@ static void reply_drop(center *c, own_call *o)
 static void make_index(center *c, session *caller)
 {
     size_t count = (size_t)1 << c->call_bucket_bits;
-    phi_list *buckets = phi_take(c->io->alloc, count * sizeof *buckets);
+    phi_list *buckets = phi_take(center_alloc(c, CENTER_MEMORY_CALLS), count * sizeof *buckets);
     if (buckets == NULL) {
         return;
     }

@@ -92,8 +92,12 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     c->options.domain = c->self + 1;
     c->random = phi_random_seeded(secret[0]);
     c->hash = (phi_hash_key){ secret[2], secret[3] };
+    for (size_t i = 0; i < CENTER_MEMORY_COUNT; i++) {
+        phi_alloc_counter_init(&c->memory[i], io->alloc);
+    }
     uint64_t epoch = options->mailbox == NULL ? secret[1] | 1 : options->epoch;
-    rc = presence_init(&c->presence, io, options, epoch, c->hash);
+    rc = presence_init(&c->presence, io, center_alloc(c, CENTER_MEMORY_PRESENCE), options, epoch,
+                       c->hash);
     if (rc != PH_OK) {
         phi_give(io->alloc, c, sizeof *c);
         return phi_diag_add(diag, rc, "create center '%s'", options->domain);
@@ -107,16 +111,20 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     uint32_t connections_max = (uint32_t)options->connections_max;
     // How many may be abroad the first worker decides (join.c); those that left in the same turn
     // still have their places.
-    phi_slots_init(&c->sessions, io->alloc, sizeof(session),
+    phi_slots_init(&c->sessions, center_alloc(c, CENTER_MEMORY_SESSIONS), sizeof(session),
                    workers_are_several(&c->workers) ? PHI_SLOTS_COUNT_MAX : connections_max);
-    phi_slots_init(&c->streams, io->alloc, stream_size(), (uint32_t)options->streams_max);
-    phi_slots_init(&c->stream_receivers, io->alloc, stream_receiver_size(),
+    phi_slots_init(&c->streams, center_alloc(c, CENTER_MEMORY_STREAMS), stream_size(),
                    (uint32_t)options->streams_max);
-    phi_slots_init(&c->calls, io->alloc, sizeof(call), (uint32_t)options->calls_max);
+    phi_slots_init(&c->stream_receivers, center_alloc(c, CENTER_MEMORY_STREAMS),
+                   stream_receiver_size(), (uint32_t)options->streams_max);
+    phi_slots_init(&c->calls, center_alloc(c, CENTER_MEMORY_CALLS), sizeof(call),
+                   (uint32_t)options->calls_max);
     phi_slots_set_mark(&c->calls, c->workers.self);
     phi_slots_set_mark(&c->stream_receivers, c->workers.self);
-    phi_slots_init(&c->dialogs, io->alloc, sizeof(dialog), (uint32_t)options->calls_max);
-    registry_init(&c->registry, io->alloc, c->hash, 2 * connections_max); // the half: ghosts
+    phi_slots_init(&c->dialogs, center_alloc(c, CENTER_MEMORY_CALLS), sizeof(dialog),
+                   (uint32_t)options->calls_max);
+    registry_init(&c->registry, center_alloc(c, CENTER_MEMORY_REGISTRY), c->hash,
+                  2 * connections_max); // the half: ghosts
     c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
     phi_list_init(&c->broadcasts);
     phi_list_init(&c->drains);
@@ -162,6 +170,9 @@ void center_free(center **center_at)
     phi_slots_fini(&c->stream_receivers);
     phi_slots_fini(&c->streams);
     phi_slots_fini(&c->sessions);
+    for (size_t i = 0; i < CENTER_MEMORY_COUNT; i++) {
+        PH_ASSERT(c->memory[i].bytes == 0); // or it was counted as what it is not
+    }
     phi_give(c->io->alloc, c, sizeof *c);
     *center_at = NULL;
 }
@@ -242,6 +253,13 @@ center_counters center_count(const center *c)
     counters.ghosts = c->presence.ghosts;
     counters.damped = c->presence.damped;
     counters.send_memory = c->quota.bytes;
+    counters.session_memory = c->memory[CENTER_MEMORY_SESSIONS].bytes;
+    counters.link_memory = c->memory[CENTER_MEMORY_LINKS].bytes;
+    counters.call_memory = c->memory[CENTER_MEMORY_CALLS].bytes;
+    counters.stream_memory = c->memory[CENTER_MEMORY_STREAMS].bytes;
+    counters.registry_memory = c->memory[CENTER_MEMORY_REGISTRY].bytes;
+    counters.presence_memory = c->memory[CENTER_MEMORY_PRESENCE].bytes;
+    counters.sessions_abroad = c->workers.abroad_count;
     counters.send_memory_refused_total = c->quota.refusals;
     counters.bytes_received_total = c->transports.bytes_received;
     counters.bytes_sent_total = c->transports.bytes_sent;
@@ -350,7 +368,7 @@ static void set_link_options(center *c)
 {
     const center_options *o = &c->options;
     c->link_options = (phi_link_options){
-        .alloc = c->io->alloc,
+        .alloc = center_alloc(c, CENTER_MEMORY_LINKS),
         .quota = &c->quota,
         .side = PHI_LINK_CENTER,
         .send_bytes_max = o->send_buffer_max,

@@ -617,6 +617,13 @@ TEST(center, idle_connection_is_small)
         print_message("# an idle connection takes %zu bytes, of them %zu in its slots\n", each,
                       slots);
         EXPECT(each <= 2304);
+        center_counters n = world_count(w);
+        EXPECT(n.session_memory >= 100 * sizeof(session));
+        EXPECT(n.registry_memory >= 100 * sizeof(account));
+        EXPECT_EQ(n.call_memory + n.stream_memory, 0); // they never called anybody
+        size_t kinds = (size_t)(n.session_memory + n.link_memory + n.registry_memory +
+                                n.presence_memory + n.send_memory + n.subscription_memory);
+        EXPECT(kinds <= w->alloc.bytes);
         world_free(w);
     }
 }

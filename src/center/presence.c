@@ -51,8 +51,8 @@ static void on_hold_over(phi_timer *timer, phi_time now);
 
 // ---- life
 
-ph_err presence_init(presence *p, phi_io *io, const center_options *options, uint64_t epoch,
-                     phi_hash_key key)
+ph_err presence_init(presence *p, phi_io *io, const phi_alloc *alloc, const center_options *options,
+                     uint64_t epoch, phi_hash_key key)
 {
     PH_ASSERT(epoch != 0);
     *p = (presence){
@@ -62,18 +62,18 @@ ph_err presence_init(presence *p, phi_io *io, const center_options *options, uin
     };
     phi_list_init(&p->untold);
     phi_timer_init(&p->tell, on_tell);
-    ph_err rc = presence_log_init(&p->log, io->alloc, key, options->presence_log_max);
+    ph_err rc = presence_log_init(&p->log, alloc, key, options->presence_log_max);
     if (rc != PH_OK) {
         return rc;
     }
-    rc = watches_init(&p->watches, io, key, (uint32_t)options->connections_max);
+    rc = watches_init(&p->watches, io, alloc, key, (uint32_t)options->connections_max);
     if (rc != PH_OK) {
         presence_log_fini(&p->log);
         return rc;
     }
     uint64_t reuse = options->flap_reuse;
     uint64_t suppress = options->flap_suppress > reuse ? options->flap_suppress : reuse + 1;
-    flaps_init(&p->flaps, io->alloc, key,
+    flaps_init(&p->flaps, alloc, key,
                &(phi_damping_rule){ .suppress = (uint32_t)suppress,
                                     .reuse = (uint32_t)reuse,
                                     .half_life = phi_ms(options->flap_half_life),
@@ -412,7 +412,7 @@ static void end_ghost(center *c, account *a)
 static bool hold(center *c, account *a, phi_time until, phi_why why)
 {
     PH_ASSERT(a->hold == NULL);
-    presence_hold *h = phi_take(c->io->alloc, sizeof *h);
+    presence_hold *h = phi_take(center_alloc(c, CENTER_MEMORY_PRESENCE), sizeof *h);
     if (h == NULL) {
         return false;
     }
@@ -428,7 +428,7 @@ static void release(center *c, account *a)
     presence_hold *h = a->hold;
     if (h != NULL) {
         phi_timer_clear(&c->io->timers, &h->timer);
-        phi_give(c->io->alloc, h, sizeof *h);
+        phi_give(center_alloc(c, CENTER_MEMORY_PRESENCE), h, sizeof *h);
         a->hold = NULL;
     }
 }

@@ -45,8 +45,9 @@ typedef struct presence {
 } presence;
 
 // PH_ENOMEM   no memory
-PHI_MUST_CHECK ph_err presence_init(presence *p, phi_io *io, const center_options *options,
-                                    uint64_t epoch, phi_hash_key key);
+PHI_MUST_CHECK ph_err presence_init(presence *p, phi_io *io, const phi_alloc *alloc,
+                                    const center_options *options, uint64_t epoch,
+                                    phi_hash_key key);
 
 // The accounts of the registry are not to be shown any more.
 void presence_drop(center *c);

@@ -85,7 +85,7 @@ void rejoin_turn(center *c)
             continue;
         }
         answer(c, r->home, r->handle, phi_bytes_of(r->join, r->size));
-        phi_give(c->io->alloc, r, sizeof *r + r->size);
+        phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), r, sizeof *r + r->size);
     }
 }
 
@@ -94,14 +94,14 @@ void rejoin_drop(center *c)
     phi_list *node;
     while ((node = phi_list_take(&c->workers.rejoins)) != NULL) {
         rejoin *r = PHI_CONTAINER_OF(node, rejoin, node);
-        phi_give(c->io->alloc, r, sizeof *r + r->size);
+        phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), r, sizeof *r + r->size);
     }
 }
 
 // Without memory the answer is what is known now.
 static void keep(center *c, uint32_t home, uint64_t handle, phi_bytes join)
 {
-    rejoin *r = phi_take(c->io->alloc, sizeof *r + join.size);
+    rejoin *r = phi_take(center_alloc(c, CENTER_MEMORY_SESSIONS), sizeof *r + join.size);
     if (r == NULL) {
         answer(c, home, handle, join);
         return;

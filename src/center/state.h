@@ -19,6 +19,18 @@ typedef enum center_log_id {
     CENTER_LOG_COUNT
 } center_log_id;
 
+// What memory is for: each kind is counted where it is taken, and shown by its name. Send buffers
+// and subscriptions have counters of their own (quota, topics.memory).
+typedef enum center_memory {
+    CENTER_MEMORY_SESSIONS,
+    CENTER_MEMORY_LINKS,
+    CENTER_MEMORY_CALLS,
+    CENTER_MEMORY_STREAMS,
+    CENTER_MEMORY_REGISTRY,
+    CENTER_MEMORY_PRESENCE,
+    CENTER_MEMORY_COUNT
+} center_memory;
+
 struct center {
     phi_io *io;   // borrowed for the center's life
     phi_log *log; // same; may be NULL
@@ -61,6 +73,7 @@ struct center {
     phi_random random;           // for made-up accounts and spread retry-afters; nothing secret
 
     workers workers;
+    phi_alloc_counter memory[CENTER_MEMORY_COUNT];
 
     bool is_stopping;
     void (*stopped)(void *arg); // NULL once told
@@ -79,6 +92,11 @@ static inline center *center_of(const session *s)
 static inline uint32_t center_home_count(const center *c)
 {
     return c->sessions.count - c->workers.abroad_count;
+}
+
+static inline const phi_alloc *center_alloc(const center *c, center_memory kind)
+{
+    return &c->memory[kind].alloc;
 }
 
 static inline phi_bytes center_domain(const center *c)

@@ -504,7 +504,7 @@ void stream_leave(center *c, session *s)
         }
         drop_stream(c, st);
     }
-    phi_give(c->io->alloc, s->streams, sizeof *s->streams);
+    phi_give(center_alloc(c, CENTER_MEMORY_STREAMS), s->streams, sizeof *s->streams);
     s->streams = NULL;
 }
 
@@ -519,7 +519,7 @@ void stream_drop_all(center *c)
     index = 0;
     session *s;
     for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
-        phi_give(c->io->alloc, s->streams, sizeof *s->streams);
+        phi_give(center_alloc(c, CENTER_MEMORY_STREAMS), s->streams, sizeof *s->streams);
         s->streams = NULL;
     }
 }

@@ -161,7 +161,7 @@ bool stream_tell(session *s, const phi_stream_control *control)
 session_streams *streams_of(center *c, session *s)
 {
     if (s->streams == NULL) {
-        s->streams = phi_take_zeroed(c->io->alloc, 1, sizeof *s->streams);
+        s->streams = phi_take_zeroed(center_alloc(c, CENTER_MEMORY_STREAMS), 1, sizeof *s->streams);
         if (s->streams != NULL) {
             phi_list_init(&s->streams->going);
             phi_list_init(&s->streams->coming);

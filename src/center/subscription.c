@@ -118,7 +118,7 @@ void subscription_leave(center *c, session *s)
     topics_leave(&c->topics, &sub->client);
     drop_kept(c, sub);
     phi_list_remove(&sub->node);
-    phi_give(c->io->alloc, sub, sizeof *sub);
+    phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), sub, sizeof *sub);
     s->subscriber = NULL;
 }
 
@@ -248,13 +248,13 @@ static void change_each(center *c, session *s, phi_bytes changes, answer *a)
 // False without memory.
 static bool make_subscriber(center *c, session *s)
 {
-    subscriber *sub = phi_take_zeroed(c->io->alloc, 1, sizeof *sub);
+    subscriber *sub = phi_take_zeroed(center_alloc(c, CENTER_MEMORY_SESSIONS), 1, sizeof *sub);
     if (sub == NULL) {
         return false;
     }
     sub->client = topics_client_new(&c->topics, s);
     if (sub->client == NULL) {
-        phi_give(c->io->alloc, sub, sizeof *sub);
+        phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), sub, sizeof *sub);
         return false;
     }
     s->subscriber = sub;

@@ -109,15 +109,16 @@ static phi_bytes entry_of(const presence_line *line);
 
 // ---- life
 
-ph_err watches_init(watches *all, phi_io *io, phi_hash_key key, uint32_t count_max)
+ph_err watches_init(watches *all, phi_io *io, const phi_alloc *alloc, phi_hash_key key,
+                    uint32_t count_max)
 {
-    *all = (watches){ .io = io };
-    all->batch = phi_take(io->alloc, sizeof *all->batch);
+    *all = (watches){ .io = io, .alloc = alloc };
+    all->batch = phi_take(alloc, sizeof *all->batch);
     if (all->batch == NULL) {
         return PH_ENOMEM;
     }
     all->batch->audience = NULL;
-    phi_map_init(&all->audiences, io->alloc, key, count_max);
+    phi_map_init(&all->audiences, alloc, key, count_max);
     phi_list_init(&all->touched);
     phi_list_init(&all->behind);
     phi_list_init(&all->blocked);
@@ -134,7 +135,7 @@ void watches_fini(watches *all)
     PH_ASSERT(all->audiences.count == 0);
     phi_timer_clear(&all->io->timers, &all->rested);
     phi_map_fini(&all->audiences);
-    phi_give(all->io->alloc, all->batch, sizeof *all->batch);
+    phi_give(all->alloc, all->batch, sizeof *all->batch);
     *all = (watches){ .io = NULL };
 }
 
@@ -148,7 +149,7 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
         return PH_OK;
     }
     watch_audience *u = watch_audience_join(c, ask);
-    watch *w = u == NULL ? NULL : phi_take(c->io->alloc, sizeof *w);
+    watch *w = u == NULL ? NULL : phi_take(center_alloc(c, CENTER_MEMORY_PRESENCE), sizeof *w);
     if (w == NULL) {
         if (u != NULL) {
             leave_audience(all, u);
@@ -191,7 +192,7 @@ void watch_end(center *c, session *s)
     drain_on_ack(c, w, w->acked, UINT64_MAX);
     phi_list_remove(&w->node);
     leave_audience(all, w->audience);
-    phi_give(c->io->alloc, w, sizeof *w);
+    phi_give(center_alloc(c, CENTER_MEMORY_PRESENCE), w, sizeof *w);
     s->watch = NULL;
     all->count--;
 }

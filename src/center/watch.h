@@ -36,13 +36,14 @@ typedef struct watch_batch watch_batch;
 #define WATCH_GATHER_MS 50u
 
 typedef struct watches {
-    phi_io *io;          // borrowed
-    size_t count;        // of watchers
-    phi_map audiences;   // filter -> audience
-    phi_list touched;    // audience.node: there are changes for them
-    phi_list behind;     // watch.node: are to be told in this turn
-    phi_list blocked;    // watch.node: are to be told when their buffer has room
-    phi_time rest_until; // changes are gathered until then
+    phi_io *io;             // borrowed
+    const phi_alloc *alloc; // same
+    size_t count;           // of watchers
+    phi_map audiences;      // filter -> audience
+    phi_list touched;       // audience.node: there are changes for them
+    phi_list behind;        // watch.node: are to be told in this turn
+    phi_list blocked;       // watch.node: are to be told when their buffer has room
+    phi_time rest_until;    // changes are gathered until then
     phi_timer rested;
     uint64_t confirm;      // who is told of so much is asked to acknowledge it; 0: nobody
     uint64_t judged_after; // whether those who know so much lack more than the list is: the
@@ -52,7 +53,8 @@ typedef struct watches {
 } watches;
 
 // PH_ENOMEM   no memory
-PHI_MUST_CHECK ph_err watches_init(watches *all, phi_io *io, phi_hash_key key, uint32_t count_max);
+PHI_MUST_CHECK ph_err watches_init(watches *all, phi_io *io, const phi_alloc *alloc,
+                                   phi_hash_key key, uint32_t count_max);
 // Nobody watches: asserted. Accepts a zeroed one.
 void watches_fini(watches *all);
 

@@ -29,7 +29,7 @@ watch_audience *watch_audience_join(center *c, const phi_presence_ask *ask)
         u->count++;
         return u;
     }
-    watch_audience *u = phi_take(all->io->alloc, sizeof *u + key_size);
+    watch_audience *u = phi_take(all->alloc, sizeof *u + key_size);
     if (u == NULL) {
         return NULL;
     }
@@ -42,7 +42,7 @@ watch_audience *watch_audience_join(center *c, const phi_presence_ask *ask)
     phi_list_init(&u->current);
     if (phi_map_put(&all->audiences, phi_bytes_of(u->key, key_size), (uint64_t)(uintptr_t)u) !=
         PH_OK) {
-        phi_give(all->io->alloc, u, sizeof *u + key_size);
+        phi_give(all->alloc, u, sizeof *u + key_size);
         return NULL;
     }
     return u;
@@ -60,7 +60,7 @@ void watch_audience_leave(watches *all, watch_audience *u)
     size_t key_size = 1u + u->key_size;
     bool was_known = phi_map_remove(&all->audiences, phi_bytes_of(u->key, key_size));
     PH_ASSERT(was_known);
-    phi_give(all->io->alloc, u, sizeof *u + key_size);
+    phi_give(all->alloc, u, sizeof *u + key_size);
 }
 
 void watch_touch(center *c, const uint8_t *entry)

@@ -82,7 +82,7 @@ ph_err workers_init(center *c, phi_mailbox *mailbox)
     }
     w->self = (uint8_t)phi_mailbox_index(mailbox);
     w->count = (uint8_t)phi_mailbox_count(mailbox);
-    w->peers = phi_take_zeroed(c->io->alloc, w->count, sizeof *w->peers);
+    w->peers = phi_take_zeroed(center_alloc(c, CENTER_MEMORY_SESSIONS), w->count, sizeof *w->peers);
     if (w->peers == NULL) {
         return PH_ENOMEM;
     }
@@ -100,10 +100,10 @@ void workers_fini(center *c)
     rejoin_drop(c);
     phi_timer_clear(&c->io->timers, &w->retry);
     for (uint32_t i = 0; i < w->count; i++) {
-        phi_give(c->io->alloc, w->peers[i].abroad,
+        phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), w->peers[i].abroad,
                  w->peers[i].abroad_size * sizeof *w->peers[i].abroad);
     }
-    phi_give(c->io->alloc, w->peers, w->count * sizeof *w->peers);
+    phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), w->peers, w->count * sizeof *w->peers);
     w->peers = NULL;
 }
 
