@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/slots.h"
 #include "link/transport.h"
 #include "wire/message.h"
 #include "wire/name.h"
@@ -70,11 +71,14 @@ static void say_failure(rogue *r, uint64_t call)
                .kind = PHI_KIND_FAILURE, .call = call, .body = phi_bytes_of(body, sizeof body) });
 }
 
+// Of any of the center's workers, or of one that it does not have.
 static uint64_t guess(rogue *r, phi_random *random)
 {
     uint64_t slot = phi_random_below(random, GUESS_SLOTS);
     uint64_t generation = 1 + phi_random_below(random, r->generation_max + 4u);
-    return generation << 32 | slot;
+    uint32_t workers = r->domain->worker_count;
+    uint64_t worker = workers > 1 ? phi_random_below(random, workers + 1u) : 0;
+    return generation << 32 | worker << PHI_SLOTS_MARK_SHIFT | slot;
 }
 
 // More than it may, some of them under one turn.
@@ -273,10 +277,12 @@ static void send_fragment(rogue *r, phi_random *random, const char *victim)
     }
     uint8_t *room = phi_transport_begin(&r->transport, PHI_STREAM_CONTROL_BYTES);
     if (room != NULL) {
+        // Of a center of several workers the number says who is told.
+        bool is_guessed = r->domain->worker_count > 1 && phi_random_chance(random, 50);
         phi_stream_control control = {
             .op = (uint8_t)phi_random_between(random, PHI_STREAM_CREDIT, PHI_STREAM_REFUSE),
             .kind = kind,
-            .call = number,
+            .call = is_guessed ? guess(r, random) : number,
             .value = (uint32_t)phi_random_between(random, 1,
                                                   phi_random_chance(random, 80) ? 20 : UINT16_MAX)
         };
