@@ -85,6 +85,7 @@ static void drain_free(center *c, drain *d);
 static size_t drain_bytes(const center *c);
 static void await(center *c, drain *d);
 static bool is_share_done(const center *c, const drain *d);
+static bool has_calls(const center *c, const drain *d);
 static void ask_shares(center *c, const drain *d, const account *a);
 static drain *find_drain(const center *c, uint64_t number);
 static void on_share_asked(center *c, const mail *m, phi_bytes bytes);
@@ -325,9 +326,17 @@ static bool is_share_done(const center *c, const drain *d)
     if (a == NULL || a->session == NULL) {
         return true; // it left: nobody can send it anything
     }
-    const session_calls *calls = a->session->calls;
-    return d->waiting == 0 &&
-           (calls == NULL || (phi_list_is_empty(&calls->taken) && count_made(c, a->session) == 0));
+    return d->waiting == 0 && !has_calls(c, d);
+}
+
+// To or from the account.
+static bool has_calls(const center *c, const drain *d)
+{
+    const account *a = registry_at(&c->registry, d->account);
+    if (a == NULL || a->session == NULL || a->session->calls == NULL) {
+        return false;
+    }
+    return !phi_list_is_empty(&a->session->calls->taken) || count_made(c, a->session) != 0;
 }
 
 // Drains that it waits for.
@@ -504,13 +513,14 @@ static void on_share_asked(center *c, const mail *m, phi_bytes bytes)
     phi_io_hurry(c->io);
 }
 
-// When it is another than the first worker knows. Calls are counted only then: that walks over
-// them.
+// When it is another than the first worker knows. Calls are counted only then, because that walks
+// over them: so there may be fewer or more of them now, but not none, or some where there were none.
 static void tell_share(center *c, drain *d)
 {
     drain_share now = { .is_done = is_share_done(c, d) };
     now.waiting = now.is_done ? 0 : d->waiting;
-    if (now.waiting == d->told.waiting && now.is_done == d->told.is_done) {
+    if (now.waiting == d->told.waiting && now.is_done == d->told.is_done &&
+        has_calls(c, d) == (d->told.calls != 0)) {
         return;
     }
     now.calls = now.is_done ? 0 : count_calls(c, d);

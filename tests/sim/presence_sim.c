@@ -249,6 +249,7 @@ typedef struct drained {
     uint64_t at_ms; // 0: not yet
     uint8_t is_done;
     uint32_t watchers;
+    uint32_t calls;
 } drained;
 
 static void on_drained(ph_client *client, ph_call_id id, ph_err status, uint16_t code,
@@ -264,6 +265,7 @@ static void on_drained(ph_client *client, ph_call_id id, ph_err status, uint16_t
     r->is_done = phi_read_u8(&body);
     (void)phi_read_u64(&body);
     r->watchers = phi_read_u32(&body);
+    r->calls = phi_read_u32(&body);
 }
 
 static void drain(actor *by, const actor *target, uint32_t patience_ms, drained *out)
@@ -322,5 +324,32 @@ CENTER_TEST(presence, drain_ends_with_its_patience)
     EXPECT_EQ(r.at_ms, 6000 + WAY_MS + 700 + WAY_MS);
     EXPECT_EQ(r.is_done, 0);
     EXPECT_EQ(r.watchers, 1);
+    story_end(d);
+}
+
+// Who asks may take the instance down when its calls are over, though a watcher does not answer: at
+// the end of the patience those that were open in between must not be told, wherever they were.
+// [P-69]
+CENTER_TEST(presence, drain_tells_no_calls_that_are_over)
+{
+    domain_options options = story_options(4);
+    domain *d = story_begin(&options);
+    actor *caller = &d->actors[1]; // at another worker than the first, if there is one
+    actor *target = &d->actors[2];
+    actor_watch(caller, "");
+    run_to(d, 6000);
+    target->manner = MANNER_WORK;
+    target->work = phi_ms(300);
+    const call_record *call = actor_call_actor(caller, target, 5000);
+    run_to(d, 6100);
+    sim_mute(d->s, caller->node, d->center_node);
+    drained r;
+    drain(&d->actors[3], target, 700, &r);
+    run_to(d, 8000);
+    EXPECT_ERR(call->status, PH_OK);
+    EXPECT(r.at_ms >= 6800);
+    EXPECT_EQ(r.is_done, 0);
+    EXPECT_EQ(r.watchers, 1);
+    EXPECT_EQ(r.calls, 0);
     story_end(d);
 }
