@@ -184,7 +184,7 @@ void phi_mailbox_skip(phi_mailbox *m, phi_mail_chunk *chunk)
 
 void phi_mailbox_recycle(phi_mailbox *m, phi_mail_chunk *chunk)
 {
-    phi_mail_list *to = m->stock.count < m->count ? &m->stock : &m->surplus;
+    phi_mail_list *to = phi_mailbox_wants_stock(m) ? &m->stock : &m->surplus;
     if (chunk->capacity != PHI_MAIL_CHUNK_CAPACITY || to->count >= PHI_MAIL_SURPLUS_MAX) {
         phi_mail_chunk_free(chunk);
         return;

@@ -21,6 +21,9 @@
 #define PHI_MAIL_CHUNK_BYTES (64u * 1024u)
 // Empty chunks that a mailbox has left over and nobody has fetched: beyond that they are freed.
 #define PHI_MAIL_SURPLUS_MAX 64u
+// And that it keeps to write into; more receivers than that in one turn are rare, and the set's
+// chunks are there for them.
+#define PHI_MAIL_STOCK_MAX 8u
 
 typedef struct phi_mail_chunk {
     struct phi_mail_chunk *next; // on a phi_mail_list
@@ -56,7 +59,7 @@ struct phi_mailbox {
     void *owner;
     bool is_attached;      // until then mail waits
     uint64_t unposted;     // a bit for each receiver that something is to be posted to
-    phi_mail_list stock;   // empty chunks to write into; `count`, so that all others get one
+    phi_mail_list stock;   // empty chunks to write into, see phi_mailbox_wants_stock
     phi_mail_list surplus; // empty chunks that others may have
     phi_mail_out outs[PHI_MAILBOXES_MAX];
     // Bytes read of what that one posted, ever. Written by this loop, read by that one.
@@ -85,6 +88,12 @@ void phi_mailbox_skip(phi_mailbox *m, phi_mail_chunk *chunk);
 
 // A chunk that was read: becomes stock or surplus, or is freed when it is not of the usual size.
 void phi_mailbox_recycle(phi_mailbox *m, phi_mail_chunk *chunk);
+
+// Whether an empty chunk would be one to write into soon: one for each that it may write to.
+static inline bool phi_mailbox_wants_stock(const phi_mailbox *m)
+{
+    return m->stock.count < m->count && m->stock.count < PHI_MAIL_STOCK_MAX;
+}
 
 void phi_mail_chunk_free(phi_mail_chunk *chunk);
 

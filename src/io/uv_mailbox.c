@@ -286,7 +286,7 @@ static void give_chunks(phi_mailbox *m, phi_mail_list *unwanted)
 static void fetch_chunks(phi_mailbox *m)
 {
     phi_mail_list *pool = &((phi_uv_box *)m)->set->pool;
-    while (m->stock.count < m->count && pool->first != NULL) {
+    while (phi_mailbox_wants_stock(m) && pool->first != NULL) {
         phi_mail_list_push(&m->stock, phi_mail_list_take(pool));
     }
 }

@@ -280,6 +280,41 @@ TEST(uv_mailbox, little_mail_that_nobody_reads_takes_little_memory)
     phi_mailbox_fini(&boxes[1]);
 }
 
+static void post_to_all(phi_mailbox *m)
+{
+    for (uint32_t to = 1; to < m->count; to++) {
+        phi_mail_list chunks;
+        phi_mailbox_take_out(m, to, &chunks);
+        phi_mail_list_move(&the_unread.chunks, &chunks);
+    }
+}
+
+// With many loops, each that had a burst of mail from all others would keep a chunk for each of
+// them for ever: together a quarter of a gigabyte.
+TEST(uv_mailbox, stock_of_many_loops_is_small)
+{
+    static phi_mailbox box;
+    static phi_mailbox *all[PHI_MAILBOXES_MAX];
+    the_unread = (unread){ .bytes = 0 };
+    phi_mailbox_init(&box, 0, PHI_MAILBOXES_MAX, all, 4 * 1024 * 1024, post_to_all);
+    for (uint32_t to = 0; to < PHI_MAILBOXES_MAX; to++) {
+        all[to] = &box; // has read nothing
+    }
+    for (uint32_t to = 1; to < PHI_MAILBOXES_MAX; to++) {
+        memset(phi_mailbox_begin(&box, to, 8), 0, 8);
+        phi_mailbox_commit(&box, to, 8);
+    }
+    phi_mailbox_post(&box);
+    EXPECT_EQ(the_unread.chunks.count, PHI_MAILBOXES_MAX - 1);
+    for (phi_mail_chunk *chunk; (chunk = phi_mail_list_take(&the_unread.chunks)) != NULL;) {
+        phi_mailbox_recycle(&box, chunk);
+    }
+    EXPECT_EQ(box.stock.count, PHI_MAIL_STOCK_MAX);
+    EXPECT_EQ(box.surplus.count,
+              PHI_MAILBOXES_MAX - 1 - PHI_MAIL_STOCK_MAX); // the others may have it
+    phi_mailbox_fini(&box);
+}
+
 // ---- streams
 
 static phi_loose_stream *loose;
