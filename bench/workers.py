@@ -5,7 +5,8 @@
 The first worker hands connections on in turn, so the order in which clients connect says where each is at home: the responder is at the first, and
 of its callers every other one. Calls within and across are measured in turn, round by round, and a center of one worker beside them. For the order,
 one client sends numbered events to another at the other worker, as fast as acknowledgements let it; the receiver ends the benchmark at the first
-number that is not the next.
+number that is not the next. With so few under way nothing ever waits for room: what becomes of the order when mail waits, or a mailbox is full, is
+shown by the stories in tests/sim/worker_sim.c.
 """
 
 import json

@@ -260,6 +260,7 @@ center_counters center_count(const center *c)
     counters.registry_memory = c->memory[CENTER_MEMORY_REGISTRY].bytes;
     counters.presence_memory = c->memory[CENTER_MEMORY_PRESENCE].bytes;
     counters.sessions_abroad = c->workers.abroad_count;
+    worker_count(c, &counters);
     counters.send_memory_refused_total = c->quota.refusals;
     counters.bytes_received_total = c->transports.bytes_received;
     counters.bytes_sent_total = c->transports.bytes_sent;

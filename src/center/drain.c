@@ -514,7 +514,7 @@ static void on_share_asked(center *c, const mail *m, phi_bytes bytes)
 }
 
 // When it is another than the first worker knows. Calls are counted only then, because that walks
-// over them: so there may be fewer or more of them now, but not none, or some where there were none.
+// over them: so it may know a number that is over, but not of calls where there are none.
 static void tell_share(center *c, drain *d)
 {
     drain_share now = { .is_done = is_share_done(c, d) };

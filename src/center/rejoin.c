@@ -3,8 +3,8 @@
 // center/rejoin.c - see rejoin.h.
 //
 // Design notes
-//   - The question carries the JOIN, and comes back with it: the first worker keeps nothing. Whoever
-//     asked may be over by then; it is not found, as with any other mail.
+//   - The question carries the JOIN, and comes back with it: the first worker keeps nothing.
+//     Whoever asked may be over by then; it is not found, as with any other mail.
 //   - Mail may be read before the sockets in a turn, so only those of the next turn have all been
 //     read after it.
 

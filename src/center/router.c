@@ -311,7 +311,7 @@ static PHI_NOINLINE void request_elsewhere(center *c, session *s, phi_bytes payl
         return;
     case REACH_CENTER:
         if (!workers_decide(&c->workers) && (m.flags & PHI_FLAG_MORE) == 0) {
-            c->counters.requests_total--; // the first worker counts it
+            c->workers.requests_passed_on++;
             worker_forward(c, s, WORKER_FIRST, PHI_COMMAND_MESSAGE, payload);
         } else {
             control_request(c, s, &m, ttl_ms);

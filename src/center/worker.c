@@ -194,11 +194,21 @@ void worker_forward(center *c, session *s, uint32_t to, phi_command command, phi
                 payload);
     c->counters.mail_forwarded_total++;
     if (command == PHI_COMMAND_MESSAGE) {
-        c->counters.messages_received_total--; // counted where it is handled
+        c->workers.messages_passed_on++;
     }
     // What a client says cannot be refused here, but it can be read later.
     if (PHI_UNLIKELY(!phi_mailbox_is_roomy(c->workers.mailbox, to))) {
         abroad_hold(c, s);
+    }
+}
+
+void worker_count(const center *c, center_counters *counters)
+{
+    const workers *w = &c->workers;
+    if (workers_are_several(w)) {
+        counters->mail_memory = phi_mailbox_unread(w->mailbox);
+        counters->messages_received_total -= w->messages_passed_on;
+        counters->requests_total -= w->requests_passed_on;
     }
 }
 

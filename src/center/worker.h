@@ -26,6 +26,7 @@
 #ifndef CENTER_WORKER_H
 #define CENTER_WORKER_H
 
+#include "center/center.h"
 #include "center/registry.h"
 #include "center/session.h"
 #include "io/mailbox.h"
@@ -82,15 +83,17 @@ typedef struct workers {
     phi_mailbox *mailbox; // borrowed; NULL: alone
     uint8_t self;
     uint8_t count;
-    uint8_t next;          // who gets the next connection
-    worker_peer *peers;    // owned; `count` of them
-    uint32_t abroad_count; // sessions that are, joined or not
-    phi_list stuck;        // session_mail.stuck: held until there is room in the mailboxes
-    phi_list gone;         // session_abroad.gone: over; freed at the end of the turn
-    phi_list rejoins;      // rejoin.node
-    phi_timer retry;       // while somebody waits for room in a mailbox
-    bool is_crowding;      // what is being handled filled a mailbox
-    uint8_t *room;         // of the mail that is being written, between begin and commit
+    uint8_t next;                // who gets the next connection
+    worker_peer *peers;          // owned; `count` of them
+    uint32_t abroad_count;       // sessions that are, joined or not
+    phi_list stuck;              // session_mail.stuck: held until there is room in the mailboxes
+    phi_list gone;               // session_abroad.gone: over; freed at the end of the turn
+    phi_list rejoins;            // rejoin.node
+    phi_timer retry;             // while somebody waits for room in a mailbox
+    bool is_crowding;            // what is being handled filled a mailbox
+    uint64_t messages_passed_on; // counted here, and once more where they are handled
+    uint64_t requests_passed_on; // of those
+    uint8_t *room;               // of the mail that is being written, between begin and commit
 } workers;
 
 // PH_ENOMEM   no memory
@@ -130,6 +133,9 @@ phi_bytes worker_write_join(const phi_join *join, uint8_t bytes[WORKER_JOIN_BYTE
 
 // Tells its home that the client is in.
 void worker_admit(center *c, const session *s, const phi_join *join);
+
+// What it adds to a snapshot, and takes from it.
+void worker_count(const center *c, center_counters *counters);
 
 // The packet is the other worker's to handle.
 void worker_forward(center *c, session *s, uint32_t to, phi_command command, phi_bytes payload);

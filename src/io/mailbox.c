@@ -211,6 +211,15 @@ bool phi_mailbox_is_roomy(const phi_mailbox *m, uint32_t to)
     return unread(m, to) < m->bytes_max;
 }
 
+uint64_t phi_mailbox_unread(const phi_mailbox *m)
+{
+    uint64_t bytes = 0;
+    for (uint32_t to = 0; to < m->count; to++) {
+        bytes += to == m->index ? 0 : unread(m, to);
+    }
+    return bytes;
+}
+
 // ---- helpers
 
 // Bytes for that one that it has not read, posted or not.

@@ -51,6 +51,9 @@ void phi_mailbox_commit(phi_mailbox *m, uint32_t to, size_t size);
 // Whether what that one has not read yet, with what is to be posted, is below the set's bytes_max.
 bool phi_mailbox_is_roomy(const phi_mailbox *m, uint32_t to);
 
+// Bytes to all others that they have not read, posted or not.
+uint64_t phi_mailbox_unread(const phi_mailbox *m);
+
 // Posts what was committed. In a turn hook that stands before those that write to sockets. What is
 // committed later in the turn needs phi_io_hurry, or waits for the next.
 void phi_mailbox_post(phi_mailbox *m);

@@ -579,3 +579,41 @@ TEST(sim_worker, client_is_back_before_its_home_has_read_its_end)
         end(d);
     }
 }
+
+// A message that one worker passes on to another came once, and a request to the center is one:
+// rates that are read from counters would double with the number of workers.
+TEST(sim_worker, what_is_passed_on_is_counted_once)
+{
+    domain_options options = story_options(2, 2);
+    domain *d = begin(&options);
+    center_counters before = domain_count(d);
+    expect_reply(d, ALICE, BOB, 100); // the reply is handled by the worker of the one who asked
+    center_counters after = domain_count(d);
+    EXPECT_EQ(after.messages_received_total, before.messages_received_total + 2);
+    EXPECT_EQ(after.requests_total, before.requests_total + 1);
+    EXPECT_EQ(after.mail_forwarded_total, before.mail_forwarded_total + 1);
+    drain_ask(&d->actors[BOB], &d->actors[ALICE], true, 1000);
+    sim_run_for(d->s, SECONDS(2));
+    EXPECT_EQ(domain_count(d).requests_total, after.requests_total + 1);
+    EXPECT_EQ(domain_count(d).messages_received_total, after.messages_received_total + 1);
+    EXPECT_EQ(domain_count(d).mail_memory, 0);
+    end(d);
+}
+
+// What waits for a worker that stands still takes memory that an operator wants to see.
+TEST(sim_worker, unread_mail_is_shown)
+{
+    domain_options options = story_options(2, 2);
+    domain *d = begin(&options);
+    sim_node_freeze(d->s, d->worker_nodes[home_of(d, BOB)], true);
+    call_record *record =
+        actor_call(&d->actors[ALICE], d->actors[BOB].account, BOB, 5000, 60000, /* why= */ NULL);
+    EXPECT(record != NULL);
+    sim_run_for(d->s, MS(100));
+    EXPECT(domain_count(d).mail_memory > 5000);
+    sim_node_freeze(d->s, d->worker_nodes[1], false);
+    EXPECT(sim_run_until(d->s, has_ended, record, SECONDS(1)));
+    sim_run_for(d->s, MS(100));
+    EXPECT_EQ(domain_count(d).mail_memory, 0);
+    end(d);
+}
