@@ -44,6 +44,8 @@ enum {
 };
 
 static ph_err check_options(const center_options *options, phi_diag *diag);
+static void count_memory(center *c);
+static void attach(center *c);
 static uint8_t bucket_bits(uint64_t calls_per_client_max);
 static void set_link_options(center *c);
 static void on_accept(void *owner, phi_stream *stream);
@@ -92,9 +94,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     c->options.domain = c->self + 1;
     c->random = phi_random_seeded(secret[0]);
     c->hash = (phi_hash_key){ secret[2], secret[3] };
-    for (size_t i = 0; i < CENTER_MEMORY_COUNT; i++) {
-        phi_alloc_counter_init(&c->memory[i], io->alloc);
-    }
+    count_memory(c);
     uint64_t epoch = options->mailbox == NULL ? secret[1] | 1 : options->epoch;
     rc = presence_init(&c->presence, io, center_alloc(c, CENTER_MEMORY_PRESENCE), options, epoch,
                        c->hash);
@@ -133,10 +133,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     c->drain_places_left = CENTER_DRAIN_TURN_PLACES_MAX;
     phi_quota_init(&c->quota, io->alloc, options->send_memory_max);
     set_link_options(c);
-    c->hook.on_turn = on_turn;
-    phi_io_hook(io, &c->hook);
-    phi_transports_init(&c->transports, io, &session_events);
-    c->transports.quota = &c->quota;
+    attach(c);
     (void)session_refusal(c); // so that there is one when there is no memory
     *out = c;
     return PH_OK;
@@ -353,6 +350,22 @@ static ph_err check_options(const center_options *options, phi_diag *diag)
         }
     }
     return PH_OK;
+}
+
+static void count_memory(center *c)
+{
+    for (size_t i = 0; i < CENTER_MEMORY_COUNT; i++) {
+        phi_alloc_counter_init(&c->memory[i], c->io->alloc);
+    }
+}
+
+// Its hook stands before that of its transports.
+static void attach(center *c)
+{
+    c->hook.on_turn = on_turn;
+    phi_io_hook(c->io, &c->hook);
+    phi_transports_init(&c->transports, c->io, &session_events);
+    c->transports.quota = &c->quota;
 }
 
 // So that a client with all its calls open has at most 32 in a bucket.
