@@ -124,14 +124,10 @@ static int run_sender(const rr_options *o)
 
 int main(int argc, char **argv)
 {
-    rr_options o = rr_options_parse(argc, argv);
-    const char *role = argc > 2 && strcmp(argv[1], "--role") == 0 ? argv[2] : "";
-    if (strcmp(role, "receiver") == 0) {
-        return run_receiver(&o);
-    }
-    if (strcmp(role, "sender") == 0) {
-        return run_sender(&o);
-    }
-    fprintf(stderr, "usage: publish_posthouse --role receiver|sender --target HOST:PORT ...\n");
-    return 2;
+    static const rr_role roles[] = {
+        { "receiver", run_receiver },
+        { "sender", run_sender },
+        { NULL, NULL },
+    };
+    return rr_main(argc, argv, roles);
 }

@@ -83,6 +83,23 @@ rr_options rr_options_parse(int argc, char **argv)
     return o;
 }
 
+int rr_main(int argc, char **argv, const rr_role *roles)
+{
+    const char *wanted = argc > 2 && strcmp(argv[1], "--role") == 0 ? argv[2] : "";
+    for (const rr_role *role = roles; role->name != NULL; role++) {
+        if (strcmp(role->name, wanted) == 0) {
+            rr_options o = rr_options_parse(argc, argv);
+            return role->run(&o);
+        }
+    }
+    fprintf(stderr, "usage: %s --role ROLE [OPTION VALUE]...\nroles:", argv[0]);
+    for (const rr_role *role = roles; role->name != NULL; role++) {
+        fprintf(stderr, " %s", role->name);
+    }
+    fprintf(stderr, "\n");
+    return 2;
+}
+
 uint64_t rr_now_ns(void)
 {
     struct timespec t;

@@ -39,6 +39,16 @@ typedef struct rr_record {
 // --slow-every --gather); exits with 2 and a line of help when wrong.
 rr_options rr_options_parse(int argc, char **argv);
 
+// What a program can be.
+typedef struct rr_role {
+    const char *name;
+    int (*run)(const rr_options *o);
+} rr_role;
+
+// A program's main: runs the role that `--role NAME`, its first two words, asks for, or names those
+// that there are. `roles` ends with one without a name.
+int rr_main(int argc, char **argv, const rr_role *roles);
+
 // CLOCK_MONOTONIC.
 uint64_t rr_now_ns(void);
 

@@ -265,20 +265,20 @@ static int run_caller(const rr_options *o)
     return 0;
 }
 
+static int print_version(const rr_options *o)
+{
+    (void)o;
+    printf("%s\n", nats_GetVersion());
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    rr_options o = rr_options_parse(argc, argv);
-    const char *role = argc > 2 && strcmp(argv[1], "--role") == 0 ? argv[2] : "";
-    if (strcmp(role, "responder") == 0) {
-        return run_responder(&o);
-    }
-    if (strcmp(role, "caller") == 0) {
-        return run_caller(&o);
-    }
-    if (strcmp(role, "version") == 0) {
-        printf("%s\n", nats_GetVersion());
-        return 0;
-    }
-    fprintf(stderr, "usage: rr_nats --role responder|caller --target URL ...\n");
-    return 2;
+    static const rr_role roles[] = {
+        { "responder", run_responder },
+        { "caller", run_caller },
+        { "version", print_version },
+        { NULL, NULL },
+    };
+    return rr_main(argc, argv, roles);
 }

@@ -260,14 +260,10 @@ static int run_caller(const rr_options *o)
 
 int main(int argc, char **argv)
 {
-    rr_options o = rr_options_parse(argc, argv);
-    const char *role = argc > 2 && strcmp(argv[1], "--role") == 0 ? argv[2] : "";
-    if (strcmp(role, "responder") == 0) {
-        return run_responder(&o);
-    }
-    if (strcmp(role, "caller") == 0) {
-        return run_caller(&o);
-    }
-    fprintf(stderr, "usage: rr_posthouse --role responder|caller --target HOST:PORT ...\n");
-    return 2;
+    static const rr_role roles[] = {
+        { "responder", run_responder },
+        { "caller", run_caller },
+        { NULL, NULL },
+    };
+    return rr_main(argc, argv, roles);
 }

@@ -47,16 +47,22 @@ static size_t read_some(int fd, char *bytes, size_t size)
     return (size_t)n;
 }
 
-static _Noreturn void run_responder(const rr_options *o)
+// Until the other end is done.
+static _Noreturn void echo(int fd)
 {
     static char buffer[BUFFER_BYTES];
-    int fd = sock_connect(o->target);
-    printf("ready\n");
-    fflush(stdout);
     for (;;) {
         size_t n = read_some(fd, buffer, sizeof buffer);
         write_all(fd, buffer, n);
     }
+}
+
+static int run_responder(const rr_options *o)
+{
+    int fd = sock_connect(o->target);
+    printf("ready\n");
+    fflush(stdout);
+    echo(fd);
 }
 
 // Open loop. The n-th reply belongs to the n-th call.
@@ -152,8 +158,9 @@ static bool relay_once(int from, int to)
     return true;
 }
 
-static int run_relay(void)
+static int run_relay(const rr_options *o)
 {
+    (void)o;
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof a;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -194,17 +201,11 @@ static int run_relay(void)
 
 int main(int argc, char **argv)
 {
-    rr_options o = rr_options_parse(argc, argv);
-    const char *role = argc > 2 && strcmp(argv[1], "--role") == 0 ? argv[2] : "";
-    if (strcmp(role, "relay") == 0) {
-        return run_relay();
-    }
-    if (strcmp(role, "responder") == 0) {
-        run_responder(&o);
-    }
-    if (strcmp(role, "caller") == 0) {
-        return run_caller(&o);
-    }
-    fprintf(stderr, "usage: rr_relay --role relay|responder|caller [--target PORT] ...\n");
-    return 2;
+    static const rr_role roles[] = {
+        { "relay", run_relay },
+        { "responder", run_responder },
+        { "caller", run_caller },
+        { NULL, NULL },
+    };
+    return rr_main(argc, argv, roles);
 }
