@@ -18,10 +18,10 @@ static const struct {
     int level;
     const char *guard; // what its header guards begin with, instead of the folder's name
 } folders[] = {
-    { "base", 0, "PHI_" },   { "obs", 0, "PHI_" }, { "wire", 1, "PHI_" },   { "text", 1, "PHI_" },
-    { "policy", 1, "PHI_" }, { "io", 1, "PHI_" },  { "link", 2, "PHI_" },   { "store", 2, "PHI_" },
-    { "http", 2, "PHI_" },   { "center", 3, "" },  { "client", 3, "PHI_" }, { "discovery", 4, "" },
-    { "gateway", 4, "" },    { "app", 5, "" },
+    { "base", 0, "PHI_" },   { "obs", 0, "PHI_" },  { "wire", 1, "PHI_" }, { "text", 1, "PHI_" },
+    { "policy", 1, "PHI_" }, { "io", 1, "PHI_" },   { "link", 2, "PHI_" }, { "auth", 2, "PHI_" },
+    { "store", 2, "PHI_" },  { "http", 2, "PHI_" }, { "center", 3, "" },   { "client", 3, "PHI_" },
+    { "discovery", 4, "" },  { "gateway", 4, "" },  { "app", 5, "" },
 };
 #define FOLDER_NONE (-1)
 
