@@ -192,9 +192,10 @@ static exit_status run(args *a, const command *c, int argc, char **argv)
 static exit_status finish_parse(args *a, const command *c, phi_diag *diag)
 {
     for (size_t i = 0; c->is_local && i < PHI_COUNT_OF(options_client); i++) {
-        if (args_flag(a, options_client[i].name)) {
+        const option *o = &options_client[i];
+        if (args_option(a, o->name) == o && args_flag(a, o->name)) {
             return command_usage(c, "--%s means nothing here: this command talks to no center",
-                                 options_client[i].name);
+                                 o->name);
         }
     }
     if (args_complete(a, diag) != PH_OK) {

@@ -34,9 +34,11 @@ void args_init(args *a)
 
 void args_accept(args *a, const option *options, size_t count)
 {
-    PH_ASSERT(a->option_count + count <= ARGS_OPTIONS_MAX);
     for (size_t i = 0; i < count; i++) {
-        a->options[a->option_count++] = &options[i];
+        size_t index = find(a, options[i].name, strlen(options[i].name));
+        PH_ASSERT(index < ARGS_OPTIONS_MAX);
+        a->options[index] = &options[i];
+        a->option_count += index == a->option_count ? 1 : 0;
     }
 }
 
@@ -94,6 +96,13 @@ ph_err args_complete(args *a, phi_diag *diag)
         }
     }
     return PH_OK;
+}
+
+const option *args_option(const args *a, const char *name)
+{
+    size_t index = find(a, name, strlen(name));
+    PH_ASSERT(index < a->option_count);
+    return a->options[index];
 }
 
 const arg_value *args_get(const args *a, const char *name)

@@ -16,7 +16,7 @@
 #include "app/draft.h"
 #include "base/diag.h"
 
-#define ARGS_OPTIONS_MAX 64
+#define ARGS_OPTIONS_MAX 128
 #define ARGS_WORDS_MAX 16
 #define ARGS_REPEAT_MAX 16
 
@@ -59,7 +59,8 @@ typedef struct args {
     size_t word_count;
 } args;
 
-// Announces options, before parsing; borrowed as long as `a` is used.
+// Announces options, before parsing; borrowed as long as `a` is used. One of a name that was there
+// already takes its place: a command may mean something else by it than others do.
 void args_init(args *a);
 void args_accept(args *a, const option *options, size_t count);
 
@@ -74,6 +75,7 @@ PHI_MUST_CHECK ph_err args_parse(args *a, int argc, char *const *argv, bool stop
 PHI_MUST_CHECK ph_err args_complete(args *a, phi_diag *diag);
 
 // The option must have been announced: asserted.
+const option *args_option(const args *a, const char *name);
 const arg_value *args_get(const args *a, const char *name);
 bool args_flag(const args *a, const char *name);
 const char *args_text(const args *a, const char *name); // NULL: not given

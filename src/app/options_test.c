@@ -185,3 +185,23 @@ TEST(options, help_shows_every_option_and_its_default)
     EXPECT(strstr(help, "where May repeat.") != NULL);
     draft_fini(&d);
 }
+
+// A command may mean something else by a name than the others do: `serve --tls-key` is the center's.
+TEST(options, a_later_table_replaces_a_row)
+{
+    static const option own[] = {
+        { .name = "time", .kind = OPTION_TEXT, .argument = "WORD", .help = "what" },
+    };
+    args a;
+    phi_diag diag = { { 0 } };
+    args_init(&a);
+    args_accept(&a, table, PHI_COUNT_OF(table));
+    args_accept(&a, own, PHI_COUNT_OF(own));
+    EXPECT_EQ(a.option_count, PHI_COUNT_OF(table));
+    EXPECT(args_option(&a, "time") == &own[0]);
+    EXPECT(args_option(&a, "suite") == &table[4]);
+    char *argv[] = { (char[]){ "--time" }, (char[]){ "noon" } };
+    int used = 0;
+    EXPECT_ERR(args_parse(&a, 2, argv, false, &used, &diag), PH_OK);
+    EXPECT_TEXT(args_text(&a, "time"), "noon");
+}

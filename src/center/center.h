@@ -46,6 +46,10 @@ typedef struct center_options {
     // own io; only the first (mailbox index 0) listens. NULL: it is alone.
     phi_mailbox *mailbox;
     uint64_t epoch;
+    // A token was refused because its key is not known: whoever fetches keys may want to do so now.
+    // Called inside a turn, as often as peers like. NULL: nobody fetches.
+    void (*on_unknown_key)(void *arg);
+    void *on_unknown_key_arg;
 #define CENTER_LIMIT(name, type, fallback, min, max, unit, help) uint64_t name;
 #include "center/limits.def"
 #undef CENTER_LIMIT
