@@ -15,11 +15,15 @@
 #include "base/assert.h"
 
 PH_STATIC_ASSERT(sizeof "unix:" + PHI_ENDPOINT_PATH_MAX <= PHI_ADDRESS_TEXT_MAX);
-PH_STATIC_ASSERT(sizeof ":65535" + PHI_ENDPOINT_NAME_MAX <= PHI_ADDRESS_TEXT_MAX);
-PH_STATIC_ASSERT(sizeof "[]:65535" + INET6_ADDRSTRLEN <= PHI_ADDRESS_TEXT_MAX);
+PH_STATIC_ASSERT(sizeof "tls::65535" + PHI_ENDPOINT_NAME_MAX <= PHI_ADDRESS_TEXT_MAX);
+PH_STATIC_ASSERT(sizeof "tls:[]:65535" + INET6_ADDRSTRLEN <= PHI_ADDRESS_TEXT_MAX);
 
 static const char unix_prefix[] = "unix:";
+static const char tls_prefix[] = "tls:";
 
+static ph_err parse(const char *text, bool may_lack_port, phi_endpoint *out, phi_diag *diag);
+static ph_err parse_host_and_port(const char *text, uint16_t port, phi_endpoint *out,
+                                  phi_diag *diag);
 static ph_err parse_unix(const char *path, phi_endpoint *out, phi_diag *diag);
 static ph_err parse_port(const char *text, uint16_t *out, phi_diag *diag);
 static ph_err parse_host(phi_bytes host, bool is_bracketed, phi_endpoint *out, phi_diag *diag);
@@ -28,27 +32,38 @@ static bool looks_numeric(phi_bytes name);
 
 ph_err phi_endpoint_parse(const char *text, phi_endpoint *out, phi_diag *diag)
 {
+    return parse(text, /* may_lack_port= */ false, out, diag);
+}
+
+ph_err phi_endpoint_parse_dialled(const char *text, phi_endpoint *out, phi_diag *diag)
+{
+    phi_endpoint endpoint;
+    ph_err err = parse(text, /* may_lack_port= */ true, &endpoint, diag);
+    if (err == PH_OK && endpoint.kind != PHI_ENDPOINT_UNIX && endpoint.port == 0) {
+        err = phi_diag_add(diag, PH_EINVAL, "address '%s': nobody can be reached at port 0", text);
+    }
+    if (err == PH_OK) {
+        *out = endpoint;
+    }
+    return err;
+}
+
+static ph_err parse(const char *text, bool may_lack_port, phi_endpoint *out, phi_diag *diag)
+{
     PH_ASSERT(text != NULL);
     PH_ASSERT(out != NULL);
 
     phi_endpoint endpoint = { .kind = PHI_ENDPOINT_NAME };
+    endpoint.is_tls = strncmp(text, tls_prefix, strlen(tls_prefix)) == 0;
+    const char *rest = endpoint.is_tls ? text + strlen(tls_prefix) : text;
     ph_err err;
-    if (strncmp(text, unix_prefix, strlen(unix_prefix)) == 0) {
-        err = parse_unix(text + strlen(unix_prefix), &endpoint, diag);
+    if (strncmp(rest, unix_prefix, strlen(unix_prefix)) != 0) {
+        uint16_t port = endpoint.is_tls ? PHI_PORT_TLS : PHI_PORT_PLAIN;
+        err = parse_host_and_port(rest, may_lack_port ? port : 0, &endpoint, diag);
+    } else if (endpoint.is_tls) {
+        err = phi_diag_add(diag, PH_EINVAL, "TLS is for HOST:PORT, not for unix:PATH");
     } else {
-        const char *colon = strrchr(text, ':');
-        if (colon == NULL) {
-            err = phi_diag_add(diag, PH_EINVAL, "no port: write HOST:PORT or unix:PATH");
-        } else {
-            size_t host_size = (size_t)(colon - text);
-            bool is_bracketed = host_size >= 2 && text[0] == '[' && colon[-1] == ']';
-            phi_bytes host = is_bracketed ? phi_bytes_of(text + 1, host_size - 2)
-                                          : phi_bytes_of(text, host_size);
-            err = parse_host(host, is_bracketed, &endpoint, diag);
-            if (err == PH_OK) {
-                err = parse_port(colon + 1, &endpoint.port, diag);
-            }
-        }
+        err = parse_unix(rest + strlen(unix_prefix), &endpoint, diag);
     }
     if (err != PH_OK) {
         return phi_diag_add(diag, err, "address '%.*s'", PHI_ADDRESS_TEXT_MAX, text);
@@ -60,18 +75,20 @@ ph_err phi_endpoint_parse(const char *text, phi_endpoint *out, phi_diag *diag)
 void phi_endpoint_format(const phi_endpoint *endpoint, char text[PHI_ADDRESS_TEXT_MAX])
 {
     char host[INET6_ADDRSTRLEN] = "";
+    const char *prefix = endpoint->is_tls ? tls_prefix : "";
+    unsigned port = endpoint->port;
     int size = 0;
     switch (endpoint->kind) {
     case PHI_ENDPOINT_IP4:
         PH_ASSERT(inet_ntop(AF_INET, endpoint->host, host, sizeof host) != NULL);
-        size = snprintf(text, PHI_ADDRESS_TEXT_MAX, "%s:%u", host, endpoint->port);
+        size = snprintf(text, PHI_ADDRESS_TEXT_MAX, "%s%s:%u", prefix, host, port);
         break;
     case PHI_ENDPOINT_IP6:
         PH_ASSERT(inet_ntop(AF_INET6, endpoint->host, host, sizeof host) != NULL);
-        size = snprintf(text, PHI_ADDRESS_TEXT_MAX, "[%s]:%u", host, endpoint->port);
+        size = snprintf(text, PHI_ADDRESS_TEXT_MAX, "%s[%s]:%u", prefix, host, port);
         break;
     case PHI_ENDPOINT_NAME:
-        size = snprintf(text, PHI_ADDRESS_TEXT_MAX, "%s:%u", endpoint->name, endpoint->port);
+        size = snprintf(text, PHI_ADDRESS_TEXT_MAX, "%s%s:%u", prefix, endpoint->name, port);
         break;
     case PHI_ENDPOINT_UNIX:
         size = snprintf(text, PHI_ADDRESS_TEXT_MAX, "%s%s", unix_prefix, endpoint->name);
@@ -119,6 +136,31 @@ bool phi_endpoint_ip6_is_loopback(const uint8_t host[16])
 }
 
 // ---- helpers
+
+// `port` stands in for one that is not there; 0: it has to be.
+static ph_err parse_host_and_port(const char *text, uint16_t port, phi_endpoint *out,
+                                  phi_diag *diag)
+{
+    size_t size = strlen(text);
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || (text[0] == '[' && text[size - 1] == ']')) {
+        if (port == 0) {
+            return phi_diag_add(diag, PH_EINVAL,
+                                "no port: write HOST:PORT, tls:HOST:PORT or unix:PATH");
+        }
+        colon = text + size;
+    }
+    size_t host_size = (size_t)(colon - text);
+    bool is_bracketed = host_size >= 2 && text[0] == '[' && colon[-1] == ']';
+    phi_bytes host =
+        is_bracketed ? phi_bytes_of(text + 1, host_size - 2) : phi_bytes_of(text, host_size);
+    ph_err err = parse_host(host, is_bracketed, out, diag);
+    if (err == PH_OK && *colon == ':') {
+        return parse_port(colon + 1, &out->port, diag);
+    }
+    out->port = port;
+    return err;
+}
 
 static ph_err parse_unix(const char *path, phi_endpoint *out, phi_diag *diag)
 {

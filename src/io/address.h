@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // io/address.h - what people write to say where: "127.0.0.1:7678", "[::1]:7678",
-// "center.example:7678", "unix:/run/posthouse.sock". Parsed once, here; no name is looked up.
+// "center.example:7678", "unix:/run/posthouse.sock", "tls:center.example:7679". Parsed once, here;
+// no name is looked up.
 //
 // Threads  none
 
@@ -23,8 +24,13 @@ typedef enum phi_endpoint_kind {
 #define PHI_ENDPOINT_PATH_MAX 107 // bytes; what the kernel takes
 #define PHI_ENDPOINT_NAME_MAX 107 // bytes; so that every address fits PHI_ADDRESS_TEXT_MAX
 
+// What a client dials that was given no port.
+#define PHI_PORT_PLAIN 7678
+#define PHI_PORT_TLS 7679
+
 typedef struct phi_endpoint {
     phi_endpoint_kind kind;
+    bool is_tls;   // "tls:" stood in front; not with PHI_ENDPOINT_UNIX
     uint16_t port; // 0 with PHI_ENDPOINT_UNIX
     uint8_t host[16];
     char name[PHI_ENDPOINT_PATH_MAX + 1];
@@ -32,6 +38,11 @@ typedef struct phi_endpoint {
 
 // PH_EINVAL   it does not parse; *diag says what was expected
 PHI_MUST_CHECK ph_err phi_endpoint_parse(const char *text, phi_endpoint *out, phi_diag *diag);
+
+// The same for what is dialled: the port may be left out, and is PHI_PORT_PLAIN or PHI_PORT_TLS then.
+// Port 0 is refused, since nobody can be reached there.
+PHI_MUST_CHECK ph_err phi_endpoint_parse_dialled(const char *text, phi_endpoint *out,
+                                                 phi_diag *diag);
 
 // As phi_endpoint_parse reads it.
 void phi_endpoint_format(const phi_endpoint *endpoint, char text[PHI_ADDRESS_TEXT_MAX]);

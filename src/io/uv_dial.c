@@ -55,6 +55,9 @@ ph_err phi_uv_connect(phi_io *io, const char *address, const phi_stream_events *
     if (err == PH_OK && target.kind != PHI_ENDPOINT_UNIX && target.port == 0) {
         err = phi_diag_add(diag, PH_EINVAL, "nobody can be reached at port 0");
     }
+    if (err == PH_OK && target.is_tls) { // never without what was asked for
+        err = phi_diag_add(diag, PH_EINVAL, "there are no credentials for TLS");
+    }
     if (err != PH_OK) {
         goto fail;
     }

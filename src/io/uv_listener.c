@@ -67,6 +67,9 @@ ph_err phi_uv_listen(phi_io *io, const char *address, const phi_listener_events 
                                "machine, or 0.0.0.0 for all");
         }
     }
+    if (err == PH_OK && at.is_tls) { // never without what was asked for
+        err = phi_diag_add(diag, PH_EINVAL, "there are no credentials for TLS");
+    }
     if (err != PH_OK) {
         goto fail;
     }
