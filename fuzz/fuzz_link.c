@@ -83,7 +83,7 @@ static void on_join(stranger *s, const phi_join *join)
         phi_link_bye(&s->link, PHI_BYE_NAME_INVALID, 10, NULL);
         return;
     }
-    phi_welcome welcome = { phi_bytes_text("a@b"), 7, 8, 9 };
+    phi_welcome welcome = { phi_bytes_text("a@b"), 7, 8, 9, 0 };
     phi_link_welcome(&s->link, &welcome, s->now);
 }
 
@@ -104,7 +104,7 @@ static void on_event(stranger *s, const phi_link_event *event)
     case PHI_LINK_EVENT_PACKET:
         PH_ASSERT(is_center ? s->joins == 1 : s->opens == 1);
         PH_ASSERT(event->packet.command >= PHI_COMMAND_ONLINE_LIST);
-        PH_ASSERT(event->packet.command <= PHI_COMMAND_STREAM);
+        PH_ASSERT(event->packet.command <= PHI_COMMAND_CREDENTIAL);
         PH_ASSERT(event->packet.command != PHI_COMMAND_BYE);
         PH_ASSERT(!is_center || event->packet.command != PHI_COMMAND_ONLINE_STATUS);
         break;
@@ -195,7 +195,7 @@ static void stranger_step(stranger *s, phi_suite suite, bool is_honest, phi_read
                             .packet_bytes_max = PHI_PACKET_BYTES_MAX };
         phi_hello_encode(&w, &hello);
     } else {
-        phi_welcome_encode(&w, &(phi_welcome){ phi_bytes_text("a@b"), 7, 8, 9 });
+        phi_welcome_encode(&w, &(phi_welcome){ phi_bytes_text("a@b"), 7, 8, 9, 10 });
     }
     PH_ASSERT(!w.failed);
     if (!is_honest) {

@@ -11,6 +11,7 @@ import sys
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "tests" / "vectors"
 HANDSHAKE = {"hello", "join", "welcome"}
+CREDENTIAL = {"credential": b"\0", "credential_answer": b"\1"}
 SUBSCRIPTION = {"subscription": b"\0", "subscription_answer": b"\1"}
 PRESENCE = {"page": b"\0", "status": b"\1", "ask": b"\2"}
 
@@ -28,6 +29,8 @@ def inputs():
             yield "fuzz_online_list", name, PRESENCE[family] + payload
         elif family in SUBSCRIPTION:
             yield "fuzz_subscription", name, SUBSCRIPTION[family] + payload
+        elif family in CREDENTIAL:
+            yield "fuzz_credential", name, CREDENTIAL[family] + payload
         elif family in ("own_state", "stream"):
             yield "fuzz_own_state", name, payload
         elif family == "message":

@@ -245,10 +245,11 @@ static void send_garbage(rogue *r, phi_random *random)
             room[i] = (uint8_t)phi_random_next(random);
         }
         // A message, an ask, something only a center may say, something nobody says.
-        static const uint16_t commands[] = { PHI_COMMAND_MESSAGE,     PHI_COMMAND_MESSAGE,
-                                             PHI_COMMAND_ONLINE_LIST, PHI_COMMAND_ONLINE_STATUS,
-                                             PHI_COMMAND_OWN_STATE,   PHI_COMMAND_SUBSCRIPTION,
-                                             PHI_COMMAND_STREAM,      0x7777 };
+        static const uint16_t commands[] = {
+            PHI_COMMAND_MESSAGE,       PHI_COMMAND_MESSAGE,    PHI_COMMAND_ONLINE_LIST,
+            PHI_COMMAND_ONLINE_STATUS, PHI_COMMAND_OWN_STATE,  PHI_COMMAND_SUBSCRIPTION,
+            PHI_COMMAND_STREAM,        PHI_COMMAND_CREDENTIAL, 0x7777
+        };
         uint64_t which = phi_random_below(random, PHI_COUNT_OF(commands));
         // Past the link, which says only what is legal; the next message takes it along.
         phi_outbound_commit(&r->transport.link.out, commands[which], size);

@@ -424,7 +424,7 @@ static const bad bad_inputs[] = {
     { "length 2^31-1", PHI_BYE_LENGTH_INVALID, 6, { HEAD(0x7fffffffu, 1) } },
     { "length 2^32-1", PHI_BYE_LENGTH_INVALID, 6, { HEAD(0xffffffffu, 1) } },
     { "command 0", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 0) } },
-    { "command 10", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 10) } },
+    { "command 11", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 11) } },
     { "command 0xffff", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 0xffff) } },
     { "a second handshake", PHI_BYE_ILLEGAL_IN_STATE, 7, { HEAD(7, 2), 2 } },
     { "a status from a client", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 4) } },
@@ -439,6 +439,7 @@ static const bad bad_inputs[] = {
     { "own state of a suspect", PHI_BYE_MALFORMED, 10, { HEAD(10, 7), 1, 0, 1, 4 } },
     { "subscription of 3 bytes", PHI_BYE_MALFORMED, 9, { HEAD(9, 8), 0, 0, 0 } },
     { "stream of 3 bytes", PHI_BYE_MALFORMED, 9, { HEAD(9, 9), 1, 1, 0 } },
+    { "credential without a token", PHI_BYE_MALFORMED, 6, { HEAD(6, 10) } },
     { "bye of 3 bytes", PHI_BYE_MALFORMED, 9, { HEAD(9, 6), 0, 0, 0 } },
 };
 
@@ -482,7 +483,8 @@ TEST(center, bad_input_before_join_ends_the_link)
         { "own state", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 7) } },
         { "subscription", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 8) } },
         { "stream", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 9) } },
-        { "command 10", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 10) } },
+        { "credential", PHI_BYE_ILLEGAL_IN_STATE, 6, { HEAD(6, 10) } },
+        { "command 11", PHI_BYE_COMMAND_UNKNOWN, 6, { HEAD(6, 11) } },
         { "length 8193", PHI_BYE_LENGTH_INVALID, 6, { HEAD(8193, 2) } },
         { "empty handshake", PHI_BYE_MALFORMED, 6, { HEAD(6, 2) } },
         { "JOIN without version", PHI_BYE_MALFORMED, 7, { HEAD(7, 2), 2 } },

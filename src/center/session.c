@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "center/abroad.h"
 #include "center/broadcast.h"
+#include "center/credential.h"
 #include "center/drain.h"
 #include "center/join.h"
 #include "center/own_state.h"
@@ -65,6 +66,7 @@ static const uint8_t why_of_bye[PHI_BYE_COUNT] = {
     [PHI_BYE_INTERNAL] = PHI_WHY_CONNECTION_LOST,
     [PHI_BYE_TYPE_REFUSED] = PHI_WHY_PROTOCOL_ERROR,
     [PHI_BYE_CREDIT_EXCEEDED] = PHI_WHY_PROTOCOL_ERROR,
+    [PHI_BYE_CREDENTIAL_EXPIRED] = PHI_WHY_KICKED,
 };
 
 static void on_event(phi_transport *t, const phi_link_event *event);
@@ -312,6 +314,9 @@ static void handle_packet(center *c, session *s, const phi_packet *packet)
         return;
     case PHI_COMMAND_STREAM:
         stream_control(c, s, packet->payload);
+        return;
+    case PHI_COMMAND_CREDENTIAL:
+        credential_handle(c, s, packet->payload);
         return;
     case PHI_COMMAND_MESSAGE: // router_on_message
     case PHI_COMMAND_HEARTBEAT:

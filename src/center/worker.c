@@ -353,6 +353,7 @@ static void on_from(center *c, uint32_t from, session *s, const mail *m, phi_byt
     case PHI_COMMAND_ONLINE_LIST:
     case PHI_COMMAND_ONLINE_STATUS:
     case PHI_COMMAND_BYE:
+    case PHI_COMMAND_CREDENTIAL:
         break;
     }
     PH_UNREACHABLE("its home handles that");

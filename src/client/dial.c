@@ -296,6 +296,7 @@ static bool is_permanent(const phi_link_end *end)
     case PHI_BYE_FROM_MISMATCH:
     case PHI_BYE_SLOW_CONSUMER:
     case PHI_BYE_CREDIT_EXCEEDED:
+    case PHI_BYE_CREDENTIAL_EXPIRED:
     case PHI_BYE_LIMIT_REACHED:
     case PHI_BYE_KICKED:
     case PHI_BYE_INTERNAL:

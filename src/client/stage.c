@@ -90,7 +90,7 @@ static size_t op_write(phi_stream *stream, phi_bytes bytes)
                     phi_link_bye(&s->center, s->refuse_join, s->retry_after_ms, NULL);
                     continue;
                 }
-                phi_welcome welcome = { phi_bytes_text(s->id), 1, s->epoch, s->revision };
+                phi_welcome welcome = { phi_bytes_text(s->id), 1, s->epoch, s->revision, 0 };
                 phi_link_welcome(&s->center, &welcome, s->io.now);
             } else if (event.type == PHI_LINK_EVENT_PACKET) {
                 s->asks += event.packet.command == PHI_COMMAND_ONLINE_LIST;

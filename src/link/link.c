@@ -96,7 +96,7 @@ static void link_on_pass(phi_link *link, const phi_packet *packet, phi_link_even
 
 // Which packets are legal in which states, by the end that receives them, and who handles them:
 // P-30. No state: never. Commands that are not here are unknown.
-static const phi_link_rule link_rules[PHI_COMMAND_STREAM + 1][PHI_LINK_SIDE_COUNT] = {
+static const phi_link_rule link_rules[PHI_COMMAND_CREDENTIAL + 1][PHI_LINK_SIDE_COUNT] = {
     [PHI_COMMAND_HEARTBEAT] = {
         [PHI_LINK_CENTER] = { IN_OPEN, phi_link_on_heartbeat },
         [PHI_LINK_CLIENT] = { IN_OPEN, phi_link_on_heartbeat },
@@ -131,6 +131,10 @@ static const phi_link_rule link_rules[PHI_COMMAND_STREAM + 1][PHI_LINK_SIDE_COUN
         [PHI_LINK_CLIENT] = { IN_OPEN, link_on_pass },
     },
     [PHI_COMMAND_STREAM] = {
+        [PHI_LINK_CENTER] = { IN_OPEN, link_on_pass },
+        [PHI_LINK_CLIENT] = { IN_OPEN, link_on_pass },
+    },
+    [PHI_COMMAND_CREDENTIAL] = {
         [PHI_LINK_CENTER] = { IN_OPEN, link_on_pass },
         [PHI_LINK_CLIENT] = { IN_OPEN, link_on_pass },
     },

@@ -103,7 +103,7 @@ typedef enum phi_link_event_type {
     PHI_LINK_EVENT_NONE,
     PHI_LINK_EVENT_JOIN,      // center: answer with phi_link_welcome or phi_link_bye
     PHI_LINK_EVENT_OPEN,      // client: WELCOME came
-    PHI_LINK_EVENT_PACKET,    // list, status or message, legal in this state and from that end
+    PHI_LINK_EVENT_PACKET,    // what the owner handles, legal in this state and from that end
     PHI_LINK_EVENT_SUSPECT,   // center: an ask is unanswered for half of grace (P-49)
     PHI_LINK_EVENT_ALIVE,     // center: the suspect gave a sign of life; before the packet it is
     PHI_LINK_EVENT_CONFIRMED, // the other end has read what was queued before phi_link_confirm
@@ -123,7 +123,8 @@ typedef enum phi_link_event_type {
 //   PH_ETIMEDOUT     join_timeout, heartbeat_timeout                          x        x
 //                    slow_consumer                                            x
 //   PH_EREFUSED      account_taken, name_invalid, type_refused,
-//                    limit_reached, not_authorised, kicked                    x        x
+//                    limit_reached, not_authorised, kicked,
+//                    credential_expired                                       x        x
 //                    version_unsupported, slow_consumer, internal, and codes
 //                    that are not known here (then `code` is internal)                 x
 //   PH_ENOMEM        internal                                                 x
@@ -296,7 +297,8 @@ void phi_link_begin_failed(phi_link *link, size_t payload_max, phi_time now);
 // What comes before the list, and bye, a link says itself.
 static inline bool phi_link_is_owners(phi_command code)
 {
-    return code >= PHI_COMMAND_ONLINE_LIST && code <= PHI_COMMAND_STREAM && code != PHI_COMMAND_BYE;
+    return code >= PHI_COMMAND_ONLINE_LIST && code <= PHI_COMMAND_CREDENTIAL &&
+           code != PHI_COMMAND_BYE;
 }
 
 static PHI_ALWAYS_INLINE void phi_link_commit(phi_link *link, phi_command code, size_t payload_size)

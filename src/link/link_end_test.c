@@ -54,6 +54,7 @@ TEST(link, every_bye_has_its_error_on_both_ends)
         { PHI_BYE_INTERNAL, PH_ENOMEM, PH_EREFUSED },
         { PHI_BYE_TYPE_REFUSED, PH_EREFUSED, PH_EREFUSED },
         { PHI_BYE_CREDIT_EXCEEDED, PH_EPROTO, PH_EPROTO },
+        { PHI_BYE_CREDENTIAL_EXPIRED, PH_EREFUSED, PH_EREFUSED },
     };
     EXPECT_EQ(PHI_COUNT_OF(cases), PHI_BYE_COUNT);
     for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {

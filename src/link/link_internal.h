@@ -10,8 +10,8 @@
 
 // HELLO: kind, version 5, suite 4, domain 67, keys 2 * (35 + 19), four u32 of 7.
 #define PHI_LINK_HELLO_BYTES_MAX (1u + 5u + 4u + 67u + 108u + 28u)
-// WELCOME: kind, id 132, three u64 of 11.
-#define PHI_LINK_WELCOME_BYTES_MAX (1u + 132u + 33u)
+// WELCOME: kind, id 132, three u64 of 11, a u32 of 7.
+#define PHI_LINK_WELCOME_BYTES_MAX (1u + 132u + 33u + 7u)
 
 // Handles one legal packet. Sets event->type when the owner is to hear of it.
 typedef void phi_link_packet_fn(phi_link *link, const phi_packet *packet, phi_link_event *event,

@@ -155,6 +155,7 @@ static outcome lawful(uint16_t command, phi_link_side side, phi_link_state state
     case PHI_COMMAND_OWN_STATE:
     case PHI_COMMAND_SUBSCRIPTION:
     case PHI_COMMAND_STREAM:
+    case PHI_COMMAND_CREDENTIAL:
         return is_open ? PACKET : ILLEGAL;
     case PHI_COMMAND_ONLINE_STATUS:
         return is_open && side == CLIENT ? PACKET : ILLEGAL;
@@ -567,7 +568,7 @@ TEST(link, truncated_handshake_is_malformed)
     try_truncated(CENTER, PHI_LINK_JOINING, phi_writer_view(&w), 0x02);
 
     w = phi_writer_of((phi_span){ room, sizeof room });
-    phi_welcome welcome = { phi_bytes_text("bob@example"), LINK_PAIR_SESSION, 2, 3 };
+    phi_welcome welcome = { phi_bytes_text("bob@example"), LINK_PAIR_SESSION, 2, 3, 4 };
     phi_welcome_encode(&w, &welcome);
     EXPECT(!w.failed);
     try_truncated(CLIENT, PHI_LINK_JOINING, phi_writer_view(&w), 0x1e);

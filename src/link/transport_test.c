@@ -61,7 +61,7 @@ static void on_event(phi_transport *t, const phi_link_event *event)
     switch (event->type) {
     case PHI_LINK_EVENT_JOIN:
         n->joins++;
-        phi_transport_welcome(t, &(phi_welcome){ phi_bytes_text("a@b"), 1, 1, 1 });
+        phi_transport_welcome(t, &(phi_welcome){ phi_bytes_text("a@b"), 1, 1, 1, 0 });
         break;
     case PHI_LINK_EVENT_OPEN:
         n->opens++;

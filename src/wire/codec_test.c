@@ -181,6 +181,8 @@ TEST(codec, refusing_leaves_the_output_untouched)
     EXPECT_UNTOUCHED(bye);
     EXPECT_UNTOUCHED(entry_detail);
     EXPECT_UNTOUCHED(own_state);
+    EXPECT_UNTOUCHED(credential);
+    EXPECT_UNTOUCHED(credential_answer);
     EXPECT_UNTOUCHED(subscription);
     EXPECT_UNTOUCHED(subscription_answer);
     EXPECT_UNTOUCHED(stream_control);
@@ -219,7 +221,9 @@ TEST(codec, encoders_stop_at_the_end_of_their_room)
                           .metadata = { metadata },
                           .metadata_count = 1,
                           .has_software = true };
-    phi_welcome welcome = { .id = phi_bytes_text("a@d"), .session = 1 };
+    phi_welcome welcome = { .id = phi_bytes_text("a@d"), .session = 1, .expires_ms = 2 };
+    phi_credential credential = { .token = phi_bytes_text("a.b.c") };
+    phi_credential_answer answer = { .expires_ms = 1 };
     phi_entry entry = { .what = 1, .id = phi_bytes_text("a@d") };
     phi_bye bye = { .text = phi_bytes_text("text") };
     phi_heartbeat heartbeat = { PHI_HEARTBEAT_ASK, 1 };
@@ -244,6 +248,8 @@ TEST(codec, encoders_stop_at_the_end_of_their_room)
         EXPECT_STOPS(phi_bye_encode, &bye);
         EXPECT_STOPS(phi_heartbeat_encode, &heartbeat);
         EXPECT_STOPS(phi_own_state_encode, &own);
+        EXPECT_STOPS(phi_credential_encode, &credential);
+        EXPECT_STOPS(phi_credential_answer_encode, &answer);
 #undef EXPECT_STOPS
     }
 }
@@ -484,6 +490,34 @@ TEST(presence, ask_in_join_is_the_ask)
     phi_join back;
     EXPECT_ERR(phi_join_decode(phi_writer_view(&w), &back), PH_OK);
     EXPECT(ask_equal(&back.presence, &ask));
+}
+
+// What is told of an end that lies near, or has passed, is never 0, which would say that there is
+// none; and one that lies further than the field reaches is not told as near. [P-36] [P-76]
+TEST(credential, end_is_told_within_what_the_field_holds)
+{
+    phi_time now = { UINT64_C(1000000000000) };
+    uint64_t most_ns = UINT64_C(1000000) * UINT32_MAX;
+    EXPECT_EQ(phi_expires_ms(PHI_TIME_NEVER, now), 0);
+    EXPECT_EQ(phi_expires_ms(now, now), 1);
+    EXPECT_EQ(phi_expires_ms((phi_time){ 0 }, now), 1);
+    EXPECT_EQ(phi_expires_ms(phi_time_add(now, phi_ns(1)), now), 1);
+    EXPECT_EQ(phi_expires_ms(phi_time_add(now, phi_ns(1999999)), now), 1);
+    EXPECT_EQ(phi_expires_ms(phi_time_add(now, phi_ms(2)), now), 2);
+    EXPECT_EQ(phi_expires_ms(phi_time_add(now, phi_ns(most_ns)), now), UINT32_MAX);
+    EXPECT_EQ(phi_expires_ms(phi_time_add(now, phi_ns(most_ns + 1000000)), now), UINT32_MAX);
+    EXPECT_EQ(phi_expires_ms((phi_time){ UINT64_MAX - 1 }, now), UINT32_MAX);
+}
+
+// The longest token, alone in its packet, and the JOIN it came in are no longer than what an end
+// takes. [P-12] [P-76]
+TEST(credential, longest_one_fits_into_a_packet)
+{
+    static uint8_t token[PHI_JOIN_TOKEN_BYTES_MAX];
+    static uint8_t room[PHI_PACKET_BYTES_JOINING_MAX - PHI_PACKET_HEAD_CHECKED];
+    phi_writer w = phi_writer_of((phi_span){ room, sizeof room });
+    phi_credential_encode(&w, &(phi_credential){ phi_bytes_of(token, sizeof token) });
+    EXPECT(!w.failed);
 }
 
 // [P-32]

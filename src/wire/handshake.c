@@ -62,6 +62,7 @@ enum {
     WELCOME_SESSION = 2,
     WELCOME_EPOCH = 3,
     WELCOME_REVISION = 4,
+    WELCOME_EXPIRES = 5,
 };
 
 static bool version_find(phi_bytes fields, uint16_t *version);
@@ -386,7 +387,7 @@ ph_err phi_welcome_decode(phi_bytes payload, phi_welcome *out)
     phi_reader r = phi_reader_of(fields);
     phi_field field;
     while (phi_field_next(&r, &field)) {
-        if (field.tag < WELCOME_ID || field.tag > WELCOME_REVISION) {
+        if (field.tag < WELCOME_ID || field.tag > WELCOME_EXPIRES) {
             continue; // of a later version
         }
         if (!phi_field_once(&seen, field.tag) || !welcome_field(&welcome, &field)) {
@@ -395,7 +396,7 @@ ph_err phi_welcome_decode(phi_bytes payload, phi_welcome *out)
     }
     uint64_t required =
         SEEN(WELCOME_ID) | SEEN(WELCOME_SESSION) | SEEN(WELCOME_EPOCH) | SEEN(WELCOME_REVISION);
-    if (r.failed || seen != required) {
+    if (r.failed || (seen & required) != required) {
         return PH_EPROTO;
     }
     *out = welcome;
@@ -414,6 +415,8 @@ static bool welcome_field(phi_welcome *welcome, const phi_field *field)
         return phi_field_u64(field, &welcome->epoch);
     case WELCOME_REVISION:
         return phi_field_u64(field, &welcome->revision);
+    case WELCOME_EXPIRES:
+        return phi_field_u32(field, &welcome->expires_ms);
     default:
         PH_UNREACHABLE("unknown tags were skipped");
     }
@@ -429,4 +432,5 @@ void phi_welcome_encode(phi_writer *w, const phi_welcome *welcome)
     phi_write_field_u64(w, WELCOME_SESSION, welcome->session);
     phi_write_field_u64(w, WELCOME_EPOCH, welcome->epoch);
     phi_write_field_u64(w, WELCOME_REVISION, welcome->revision);
+    write_if_said(w, WELCOME_EXPIRES, welcome->expires_ms);
 }

@@ -72,6 +72,7 @@ typedef struct phi_welcome {
     uint64_t session;
     uint64_t epoch;
     uint64_t revision;
+    uint32_t expires_ms; // of what the client proved who it is with; 0: it does not end (P-76)
 } phi_welcome;
 
 // The kind, which is 1 to 3, or 0 when the payload is empty or the kind unknown.

@@ -184,7 +184,18 @@ static phi_welcome welcome_of(const json_t *f)
     return (phi_welcome){ .id = get_text(f, "id"),
                           .session = get_number(f, "session"),
                           .epoch = get_number(f, "epoch"),
-                          .revision = get_number(f, "revision") };
+                          .revision = get_number(f, "revision"),
+                          .expires_ms = (uint32_t)get_number(f, "expires_ms") };
+}
+
+static phi_credential credential_of(const json_t *f)
+{
+    return (phi_credential){ .token = get_hex(f, "token") };
+}
+
+static phi_credential_answer credential_answer_of(const json_t *f)
+{
+    return (phi_credential_answer){ .expires_ms = (uint32_t)get_number(f, "expires_ms") };
 }
 
 static void entry_write(phi_writer *w, const json_t *f)
@@ -514,6 +525,8 @@ static ph_err family_go(const char *family, phi_bytes payload, const json_t *f, 
     FAMILY(status, status, status_of(f, room))
     FAMILY(bye, bye, bye_of(f))
     FAMILY(own_state, own_state, own_state_of(f))
+    FAMILY(credential, credential, credential_of(f))
+    FAMILY(credential_answer, credential_answer, credential_answer_of(f))
 #undef FAMILY
     if (strcmp(family, "stream") == 0) {
         phi_stream_control got;
@@ -545,7 +558,7 @@ static ph_err family_go(const char *family, phi_bytes payload, const json_t *f, 
 
 // A client in another language reads what we write and we read what it writes, or not: this is the
 // agreement with the document, family by family. [P-32] [P-34] [P-35] [P-36] [P-39] [P-42] [P-44]
-// [P-45] [P-46] [P-50] [P-51] [P-60] [P-62] [P-63] [P-65] [P-66] [P-68] [P-72] [P-73] [P-75]
+// [P-45] [P-46] [P-50] [P-51] [P-60] [P-62] [P-63] [P-65] [P-66] [P-68] [P-72] [P-73] [P-75] [P-76]
 TEST(vectors, packets_decode_and_encode)
 {
     json_t *all = vectors_load("packets");

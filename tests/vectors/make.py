@@ -23,7 +23,7 @@ except ImportError:
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-HEARTBEAT, HANDSHAKE, LIST, STATUS, MESSAGE, BYE, OWN_STATE, SUBSCRIPTION, STREAM = range(1, 10)
+HEARTBEAT, HANDSHAKE, LIST, STATUS, MESSAGE, BYE, OWN_STATE, SUBSCRIPTION, STREAM, CREDENTIAL = range(1, 11)
 
 
 # ---- the document's building blocks
@@ -136,7 +136,7 @@ def join(f):
 
 def welcome(f):
     return (u8(3) + field(1, text(f["id"])) + field(2, number64(f["session"])) + field(3, number64(f["epoch"]))
-            + field(4, number64(f["revision"])))
+            + field(4, number64(f["revision"])) + optional(f, "expires_ms", 5, u32))
 
 
 def ask(f):
@@ -210,12 +210,21 @@ def stream(f):
     return u8(f["op"]) + u8(f["kind"]) + u16(f["turn"]) + number64(f["call"]) + u32(f["value"])
 
 
+def credential(f):
+    return field(1, bytes.fromhex(f["token"]))
+
+
+def credential_answer(f):
+    return optional(f, "expires_ms", 2, u32)
+
+
 FAMILIES = {
     "heartbeat": (HEARTBEAT, heartbeat), "hello": (HANDSHAKE, hello), "join": (HANDSHAKE, join),
     "welcome": (HANDSHAKE, welcome), "page": (LIST, page), "ask": (LIST, ask), "status": (STATUS, status),
     "message": (MESSAGE, message), "bye": (BYE, bye), "own_state": (OWN_STATE, own_state),
     "subscription": (SUBSCRIPTION, subscription), "subscription_answer": (SUBSCRIPTION, subscription_answer),
-    "stream": (STREAM, stream),
+    "stream": (STREAM, stream), "credential": (CREDENTIAL, credential),
+    "credential_answer": (CREDENTIAL, credential_answer),
 }
 
 
@@ -271,6 +280,8 @@ CANONICAL = [  # name, family, clauses, fields
                                                 "state": 2}),
     ("welcome", "welcome", "P-36", {"id": "orders-7f3a@eu.main", "session": "9223372036854775808",
                                     "epoch": "1700000000000", "revision": "7"}),
+    ("welcome_that_ends", "welcome", "P-36", {"id": "a@d", "session": "1", "epoch": "1", "revision": "1",
+                                             "expires_ms": 4294967295}),
     ("page_empty", "page", "P-44", {"epoch": "1", "revision": "0", "flags": 3, "entries": []}),
     ("page_of_third_ask", "page", "P-44", {"epoch": "1", "revision": "9", "flags": 15, "entries": []}),
     ("page_one", "page", "P-44 P-46", {"epoch": "1", "revision": "7", "flags": 1, "entries": [ORDERS]}),
@@ -361,6 +372,11 @@ CANONICAL = [  # name, family, clauses, fields
     ("stream_abort_of_inquiry", "stream", "P-75", {"op": 2, "kind": 5, "turn": 1, "call": "7", "value": 8}),
     ("stream_refuse", "stream", "P-75", {"op": 3, "kind": 3, "turn": 0, "call": "7", "value": 8}),
     ("stream_abort_of_answer", "stream", "P-75", {"op": 2, "kind": 6, "turn": 2, "call": "7", "value": 65535}),
+    ("credential_least", "credential", "P-76", {"token": "61"}),
+    ("credential_most", "credential", "P-76", {"token": "00ff" * 2048}),
+    ("credential_that_does_not_end", "credential_answer", "P-76", {}),
+    ("credential_that_ends", "credential_answer", "P-76", {"expires_ms": 3600000}),
+    ("credential_that_ends_latest", "credential_answer", "P-76", {"expires_ms": 4294967295}),
 ]
 
 VERSION_1 = field(1, u16(1))
@@ -387,8 +403,15 @@ DECODE_ONLY = [  # name, family, clauses, payload, fields: accepted, but written
      {"version": 1, "type": 4, "presence": {"wants": 0}}),
     ("join_other_version", "join", "P-34", u8(2) + field(1, u16(0)) + field(3, b"another form"),
      {"version": 0, "type": 0, "presence": {"wants": 0}}),
-    ("welcome_unknown_tag", "welcome", "P-26", WELCOME_1 + field(5, b"new"),
+    ("welcome_unknown_tag", "welcome", "P-26", WELCOME_1 + field(6, b"new"),
      {"id": "a@d", "session": "1", "epoch": "1", "revision": "1"}),
+    ("welcome_expires_zero", "welcome", "P-36", WELCOME_1 + field(5, u32(0)),
+     {"id": "a@d", "session": "1", "epoch": "1", "revision": "1"}),
+    ("credential_unknown_tags", "credential", "P-26", field(2, u32(1)) + field(1, b"a") + field(0, b"") + field(255, b"x"),
+     {"token": "61"}),
+    ("credential_expires_zero", "credential_answer", "P-76", field(2, u32(0)), {}),
+    ("credential_answer_unknown_tags", "credential_answer", "P-26", field(1, b"a") + field(2, u32(7)) + field(3, b""),
+     {"expires_ms": 7}),
     ("ask_unknown_tag", "ask", "P-26", field(9, b"") + field(1, u8(1)), {"wants": 1}),
     ("page_unknown_numbers", "page", "P-46", page({"epoch": "1", "revision": "1", "flags": 0, "entries": [
         dict(GATEWAY, type=77, state=0, reason=200)]}),
@@ -598,6 +621,16 @@ MALFORMED = [  # name, family, clauses, payload
     ("subscription_answer_field_cut", "subscription_answer", "P-26", u32(1) + field(1, u16(15))[:-1]),
     ("subscription_answer_without_code", "subscription_answer", "P-73", u32(1) + field(1, u8(15))),
     ("subscription_answer_pattern_256_bytes", "subscription_answer", "P-73", u32(1) + field(1, u16(15) + b"x" * 256)),
+    ("welcome_expires_size", "welcome", "P-26", WELCOME_1 + field(5, u64(1))),
+    ("welcome_expires_twice", "welcome", "P-26", WELCOME_1 + field(5, u32(1)) * 2),
+    ("credential_empty", "credential", "P-76", b""),
+    ("credential_token_empty", "credential", "P-76", field(1, b"")),
+    ("credential_token_4097_bytes", "credential", "P-76", field(1, b"x" * 4097)),
+    ("credential_token_twice", "credential", "P-26", field(1, b"x") * 2),
+    ("credential_token_cut", "credential", "P-26", field(1, b"abc")[:5]),
+    ("credential_answer_size", "credential_answer", "P-26", field(2, u64(1))),
+    ("credential_answer_twice", "credential_answer", "P-26", field(2, u32(1)) * 2),
+    ("credential_answer_cut", "credential_answer", "P-26", field(2, u32(1))[:6]),
     ("stream_empty", "stream", "P-75", b""),
     ("stream_short", "stream", "P-75", CREDIT[:15]),
     ("stream_long", "stream", "P-75", CREDIT + b"\0"),

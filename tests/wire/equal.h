@@ -8,6 +8,7 @@
 #define TESTS_WIRE_EQUAL_H
 
 #include "wire/bye.h"
+#include "wire/credential.h"
 #include "wire/handshake.h"
 #include "wire/heartbeat.h"
 #include "wire/message.h"
@@ -67,7 +68,7 @@ static inline bool join_equal(const phi_join *a, const phi_join *b)
 static inline bool welcome_equal(const phi_welcome *a, const phi_welcome *b)
 {
     return phi_bytes_equal(a->id, b->id) && a->session == b->session && a->epoch == b->epoch &&
-           a->revision == b->revision;
+           a->revision == b->revision && a->expires_ms == b->expires_ms;
 }
 
 static inline bool entry_equal(const phi_entry *a, const phi_entry *b)
@@ -103,6 +104,17 @@ static inline bool bye_equal(const phi_bye *a, const phi_bye *b)
 {
     return a->reason == b->reason && a->retry_after_ms == b->retry_after_ms &&
            phi_bytes_equal(a->text, b->text);
+}
+
+static inline bool credential_equal(const phi_credential *a, const phi_credential *b)
+{
+    return phi_bytes_equal(a->token, b->token);
+}
+
+static inline bool credential_answer_equal(const phi_credential_answer *a,
+                                           const phi_credential_answer *b)
+{
+    return a->expires_ms == b->expires_ms;
 }
 
 static inline bool own_state_equal(const phi_own_state *a, const phi_own_state *b)

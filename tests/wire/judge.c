@@ -77,6 +77,8 @@ JUDGE_ROUND_TRIP(join, join, first.version == PHI_PROTOCOL_VERSION)
 JUDGE_ROUND_TRIP(welcome, welcome, true)
 JUDGE_ROUND_TRIP(ask, presence_ask, true)
 JUDGE_ROUND_TRIP(own_state, own_state, true)
+JUDGE_ROUND_TRIP(credential, credential, true)
+JUDGE_ROUND_TRIP(credential_answer, credential_answer, true)
 
 // The body of a judge for families with one form; `inside` looks at the parts and may say what is
 // wrong with them.
@@ -309,6 +311,8 @@ static const struct {
     { "subscription", judge_subscription },
     { "subscription_answer", judge_subscription_answer },
     { "stream", judge_stream },
+    { "credential", judge_credential },
+    { "credential_answer", judge_credential_answer },
 };
 
 judge_fn *judge_find(const char *family)

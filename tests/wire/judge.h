@@ -25,6 +25,8 @@ judge_fn judge_own_state;
 judge_fn judge_subscription;
 judge_fn judge_subscription_answer;
 judge_fn judge_stream;
+judge_fn judge_credential;
+judge_fn judge_credential_answer;
 
 // By the names of tests/vectors; NULL when there is none.
 judge_fn *judge_find(const char *family);

@@ -86,8 +86,8 @@ void recording_init(recording *r, phi_suite suite, const recording_mix *mix, uin
     ph_err rc = phi_outbound_suite(&out, suite, is_paper ? key : NULL, is_paper ? iv : NULL);
     PH_ASSERT(rc == PH_OK);
     for (size_t i = 0; i < mix->count; i++) {
-        phi_packet packet = { .command =
-                                  (uint16_t)phi_random_between(&random, 1, PHI_COMMAND_STREAM) };
+        phi_packet packet = { .command = (uint16_t)phi_random_between(&random, 1,
+                                                                      PHI_COMMAND_CREDENTIAL) };
         size_t size = payload_size(r, mix, i, &random);
         r->packets[i].at = phi_outbound_size(&out);
         r->packets[i].size = size + phi_suite_head(suite);
