@@ -155,7 +155,9 @@ static void world_init(world *w, phi_suite suite)
     options.suite = suite;
     phi_diag diag = { "" };
     must(center_new(&w->center, &w->ends[CENTER].io, &options, NULL, &diag) == PH_OK, diag.text);
-    must(center_listen(w->center, "127.0.0.1:0", NULL, &diag) == PH_OK, diag.text);
+    must(center_listen(w->center, &(center_listen_options){ .address = "127.0.0.1:0" }, NULL,
+                       &diag) == PH_OK,
+         diag.text);
     w->responder = world_join(w, RESPONDER, "responder");
     w->caller = world_join(w, CALLER, "caller");
 }

@@ -194,7 +194,8 @@ static ph_err start_workers(domain *d, phi_diag *diag)
         }
     }
     d->center = d->workers[0];
-    return center_listen(d->center, DOMAIN_ADDRESS, /* bound= */ NULL, diag);
+    return center_listen(d->center, &(center_listen_options){ .address = DOMAIN_ADDRESS },
+                         /* bound= */ NULL, diag);
 }
 
 void domain_center_kill(domain *d)

@@ -174,7 +174,9 @@ static exit_status listen_all(server *s)
     for (size_t i = 0; i < s->config.listen_count; i++) {
         const char *address = s->config.listen[i];
         phi_diag diag = { { 0 } };
-        ph_err rc = center_listen(crew_center(s->crew), address, s->bound[i], &diag);
+        ph_err rc =
+            center_listen(crew_center(s->crew), &(center_listen_options){ .address = address },
+                          s->bound[i], &diag);
         if (rc != PH_OK) {
             exit_status status = fail(&diag, rc);
             if (rc == PH_EADDRINUSE) {

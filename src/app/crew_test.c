@@ -72,7 +72,9 @@ static void run_count_and_stop(uint32_t count)
 {
     story s;
     story_begin(&s, count);
-    EXPECT_ERR(center_listen(crew_center(s.crew), "127.0.0.1:0", NULL, NULL), PH_OK);
+    EXPECT_ERR(center_listen(crew_center(s.crew),
+                             &(center_listen_options){ .address = "127.0.0.1:0" }, NULL, NULL),
+               PH_OK);
     EXPECT_ERR(crew_start(s.crew, NULL), PH_OK);
     s.hook.on_turn = count_in_turn;
     phi_io_hook(phi_uv_io(crew_uv(s.crew)), &s.hook);

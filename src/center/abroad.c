@@ -70,8 +70,8 @@ session *abroad_new(center *c, uint32_t home, uint64_t home_handle)
     // As every link of this center: so what may be delivered to it needs no question of its own.
     s->transport.group = &c->transports;
     s->transport.link.peer_packet_bytes_max = PHI_PACKET_BYTES_MAX;
-    s->transport.link.in.suite = c->link_options.suite;
-    s->transport.link.out.suite = c->link_options.suite;
+    s->transport.link.in.suite = c->link_options[CENTER_LISTENER_PLAIN].suite;
+    s->transport.link.out.suite = c->link_options[CENTER_LISTENER_PLAIN].suite;
     p->abroad[index] = s;
     c->workers.abroad_count++;
     c->joining_count++;

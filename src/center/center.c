@@ -48,6 +48,8 @@ static void count_memory(center *c);
 static void attach(center *c);
 static uint8_t bucket_bits(uint64_t calls_per_client_max);
 static void set_link_options(center *c);
+static phi_tls *credentials(const center *c, center_listener kind);
+static ph_err judge_listen(const center *c, const center_listen_options *options, phi_diag *diag);
 static void on_accept(void *owner, phi_stream *stream);
 static phi_bytes on_shed(void *owner, ph_err reason);
 static void on_turn(phi_turn_hook *hook);
@@ -58,6 +60,19 @@ static const phi_listener_events listener_events = {
     .on_accept = on_accept,
     .on_shed = on_shed,
 };
+
+const center_security center_security_open = { .anonymous_local = true };
+
+const char *center_listener_name(center_listener kind)
+{
+    static const char *const names[CENTER_LISTENER_COUNT] = {
+        [CENTER_LISTENER_PLAIN] = "plain",
+        [CENTER_LISTENER_TLS] = "tls",
+        [CENTER_LISTENER_CENTERS] = "centers",
+    };
+    PH_ASSERT(kind < CENTER_LISTENER_COUNT);
+    return names[kind];
+}
 
 center_options center_options_default(void)
 {
@@ -92,6 +107,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     c->self[0] = '@';
     memcpy(c->self + 1, options->domain, strlen(options->domain));
     c->options.domain = c->self + 1;
+    c->security = &center_security_open;
     c->random = phi_random_seeded(secret[0]);
     c->hash = (phi_hash_key){ secret[2], secret[3] };
     count_memory(c);
@@ -146,7 +162,7 @@ void center_free(center **center_at)
         return;
     }
     for (size_t i = 0; i < c->listener_count; i++) {
-        phi_listener_close(c->io, c->listeners[i]);
+        phi_listener_close(c->io, c->listeners[i].listener);
     }
     call_drop_all(c);
     drain_drop_all(c);
@@ -174,40 +190,68 @@ void center_free(center **center_at)
     *center_at = NULL;
 }
 
-ph_err center_listen(center *c, const char *address, char bound[PHI_ADDRESS_TEXT_MAX],
-                     phi_diag *diag)
+ph_err center_listen(center *c, const center_listen_options *options,
+                     char bound[PHI_ADDRESS_TEXT_MAX], phi_diag *diag)
 {
     PH_ASSERT(!c->is_stopping);
-    phi_endpoint endpoint;
-    ph_err rc = phi_endpoint_parse(address, &endpoint, diag);
+    PH_ASSERT(options->kind < CENTER_LISTENER_COUNT);
+    ph_err rc = judge_listen(c, options, diag);
     if (rc != PH_OK) {
-        return phi_diag_add(diag, rc, "listen on '%s'", address);
+        return phi_diag_add(diag, rc, "listen on '%s'", options->address);
     }
-    if (!c->options.insecure_allow_remote && !phi_endpoint_is_local(address)) {
-        return phi_diag_add(diag, PH_EACCESS,
-                            "listen on '%s': others than this machine could reach it, and suite "
-                            "'%s' is no protection; insecure_allow_remote is not set",
-                            address, phi_suite_name(c->options.suite));
-    }
-    if (c->listener_count == CENTER_LISTENERS_MAX) {
-        return phi_diag_add(diag, PH_ELIMIT, "listen on '%s': more than %u addresses", address,
-                            CENTER_LISTENERS_MAX);
-    }
-    phi_listener *listener;
-    rc = phi_io_listen(c->io, address, &listener_events, c, &listener, diag);
+    listening *l = &c->listeners[c->listener_count];
+    *l = (listening){ .center = c, .kind = options->kind };
+    rc = phi_io_listen(c->io, options->address, &listener_events, l, &l->listener, diag);
     if (rc != PH_OK) {
         return rc;
     }
-    c->listeners[c->listener_count++] = listener;
+    c->listener_count++;
     char text[PHI_ADDRESS_TEXT_MAX];
-    phi_listener_address(c->io, listener, text);
+    phi_listener_address(c->io, l->listener, text);
+    const char *suite = phi_suite_name(center_suite(c, l->kind));
     CENTER_LOG_WRITE(c, LISTENING, PHI_LOG_TEXT("address", phi_bytes_text(text)),
+                     PHI_LOG_TEXT("kind", phi_bytes_text(center_listener_name(l->kind))),
                      PHI_LOG_TEXT("domain", center_domain(c)),
-                     PHI_LOG_TEXT("suite", phi_bytes_text(phi_suite_name(c->options.suite))));
+                     PHI_LOG_TEXT("suite", phi_bytes_text(suite)));
     if (bound != NULL) {
         memcpy(bound, text, sizeof text);
     }
     return PH_OK;
+}
+
+static ph_err judge_listen(const center *c, const center_listen_options *options, phi_diag *diag)
+{
+    phi_endpoint endpoint;
+    ph_err rc = phi_endpoint_parse(options->address, &endpoint, diag);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    if (options->kind == CENTER_LISTENER_PLAIN) {
+        if (!c->options.insecure_allow_remote && !phi_endpoint_is_local(options->address)) {
+            return phi_diag_add(diag, PH_EACCESS,
+                                "others than this machine could reach it, and suite '%s' is no "
+                                "protection; insecure_allow_remote is not set",
+                                phi_suite_name(c->options.suite));
+        }
+    } else if (credentials(c, options->kind) == NULL) {
+        return phi_diag_add(diag, PH_EINVAL, "there is no certificate for it");
+    }
+    if (c->listener_count == CENTER_LISTENERS_MAX) {
+        return phi_diag_add(diag, PH_ELIMIT, "more than %u addresses", CENTER_LISTENERS_MAX);
+    }
+    return PH_OK;
+}
+
+// NULL: there are none.
+static phi_tls *credentials(const center *c, center_listener kind)
+{
+    return kind == CENTER_LISTENER_TLS ? c->security->tls : c->security->tls_centers;
+}
+
+void center_secure(center *c, const center_security *security)
+{
+    PH_ASSERT(security != NULL);
+    c->security = security;
 }
 
 void center_stop(center *c, void (*stopped)(void *arg), void *arg)
@@ -219,7 +263,7 @@ void center_stop(center *c, void (*stopped)(void *arg), void *arg)
     c->stopped_arg = arg;
     CENTER_LOG_WRITE(c, STOPPING, PHI_LOG_NUMBER("sessions", c->joined_count));
     for (size_t i = 0; i < c->listener_count; i++) {
-        phi_listener_close(c->io, c->listeners[i]);
+        phi_listener_close(c->io, c->listeners[i].listener);
     }
     c->listener_count = 0;
     uint32_t index = 0;
@@ -283,7 +327,9 @@ void center_pace(center *c)
     const center_options *o = &c->options;
     uint64_t round_ms = UINT64_C(1000) * c->joined_count / o->heartbeats_per_second_max;
     uint64_t idle_ms = round_ms > o->heartbeat_idle ? round_ms : o->heartbeat_idle;
-    c->link_options.heartbeat_idle = phi_ms(idle_ms < IDLE_MS_MAX ? idle_ms : IDLE_MS_MAX);
+    for (size_t i = 0; i < CENTER_LISTENER_COUNT; i++) {
+        c->link_options[i].heartbeat_idle = phi_ms(idle_ms < IDLE_MS_MAX ? idle_ms : IDLE_MS_MAX);
+    }
 }
 
 const phi_log_event *center_log_event(center_log_id id)
@@ -296,19 +342,22 @@ const phi_log_event *center_log_event(center_log_id id)
 
 static void on_accept(void *owner, phi_stream *stream)
 {
-    center *c = owner;
-    if (PHI_LIKELY(!workers_are_several(&c->workers)) || worker_keeps(c, stream)) {
-        session_accept(c, stream);
+    const listening *l = owner;
+    center *c = l->center;
+    if (PHI_LIKELY(!workers_are_several(&c->workers)) || worker_keeps(c, stream, l->kind)) {
+        session_accept(c, stream, l->kind);
     }
 }
 
 static phi_bytes on_shed(void *owner, ph_err reason)
 {
-    center *c = owner;
+    const listening *l = owner;
+    center *c = l->center;
     c->counters.connections_shed_total++;
     CENTER_LOG_WRITE(c, SHED, PHI_LOG_TEXT("reason", phi_bytes_text(ph_err_text(reason))),
                      PHI_LOG_NUMBER("connections", c->sessions.count));
-    return session_refusal(c);
+    // Where TLS is expected, nothing can be said without a handshake.
+    return l->kind == CENTER_LISTENER_PLAIN ? session_refusal(c) : phi_bytes_of(NULL, 0);
 }
 
 static void on_turn(phi_turn_hook *hook)
@@ -381,7 +430,7 @@ static uint8_t bucket_bits(uint64_t calls_per_client_max)
 static void set_link_options(center *c)
 {
     const center_options *o = &c->options;
-    c->link_options = (phi_link_options){
+    const phi_link_options common = {
         .alloc = center_alloc(c, CENTER_MEMORY_LINKS),
         .quota = &c->quota,
         .side = PHI_LINK_CENTER,
@@ -392,13 +441,16 @@ static void set_link_options(center *c)
         .heartbeat_grace = phi_ms(o->heartbeat_grace),
         .full_timeout = phi_ms(o->full_timeout),
         .ciphers = &c->transports.ciphers,
-        .suite = o->suite,
         .domain = center_domain(c),
         .calls_max = (uint32_t)o->calls_per_client_max,
         .message_bytes_max = (uint32_t)o->message_max,
         .streams_max = (uint32_t)o->streams_per_client_max,
         .subscriptions_max = (uint32_t)o->subscriptions_per_client_max,
     };
+    for (unsigned kind = 0; kind < CENTER_LISTENER_COUNT; kind++) {
+        c->link_options[kind] = common;
+        c->link_options[kind].suite = center_suite(c, (center_listener)kind);
+    }
 }
 
 static void end_session_for_stop(center *c, session *s)

@@ -34,6 +34,7 @@
 #define CENTER_DRAIN_TURN_PLACES_MAX 262144u
 
 typedef struct center center;
+typedef struct center_security center_security; // center/security.h
 
 // Fields come from limits.def, so that configuration, --help and docs/limits.md cannot disagree
 // with them.
@@ -75,10 +76,32 @@ PHI_MUST_CHECK ph_err center_new(center **out, phi_io *io, const center_options 
 // nor from `stopped`.
 void center_free(center **c);
 
-// PH_EACCESS   the address is not local and insecure_allow_remote is not set
+// Whom to believe, and who may do what, from now on: also those who have joined. Whoever is no
+// longer believed, or may no longer be who it is, is ended within the next turns; what others may
+// no longer do, they may not from here on. `security` is borrowed until another takes its place; a
+// center begins with center_security_open.
+void center_secure(center *c, const center_security *security);
+
+typedef enum center_listener {
+    CENTER_LISTENER_PLAIN,   // the center's suite
+    CENTER_LISTENER_TLS,     // security.tls
+    CENTER_LISTENER_CENTERS, // security.tls_centers; other centers, and nobody else
+    CENTER_LISTENER_COUNT
+} center_listener;
+
+// "plain", "tls", "centers".
+const char *center_listener_name(center_listener kind);
+
+typedef struct center_listen_options {
+    const char *address; // as of phi_io_listen: what kind it is, does not stand in it
+    center_listener kind;
+} center_listen_options;
+
+// PH_EACCESS   the address is not local, plain, and insecure_allow_remote is not set
+// PH_EINVAL    not plain, and there are no credentials for it
 // PH_ELIMIT    CENTER_LISTENERS_MAX are listening
 // and those of phi_io_listen. `bound` (may be NULL) receives the address with its real port.
-PHI_MUST_CHECK ph_err center_listen(center *c, const char *address,
+PHI_MUST_CHECK ph_err center_listen(center *c, const center_listen_options *options,
                                     char bound[PHI_ADDRESS_TEXT_MAX], phi_diag *diag);
 
 // Says bye (going_away, with spread retry-after) to everybody; `stopped` runs once, in a later

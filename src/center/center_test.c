@@ -159,7 +159,7 @@ TEST(center, heartbeats_of_a_crowd_are_bounded)
         world_join(w, name);
     }
     EXPECT_EQ(first->link.heartbeat_idle.ns, phi_seconds(3600).ns); // its own; not HELLO's
-    EXPECT_EQ(w->c->link_options.heartbeat_idle.ns, phi_seconds(5).ns);
+    EXPECT_EQ(w->c->link_options[CENTER_LISTENER_PLAIN].heartbeat_idle.ns, phi_seconds(5).ns);
     world_pass(w, 5000); // the first were to be asked after one second: they are not
     EXPECT_EQ(asks_in(w, 20000), 20);
     while (w->peer_count > 1) {
@@ -168,7 +168,7 @@ TEST(center, heartbeats_of_a_crowd_are_bounded)
         world_settle(w);
         world_forget(w, leaves);
     }
-    EXPECT_EQ(w->c->link_options.heartbeat_idle.ns, phi_seconds(1).ns);
+    EXPECT_EQ(w->c->link_options[CENTER_LISTENER_PLAIN].heartbeat_idle.ns, phi_seconds(1).ns);
     world_pass(w, 5000); // until the one that is left is asked once more
     EXPECT_EQ(asks_in(w, 20000), 20);
     world_free(w);
@@ -217,13 +217,18 @@ TEST(center, listens_on_local_addresses_only)
     world *w = world_new(NULL);
     for (size_t i = 0; i < PHI_COUNT_OF(remote); i++) {
         phi_diag diag = { "" };
-        EXPECT_ERR(center_listen(w->c, remote[i], NULL, &diag), PH_EACCESS);
+        EXPECT_ERR(
+            center_listen(w->c, &(center_listen_options){ .address = remote[i] }, NULL, &diag),
+            PH_EACCESS);
         EXPECT(strstr(diag.text, "insecure_allow_remote") != NULL);
     }
     phi_diag diag = { "" };
-    EXPECT_ERR(center_listen(w->c, "nonsense", NULL, &diag), PH_EINVAL);
+    EXPECT_ERR(center_listen(w->c, &(center_listen_options){ .address = "nonsense" }, NULL, &diag),
+               PH_EINVAL);
     char bound[PHI_ADDRESS_TEXT_MAX];
-    EXPECT_ERR(center_listen(w->c, "unix:/run/p.sock", bound, NULL), PH_OK);
+    EXPECT_ERR(
+        center_listen(w->c, &(center_listen_options){ .address = "unix:/run/p.sock" }, bound, NULL),
+        PH_OK);
     EXPECT_TEXT(bound, "127.0.0.1:7678"); // what the io says
     world_free(w);
 }
@@ -233,9 +238,13 @@ TEST(center, listeners_are_limited_and_shedding_is_counted)
 {
     world *w = world_new(NULL);
     for (size_t i = 1; i < CENTER_LISTENERS_MAX; i++) {
-        EXPECT_ERR(center_listen(w->c, "127.0.0.1:0", NULL, NULL), PH_OK);
+        EXPECT_ERR(
+            center_listen(w->c, &(center_listen_options){ .address = "127.0.0.1:0" }, NULL, NULL),
+            PH_OK);
     }
-    EXPECT_ERR(center_listen(w->c, "127.0.0.1:0", NULL, NULL), PH_ELIMIT);
+    EXPECT_ERR(
+        center_listen(w->c, &(center_listen_options){ .address = "127.0.0.1:0" }, NULL, NULL),
+        PH_ELIMIT);
     EXPECT(w->listener_events->on_shed(w->listener_owner, PH_ELIMIT).size != 0);
     EXPECT_EQ(world_count(w).connections_shed_total, 1);
     EXPECT(world_logged(w, "CE0007"));
@@ -292,7 +301,8 @@ static void allow_remote(center_options *o)
 TEST(center, listens_anywhere_when_told_so)
 {
     world *w = world_new(allow_remote);
-    EXPECT_ERR(center_listen(w->c, "0.0.0.0:0", NULL, NULL), PH_OK);
+    EXPECT_ERR(center_listen(w->c, &(center_listen_options){ .address = "0.0.0.0:0" }, NULL, NULL),
+               PH_OK);
     world_free(w);
 }
 

@@ -5,8 +5,8 @@
 //
 // Whoever joins must say who it is (auth/principal.h), and proves it with the first of these that
 // there is: a token in JOIN, a certificate, the user at the other end of a Unix socket. A proof
-// that is there and wrong is refused, whatever else would be good. Without proof, a peer of this machine
-// is who it says it is, unless `anonymous_local` is false; others are refused, unless
+// that is there and wrong is refused, whatever else would be good. Without proof, a peer of this
+// machine is who it says it is, unless `anonymous_local` is false; others are refused, unless
 // `insecure_allow_anonymous`.
 //
 // Without rules, peers of this machine may do everything, and others, proved or not, nothing. Once

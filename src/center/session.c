@@ -95,7 +95,7 @@ const phi_transport_events session_events = {
 
 // ---- life
 
-void session_accept(center *c, phi_stream *stream)
+void session_accept(center *c, phi_stream *stream, center_listener kind)
 {
     c->counters.connections_total++;
     if (!admits(c)) {
@@ -111,6 +111,7 @@ void session_accept(center *c, phi_stream *stream)
     }
     s->handle = handle;
     s->home = c->workers.self;
+    s->kind = (uint8_t)kind;
     s->held_since = PHI_TIME_NEVER;
     phi_sm_init(&s->sm, session_states, SESSION_STATE_COUNT);
     if (start_link(c, s, stream) != PH_OK) {
@@ -132,7 +133,8 @@ phi_bytes session_refusal(center *c)
         phi_io_entropy(c->io, (uint8_t *)&keys, sizeof keys);
     }
     phi_link link;
-    ph_err rc = phi_link_init(&link, &c->link_options, is_paper ? &keys : NULL, c->io->now);
+    ph_err rc = phi_link_init(&link, &c->link_options[CENTER_LISTENER_PLAIN],
+                              is_paper ? &keys : NULL, c->io->now);
     explicit_bzero(&keys, sizeof keys);
     if (rc == PH_OK) {
         phi_link_bye(&link, PHI_BYE_LIMIT_REACHED, session_retry_after(c), NULL);
@@ -444,13 +446,13 @@ static bool admits(const center *c)
 
 static ph_err start_link(center *c, session *s, phi_stream *stream)
 {
-    if (c->options.suite != PHI_SUITE_PAPER) {
-        return phi_transport_accept(&s->transport, &c->transports, stream, &c->link_options, NULL);
+    const phi_link_options *options = &c->link_options[s->kind];
+    if (options->suite != PHI_SUITE_PAPER) {
+        return phi_transport_accept(&s->transport, &c->transports, stream, options, NULL);
     }
     phi_keys keys;
     phi_io_entropy(c->io, (uint8_t *)&keys, sizeof keys);
-    ph_err rc =
-        phi_transport_accept(&s->transport, &c->transports, stream, &c->link_options, &keys);
+    ph_err rc = phi_transport_accept(&s->transport, &c->transports, stream, options, &keys);
     explicit_bzero(&keys, sizeof keys);
     return rc;
 }

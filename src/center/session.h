@@ -15,10 +15,10 @@
 #ifndef CENTER_SESSION_H
 #define CENTER_SESSION_H
 
+#include "center/center.h"
 #include "center/registry.h"
 #include "link/transport.h"
 
-typedef struct center center;
 typedef struct watch watch;
 typedef struct broadcast broadcast;
 typedef struct subscriber subscriber;
@@ -45,6 +45,7 @@ struct session {
     uint8_t name_size; // account
     uint8_t ask_count; // for presence, JOIN's not counted; modulo PHI_PAGE_ASKS_COUNT
     uint8_t home;      // the worker that has its connection
+    uint8_t kind;      // center_listener that it came through
     bool is_abroad;    // another one than this: `transport` has no stream
     bool is_detoured;  // what it is sent does not go straight into the transport: it is abroad, or
                        // mail from other workers waits for room there
@@ -96,7 +97,7 @@ void session_peer(const session *s, char text[PHI_ADDRESS_TEXT_MAX]);
 session *session_find(const center *c, phi_bytes name);
 
 // Takes a connection that a listener accepted, or turns it away with bye limit_reached.
-void session_accept(center *c, phi_stream *stream);
+void session_accept(center *c, phi_stream *stream, center_listener kind);
 
 // All that is said to a connection over a limit: HELLO, and bye limit_reached with a retry-after.
 // Borrowed until the next call.

@@ -9,6 +9,7 @@
 #include "center/call.h"
 #include "center/center.h"
 #include "center/presence.h"
+#include "center/security.h"
 #include "center/topics.h"
 #include "center/worker.h"
 
@@ -31,20 +32,28 @@ typedef enum center_memory {
     CENTER_MEMORY_COUNT
 } center_memory;
 
+// Somewhere connections come from.
+typedef struct listening {
+    center *center;
+    phi_listener *listener;
+    center_listener kind;
+} listening;
+
 struct center {
     phi_io *io;   // borrowed for the center's life
     phi_log *log; // same; may be NULL
     center_options options;
     char self[1 + PHI_NAME_BYTES_MAX + 1]; // "@domain": what the center itself says comes from here
-    phi_link_options link_options;
+    phi_link_options link_options[CENTER_LISTENER_COUNT]; // of links behind each kind of listener
 
     phi_turn_hook hook; // before the transports': what it queues leaves in the same turn
     phi_transports transports;
     phi_quota quota; // of all send buffers, and of what waits in held sessions
     uint8_t refusal[PHI_LINK_HEADROOM_BYTES]; // what session_refusal returned last
     size_t refusal_size;
-    phi_listener *listeners[CENTER_LISTENERS_MAX];
+    listening listeners[CENTER_LISTENERS_MAX];
     size_t listener_count;
+    const center_security *security; // borrowed, see center_secure
 
     phi_slots sessions;             // session
     phi_hash_key hash;              // secret, of what peers choose: names and numbers
@@ -102,6 +111,12 @@ static inline const phi_alloc *center_alloc(const center *c, center_memory kind)
 static inline phi_bytes center_domain(const center *c)
 {
     return phi_bytes_text(c->self + 1);
+}
+
+// Of links behind such a listener: TLS needs no help.
+static inline phi_suite center_suite(const center *c, center_listener kind)
+{
+    return kind == CENTER_LISTENER_PLAIN ? c->options.suite : PHI_SUITE_PLAIN;
 }
 
 // So many have joined that heartbeat_idle may have to change: heartbeats_per_second_max.

@@ -143,7 +143,7 @@ void worker_tell_others(center *c, const mail *head, phi_bytes bytes)
     }
 }
 
-bool worker_keeps(center *c, phi_stream *stream)
+bool worker_keeps(center *c, phi_stream *stream, center_listener kind)
 {
     workers *w = &c->workers;
     uint32_t to = w->next;
@@ -152,7 +152,7 @@ bool worker_keeps(center *c, phi_stream *stream)
     if (to == w->self || phi_stream_release(c->io, stream, &loose) != PH_OK) {
         return true;
     }
-    worker_tell(c, to, &(mail){ .type = MAIL_CONNECTION },
+    worker_tell(c, to, &(mail){ .type = MAIL_CONNECTION, .code = (uint16_t)kind },
                 phi_bytes_of((const uint8_t *)&loose, sizeof loose));
     return false;
 }
@@ -365,13 +365,12 @@ static void on_connection(center *c, uint32_t from, session *s, const mail *m, p
 {
     (void)from;
     (void)s;
-    (void)m;
     phi_loose_stream *loose;
     PH_ASSERT(bytes.size == sizeof loose);
     memcpy(&loose, bytes.data, sizeof loose);
     phi_stream *stream;
     if (phi_stream_adopt(c->io, loose, &stream) == PH_OK) {
-        session_accept(c, stream);
+        session_accept(c, stream, (center_listener)m->code);
     } else {
         c->counters.connections_shed_total++;
     }

@@ -39,7 +39,7 @@
 #define WORKER_JOIN_BYTES_MAX (PHI_PACKET_BYTES_JOINING_MAX + 256u)
 
 typedef enum mail_type {
-    MAIL_CONNECTION, // to any: take this one; bytes: the loose stream's address
+    MAIL_CONNECTION, // to any: take this one; code: center_listener; bytes: the loose stream
     MAIL_JOIN,       // home to first: may it join? bytes: its JOIN
     MAIL_ADMITTED,   // first to home: it has; bytes: its JOIN
     MAIL_LOOK,       // first to any: has the end come of who has the account? see rejoin.h
@@ -123,7 +123,7 @@ void worker_tell(center *c, uint32_t to, const mail *head, phi_bytes bytes);
 void worker_tell_others(center *c, const mail *head, phi_bytes bytes);
 
 // A connection came: it is this worker's, or it is handed on (false).
-bool worker_keeps(center *c, phi_stream *stream);
+bool worker_keeps(center *c, phi_stream *stream, center_listener kind);
 
 // Asks the first worker to admit the client, which is held until it answers.
 void worker_ask(center *c, session *s, const phi_join *join);

@@ -184,7 +184,7 @@ ph_err world_try(world **out, void (*change)(center_options *options), size_t fa
     phi_diag diag = { "" };
     ph_err rc = center_new(&w->c, &w->io, &w->options, &w->log, &diag);
     if (rc == PH_OK) {
-        rc = center_listen(w->c, "127.0.0.1:0", NULL, &diag);
+        rc = center_listen(w->c, &(center_listen_options){ .address = "127.0.0.1:0" }, NULL, &diag);
     }
     return rc;
 }

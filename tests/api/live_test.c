@@ -65,7 +65,8 @@ static void house_open(house *h)
     phi_diag diag = { "" };
     ph_err rc = center_new(&h->center, phi_loop_io(h->loop), &h->options, NULL, &diag);
     assert_int_equal(rc, PH_OK);
-    rc = center_listen(h->center, h->address, h->address, &diag);
+    rc = center_listen(h->center, &(center_listen_options){ .address = h->address }, h->address,
+                       &diag);
     if (rc != PH_OK) {
         fail_msg("%s", diag.text);
     }
@@ -484,7 +485,9 @@ TEST(live, blocking_client_in_another_thread)
     house_init(&h, PHI_SUITE_CHECK);
     guest_up(&echo, &h, "echo");
     char address[PHI_ADDRESS_TEXT_MAX];
-    EXPECT_ERR(center_listen(h.center, "127.0.0.1:0", address, NULL), PH_OK);
+    EXPECT_ERR(center_listen(h.center, &(center_listen_options){ .address = "127.0.0.1:0" },
+                             address, NULL),
+               PH_OK);
     pthread_t thread;
     EXPECT_EQ(pthread_create(&thread, NULL, run_center, h.loop), 0);
 
