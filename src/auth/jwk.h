@@ -4,12 +4,14 @@
 // secret.
 //
 // A key knows its one algorithm, and a token is checked with that and no other: what the token says
-// of algorithms can only be wrong (RFC 8725 3.1). A key whose algorithm is open (RSA without `alg`
-// may be RS256 or PS256) is refused with the advice to name it; EC and OKP keys have one by their
-// curve. Private keys in a set that is only to verify are refused: they do not belong there.
+// of algorithms can only be wrong (RFC 8725 3.1). EC and OKP keys have one by their curve. An RSA
+// key without `alg` is for RS256 and nothing else, which is what issuers that leave it out mean by
+// it (OpenID Connect's default). A shared secret must say HS256. Private keys in a set that is only
+// to verify are refused: they do not belong there.
 //
-// Limits   PHI_JWKS_BYTES_MAX, PHI_JWKS_KEYS_MAX; RSA of 2,048 to 8,192 bits; NIST's curve of 256
-//          bits; Ed25519; secrets of at least 32 bytes that are not obviously guessable
+// Limits   PHI_JWKS_BYTES_MAX, PHI_JWKS_KEYS_MAX; RSA of 2,048 to 8,192 bits with an exponent of 17
+//          to 32 bits; NIST's curve of 256 bits; Ed25519; secrets of at least 32 bytes that are not
+//          obviously guessable
 // Threads  none; a set that is made is not changed by verifying, and may be read by several
 
 #ifndef PHI_AUTH_JWK_H
@@ -37,6 +39,7 @@ typedef enum phi_jws_algorithm {
 
 // "HS256", "RS256", "PS256", "ES256", "EdDSA".
 const char *phi_jws_algorithm_name(phi_jws_algorithm algorithm);
+// Letter by letter; also "Ed25519", as RFC 9864 calls EdDSA with that curve.
 bool phi_jws_algorithm_of_name(phi_bytes name, phi_jws_algorithm *out);
 
 typedef struct phi_jwks phi_jwks;
@@ -58,6 +61,15 @@ PHI_MUST_CHECK ph_err phi_jwks_of_secret(phi_jwks **out, const phi_alloc *alloc,
 void phi_jwks_free(phi_jwks **keys);
 
 uint32_t phi_jwks_count(const phi_jwks *keys);
+
+// A shared secret is among them: then the file must be as private as a private key, and the set
+// cannot have come from a server that gives it to everybody.
+bool phi_jwks_has_secret(const phi_jwks *keys);
+
+// The key of that id, letter by letter; or with `id` NULL, for a token that names none, the only
+// key there is. NULL: none.
+struct phi_jwk; // key.h
+const struct phi_jwk *phi_jwks_find(const phi_jwks *keys, const phi_bytes *id);
 
 // PH_EINVAL when the bytes would be guessed: too few, all alike, a word like "secret" again and
 // again. *diag says what a good one is and how to make it. The bytes are not in it.

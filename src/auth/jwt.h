@@ -7,6 +7,11 @@
 // in the header are never looked at, a `crit` is refused, duplicate names are refused, and nothing
 // in a token can cause a connection or a read of a file.
 //
+// Accepted  the compact serialisation of a JWS: three parts of canonical base64url; `typ` absent,
+//           "JWT" or "at+jwt"; of the claims `exp` and the one that names the principal must be
+//           there
+// Time      nbf - leeway <= now < exp + leeway; an `iat` that lies ahead is as an `nbf`
+//
 // Threads  none; pure functions over a set of keys
 
 #ifndef PHI_AUTH_JWT_H
@@ -28,7 +33,8 @@ typedef struct phi_jwt_expect {
 
 typedef enum phi_jwt_fault {
     PHI_JWT_GOOD,
-    PHI_JWT_MALFORMED,   // not three parts of base64url with JSON in them, too long, a name twice
+    PHI_JWT_MALFORMED,   // not three parts of base64url with JSON in them, too long, a name twice,
+                         // a `typ` of something else
     PHI_JWT_CRITICAL,    // `crit`: something must be understood that is not
     PHI_JWT_KEY_UNKNOWN, // no key of that `kid`, or several without one
     PHI_JWT_ALGORITHM,   // not that of the key; "none" is none
@@ -37,7 +43,7 @@ typedef enum phi_jwt_fault {
     PHI_JWT_EARLY, // `nbf` or `iat` lies ahead
     PHI_JWT_ISSUER,
     PHI_JWT_AUDIENCE,
-    PHI_JWT_CLAIM, // no `exp`, or one of these is of the wrong type
+    PHI_JWT_CLAIM, // no `exp`, nobody it is for, or one of these is of the wrong type
     PHI_JWT_NAME,  // its principal is no name
     PHI_JWT_FAULT_COUNT
 } phi_jwt_fault;
@@ -55,5 +61,16 @@ typedef struct phi_jwt_claims {
 PHI_MUST_CHECK phi_jwt_fault phi_jwt_judge(phi_bytes token, const phi_jwks *keys,
                                            const phi_jwt_expect *expect, uint64_t now_s,
                                            phi_jwt_claims *out);
+
+// The parts of a token as they stand there, in base64url; for who shows it.
+typedef struct phi_jwt_parts {
+    phi_bytes header; // views into the token
+    phi_bytes payload;
+    phi_bytes signature;
+    phi_bytes signed_text; // what the signature is of
+} phi_jwt_parts;
+
+// False: they are not three.
+PHI_MUST_CHECK bool phi_jwt_split(phi_bytes token, phi_jwt_parts *out);
 
 #endif // PHI_AUTH_JWT_H
