@@ -20,7 +20,27 @@ import time
 import harness
 
 SUITES = ["plain", "check", "paper"]
+# How a center and its clients are connected. Latency mode (`poll`) is in all three processes.
+WAYS = ["tcp", "unix", "poll", "unix-poll"]
+POLL_US = 20
 MEASUREMENT_MAX = 60  # seconds after which one is stuck
+
+
+def kinds(args, system):
+    """(suite, way) of each row of a system; of the other ways only suite plain."""
+    if system != "posthouse":
+        return [(None, "tcp")]
+    return [(suite, way) for way in args.way for suite in args.suite or SUITES if way == "tcp" or suite == "plain"]
+
+
+def add_way(made, ways):
+    made.add_argument("--way", action="append", choices=WAYS,
+                      help=f"how posthouse's processes are connected; poll: all in latency mode, {POLL_US} us (default {', '.join(ways)}; may be repeated)")
+    made.set_defaults(ways=ways)
+
+
+def poll_options(way):
+    return ["--busy-poll", str(POLL_US)] if way.endswith("poll") else []
 
 
 class Priority:
@@ -82,15 +102,20 @@ class Servers:
         self.build = args.build
         self.center_options = list(center_options)
         self.running = {}
+        self.folder = None  # of Unix sockets
 
     def once(self, key, make):
         if key not in self.running:
             self.running[key] = make()
         return self.running[key]
 
-    def center(self, suite, workers=1):
-        options = ["--suite", suite, "--workers", str(workers), "--log-level", "error", *self.center_options]
-        return self.once(("center", suite, workers), lambda: harness.Center(self.build, options, nice=Priority.nice))
+    def center(self, suite, workers=1, way="tcp"):
+        options = ["--suite", suite, "--workers", str(workers), "--log-level", "error", *poll_options(way), *self.center_options]
+        listen = {}
+        if way.startswith("unix"):
+            self.folder = self.folder or tempfile.TemporaryDirectory()
+            listen = {"listen": f"unix:{self.folder.name}/{suite}-{workers}-{way}.sock"}
+        return self.once(("center", suite, workers, way), lambda: harness.Center(self.build, options, nice=Priority.nice, **listen))
 
     def nats(self):
         return self.once("nats", lambda: harness.NatsServer(nice=Priority.nice))
@@ -109,9 +134,10 @@ class Servers:
 class Pair:
     """Two ends and a server. `program` knows the roles `waiting` and `acting`."""
 
-    def __init__(self, system, suite, server, target, ends):
+    def __init__(self, system, suite, way, server, target, ends):
         self.system = system
         self.suite = suite
+        self.way = way
         self.server = server
         self.target = target  # of the end that acts
         self.program, self.acting, self.options = ends
@@ -121,8 +147,8 @@ class Pair:
         return [self.program, "--role", self.acting, "--target", self.target, "--seconds", str(seconds), *self.options]
 
 
-def pair(servers, kind, system, suite, name, options):
-    """`kind` is rr or publish. The end that waits has the account or subject `name`."""
+def pair(servers, kind, system, suite, name, options, way="tcp"):
+    """`kind` is rr or publish. The end that waits has the account or subject `name`. Only a center has other ways than TCP."""
     waiting, acting = {"rr": ("responder", "caller"), "publish": ("receiver", "sender")}[kind]
     program = f"{servers.build}/bench/{kind}_{system}"
     if system == "relay":
@@ -136,10 +162,10 @@ def pair(servers, kind, system, suite, name, options):
         server = servers.nats()
         target = back = f"nats://{server.target}"
     else:
-        server = servers.center(suite)
+        server = servers.center(suite, way=way)
         target = back = server.target
-    options = [str(word) for word in ["--name", name, *options]]
-    made = Pair(system, suite, server, target, (program, acting, options))
+    options = [str(word) for word in ["--name", name, *options, *poll_options(way)]]
+    made = Pair(system, suite, way, server, target, (program, acting, options))
     made.waiting = Program([program, "--role", waiting, "--target", back, *options])
     return made
 
@@ -245,6 +271,8 @@ def parser(name, doc, rounds, seconds):
 
 def arguments(made):
     args = made.parse_args()
+    if "ways" in args:
+        args.way = args.way or args.ways
     if args.ordinary:
         Priority.nice = 0
     return args

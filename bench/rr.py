@@ -14,22 +14,25 @@ WINDOWS = [1, 64, 512]
 SYSTEMS = ["relay", "zmq", "nats", "posthouse"]
 GATHER_FROM = 65  # calls in flight from which on libnats is faster when its flusher gathers; below it waiting for that is not
 
-# Shows 1 and 2: of suite plain. (in flight, key, beside whom, target, at least)
+# Shows 1 and 2: of suite plain. (in flight, way, key, beside whom, target, at least)
 TARGETS = [
-    (1, "p50_us", "relay", 1.25, False),
-    (1, "p99_us", "relay", 1.5, False),
-    (64, "per_second", "nats", 15, True),
-    (512, "per_second", "nats", 8, True),
-    (512, "per_second", "relay", 0.33, True),
+    (1, "tcp", "p50_us", "relay", 1.25, False),
+    (1, "tcp", "p99_us", "relay", 1.5, False),
+    (64, "tcp", "per_second", "nats", 15, True),
+    (64, "poll", "per_second", "nats", 15, True),
+    (64, "unix-poll", "per_second", "nats", 15, True),
+    (512, "tcp", "per_second", "nats", 8, True),
+    (512, "tcp", "per_second", "relay", 0.33, True),
 ]
 NAMES = {"p50_us": "p50", "p99_us": "p99", "per_second": "rate"}
 
 
-def pair_of(args, servers, system, suite, window):
+def pair_of(args, servers, system, kind, window):
+    suite, way = kind
     options = ["--in-flight", window, "--payload", args.payload]
     if system == "nats":
         options += ["--gather", int(window >= GATHER_FROM)]
-    return peers.pair(servers, "rr", system, suite, f"echo-{window}", options)
+    return peers.pair(servers, "rr", system, suite, f"echo-{window}", options, way)
 
 
 def rows_of(args, pairs):
@@ -37,17 +40,17 @@ def rows_of(args, pairs):
     results = peers.collect(args.rounds, pairs, lambda key: peers.measured(key[0].server, key[0].command(args.seconds)))
     rows = []
     for (pair, window), measurements in results.items():
-        row = {"benchmark": "rr", "system": pair.system, "suite": pair.suite, "payload": args.payload, "in_flight": window}
+        row = {"benchmark": "rr", "system": pair.system, "suite": pair.suite, "way": pair.way, "payload": args.payload, "in_flight": window}
         rows.append(row | peers.medians(measurements, ("p50_us", "p99_us", "server_cores", "per_second")))
     return rows
 
 
 def targets_of(rows):
     targets = []
-    for window, key, beside, target, least in TARGETS:
-        ours, theirs = peers.find(rows, in_flight=window, suite="plain"), peers.find(rows, in_flight=window, system=beside)
+    for window, way, key, beside, target, least in TARGETS:
+        ours, theirs = peers.find(rows, in_flight=window, suite="plain", way=way), peers.find(rows, in_flight=window, system=beside)
         if ours and theirs:
-            what = f"{window} in flight: {NAMES[key]}, times {'nats-server' if beside == 'nats' else beside}'s"
+            what = f"{window} in flight{'' if way == 'tcp' else ', ' + way}: {NAMES[key]}, times {'nats-server' if beside == 'nats' else beside}'s"
             targets.append(harness.row(what, ours[key] / theirs[key], "", target, 2, least=least))
     return targets
 
@@ -58,17 +61,19 @@ def main():
     parser.add_argument("--in-flight", type=int, action="append", help="calls open at a time (default 1, 64 and 512; may be repeated)")
     parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all; may be repeated)")
     parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all; may be repeated)")
+    peers.add_way(parser, peers.WAYS)
     args = peers.arguments(parser)
     systems = args.system or SYSTEMS
     servers = peers.Servers(args, args.center_option)
-    pairs = [(pair_of(args, servers, system, suite, window), window) for window in args.in_flight or WINDOWS for system in systems
-             for suite in ((args.suite or peers.SUITES) if system == "posthouse" else [None])]
+    pairs = [(pair_of(args, servers, system, kind, window), window) for window in args.in_flight or WINDOWS for system in systems
+             for kind in peers.kinds(args, system)]
     rows = rows_of(args, pairs)
 
     def base(row, system):
         return peers.find(rows, system=system, in_flight=row["in_flight"])
 
     columns = [("in flight", ">", lambda r: str(r["in_flight"])), ("system", "<", lambda r: r["system"]), ("suite", "<", lambda r: r["suite"] or "-"),
+               ("way", "<", lambda r: r["way"]),
                ("p50", ">", lambda r: f"{r['p50_us']:,.1f} us"), ("p99", ">", lambda r: f"{r['p99_us']:,.1f} us"),
                ("per second", ">", peers.figure), ("range", ">", peers.spread),
                ("p50 / relay", ">", lambda r: peers.ratio(r, base(r, "relay"), "p50_us")),
