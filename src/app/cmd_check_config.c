@@ -130,6 +130,15 @@ static void print_json_value(const config *c, config_key key, phi_json *j)
             phi_json_text(j, c->listen[i]);
         }
         phi_json_array_end(j);
+    } else if (row->kind == CONFIG_USERS) {
+        phi_json_object_begin(j);
+        for (size_t i = 0; i < c->user_count; i++) {
+            char uid[16];
+            snprintf(uid, sizeof uid, "%u", c->users[i].uid);
+            phi_json_key(j, uid);
+            phi_json_text(j, c->users[i].principal);
+        }
+        phi_json_object_end(j);
     } else if (row->kind == CONFIG_BOOL) {
         phi_json_bool(j, c->values[key].number != 0);
     } else if (row->kind == CONFIG_COUNT || row->kind == CONFIG_BYTES || row->kind == CONFIG_TIME) {

@@ -92,7 +92,9 @@ static void write_limits(draft *t)
         if (row->is_limit) {
             continue;
         }
-        draft_format(t, "| `%s` | `%s` | ", row->path, row->fallback);
+        bool is_none = *row->fallback == '\0';
+        draft_format(t, is_none ? "| `%s` | none%s | " : "| `%s` | `%s` | ", row->path,
+                     row->fallback);
         write_range(t, row);
         draft_format(t, " | %s | %s |\n", row->can_reload ? "at once" : "needs a restart",
                      row->help);
@@ -185,9 +187,12 @@ static void write_sample(draft *t)
         section = size == 0 ? "" : row->path;
         draft_format(t, "%s# %s\n%s# Values: ", indent, row->help, indent);
         write_range(t, row);
-        bool is_list = row->kind == CONFIG_ADDRESSES;
-        draft_format(t, "\n%s%s: %s%s%s\n", indent, dot == NULL ? row->path : dot + 1,
-                     is_list ? "[\"" : "", row->fallback, is_list ? "\"]" : "");
+        bool is_none = *row->fallback == '\0';
+        bool is_list = config_is_list(key);
+        const char *left = is_list && is_none ? "[" : is_list ? "[\"" : is_none ? "\"" : "";
+        const char *right = is_list && is_none ? "]" : is_list ? "\"]" : is_none ? "\"" : "";
+        draft_format(t, "\n%s%s: %s%s%s\n", indent, dot == NULL ? row->path : dot + 1, left,
+                     row->fallback, right);
     }
 }
 
@@ -220,6 +225,21 @@ static void write_range(draft *t, const config_row *row)
         return;
     case CONFIG_ADDRESSES:
         draft_format(t, "1 to %u addresses", CONFIG_LISTEN_MAX);
+        return;
+    case CONFIG_USERS:
+        draft_format(t, "up to %u of UID=NAME", CONFIG_USERS_MAX);
+        return;
+    case CONFIG_TEXT:
+        draft_add(t, "a text");
+        return;
+    case CONFIG_PATH:
+        draft_add(t, "a file");
+        return;
+    case CONFIG_KEYS:
+        draft_add(t, "a file or URL");
+        return;
+    case CONFIG_SECRET:
+        draft_add(t, "file:PATH, env:NAME, credential:NAME");
         return;
     }
     PH_UNREACHABLE("kind of key");

@@ -38,7 +38,7 @@ typedef struct server {
     config config;
     log_sink sink; // for what the program says; the workers have their own
     crew *crew;
-    char bound[CONFIG_LISTEN_MAX][PHI_ADDRESS_TEXT_MAX];
+    char bound[CONFIG_LISTEN_MAX][LISTENER_TEXT_MAX];
     size_t bound_count;
     rlim_t descriptors; // fewer than connections_max needs; 0: enough
     bool is_stopping;
@@ -172,11 +172,14 @@ static exit_status start(server *s)
 static exit_status listen_all(server *s)
 {
     for (size_t i = 0; i < s->config.listen_count; i++) {
-        const char *address = s->config.listen[i];
+        listener l;
         phi_diag diag = { { 0 } };
-        ph_err rc =
-            center_listen(crew_center(s->crew), &(center_listen_options){ .address = address },
-                          s->bound[i], &diag);
+        char bound[PHI_ADDRESS_TEXT_MAX];
+        ph_err rc = listener_parse(s->config.listen[i], &l, &diag);
+        PH_ASSERT(rc == PH_OK); // or it would not stand there
+        rc = center_listen(crew_center(s->crew),
+                           &(center_listen_options){ .address = l.address, .kind = l.kind }, bound,
+                           &diag);
         if (rc != PH_OK) {
             exit_status status = fail(&diag, rc);
             if (rc == PH_EADDRINUSE) {
@@ -184,7 +187,7 @@ static exit_status listen_all(server *s)
             }
             return status;
         }
-        s->bound_count++;
+        listener_format(l.kind, bound, s->bound[s->bound_count++]);
     }
     return STATUS_OK;
 }

@@ -20,12 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/suggest.h"
+#include "app/config_kinds.h"
+#include "app/config_safe.h"
 #include "app/term.h"
 #include "app/value.h"
 #include "base/assert.h"
-#include "io/address.h"
-#include "wire/name.h"
 
 #define NAME_BYTES 64 // of a flag or variable
 
@@ -45,7 +44,16 @@ static config_row rows[CONFIG_KEY_COUNT] = {
       .min = (low),                                                                                \
       .max = (high),                                                                               \
       .help = (text) },
+#define CONFIG_SPAN(id, key_path, number, low, high, text)                                         \
+    { .path = (key_path),                                                                          \
+      .kind = CONFIG_TIME,                                                                         \
+      .fallback_number = (number),                                                                 \
+      .min = (low),                                                                                \
+      .max = (high),                                                                               \
+      .can_reload = true,                                                                          \
+      .help = (text) },
 #include "app/config.def"
+#undef CONFIG_SPAN
 #undef CONFIG_NUMBER
 #undef CONFIG_KEY
 #define CENTER_LIMIT(name, type, limit_fallback, low, high, unit, text)                            \
@@ -78,9 +86,13 @@ static option options[CONFIG_KEY_COUNT];
 static void make_rows(void);
 static void make_option(option *o, const config_row *row);
 static bool is_number(config_kind kind);
+static bool is_text(config_kind kind);
 static value_kind value_kind_of(config_kind kind);
-static ph_err set_choice(config_value *v, const config_row *row, const char *chars, phi_diag *diag);
-static ph_err check_address(const char *address, phi_diag *diag);
+static ph_err judge_text(config_kind kind, const char *chars, phi_diag *diag);
+static ph_err add_listen(config *c, size_t count, const char *chars, phi_diag *diag);
+static ph_err add_user(config *c, size_t count, const char *chars, phi_diag *diag);
+static size_t list_max(config_kind kind);
+static void load_list(config *c, config_key key, const char *value, ph_err *rc, phi_diag *diag);
 static void settle_pair(config *c, config_key part, config_key whole, config_errors *errors);
 
 // ---- schema
@@ -119,8 +131,12 @@ void config_init(config *c)
 {
     memset(c, 0, sizeof *c);
     for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        const char *fallback = config_get_row(key)->fallback;
+        if (*fallback == '\0') {
+            continue; // nothing
+        }
         phi_diag diag = { { 0 } };
-        ph_err rc = config_set(c, key, config_get_row(key)->fallback, CONFIG_FROM_DEFAULT, &diag);
+        ph_err rc = config_set(c, key, fallback, CONFIG_FROM_DEFAULT, &diag);
         PH_ASSERT(rc == PH_OK); // a row whose own default breaks it
     }
 }
@@ -133,18 +149,18 @@ ph_err config_set(config *c, config_key key, const char *chars, config_origin or
     ph_err rc = PH_OK;
     switch (row->kind) {
     case CONFIG_ADDRESSES:
-        return config_add_listen(c, chars, origin, diag);
+    case CONFIG_USERS:
+        return config_add(c, key, chars, origin, diag);
     case CONFIG_NAME:
-        if (!phi_name_is_valid(phi_bytes_text(chars))) {
-            return phi_diag_add(diag, PH_EINVAL,
-                                "'%.80s' is no name: 1 to 64 of a-z 0-9 . _ -, beginning with a "
-                                "letter or digit",
-                                chars);
-        }
+    case CONFIG_TEXT:
+    case CONFIG_PATH:
+    case CONFIG_KEYS:
+    case CONFIG_SECRET:
+        rc = judge_text(row->kind, chars, diag);
         snprintf(value.text, sizeof value.text, "%s", chars);
         break;
     case CONFIG_CHOICE:
-        rc = set_choice(&value, row, chars, diag);
+        rc = config_judge_choice(row->choices, chars, &value.number, diag);
         break;
     case CONFIG_BOOL:
         value.number = strcmp(chars, "true") == 0 || strcmp(chars, "yes") == 0;
@@ -164,28 +180,79 @@ ph_err config_set(config *c, config_key key, const char *chars, config_origin or
     return rc;
 }
 
-ph_err config_add_listen(config *c, const char *address, config_origin origin, phi_diag *diag)
+ph_err config_add(config *c, config_key key, const char *chars, config_origin origin,
+                  phi_diag *diag)
 {
-    config_value *v = &c->values[CONFIG_listen];
+    PH_ASSERT(config_is_list(key));
+    config_kind kind = config_get_row(key)->kind;
+    config_value *v = &c->values[key];
+    size_t *count = kind == CONFIG_USERS ? &c->user_count : &c->listen_count;
     bool is_first = v->origin != origin || origin == CONFIG_FROM_DEFAULT;
-    size_t count = is_first ? 0 : c->listen_count;
-    if (count == CONFIG_LISTEN_MAX) {
-        return phi_diag_add(diag, PH_EINVAL, "more than %u addresses", CONFIG_LISTEN_MAX);
+    size_t kept = is_first ? 0 : *count;
+    if (kept == list_max(kind)) {
+        return phi_diag_add(diag, PH_EINVAL, "more than %zu of them", list_max(kind));
     }
-    ph_err rc = check_address(address, diag);
+    ph_err rc =
+        kind == CONFIG_USERS ? add_user(c, kept, chars, diag) : add_listen(c, kept, chars, diag);
+    if (rc == PH_OK) {
+        *count = kept + 1;
+        v->origin = origin;
+    }
+    return rc;
+}
+
+static ph_err add_listen(config *c, size_t count, const char *chars, phi_diag *diag)
+{
+    listener l;
+    ph_err rc = listener_parse(chars, &l, diag);
     if (rc != PH_OK) {
         return rc;
     }
-    for (size_t i = 0; i < count; i++) {
-        bool takes_any = strlen(address) > 2 && strcmp(address + strlen(address) - 2, ":0") == 0;
-        if (strcmp(c->listen[i], address) == 0 && !takes_any) {
-            return phi_diag_add(diag, PH_EINVAL, "'%s' stands there twice", address);
+    bool takes_any = strlen(chars) > 2 && strcmp(chars + strlen(chars) - 2, ":0") == 0;
+    for (size_t i = 0; i < count && !takes_any; i++) {
+        if (strcmp(c->listen[i], chars) == 0) {
+            return phi_diag_add(diag, PH_EINVAL, "'%s' stands there twice", chars);
         }
     }
-    snprintf(c->listen[count], CONFIG_TEXT_BYTES, "%s", address);
-    c->listen_count = count + 1;
-    v->origin = origin;
+    snprintf(c->listen[count], sizeof c->listen[count], "%s", chars);
     return PH_OK;
+}
+
+static ph_err add_user(config *c, size_t count, const char *chars, phi_diag *diag)
+{
+    config_user user;
+    ph_err rc = config_judge_user(chars, &user, diag);
+    for (size_t i = 0; i < count && rc == PH_OK; i++) {
+        if (c->users[i].uid == user.uid) {
+            rc = phi_diag_add(diag, PH_EINVAL, "user %u stands there twice", user.uid);
+        }
+    }
+    if (rc == PH_OK) {
+        c->users[count] = user;
+    }
+    return rc;
+}
+
+bool config_is_list(config_key key)
+{
+    config_kind kind = config_get_row(key)->kind;
+    return kind == CONFIG_ADDRESSES || kind == CONFIG_USERS;
+}
+
+bool config_is_set(const config *c, config_key key)
+{
+    const config_value *v = &c->values[key];
+    return v->origin != CONFIG_FROM_DEFAULT && v->text[0] != '\0';
+}
+
+const char *config_text(const config *c, config_key key)
+{
+    return c->values[key].text;
+}
+
+bool config_flag(const config *c, config_key key)
+{
+    return c->values[key].number != 0;
 }
 
 void config_load_environment(config *c, config_errors *errors)
@@ -198,20 +265,29 @@ void config_load_environment(config *c, config_errors *errors)
         }
         phi_diag diag = { { 0 } };
         ph_err rc = PH_OK;
-        if (row->kind == CONFIG_ADDRESSES) {
-            char copy[CONFIG_LISTEN_MAX * CONFIG_TEXT_BYTES];
-            snprintf(copy, sizeof copy, "%s", value);
-            char *rest = copy;
-            for (char *one = strsep(&rest, ","); one != NULL && rc == PH_OK;
-                 one = strsep(&rest, ",")) {
-                rc = config_add_listen(c, one, CONFIG_FROM_ENVIRONMENT, &diag);
-            }
+        if (config_is_list(key)) {
+            load_list(c, key, value, &rc, &diag);
         } else {
             rc = config_set(c, key, value, CONFIG_FROM_ENVIRONMENT, &diag);
         }
         if (rc != PH_OK) {
             config_complain(errors, 0, 0, "environment %s: %s", row->env, diag.text);
         }
+    }
+}
+
+// With commas.
+static void load_list(config *c, config_key key, const char *value, ph_err *rc, phi_diag *diag)
+{
+    char copy[CONFIG_USERS_MAX * CONFIG_ITEM_BYTES];
+    if (strlen(value) >= sizeof copy) {
+        *rc = phi_diag_add(diag, PH_EINVAL, "longer than %zu bytes", sizeof copy);
+        return;
+    }
+    snprintf(copy, sizeof copy, "%s", value);
+    char *rest = copy;
+    for (char *one = strsep(&rest, ","); one != NULL && *rc == PH_OK; one = strsep(&rest, ",")) {
+        *rc = config_add(c, key, one, CONFIG_FROM_ENVIRONMENT, diag);
     }
 }
 
@@ -232,16 +308,7 @@ void config_load_args(config *c, const args *a, config_errors *errors)
 
 void config_settle(config *c, config_errors *errors)
 {
-    bool may_be_remote = c->values[CONFIG_insecure_allow_remote].number != 0;
-    for (size_t i = 0; i < c->listen_count && !may_be_remote; i++) {
-        if (!phi_endpoint_is_local(c->listen[i])) {
-            config_complain(errors, c->values[CONFIG_listen].line, 1,
-                            "listen: other machines could connect to %s, and nothing is encrypted "
-                            "against an attacker; set insecure_allow_remote if the network is "
-                            "trusted",
-                            c->listen[i]);
-        }
-    }
+    config_judge_safety(c, errors);
     for (size_t i = 0; i < PHI_COUNT_OF(pairs); i++) {
         settle_pair(c, pairs[i].part, pairs[i].whole, errors);
     }
@@ -260,19 +327,13 @@ static void settle_pair(config *c, config_key part, config_key whole, config_err
     }
     draft text;
     draft_init(&text);
-    if (v->origin == CONFIG_FROM_FILE) { // the place is told beside it
-        draft_add(&text, config_get_row(part)->path);
-    } else {
-        config_show_origin(c, part, &text);
-    }
-    draft_add(&text, ": ");
     config_show(c, part, &text);
     draft_format(&text, " is more than %s, ", config_get_row(whole)->path);
     config_show(c, whole, &text);
     draft_add(&text, " (");
     config_show_origin(c, whole, &text);
     draft_add(&text, ")");
-    config_complain(errors, v->line, 1, "%s", draft_chars(&text));
+    config_complain_key(errors, c, part, "%s", draft_chars(&text));
     draft_fini(&text);
 }
 
@@ -305,6 +366,27 @@ void config_complain(config_errors *errors, uint32_t line, uint32_t column, cons
     va_start(list, format);
     vsnprintf(e->text, sizeof e->text, format, list);
     va_end(list);
+}
+
+void config_complain_key(config_errors *errors, const config *c, config_key key, const char *format,
+                         ...)
+{
+    const config_value *v = &c->values[key];
+    char said[PHI_DIAG_BYTES_MAX];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(said, sizeof said, format, list);
+    va_end(list);
+    draft from;
+    draft_init(&from);
+    bool has_line = v->origin == CONFIG_FROM_FILE; // told beside it
+    if (has_line || v->origin == CONFIG_FROM_DEFAULT) {
+        draft_add(&from, config_get_row(key)->path);
+    } else {
+        config_show_origin(c, key, &from);
+    }
+    config_complain(errors, has_line ? v->line : 0, 1, "%s: %s", draft_chars(&from), said);
+    draft_fini(&from);
 }
 
 // ---- for the center
@@ -342,7 +424,12 @@ void config_show(const config *c, config_key key, draft *out)
         for (size_t i = 0; i < c->listen_count; i++) {
             draft_format(out, "%s%s", i == 0 ? "" : ", ", c->listen[i]);
         }
-    } else if (row->kind == CONFIG_NAME) {
+    } else if (row->kind == CONFIG_USERS) {
+        for (size_t i = 0; i < c->user_count; i++) {
+            draft_format(out, "%s%u=%s", i == 0 ? "" : ", ", c->users[i].uid,
+                         c->users[i].principal);
+        }
+    } else if (is_text(row->kind)) {
         draft_add(out, v->text);
     } else if (row->kind == CONFIG_BOOL) {
         draft_add(out, v->number != 0 ? "true" : "false");
@@ -409,7 +496,7 @@ static void make_option(option *o, const config_row *row)
         .kind = OPTION_TEXT,
         .help = row->help,
         .fallback = NULL, // the file may say otherwise: args_complete must not fill it in
-        .shown = row->fallback,
+        .shown = *row->fallback == '\0' ? NULL : row->fallback,
         .choices = row->choices,
         .min = row->min,
         .max = row->max,
@@ -419,8 +506,24 @@ static void make_option(option *o, const config_row *row)
         o->kind = OPTION_LIST;
         o->argument = "ADDRESS";
         return;
+    case CONFIG_USERS:
+        o->kind = OPTION_LIST;
+        o->argument = "UID=NAME";
+        return;
     case CONFIG_NAME:
         o->argument = "NAME";
+        return;
+    case CONFIG_TEXT:
+        o->argument = "TEXT";
+        return;
+    case CONFIG_PATH:
+        o->argument = "FILE";
+        return;
+    case CONFIG_KEYS:
+        o->argument = "FILE|URL";
+        return;
+    case CONFIG_SECRET:
+        o->argument = "PLACE";
         return;
     case CONFIG_CHOICE:
         o->kind = OPTION_CHOICE;
@@ -446,6 +549,12 @@ static void make_option(option *o, const config_row *row)
     PH_UNREACHABLE("kind of key");
 }
 
+static bool is_text(config_kind kind)
+{
+    return kind == CONFIG_NAME || kind == CONFIG_TEXT || kind == CONFIG_PATH ||
+           kind == CONFIG_KEYS || kind == CONFIG_SECRET;
+}
+
 static bool is_number(config_kind kind)
 {
     return kind == CONFIG_COUNT || kind == CONFIG_BYTES || kind == CONFIG_TIME;
@@ -457,34 +566,21 @@ static value_kind value_kind_of(config_kind kind)
     return kind == CONFIG_COUNT ? VALUE_COUNT : kind == CONFIG_BYTES ? VALUE_BYTES : VALUE_TIME;
 }
 
-static ph_err set_choice(config_value *v, const config_row *row, const char *chars, phi_diag *diag)
+static ph_err judge_text(config_kind kind, const char *chars, phi_diag *diag)
 {
-    int index = choice_index(row->choices, chars);
-    if (index >= 0) {
-        v->number = (uint64_t)index;
-        return PH_OK;
+    if (kind == CONFIG_NAME) {
+        return config_judge_name(chars, diag);
     }
-    suggestion s = suggestion_for(chars);
-    char word[32];
-    for (const char *at = row->choices; *at != '\0';) {
-        size_t size = strcspn(at, "|");
-        snprintf(word, sizeof word, "%.*s", (int)size, at);
-        suggestion_try(&s, word);
-        if (s.best == word) {
-            return phi_diag_add(diag, PH_EINVAL, "'%.40s' is none of %s; did you mean '%s'?", chars,
-                                row->choices, word);
-        }
-        at += size + (at[size] == '|' ? 1 : 0);
+    if (kind == CONFIG_TEXT) {
+        return config_judge_text(chars, diag);
     }
-    return phi_diag_add(diag, PH_EINVAL, "'%.40s' is none of %s", chars, row->choices);
+    if (kind == CONFIG_PATH) {
+        return config_judge_path(chars, diag);
+    }
+    return kind == CONFIG_KEYS ? config_judge_keys(chars, diag) : config_judge_secret(chars, diag);
 }
 
-static ph_err check_address(const char *address, phi_diag *diag)
+static size_t list_max(config_kind kind)
 {
-    phi_endpoint endpoint;
-    if (strlen(address) >= CONFIG_TEXT_BYTES) {
-        return phi_diag_add(diag, PH_EINVAL, "an address is shorter than %d bytes",
-                            CONFIG_TEXT_BYTES);
-    }
-    return phi_endpoint_parse(address, &endpoint, diag);
+    return kind == CONFIG_USERS ? CONFIG_USERS_MAX : CONFIG_LISTEN_MAX;
 }

@@ -11,21 +11,27 @@
 #ifndef APP_CONFIG_H
 #define APP_CONFIG_H
 
+#include "app/listener.h"
 #include "app/options.h"
 #include "center/center.h"
 #include "io/io.h"
 #include "obs/log.h"
+#include "wire/name.h"
 
 #define CONFIG_FILE_BYTES_MAX (256u * 1024u)
 #define CONFIG_DEPTH_MAX 8u
 #define CONFIG_ERRORS_MAX 10u
 #define CONFIG_LISTEN_MAX CENTER_LISTENERS_MAX // what is accepted can be listened on
-#define CONFIG_TEXT_BYTES PHI_ADDRESS_TEXT_MAX
+#define CONFIG_USERS_MAX 64u
+#define CONFIG_ITEM_BYTES LISTENER_TEXT_MAX // the longest of a list, with its end
+#define CONFIG_TEXT_BYTES 1024u             // a path or URL, with its end
 
 typedef enum config_key {
 #define CONFIG_KEY(id, path, kind, fallback, choices, reload, help) CONFIG_##id,
 #define CONFIG_NUMBER(id, path, fallback, min, max, help) CONFIG_##id,
+#define CONFIG_SPAN(id, path, fallback, min, max, help) CONFIG_##id,
 #include "app/config.def"
+#undef CONFIG_SPAN
 #undef CONFIG_NUMBER
 #undef CONFIG_KEY
 #define CENTER_LIMIT(name, type, fallback, min, max, unit, help) CONFIG_##name,
@@ -35,8 +41,13 @@ typedef enum config_key {
 } config_key;
 
 typedef enum config_kind {
-    CONFIG_ADDRESSES,
+    CONFIG_ADDRESSES, // a list
+    CONFIG_USERS,     // a list
     CONFIG_NAME,
+    CONFIG_TEXT,   // any, for people or for comparing
+    CONFIG_PATH,   // of a file; relative ones begin where the program was started
+    CONFIG_KEYS,   // a path or URL
+    CONFIG_SECRET, // where one is: file:PATH, env:NAME, credential:NAME
     CONFIG_CHOICE,
     CONFIG_BOOL,
     CONFIG_COUNT,
@@ -71,13 +82,20 @@ typedef struct config_value {
     config_origin origin;
     uint32_t line;                // CONFIG_FROM_FILE
     uint64_t number;              // COUNT, BYTES, TIME, BOOL, CHOICE (its index)
-    char text[CONFIG_TEXT_BYTES]; // NAME
+    char text[CONFIG_TEXT_BYTES]; // NAME, TEXT, PATH, KEYS, SECRET; "": none
 } config_value;
+
+typedef struct config_user {
+    uint32_t uid;
+    char principal[PHI_NAME_BYTES_MAX + 1];
+} config_user;
 
 typedef struct config {
     config_value values[CONFIG_KEY_COUNT];
-    char listen[CONFIG_LISTEN_MAX][CONFIG_TEXT_BYTES];
+    char listen[CONFIG_LISTEN_MAX][LISTENER_TEXT_MAX];
     size_t listen_count;
+    config_user users[CONFIG_USERS_MAX];
+    size_t user_count;
     char file[1024]; // "" when none was read
 } config;
 
@@ -88,7 +106,7 @@ typedef struct config_errors {
     struct config_error {
         uint32_t line; // 0: not from the file
         uint32_t column;
-        char text[320];
+        char text[PHI_DIAG_BYTES_MAX + 128];
     } list[CONFIG_ERRORS_MAX];
 } config_errors;
 
@@ -112,7 +130,8 @@ void config_load_environment(config *c, config_errors *errors);
 // Flags made by config_options.
 void config_load_args(config *c, const args *a, config_errors *errors);
 
-// Rules between keys. Call last, when there are no errors.
+// Rules between keys, and what would be an unsafe start (config_safe.c) as far as no file is needed
+// to see it. Call last, when there are no errors.
 //
 // Lowering one limit must not need a second line: a default that would exceed a limit somebody set
 // is lowered to it, and then comes from where that comes from. Somebody's own value never changes.
@@ -124,13 +143,26 @@ void config_settle(config *c, config_errors *errors);
 PHI_MUST_CHECK ph_err config_set(config *c, config_key key, const char *chars, config_origin origin,
                                  phi_diag *diag);
 
-// Appends to the listen addresses; the first call for an origin replaces what stood there before.
-PHI_MUST_CHECK ph_err config_add_listen(config *c, const char *address, config_origin origin,
-                                        phi_diag *diag);
+// Appends to a list; the first call for an origin replaces what stood there before.
+PHI_MUST_CHECK ph_err config_add(config *c, config_key key, const char *chars, config_origin origin,
+                                 phi_diag *diag);
+
+bool config_is_list(config_key key);
+
+// Somebody has given it a value that is not "".
+bool config_is_set(const config *c, config_key key);
+const char *config_text(const config *c, config_key key);
+bool config_flag(const config *c, config_key key);
 
 PHI_PRINTF(4, 5)
 void config_complain(config_errors *errors, uint32_t line, uint32_t column, const char *format,
                      ...);
+
+// About a key, with the place where it was set: a line of the file, or in the text a flag or
+// variable.
+PHI_PRINTF(4, 5)
+void config_complain_key(config_errors *errors, const config *c, config_key key, const char *format,
+                         ...);
 
 // A value as it would be written in a file: into `out`.
 void config_show(const config *c, config_key key, draft *out);

@@ -26,8 +26,8 @@ TEST(config, every_row_is_complete)
     for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
         const config_row *row = config_get_row(key);
         EXPECT(strlen(row->help) > 10);
-        EXPECT(strspn(row->path, "abcdefghijklmnopqrstuvwxyz_.") == strlen(row->path));
-        EXPECT(strspn(row->flag, "abcdefghijklmnopqrstuvwxyz-") == strlen(row->flag));
+        EXPECT(strspn(row->path, "abcdefghijklmnopqrstuvwxyz0123456789_.") == strlen(row->path));
+        EXPECT(strspn(row->flag, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(row->flag));
         EXPECT(strncmp(row->env, "POSTHOUSE_", 10) == 0);
         EXPECT_EQ(config_find(row->path), key);
         EXPECT(row->fallback != NULL);
@@ -132,14 +132,14 @@ TEST(config, later_sources_replace_lists)
 {
     parse("listen: [127.0.0.1:1, 127.0.0.1:2]\n");
     EXPECT_EQ(c.listen_count, 2);
-    EXPECT_ERR(config_add_listen(&c, "127.0.0.1:3", CONFIG_FROM_FLAG, NULL), PH_OK);
-    EXPECT_ERR(config_add_listen(&c, "127.0.0.1:4", CONFIG_FROM_FLAG, NULL), PH_OK);
+    EXPECT_ERR(config_add(&c, CONFIG_listen, "127.0.0.1:3", CONFIG_FROM_FLAG, NULL), PH_OK);
+    EXPECT_ERR(config_add(&c, CONFIG_listen, "127.0.0.1:4", CONFIG_FROM_FLAG, NULL), PH_OK);
     EXPECT_EQ(c.listen_count, 2);
     EXPECT_TEXT(c.listen[0], "127.0.0.1:3");
     for (size_t i = c.listen_count; i < CONFIG_LISTEN_MAX; i++) {
-        EXPECT_ERR(config_add_listen(&c, "127.0.0.1:0", CONFIG_FROM_FLAG, NULL), PH_OK);
+        EXPECT_ERR(config_add(&c, CONFIG_listen, "127.0.0.1:0", CONFIG_FROM_FLAG, NULL), PH_OK);
     }
-    EXPECT_ERR(config_add_listen(&c, "127.0.0.1:9", CONFIG_FROM_FLAG, NULL), PH_EINVAL);
+    EXPECT_ERR(config_add(&c, CONFIG_listen, "127.0.0.1:9", CONFIG_FROM_FLAG, NULL), PH_EINVAL);
 }
 
 // After a mistake in one value the others are still judged, each with its own place.

@@ -236,7 +236,7 @@ static void read_value(loader *l, config_key key, uint32_t line, uint32_t column
         skip(l);
     } else if (l->event.type == YAML_SCALAR_EVENT) {
         read_scalar(l, key);
-    } else if (row->kind == CONFIG_ADDRESSES && l->event.type == YAML_SEQUENCE_START_EVENT) {
+    } else if (config_is_list(key) && l->event.type == YAML_SEQUENCE_START_EVENT) {
         read_sequence(l, key);
     } else {
         config_complain(l->errors, line_of(l), column_of(l), "%s: expected one value, found %s",
@@ -259,7 +259,7 @@ static void read_scalar(loader *l, config_key key)
     }
 }
 
-// A list of addresses.
+// A list of words.
 static void read_sequence(loader *l, config_key key)
 {
     const char *path = config_get_row(key)->path;
@@ -277,12 +277,12 @@ static void read_sequence(loader *l, config_key key)
         if (l->event.type == YAML_SCALAR_EVENT && is_plain_node(l)) {
             read_scalar(l, key);
         } else {
-            config_complain(l->errors, line_of(l), column_of(l),
-                            "%s: expected an address, found %s", path, what_is_it(l));
+            config_complain(l->errors, line_of(l), column_of(l), "%s: expected %s, found %s", path,
+                            key == CONFIG_listen ? "an address" : "one value", what_is_it(l));
             skip(l);
         }
     }
-    if (count == 0) {
+    if (count == 0 && key == CONFIG_listen) {
         config_complain(l->errors, line, column, "%s: at least one address is needed", path);
     }
 }

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/secret.c - see secret.h.
+//
+// Design notes
+// - A file is opened first and judged by its descriptor: what is judged is what is read.
+// - It is read into one piece of memory of its size, so that no growing buffer leaves copies
+//   behind.
+// - A pipe or device is refused before anything is read: it could block, or never end.
+
+#include "app/secret.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+
+static const char front_file[] = "file:";
+static const char front_env[] = "env:";
+static const char front_credential[] = "credential:";
+
+static ph_err judge_file(const char *path, secret_care care, size_t bytes_max,
+                         const struct stat *found, phi_diag *diag);
+static ph_err judge_private(const char *path, const struct stat *found, phi_diag *diag);
+static ph_err read_all(int fd, const char *path, size_t size, secret *out, phi_diag *diag);
+static ph_err read_env(const char *name, secret *out, phi_diag *diag);
+static const char *behind(const char *place, const char *front);
+static bool is_variable(const char *name);
+
+ph_err secret_read_file(const char *path, secret_care care, size_t bytes_max, secret *out,
+                        phi_diag *diag)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        return phi_diag_add(diag, PH_EINVAL, "cannot read %s: %s", path, strerror(errno));
+    }
+    struct stat found;
+    ph_err rc = PH_OK;
+    if (fstat(fd, &found) != 0) {
+        rc = phi_diag_add(diag, PH_EINVAL, "cannot read %s: %s", path, strerror(errno));
+    }
+    if (rc == PH_OK) {
+        rc = judge_file(path, care, bytes_max, &found, diag);
+    }
+    if (rc == PH_OK) {
+        rc = read_all(fd, path, (size_t)found.st_size, out, diag);
+    }
+    close(fd);
+    return rc;
+}
+
+static ph_err judge_file(const char *path, secret_care care, size_t bytes_max,
+                         const struct stat *found, phi_diag *diag)
+{
+    if (!S_ISREG(found->st_mode)) {
+        return phi_diag_add(diag, PH_EINVAL, "%s is no regular file", path);
+    }
+    if ((found->st_mode & S_IWOTH) != 0) {
+        return phi_diag_add(diag, PH_EINVAL, "everybody may write %s: chmod %s %s", path,
+                            care == SECRET_PRIVATE ? "640" : "644", path);
+    }
+    if (care == SECRET_PRIVATE) {
+        ph_err rc = judge_private(path, found, diag);
+        if (rc != PH_OK) {
+            return rc;
+        }
+    }
+    if (found->st_size == 0) {
+        return phi_diag_add(diag, PH_EINVAL, "%s is empty", path);
+    }
+    if ((uint64_t)found->st_size > bytes_max) {
+        return phi_diag_add(diag, PH_ETOOLARGE, "%s is longer than %zu bytes", path, bytes_max);
+    }
+    return PH_OK;
+}
+
+static ph_err judge_private(const char *path, const struct stat *found, phi_diag *diag)
+{
+    if (found->st_uid != 0 && found->st_uid != geteuid()) {
+        return phi_diag_add(diag, PH_EINVAL,
+                            "%s belongs to user %u, neither to root nor to the user of this "
+                            "process: chown %u %s",
+                            path, (unsigned)found->st_uid, (unsigned)geteuid(), path);
+    }
+    if ((found->st_mode & S_IRWXO) != 0) {
+        return phi_diag_add(diag, PH_EINVAL, "everybody may read %s: chmod 640 %s", path, path);
+    }
+    if ((found->st_mode & S_IWGRP) != 0) {
+        return phi_diag_add(diag, PH_EINVAL, "its group may write %s: chmod 640 %s", path, path);
+    }
+    return PH_OK;
+}
+
+// A file that grows meanwhile is taken as it was; whoever watches it sees the change.
+static ph_err read_all(int fd, const char *path, size_t size, secret *out, phi_diag *diag)
+{
+    secret s = { .data = malloc(size), .room = size };
+    if (s.data == NULL) {
+        return phi_diag_add(diag, PH_ENOMEM, "read %s", path);
+    }
+    while (s.size < s.room) {
+        ssize_t got = read(fd, s.data + s.size, s.room - s.size);
+        if (got == 0) {
+            break;
+        }
+        if (got < 0 && errno != EINTR) {
+            secret_fini(&s);
+            return phi_diag_add(diag, PH_EINVAL, "cannot read %s: %s", path, strerror(errno));
+        }
+        s.size += got < 0 ? 0 : (size_t)got;
+    }
+    *out = s;
+    return PH_OK;
+}
+
+ph_err secret_read_place(const char *place, secret *out, phi_diag *diag)
+{
+    ph_err rc = secret_judge_place(place, diag);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    const char *name = behind(place, front_env);
+    if (name != NULL) {
+        return read_env(name, out, diag);
+    }
+    char path[SECRET_PATH_BYTES];
+    if (!secret_place_path(place, path)) {
+        return phi_diag_add(diag, PH_EINVAL,
+                            "%s: $CREDENTIALS_DIRECTORY is not set; the unit of systemd needs "
+                            "LoadCredential=%s:PATH",
+                            place, behind(place, front_credential));
+    }
+    rc = secret_read_file(path, SECRET_PRIVATE, SECRET_BYTES_MAX, out, diag);
+    if (rc == PH_OK && out->size > 1 && out->data[out->size - 1] == '\n') {
+        out->size -= out->data[out->size - 2] == '\r' ? 2 : 1;
+    }
+    return rc;
+}
+
+static ph_err read_env(const char *name, secret *out, phi_diag *diag)
+{
+    const char *value = getenv(name);
+    size_t size = value == NULL ? 0 : strlen(value);
+    if (size == 0) {
+        return phi_diag_add(diag, PH_EINVAL, "env:%s: there is no such variable, or it is empty",
+                            name);
+    }
+    if (size > SECRET_BYTES_MAX) {
+        return phi_diag_add(diag, PH_ETOOLARGE, "env:%s is longer than %u bytes", name,
+                            SECRET_BYTES_MAX);
+    }
+    uint8_t *copy = malloc(size);
+    if (copy == NULL) {
+        return phi_diag_add(diag, PH_ENOMEM, "read env:%s", name);
+    }
+    memcpy(copy, value, size);
+    *out = (secret){ .data = copy, .size = size, .room = size };
+    return PH_OK;
+}
+
+ph_err secret_judge_place(const char *place, phi_diag *diag)
+{
+    const char *path = behind(place, front_file);
+    const char *variable = behind(place, front_env);
+    const char *credential = behind(place, front_credential);
+    bool is_place = (path != NULL && *path != '\0' && strlen(path) < SECRET_PATH_BYTES) ||
+                    (variable != NULL && is_variable(variable)) ||
+                    (credential != NULL && *credential != '\0' && strlen(credential) <= 255 &&
+                     strchr(credential, '/') == NULL && credential[0] != '.');
+    if (is_place) {
+        return PH_OK;
+    }
+    return phi_diag_add(diag, PH_EINVAL,
+                        "says where the secret is, and is never the secret itself: file:PATH, "
+                        "env:NAME or credential:NAME");
+}
+
+bool secret_place_path(const char *place, char path[SECRET_PATH_BYTES])
+{
+    const char *file = behind(place, front_file);
+    const char *credential = behind(place, front_credential);
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    int size = -1;
+    if (file != NULL) {
+        size = snprintf(path, SECRET_PATH_BYTES, "%s", file);
+    } else if (credential != NULL && folder != NULL && *folder != '\0') {
+        size = snprintf(path, SECRET_PATH_BYTES, "%s/%s", folder, credential);
+    }
+    return size > 0 && (size_t)size < SECRET_PATH_BYTES;
+}
+
+void secret_fini(secret *s)
+{
+    if (s->data != NULL) {
+        explicit_bzero(s->data, s->room);
+        free(s->data);
+    }
+    *s = (secret){ 0 };
+}
+
+void secret_guard_process(void)
+{
+    static const struct rlimit none = { 0, 0 };
+    (void)setrlimit(RLIMIT_CORE, &none); // lowering it is always allowed
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+// What stands behind the front; NULL when that is another one.
+static const char *behind(const char *place, const char *front)
+{
+    size_t size = strlen(front);
+    return strncmp(place, front, size) == 0 ? place + size : NULL;
+}
+
+static bool is_variable(const char *name)
+{
+    if (!isalpha((unsigned char)*name) && *name != '_') {
+        return false;
+    }
+    size_t size = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+    return name[size] == '\0' && size <= 255;
+}
