@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/cert_file.c - certificates and keys in files.
+//
+// Design notes
+// - A certificate is written beside its place and then renamed: a center that looks for changes
+//   never reads half of one.
+// - A key is made with O_EXCL and 0600 from its first byte; nothing here writes over one.
+
+#include "app/cert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "app/body.h"
+#include "base/assert.h"
+
+#define KEY_MODE 0600
+#define CERTIFICATE_MODE 0644
+
+static ph_err open_pem(const char *path, BIO **out, phi_diag *diag);
+static ph_err nothing_in(const char *path, const char *what, phi_diag *diag);
+static ph_err replace(const char *path, bool is_encoded, BIO *pem, phi_diag *diag);
+static ph_err write_new(const char *path, mode_t mode, BIO *pem, phi_diag *diag);
+static bool write_all(int fd, phi_bytes bytes);
+static int refuse_password(char *buffer, int size, int is_writing, void *arg);
+
+ph_err cert_file_read(const char *path, draft *out, phi_diag *diag)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return phi_diag_add(diag, errno == ENOENT ? PH_ENOTFOUND : PH_ESYSTEM, "%s: %s", path,
+                            strerror(errno));
+    }
+    ph_err rc = body_read_fd(fd, CERT_FILE_BYTES_MAX, out, diag);
+    close(fd);
+    return rc == PH_OK ? rc : phi_diag_add(diag, rc, "%s", path);
+}
+
+ph_err cert_read(const char *path, X509 **out, phi_diag *diag)
+{
+    BIO *pem;
+    ph_err rc = open_pem(path, &pem, diag);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    X509 *found = PEM_read_bio_X509(pem, NULL, refuse_password, NULL);
+    BIO_free(pem);
+    if (found == NULL) {
+        return nothing_in(path, "certificate", diag);
+    }
+    *out = found;
+    return PH_OK;
+}
+
+ph_err cert_key_read(const char *path, EVP_PKEY **out, phi_diag *diag)
+{
+    BIO *pem;
+    ph_err rc = open_pem(path, &pem, diag);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    EVP_PKEY *found = PEM_read_bio_PrivateKey(pem, NULL, refuse_password, NULL);
+    BIO_free(pem);
+    if (found == NULL) {
+        return nothing_in(path, "private key, or it is encrypted", diag);
+    }
+    *out = found;
+    return PH_OK;
+}
+
+ph_err cert_revocation_read(const char *path, X509_CRL **out, phi_diag *diag)
+{
+    BIO *pem;
+    ph_err rc = open_pem(path, &pem, diag);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    X509_CRL *found = PEM_read_bio_X509_CRL(pem, NULL, refuse_password, NULL);
+    BIO_free(pem);
+    if (found == NULL) {
+        return nothing_in(path, "list of revoked certificates", diag);
+    }
+    *out = found;
+    return PH_OK;
+}
+
+ph_err cert_write(const char *path, const X509 *certificate, phi_diag *diag)
+{
+    BIO *pem = BIO_new(BIO_s_mem());
+    bool is_encoded = pem != NULL && PEM_write_bio_X509(pem, certificate) == 1;
+    return replace(path, is_encoded, pem, diag);
+}
+
+ph_err cert_revocation_write(const char *path, const X509_CRL *list, phi_diag *diag)
+{
+    BIO *pem = BIO_new(BIO_s_mem());
+    bool is_encoded = pem != NULL && PEM_write_bio_X509_CRL(pem, list) == 1;
+    return replace(path, is_encoded, pem, diag);
+}
+
+ph_err cert_key_write(const char *path, const EVP_PKEY *key, phi_diag *diag)
+{
+    BIO *pem = BIO_new(BIO_s_mem());
+    ph_err rc = PH_ENOMEM;
+    if (pem != NULL && PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) == 1) {
+        rc = write_new(path, KEY_MODE, pem, diag);
+    }
+    BIO_free(pem); // and what it holds is wiped
+    return rc;
+}
+
+static ph_err open_pem(const char *path, BIO **out, phi_diag *diag)
+{
+    draft file;
+    draft_init(&file);
+    ph_err rc = cert_file_read(path, &file, diag);
+    if (rc == PH_OK) {
+        phi_span bytes = phi_buf_view(&file.buf);
+        BIO *pem = BIO_new(BIO_s_mem());
+        if (pem == NULL || BIO_write(pem, bytes.data, (int)bytes.size) != (int)bytes.size) {
+            BIO_free(pem);
+            rc = bytes.size == 0 ? phi_diag_add(diag, PH_EINVAL, "%s: it is empty", path)
+                                 : phi_diag_add(diag, PH_ENOMEM, "%s", path);
+        } else {
+            *out = pem;
+        }
+        OPENSSL_cleanse(bytes.data, bytes.size); // it may be a key
+    }
+    draft_fini(&file);
+    return rc;
+}
+
+static ph_err nothing_in(const char *path, const char *what, phi_diag *diag)
+{
+    ERR_clear_error();
+    return phi_diag_add(diag, PH_EINVAL, "%s: there is no %s in it", path, what);
+}
+
+// Consumes `pem`, which may be NULL.
+static ph_err replace(const char *path, bool is_encoded, BIO *pem, phi_diag *diag)
+{
+    char beside[PATH_MAX];
+    int size = snprintf(beside, sizeof beside, "%s.new", path);
+    ph_err rc;
+    if (!is_encoded) {
+        rc = phi_diag_add(diag, PH_ENOMEM, "%s", path);
+    } else if (size < 0 || (size_t)size >= sizeof beside) {
+        rc = phi_diag_add(diag, PH_EINVAL, "%s: the path is too long", path);
+    } else {
+        (void)unlink(beside); // of one that was interrupted
+        rc = write_new(beside, CERTIFICATE_MODE, pem, diag);
+        if (rc == PH_OK && rename(beside, path) != 0) {
+            rc = phi_diag_add(diag, PH_ESYSTEM, "%s: %s", path, strerror(errno));
+            (void)unlink(beside);
+        }
+    }
+    BIO_free(pem);
+    return rc;
+}
+
+static ph_err write_new(const char *path, mode_t mode, BIO *pem, phi_diag *diag)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0 && errno == EEXIST) {
+        return phi_diag_add(diag, PH_EINVAL, "%s: there is one already, and it stays", path);
+    }
+    if (fd < 0) {
+        return phi_diag_add(diag, PH_ESYSTEM, "%s: %s", path, strerror(errno));
+    }
+    char *data;
+    long size = BIO_get_mem_data(pem, &data);
+    bool is_written = size > 0 && write_all(fd, phi_bytes_of(data, (size_t)size));
+    if (close(fd) != 0 || !is_written) {
+        ph_err rc = phi_diag_add(diag, PH_ESYSTEM, "%s: %s", path, strerror(errno));
+        (void)unlink(path);
+        return rc;
+    }
+    return PH_OK;
+}
+
+// On disk when it returns true: a key that a certificate was made for must not be gone.
+static bool write_all(int fd, phi_bytes bytes)
+{
+    while (bytes.size != 0) {
+        ssize_t written = write(fd, bytes.data, bytes.size);
+        if (written < 0 && errno != EINTR) {
+            return false;
+        }
+        if (written > 0) {
+            bytes = phi_bytes_of(bytes.data + written, bytes.size - (size_t)written);
+        }
+    }
+    return fsync(fd) == 0;
+}
+
+// libcrypto would ask at the terminal.
+static int refuse_password(char *buffer, int size, int is_writing, void *arg)
+{
+    (void)buffer;
+    (void)size;
+    (void)is_writing;
+    (void)arg;
+    return -1;
+}

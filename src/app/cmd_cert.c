@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/cmd_cert.c - posthouse cert: certificates to develop with, and what any certificate says.
+
+#include "app/cmd_cert.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+#define OPTIONS_PER_DEED_MAX 5
+
+// What `posthouse cert` can do.
+typedef struct deed {
+    const char *name;
+    size_t words_min; // behind its name
+    size_t words_max;
+    const char *words; // what is expected
+    const char *options[OPTIONS_PER_DEED_MAX];
+    exit_status (*run)(const args *a);
+} deed;
+
+static exit_status run(const args *a);
+static exit_status check(const deed *d, const args *a);
+
+static const option options[] = {
+    { .name = "dir",
+      .letter = 'd',
+      .kind = OPTION_TEXT,
+      .argument = "DIR",
+      .fallback = "certificates",
+      .help = "where the authority and what it signed lie (dev, revoke)" },
+    { .name = "account",
+      .letter = 'a',
+      .kind = OPTION_LIST,
+      .argument = "NAME,...",
+      .fallback = "client",
+      .help = "make one for this account (dev)." },
+    { .name = "host",
+      .kind = OPTION_LIST,
+      .argument = "NAME,...",
+      .help =
+          "the center is reached under this name or IP address, too; localhost and the loopback "
+          "addresses are there anyway (dev)." },
+    { .name = "domain",
+      .kind = OPTION_TEXT,
+      .argument = "NAME",
+      .fallback = "local",
+      .env = "POSTHOUSE_DOMAIN",
+      .help = "of the accounts: that of the center (dev)" },
+    { .name = "days",
+      .kind = OPTION_COUNT,
+      .argument = "N",
+      .fallback = "90",
+      .min = 1,
+      .max = CERT_DAYS_MAX,
+      .help = "that what is signed is good for (dev, revoke)" },
+};
+
+static const deed deeds[] = {
+    { "dev", 0, 0, "no further words", { "dir", "account", "host", "domain", "days" }, cert_dev },
+    { "show", 1, ARGS_WORDS_MAX - 1, "FILE...", { NULL }, cert_show },
+    { "revoke", 1, 1, "NAME", { "dir", "days" }, cert_revoke },
+};
+
+const command command_cert = {
+    .name = "cert",
+    .words = "dev | show FILE... | revoke NAME",
+    .summary = "make certificates to develop with; show what one says",
+    .example =
+        "posthouse cert dev                              an authority, a center, an account\n"
+        "posthouse cert dev --account orders,stock       two accounts more\n"
+        "posthouse cert dev --host center.lan,10.0.0.7   the center under other names, too\n"
+        "posthouse cert show certificates/center.crt     whose, until when, good for what\n"
+        "posthouse cert revoke orders                    into certificates/crl.pem\n",
+    .about =
+        "dev makes what is missing in --dir: ca.crt and ca.key, center.crt and center.key, and\n"
+        "for each account NAME.crt and NAME.key. Run it again to add accounts and hosts; what\n"
+        "ends soon is renewed, with the key that it has. No key is ever written over.\n"
+        "An account is named by the URI posthouse://DOMAIN/NAME in its certificate, a center by\n"
+        "its hosts; the subject is for people only.\n"
+        "revoke names every certificate that dev made for an account or the center.\n"
+        "Who has ca.key can be anybody. For development that is convenient; elsewhere an\n"
+        "authority belongs on another machine: docs/security.md.\n",
+    .options = options,
+    .option_count = PHI_COUNT_OF(options),
+    .words_min = 1,
+    .words_max = ARGS_WORDS_MAX,
+    .run = run,
+    .is_local = true,
+};
+
+static exit_status run(const args *a)
+{
+    for (size_t i = 0; i < PHI_COUNT_OF(deeds); i++) {
+        if (strcmp(deeds[i].name, a->words[0]) == 0) {
+            exit_status status = check(&deeds[i], a);
+            return status == STATUS_OK ? deeds[i].run(a) : status;
+        }
+    }
+    return command_usage(&command_cert, "there is no 'cert %.40s'; there are: dev, show, revoke",
+                         a->words[0]);
+}
+
+static exit_status check(const deed *d, const args *a)
+{
+    size_t words = a->word_count - 1;
+    if (words < d->words_min || words > d->words_max) {
+        return command_usage(&command_cert, "%s: expected %s", d->name, d->words);
+    }
+    for (size_t i = 0; i < PHI_COUNT_OF(options); i++) {
+        bool is_known = false;
+        for (size_t k = 0; k < OPTIONS_PER_DEED_MAX && d->options[k] != NULL; k++) {
+            is_known = is_known || strcmp(d->options[k], options[i].name) == 0;
+        }
+        if (!is_known && args_get(a, options[i].name)->is_given) {
+            return command_usage(&command_cert, "%s: --%s means nothing here", d->name,
+                                 options[i].name);
+        }
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,108 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# posthouse cert: makes an authority for development, adds to it, renews, revokes, shows.
+. "$(dirname "$0")/tap"
+
+# ---- dev
+
+expect 0 'cert dev makes all that a first try needs' posthouse cert dev --dir pki --output json
+json out 'a center with the names of this machine, and an account by URI' \
+    '[(p["names"], p["done"]) for p in x[0]] == [(["localhost", "127.0.0.1", "::1"], "made"), (["posthouse://local/client"], "made")]'
+holds err 'what to type next is said' '--tls-ca pki/ca.crt'
+expect 0 'openssl believes the center as a server' openssl verify -x509_strict -purpose sslserver -CAfile pki/ca.crt pki/center.crt
+expect 0 'openssl believes the account as a client' openssl verify -x509_strict -purpose sslclient -CAfile pki/ca.crt pki/client.crt
+expect 2 'openssl does not believe the account as a server' openssl verify -purpose sslserver -CAfile pki/ca.crt pki/client.crt
+find pki -name '*.key' ! -perm 600 >out
+is out 'keys are their owner'\''s alone' ''
+
+cat pki/*.crt pki/*.key >before
+expect 0 'a second run' posthouse cert dev --dir pki
+cat pki/*.crt pki/*.key >after
+if cmp -s before after; then pass 'changes nothing'; else fail 'changes nothing' out; fi
+
+cp pki/center.key center.key
+expect 0 'accounts and hosts are added later' posthouse cert dev --dir pki --domain shop --account orders,stock \
+    --account bank --host center.lan,10.0.0.7 --output json
+json out 'with all the names of before, under their domain' \
+    '([p["name"] for p in x[0]] == ["center", "bank", "client", "orders", "stock"]
+      and x[0][0]["names"] == ["localhost", "127.0.0.1", "::1", "center.lan", "10.0.0.7"]
+      and x[0][2]["names"] == ["posthouse://local/client"] and x[0][3]["names"] == ["posthouse://shop/orders"])'
+if cmp -s center.key pki/center.key; then pass 'a certificate made anew keeps its key'; else fail 'a certificate made anew keeps its key'; fi
+
+# One with 29 days left of 90 is renewed, one with 31 is not.
+again() { # days back, days
+    openssl x509 -in pki/stock.crt -x509toreq -signkey pki/stock.key -copy_extensions copyall -out stock.req 2>err &&
+        openssl ca -batch -notext -in stock.req -out pki/stock.crt -cert pki/ca.crt -keyfile pki/ca.key -md sha256 -config ca.cnf \
+            -startdate "$(date -u -d "-$1 days" +%Y%m%d%H%M%SZ)" -enddate "$(date -u -d "$2 days" +%Y%m%d%H%M%SZ)" 2>err || cat err
+}
+printf '%s\n' '[ca]' default_ca=x '[x]' database=index new_certs_dir=. serial=serial rand_serial=yes copy_extensions=copyall \
+    unique_subject=no policy=p '[p]' commonName=supplied >ca.cnf
+: >index
+again 59 31
+expect 0 'one that has more than a third of its time' posthouse cert dev --dir pki --output json
+json out 'is kept' '[p["done"] for p in x[0] if p["name"] == "stock"] == ["kept"]'
+again 61 29
+expect 0 'one that has less' posthouse cert dev --dir pki --output json
+json out 'is renewed, with its names' \
+    '[(p["done"], p["names"]) for p in x[0] if p["name"] == "stock"] == [("renewed", ["posthouse://shop/stock"])]'
+
+# ---- what it refuses
+
+expect 0 'another authority' posthouse cert dev --dir short
+expect 2 'a wildcard is refused' posthouse cert dev --dir pki --host '*.lan'
+holds err 'and why' 'no client of posthouse believes a wildcard'
+expect 2 'the form of names that centers make up is refused' posthouse cert dev --dir pki --account orders-7f3a
+expect 2 'an account whose files would be those of the authority is refused' posthouse cert dev --dir pki --account ca
+cp -r pki half
+rm half/orders.key
+expect 2 'a certificate whose key is lost is not made anew silently' posthouse cert dev --dir half --account orders
+holds err 'but named' 'half/orders.crt is there without half/orders.key'
+rm half/ca.key
+expect 2 'nor is an authority' posthouse cert dev --dir half
+cp -r pki mixed
+cp short/client.crt mixed/client.crt
+expect 2 'a certificate of another authority stays' posthouse cert dev --dir mixed
+holds err 'and is named' 'mixed/client.crt was not signed by mixed/ca.crt'
+cp -r pki swapped
+cp swapped/bank.key swapped/stock.key
+expect 2 'a key of another is noticed' posthouse cert dev --dir swapped
+expect 2 'dev takes no further words' posthouse cert dev orders
+expect 2 'show takes no --host' posthouse cert show --host a pki/ca.crt
+
+# ---- revoke
+
+cp pki/orders.crt orders.1
+expect 0 'more hosts' posthouse cert dev --dir pki --domain other --account orders
+expect 0 'an account is revoked' posthouse cert revoke orders --dir pki
+for one in orders.1 pki/orders.crt; do
+    expect 2 "$one is revoked: of before as well as of now" openssl verify -crl_check -CRLfile pki/crl.pem -CAfile pki/ca.crt "$one"
+    holds err 'so says openssl' 'certificate revoked'
+done
+expect 0 'another account is not' openssl verify -crl_check -CRLfile pki/crl.pem -CAfile pki/ca.crt pki/bank.crt
+expect 0 'a second one is revoked' posthouse cert revoke bank --dir pki
+expect 2 'and the first remains so' openssl verify -crl_check -CRLfile pki/crl.pem -CAfile pki/ca.crt pki/orders.crt
+expect 2 'what is revoked is not made anew with its key' posthouse cert dev --dir pki --account orders
+expect 6 'nobody of that name' posthouse cert revoke nobody --dir pki
+expect 6 'no authority there' posthouse cert revoke orders --dir nowhere
+expect 0 'a list says how many it names' posthouse cert show pki/crl.pem --output json
+json out 'three: two certificates of one, one of the other' 'x[0][0]["revoked"] == 3 and x[0][0]["what"] == "revoked"'
+
+# ---- show
+
+expect 0 'show: an account' posthouse cert show pki/client.crt
+holds out 'says its name' 'URI posthouse://local/client'
+holds out 'and what it is good for' 'good for    a client'
+openssl req -x509 -newkey rsa:1024 -nodes -keyout weak.key -sha1 -days 2 -out weak.crt \
+    -subj "/CN=$(printf 'a\033[31mb')" -addext 'subjectAltName=DNS:*.lan,URI:https://local/orders' -addext basicConstraints=CA:FALSE 2>err
+expect 0 'show: what is wrong with one' posthouse cert show weak.crt --output json
+json out 'each thing is said' \
+    'all(any(w in said for said in x[0][0]["warnings"]) for w in
+         ("it ends in", "key is too weak", "signed with sha1", "wildcard", "names no account", "signed itself", "neither serverAuth"))'
+posthouse cert show weak.crt >out
+if grep -q "$(printf '\033')" out; then fail 'no escape sequence of a certificate reaches the terminal' out; else
+    pass 'no escape sequence of a certificate reaches the terminal'; fi
+expect 1 'a key is not shown' posthouse cert show pki/client.key
+expect 1 'nor is what is not there' posthouse cert show nothing.crt
+expect 0 'a chain is shown whole' sh -c 'cat pki/center.crt pki/ca.crt >chain && posthouse cert show chain --output json'
+json out 'in its order' '[c["good_for"] for c in x[0]] == ["a center", "signing certificates (0 authorities below it)"]'
+finish
