@@ -38,10 +38,11 @@ static phi_stream *stream_take(gate_end *end)
 
 // ---- io.h
 
-static ph_err net_listen(phi_io *io, const char *address, const phi_listener_events *events,
-                         void *owner, phi_listener **out, phi_diag *diag)
+static ph_err net_listen(phi_io *io, const phi_listen_options *options,
+                         const phi_listener_events *events, void *owner, phi_listener **out,
+                         phi_diag *diag)
 {
-    (void)address;
+    (void)options;
     (void)diag;
     end_of(io)->listener = events;
     end_of(io)->listener_owner = owner;
@@ -60,10 +61,11 @@ static void net_listener_close(phi_listener *listener)
     end_of((phi_io *)listener)->listener = NULL;
 }
 
-static ph_err net_connect(phi_io *io, const char *address, const phi_stream_events *events,
-                          void *owner, phi_stream **out, phi_diag *diag)
+static ph_err net_connect(phi_io *io, const phi_connect_options *options,
+                          const phi_stream_events *events, void *owner, phi_stream **out,
+                          phi_diag *diag)
 {
-    (void)address;
+    (void)options;
     (void)diag;
     phi_stream *near = stream_take(end_of(io));
     phi_stream *far = stream_take(end_of(io)->center);
@@ -107,10 +109,10 @@ static void net_peer(const phi_stream *s, char text[PHI_ADDRESS_TEXT_MAX])
     memcpy(text, "127.0.0.1:40000", sizeof "127.0.0.1:40000");
 }
 
-static bool net_is_local(const phi_stream *s)
+static void net_identity(const phi_stream *s, phi_identity *out)
 {
     (void)s;
-    return true;
+    *out = (phi_identity){ .is_local = true, .host = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
 }
 
 static void net_entropy(phi_io *io, uint8_t *bytes, size_t size)
@@ -145,7 +147,7 @@ static const phi_io_ops net_ops = {
     .stream_pause = net_pause,
     .stream_close = net_close,
     .stream_peer = net_peer,
-    .stream_is_local = net_is_local,
+    .stream_identity = net_identity,
     .entropy = net_entropy,
     .wall_ms = net_wall_ms,
     .read_clock = net_read_clock,

@@ -398,8 +398,9 @@ void rogue_free(rogue **r_in)
 static void dial(sim *s, void *arg)
 {
     rogue *r = arg;
-    ph_err rc = phi_transport_connect(&r->transport, &r->group, DOMAIN_ADDRESS, &r->options,
-                                      /* diag= */ NULL);
+    ph_err rc = phi_transport_connect(
+        &r->transport, &r->group, &(phi_connect_options){ .address = DOMAIN_ADDRESS }, &r->options,
+        /* diag= */ NULL);
     if (rc != PH_OK) {
         sim_after(s, r->node, REDIAL, dial, r);
     }

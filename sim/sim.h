@@ -25,6 +25,7 @@
 #include "base/random.h"
 #include "io/io.h"
 #include "io/mailbox.h"
+#include "io/tls.h"
 
 typedef struct sim sim;
 
@@ -136,6 +137,20 @@ void sim_part(sim *s, sim_node a, sim_node b, bool is_parted);
 
 // Nothing arrives between them for so long; then it all does.
 void sim_hold(sim *s, sim_node a, sim_node b, phi_dur duration);
+
+// ---- who is at the other end. TLS is as in io.h, without what it does to bytes and times.
+
+// Whom others see at the end of connections that begin from now on: where the node dials, and where
+// it accepts. Names and expiry show on TLS only. Without one, it is a node of this
+// machine or of 10.0.0.0/8, by the address dialled, without certificate and user. Copied.
+void sim_identity_set(sim *s, sim_node node, const phi_identity *identity);
+
+// Credentials for phi_listen_options and phi_connect_options: they believe everybody. The world's,
+// until its end.
+phi_tls *sim_tls_new(sim *s, phi_tls_peers peers);
+
+// These credentials do not believe that node, and say why; NULL: they do again. Borrowed.
+void sim_tls_refuse(phi_tls *tls, sim_node node, const char *why);
 
 // ---- faults of the node's own system
 

@@ -4,7 +4,9 @@
 //
 // sim_world.c   nodes, turns, running
 // sim_sched.c   the event heap and its order
-// sim_net.c     listeners, connections, streams
+// sim_listener.c  addresses, and who listens on them
+// sim_net.c     connections, streams
+// sim_tls.c     who is at the other end of a stream
 // sim_loose.c   streams between two loops
 // sim_mail.c    mailboxes of nodes that are one process
 // sim_fault.c   allocation failure, killed and frozen nodes, broken paths
@@ -16,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/buf.h"
+#include "io/address.h"
 #include "io/mailbox_private.h"
 #include "sim/sim.h"
 
@@ -29,7 +32,7 @@ typedef enum sim_kind {
     SIM_ACTION,  // the script
     SIM_SYN,     // at the listener
     SIM_SYN_ACK, // back at who dials
-    SIM_REFUSED, // the same, but nobody listens
+    SIM_REFUSED, // the same, but nobody listens; or, behind it, who listens does not believe us
     SIM_TIMEOUT, // nobody answered
     SIM_ACK,     // at the listener: now it can be accepted
     SIM_SEGMENT, // `size` bytes have arrived
@@ -41,6 +44,12 @@ typedef enum sim_kind {
     SIM_MAIL,   // what another loop of the process has posted
     SIM_KIND_COUNT
 } sim_kind;
+
+typedef enum sim_refusal {
+    SIM_NOBODY_LISTENS,
+    SIM_NO_SUCH_HOST,
+    SIM_NOT_BELIEVED,
+} sim_refusal;
 
 typedef struct sim_conn sim_conn;
 typedef struct sim_host sim_host;
@@ -54,7 +63,8 @@ typedef struct sim_event {
     uint32_t life; // of the node; an event of an earlier life is forgotten
     uint16_t kind;
     uint16_t end;   // of conn: which stream it is for
-    uint32_t size;  // SEGMENT: bytes; RESET: 1 when it comes through a muted connection
+    uint32_t size;  // SEGMENT: bytes; RESET: 1 when it comes through a muted connection; REFUSED:
+                    // a sim_refusal
     sim_conn *conn; // holds a reference
     sim_action *fn;
     void *arg; // ACTION: of fn; MAIL: the first of its chunks, owned
@@ -103,6 +113,8 @@ struct sim_host {
     phi_list listeners; // phi_listener.node
     phi_list loose;     // phi_loose_stream.node: released here, and not adopted yet
     sim_box *box;       // owned; NULL: it has no mailbox
+    phi_identity
+        *identity;      // of new connections, as others see it; owned; NULL: that of its address
     sim_event *waiting; // while frozen; owned
     size_t waiting_count;
     size_t waiting_capacity;
@@ -161,7 +173,8 @@ struct sim_box_set {
 struct phi_listener {
     phi_list node; // on sim_host.listeners
     sim_host *host;
-    char address[PHI_ADDRESS_TEXT_MAX];
+    char address[PHI_ADDRESS_TEXT_MAX]; // the one that is dialled
+    phi_tls *tls;                       // of new connections; NULL: it is plain
     const phi_listener_events *events;
     void *owner;
 };
@@ -180,14 +193,17 @@ struct sim_conn {
     uint32_t refs; // events and streams
     bool is_muted;
     bool is_local;
-    bool is_open;             // the three packets of its beginning went through
-    sim_host *hosts[2];       // [0] dialled
-    sim_node places[2];       // in the network: who dialled, and who accepted, whoever adopted it
-    phi_stream *streams[2];   // NULL: not yet, or no more
-    phi_loose_stream *loose;  // of end 1, while it is between two loops
-    sim_pipe pipes[2];        // [0] from the one who dialled
-    uint64_t drains_until[2]; // a closed end throws away what comes, until then; ns
-    phi_listener *listening;  // compared, never followed
+    bool is_tls;
+    bool is_open;            // the three packets of its beginning went through
+    sim_host *hosts[2];      // [0] dialled
+    sim_node places[2];      // in the network: who dialled, and who accepted, whoever adopted it
+    phi_stream *streams[2];  // NULL: not yet, or no more
+    phi_loose_stream *loose; // of end 1, while it is between two loops
+    sim_pipe pipes[2];       // [0] from the one who dialled
+    phi_tls *tls[2]; // whom each end believes; NULL without TLS, [1] also before it was accepted
+    phi_identity *identities[2]; // of each end, as the other sees it; owned; NULL: see sim_host
+    uint64_t drains_until[2];    // a closed end throws away what comes, until then; ns
+    phi_listener *listening;     // compared, never followed
     char address[PHI_ADDRESS_TEXT_MAX];
     uint16_t port; // of who dialled
 };
@@ -206,6 +222,7 @@ struct sim {
     uint64_t conn_count;
     uint16_t port_next;    // for listeners on port 0
     sim_box_set *box_sets; // owned
+    phi_tls *tls;          // the first of all; owned
     uint64_t hash;
     FILE *trace;
     uint8_t buffer[SIM_LOOP_BUFFER_BYTES]; // where on_bytes looks; one node reads at a time
@@ -224,6 +241,20 @@ void sim_schedule(sim *s, sim_event event); // sets life and sequence, takes the
 // What is on its way to that end of the connection goes to another node from now on.
 void sim_redirect(sim *s, const sim_conn *conn, uint16_t end, const sim_host *to);
 
+// sim_listener.c
+static inline sim_host *sim_host_of(phi_io *io)
+{
+    return (sim_host *)io;
+}
+// The one spelling of an address under which it is found.
+void sim_address(const phi_endpoint *endpoint, char text[PHI_ADDRESS_TEXT_MAX]);
+phi_listener *sim_listener_find(const sim *s, const char *address); // as it was normalised
+ph_err sim_listen(phi_io *io, const phi_listen_options *options, const phi_listener_events *events,
+                  void *owner, phi_listener **out, phi_diag *diag);
+void sim_listener_secure(phi_listener *listener, phi_tls *tls);
+void sim_listener_address(const phi_listener *listener, char text[PHI_ADDRESS_TEXT_MAX]);
+void sim_listener_close(phi_listener *listener);
+
 // sim_net.c
 extern const phi_io_ops sim_io_ops;
 void sim_net_event(sim *s, sim_host *host, const sim_event *event);
@@ -236,6 +267,14 @@ phi_stream *sim_stream_new(sim_host *host, sim_conn *conn, uint16_t end); // NUL
 void sim_stream_free(phi_stream *stream);
 void sim_hang_up(sim *s, sim_conn *conn, uint16_t end); // the kernel closes what is left behind
 sim_lane *sim_lane_get(const sim *s, sim_node from, sim_node to);
+
+// sim_tls.c
+void sim_stream_identity(const phi_stream *stream, phi_identity *out);
+ph_err sim_stream_verify(const phi_stream *stream, const phi_tls *tls, phi_diag *diag);
+const char *sim_tls_judge(const phi_tls *tls, const sim_conn *conn, uint16_t end);
+phi_identity *sim_identity_dup(const phi_identity *identity); // NULL of NULL
+void sim_identity_free(phi_identity **identity);
+void sim_tls_free_all(sim *s);
 
 // sim_loose.c
 ph_err sim_stream_release(phi_stream *stream, phi_loose_stream **out);

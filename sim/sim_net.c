@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io/address.h"
 #include "sim/sim_internal.h"
 
 #define PIPE_BYTES_FALLBACK 65536u
@@ -40,108 +39,26 @@ static void deliver(phi_stream *stream);
 static void drain(sim *s, sim_conn *conn, uint16_t end);
 static void tell_room(sim *s, sim_conn *conn, uint16_t end);
 
-// ---- addresses
-
-// The one spelling of an address under which it is found; localhost is 127.0.0.1.
-static ph_err normalise(const char *address, char out[PHI_ADDRESS_TEXT_MAX], bool *is_name,
-                        phi_diag *diag)
-{
-    phi_endpoint endpoint;
-    ph_err rc = phi_endpoint_parse(address, &endpoint, diag);
-    if (rc != PH_OK) {
-        return rc;
-    }
-    if (phi_endpoint_is_localhost(&endpoint)) {
-        endpoint.kind = PHI_ENDPOINT_IP4;
-        memcpy(endpoint.host, (const uint8_t[]){ 127, 0, 0, 1 }, 4);
-    }
-    *is_name = endpoint.kind == PHI_ENDPOINT_NAME;
-    phi_endpoint_format(&endpoint, out);
-    return PH_OK;
-}
-
-static phi_listener *find_listener(const sim *s, const char *address)
-{
-    for (uint32_t i = 1; i < s->host_count; i++) {
-        sim_host *host = s->hosts[i];
-        for (phi_list *n = host->listeners.next; host->is_alive && n != &host->listeners;
-             n = n->next) {
-            phi_listener *listener = PHI_CONTAINER_OF(n, phi_listener, node);
-            if (strcmp(listener->address, address) == 0) {
-                return listener;
-            }
-        }
-    }
-    return NULL;
-}
-
-// ---- listeners
-
-static sim_host *host_of(phi_io *io)
-{
-    return (sim_host *)io;
-}
-
-static ph_err net_listen(phi_io *io, const char *address, const phi_listener_events *events,
-                         void *owner, phi_listener **out, phi_diag *diag)
-{
-    sim_host *host = host_of(io);
-    PH_ASSERT(events->on_accept != NULL);
-    PH_ASSERT(events->on_shed != NULL);
-    char text[PHI_ADDRESS_TEXT_MAX];
-    bool is_name = false;
-    ph_err rc = normalise(address, text, &is_name, diag);
-    if (rc != PH_OK) {
-        return rc;
-    }
-    if (is_name) {
-        return phi_diag_add(diag, PH_EINVAL, "address '%s' is not numeric", address);
-    }
-    size_t size = strlen(text);
-    if (size > 2 && strcmp(text + size - 2, ":0") == 0) {
-        snprintf(text + size - 1, sizeof text - size, "%u", host->world->port_next++);
-    }
-    if (find_listener(host->world, text) != NULL) {
-        return phi_diag_add(diag, PH_EADDRINUSE, "listen on %s: somebody does", text);
-    }
-    phi_listener *listener = phi_take_zeroed(io->alloc, 1, sizeof *listener);
-    if (listener == NULL) {
-        return phi_diag_add(diag, PH_ENOMEM, "listen on %s", text);
-    }
-    listener->host = host;
-    listener->events = events;
-    listener->owner = owner;
-    memcpy(listener->address, text, sizeof text);
-    phi_list_append(&host->listeners, &listener->node);
-    *out = listener;
-    return PH_OK;
-}
-
-static void net_listener_address(const phi_listener *listener, char text[PHI_ADDRESS_TEXT_MAX])
-{
-    memcpy(text, listener->address, PHI_ADDRESS_TEXT_MAX);
-}
-
-static void net_listener_close(phi_listener *listener)
-{
-    phi_list_remove(&listener->node);
-    phi_give(listener->host->io.alloc, listener, sizeof *listener);
-}
-
 // ---- streams: what their owner does
 
-static ph_err net_connect(phi_io *io, const char *address, const phi_stream_events *events,
-                          void *owner, phi_stream **out, phi_diag *diag)
+static ph_err net_connect(phi_io *io, const phi_connect_options *options,
+                          const phi_stream_events *events, void *owner, phi_stream **out,
+                          phi_diag *diag)
 {
-    sim_host *host = host_of(io);
+    sim_host *host = sim_host_of(io);
     sim *s = host->world;
     PH_ASSERT(events->on_open != NULL);
-    char text[PHI_ADDRESS_TEXT_MAX];
-    bool is_name = false;
-    ph_err rc = normalise(address, text, &is_name, diag);
+    phi_endpoint to;
+    ph_err rc = phi_endpoint_parse_dialled(options->address, &to, diag);
     if (rc != PH_OK) {
         return rc;
     }
+    if (to.is_tls && options->tls == NULL) {
+        return phi_diag_add(diag, PH_EINVAL, "connect to %s: there are no credentials for TLS",
+                            options->address);
+    }
+    char text[PHI_ADDRESS_TEXT_MAX];
+    sim_address(&to, text);
     sim_conn *conn = phi_take_zeroed(&phi_alloc_heap, 1, sizeof *conn);
     PH_ASSERT(conn != NULL);
     phi_stream *stream = sim_stream_new(host, conn, 0);
@@ -155,12 +72,17 @@ static ph_err net_connect(phi_io *io, const char *address, const phi_stream_even
     conn->hosts[0] = host;
     conn->places[0] = host->index;
     conn->is_local = phi_endpoint_is_local(text);
+    conn->is_tls = to.is_tls;
+    conn->tls[0] = conn->is_tls ? options->tls : NULL;
+    conn->identities[0] = sim_identity_dup(host->identity);
     conn->port = (uint16_t)(DIAL_PORT_FIRST + conn->id % DIAL_PORTS);
     memcpy(conn->address, text, sizeof text);
     phi_list_append(&s->conns, &conn->node);
 
-    phi_listener *listener = is_name ? NULL : find_listener(s, text);
+    bool is_name = to.kind == PHI_ENDPOINT_NAME && !phi_endpoint_is_localhost(&to);
+    phi_listener *listener = is_name ? NULL : sim_listener_find(s, text);
     if (listener != NULL) {
+        conn->identities[1] = sim_identity_dup(listener->host->identity);
         conn->hosts[1] = listener->host;
         conn->places[1] = listener->host->index;
         sim_lane *lane = sim_lane_get(s, host->index, listener->host->index);
@@ -176,7 +98,7 @@ static ph_err net_connect(phi_io *io, const char *address, const phi_stream_even
                                      .node = host->index,
                                      .kind = SIM_REFUSED,
                                      .conn = conn,
-                                     .size = is_name ? 1 : 0 });
+                                     .size = is_name ? SIM_NO_SUCH_HOST : SIM_NOBODY_LISTENS });
     }
     sim_schedule(s, (sim_event){ .at = s->now + CONNECT_TIMEOUT_NS,
                                  .node = host->index,
@@ -204,7 +126,8 @@ static size_t net_write(phi_stream *stream, phi_bytes bytes)
     if (bytes.size == 0) {
         return 0;
     }
-    if (stream->state != SIM_STREAM_OPEN && stream->state != SIM_STREAM_ACCEPTED) {
+    bool is_shaking = stream->state == SIM_STREAM_ACCEPTED && stream->conn->is_tls;
+    if (stream->state != SIM_STREAM_OPEN && (stream->state != SIM_STREAM_ACCEPTED || is_shaking)) {
         stream->wants_room = true;
         return 0;
     }
@@ -276,14 +199,9 @@ static void net_peer(const phi_stream *stream, char text[PHI_ADDRESS_TEXT_MAX])
     }
 }
 
-static bool net_is_local(const phi_stream *stream)
-{
-    return stream->conn->is_local;
-}
-
 static void net_entropy(phi_io *io, uint8_t *bytes, size_t size)
 {
-    phi_random *random = &host_of(io)->entropy;
+    phi_random *random = &sim_host_of(io)->entropy;
     for (size_t i = 0; i < size; i++) {
         bytes[i] = (uint8_t)phi_random_next(random);
     }
@@ -291,26 +209,28 @@ static void net_entropy(phi_io *io, uint8_t *bytes, size_t size)
 
 static uint64_t net_wall_ms(phi_io *io)
 {
-    return WALL_MS_START + host_of(io)->world->now / 1000000u;
+    return WALL_MS_START + sim_host_of(io)->world->now / 1000000u;
 }
 
 static void net_read_clock(phi_io *io)
 {
-    io->now = (phi_time){ host_of(io)->world->now + host_of(io)->offset };
+    io->now = (phi_time){ sim_host_of(io)->world->now + sim_host_of(io)->offset };
 }
 
 const phi_io_ops sim_io_ops = {
     .read_clock = net_read_clock,
-    .listen = net_listen,
-    .listener_address = net_listener_address,
-    .listener_close = net_listener_close,
+    .listen = sim_listen,
+    .listener_secure = sim_listener_secure,
+    .listener_address = sim_listener_address,
+    .listener_close = sim_listener_close,
     .connect = net_connect,
     .stream_attach = net_attach,
     .stream_write = net_write,
     .stream_pause = net_pause,
     .stream_close = net_close,
     .stream_peer = net_peer,
-    .stream_is_local = net_is_local,
+    .stream_identity = sim_stream_identity,
+    .stream_verify = sim_stream_verify,
     .stream_release = sim_stream_release,
     .stream_adopt = sim_stream_adopt,
     .loose_stream_close = sim_loose_close,
@@ -330,8 +250,9 @@ static void on_syn(sim *s, sim_conn *conn)
     if (conn->streams[0] == NULL) {
         return; // who dialled has hung up
     }
-    phi_listener *listener = find_listener(s, conn->address);
-    bool is_there = listener != NULL && listener->host == conn->hosts[1];
+    phi_listener *listener = sim_listener_find(s, conn->address);
+    bool is_there = listener != NULL && listener->host == conn->hosts[1] &&
+                    (listener->tls != NULL) == conn->is_tls; // else neither understands the other
     conn->listening = listener;
     send_event(s, conn, 1, is_there ? SIM_SYN_ACK : SIM_REFUSED, 0);
 }
@@ -341,6 +262,11 @@ static void on_syn_ack(sim *s, sim_conn *conn)
     phi_stream *stream = conn->streams[0];
     if (stream == NULL || stream->state != SIM_STREAM_CONNECTING) {
         return; // hung up meanwhile: the other side never gets to accept it
+    }
+    const char *refusal = conn->is_tls ? sim_tls_judge(conn->tls[0], conn, 0) : NULL;
+    if (refusal != NULL) { // as if it had hung up
+        finish(stream, PH_ETLS, refusal);
+        return;
     }
     conn->is_open = true;
     stream->state = SIM_STREAM_OPEN;
@@ -354,7 +280,7 @@ static void on_syn_ack(sim *s, sim_conn *conn)
 
 static void on_ack(sim *s, sim_host *host, sim_conn *conn)
 {
-    phi_listener *listener = find_listener(s, conn->address);
+    phi_listener *listener = sim_listener_find(s, conn->address);
     if (listener == NULL || listener != conn->listening) {
         send_event(s, conn, 1, SIM_RESET, 0);
         return;
@@ -366,6 +292,7 @@ static void on_ack(sim *s, sim_host *host, sim_conn *conn)
         return;
     }
     stream->state = SIM_STREAM_ACCEPTED;
+    conn->tls[1] = listener->tls;
     if (sim_fault_sheds(&host->fault)) {
         (void)net_write(stream, listener->events->on_shed(listener->owner, PH_ELIMIT));
         net_close(stream);
@@ -432,6 +359,37 @@ static void on_not_connected(sim_conn *conn, const char *why)
     }
 }
 
+// Who accepted it does not believe who dialled: both ends learn of it.
+static bool is_refused(sim *s, phi_stream *stream)
+{
+    sim_conn *conn = stream->conn;
+    const char *why = conn->is_tls ? sim_tls_judge(conn->tls[1], conn, 1) : NULL;
+    if (why == NULL) {
+        return false;
+    }
+    send_event(s, conn, 1, SIM_REFUSED, SIM_NOT_BELIEVED);
+    finish(stream, PH_ETLS, why);
+    return true;
+}
+
+static void on_refused(sim_conn *conn, sim_refusal refusal)
+{
+    phi_stream *stream = conn->streams[0];
+    switch (refusal) {
+    case SIM_NOBODY_LISTENS:
+        on_not_connected(conn, "connection refused");
+        break;
+    case SIM_NO_SUCH_HOST:
+        on_not_connected(conn, "no such host");
+        break;
+    case SIM_NOT_BELIEVED:
+        if (stream != NULL && stream->state == SIM_STREAM_OPEN) {
+            finish(stream, PH_ETLS, "the other end refused our certificate");
+        }
+        break;
+    }
+}
+
 static void on_read(phi_stream *stream)
 {
     if (stream == NULL) {
@@ -439,7 +397,14 @@ static void on_read(phi_stream *stream)
     }
     stream->is_read_due = false;
     if (stream->state == SIM_STREAM_ACCEPTED) {
+        if (is_refused(stream->host->world, stream)) {
+            return;
+        }
         stream->state = SIM_STREAM_OPEN;
+        if (stream->wants_room && !stream->is_room_due) {
+            stream->is_room_due = true;
+            later(stream, SIM_ROOM);
+        }
     }
     deliver(stream);
 }
@@ -479,7 +444,7 @@ void sim_net_event(sim *s, sim_host *host, const sim_event *event)
         on_syn_ack(s, conn);
         break;
     case SIM_REFUSED:
-        on_not_connected(conn, event->size == 0 ? "connection refused" : "no such host");
+        on_refused(conn, (sim_refusal)event->size);
         break;
     case SIM_TIMEOUT:
         on_not_connected(conn, "connection timed out");
@@ -605,7 +570,7 @@ void sim_net_forget(sim_host *host)
     }
     sim_loose_forget(host);
     while (!phi_list_is_empty(&host->listeners)) {
-        net_listener_close(PHI_CONTAINER_OF(host->listeners.next, phi_listener, node));
+        sim_listener_close(PHI_CONTAINER_OF(host->listeners.next, phi_listener, node));
     }
 }
 
@@ -751,6 +716,8 @@ void sim_conn_unref(sim *s, sim_conn *conn)
             phi_buf_fini(&conn->pipes[i].bytes);
         }
     }
+    sim_identity_free(&conn->identities[0]);
+    sim_identity_free(&conn->identities[1]);
     phi_list_remove(&conn->node);
     phi_give(&phi_alloc_heap, conn, sizeof *conn);
 }

@@ -80,6 +80,7 @@ void sim_free(sim **s_in)
     for (uint32_t i = 1; i < s->host_count; i++) {
         sim_host *host = s->hosts[i];
         sim_box_free(host->box);
+        sim_identity_free(&host->identity);
         phi_give(&phi_alloc_heap, host->waiting, host->waiting_capacity * sizeof(sim_event));
         phi_give(&phi_alloc_heap, host, sizeof *host);
     }
@@ -87,6 +88,7 @@ void sim_free(sim **s_in)
         s->box_sets = set->next;
         phi_give(&phi_alloc_heap, set, sizeof *set);
     }
+    sim_tls_free_all(s);
     phi_give(&phi_alloc_heap, s->heap.events, s->heap.capacity * sizeof(sim_event));
     phi_give(&phi_alloc_heap, s->lanes,
              (size_t)s->host_capacity * s->host_capacity * sizeof s->lanes[0]);

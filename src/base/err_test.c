@@ -33,8 +33,8 @@ static const struct {
     { "PH_ESTALE", -9 },    { "PH_ENOTCONNECTED", -10 }, { "PH_EPROTO", -20 },
     { "PH_ECHECK", -21 },   { "PH_ECLOSED", -22 },       { "PH_EREFUSED", -23 },
     { "PH_ECONNECT", -24 }, { "PH_ERESET", -25 },        { "PH_ESUITE", -26 },
-    { "PH_ENOMEM", -40 },   { "PH_EADDRINUSE", -41 },    { "PH_EACCESS", -42 },
-    { "PH_ESYSTEM", -43 },  { "PH_ECONFIG", -44 },
+    { "PH_ETLS", -27 },     { "PH_ENOMEM", -40 },        { "PH_EADDRINUSE", -41 },
+    { "PH_EACCESS", -42 },  { "PH_ESYSTEM", -43 },       { "PH_ECONFIG", -44 },
 };
 
 // A value that changed its meaning would make an old program act on the wrong error.

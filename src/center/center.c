@@ -201,7 +201,8 @@ ph_err center_listen(center *c, const center_listen_options *options,
     }
     listening *l = &c->listeners[c->listener_count];
     *l = (listening){ .center = c, .kind = options->kind };
-    rc = phi_io_listen(c->io, options->address, &listener_events, l, &l->listener, diag);
+    phi_listen_options at = { .address = options->address, .tls = credentials(c, l->kind) };
+    rc = phi_io_listen(c->io, &at, &listener_events, l, &l->listener, diag);
     if (rc != PH_OK) {
         return rc;
     }

@@ -38,11 +38,12 @@ static world *world_of(phi_io *io)
     return PHI_CONTAINER_OF(io, world, io);
 }
 
-static ph_err io_listen(phi_io *io, const char *address, const phi_listener_events *events,
-                        void *owner, phi_listener **out, phi_diag *diag)
+static ph_err io_listen(phi_io *io, const phi_listen_options *options,
+                        const phi_listener_events *events, void *owner, phi_listener **out,
+                        phi_diag *diag)
 {
     (void)diag;
-    (void)address;
+    (void)options;
     world_of(io)->listener_events = events;
     world_of(io)->listener_owner = owner;
     *out = (phi_listener *)io;
@@ -96,10 +97,10 @@ static void io_stream_peer(const phi_stream *stream, char text[PHI_ADDRESS_TEXT_
     snprintf(text, PHI_ADDRESS_TEXT_MAX, "127.0.0.1:40000");
 }
 
-static bool io_stream_is_local(const phi_stream *stream)
+static void io_stream_identity(const phi_stream *stream, phi_identity *out)
 {
     (void)stream;
-    return true;
+    *out = (phi_identity){ .is_local = true, .host = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
 }
 
 static void io_entropy(phi_io *io, uint8_t *bytes, size_t size)
@@ -128,7 +129,7 @@ static const phi_io_ops io_ops = {
     .stream_pause = io_stream_pause,
     .stream_close = io_stream_close,
     .stream_peer = io_stream_peer,
-    .stream_is_local = io_stream_is_local,
+    .stream_identity = io_stream_identity,
     .entropy = io_entropy,
     .wall_ms = io_wall_ms,
     .read_clock = io_read_clock,

@@ -127,9 +127,9 @@ static void dial(ph_client *client)
     phi_client_watch_join(client);
     client->owes_own = 0; // JOIN says it
     phi_diag diag = { "" };
-    ph_err rc =
-        phi_transport_connect(&client->transport, &client->transports,
-                              client->centers[client->center_index], &client->link_options, &diag);
+    phi_connect_options to = { .address = client->centers[client->center_index] };
+    ph_err rc = phi_transport_connect(&client->transport, &client->transports, &to,
+                                      &client->link_options, &diag);
     if (rc == PH_OK) {
         phi_sm_move(&client->sm, PHI_CLIENT_DIALING);
         return;

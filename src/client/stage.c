@@ -30,12 +30,13 @@ static stage *stage_of(phi_io *io)
 
 // ---- the io
 
-static ph_err op_connect(phi_io *io, const char *address, const phi_stream_events *events,
-                         void *owner, phi_stream **out, phi_diag *diag)
+static ph_err op_connect(phi_io *io, const phi_connect_options *options,
+                         const phi_stream_events *events, void *owner, phi_stream **out,
+                         phi_diag *diag)
 {
     stage *s = stage_of(io);
     s->dials++;
-    snprintf(s->dialled, sizeof s->dialled, "%s", address);
+    snprintf(s->dialled, sizeof s->dialled, "%s", options->address);
     if (s->connect_fails != PH_OK) {
         return phi_diag_add(diag, s->connect_fails, "no descriptor left");
     }

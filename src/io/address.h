@@ -39,8 +39,8 @@ typedef struct phi_endpoint {
 // PH_EINVAL   it does not parse; *diag says what was expected
 PHI_MUST_CHECK ph_err phi_endpoint_parse(const char *text, phi_endpoint *out, phi_diag *diag);
 
-// The same for what is dialled: the port may be left out, and is PHI_PORT_PLAIN or PHI_PORT_TLS then.
-// Port 0 is refused, since nobody can be reached there.
+// The same for what is dialled: the port may be left out, and is PHI_PORT_PLAIN or PHI_PORT_TLS
+// then. Port 0 is refused, since nobody can be reached there.
 PHI_MUST_CHECK ph_err phi_endpoint_parse_dialled(const char *text, phi_endpoint *out,
                                                  phi_diag *diag);
 

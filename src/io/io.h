@@ -30,13 +30,31 @@
 #include "base/diag.h"
 #include "base/list.h"
 #include "base/timers.h"
+#include "io/identity.h"
 
 typedef struct phi_io phi_io;
 typedef struct phi_stream phi_stream;
 typedef struct phi_listener phi_listener;
 typedef struct phi_loose_stream phi_loose_stream; // belongs to no loop; see phi_stream_release
+typedef struct phi_tls phi_tls;                   // io/tls.h
 
-#define PHI_ADDRESS_TEXT_MAX 128 // "127.0.0.1:7678", "[::1]:7678", "unix:/run/posthouse.sock"
+#define PHI_ADDRESS_TEXT_MAX 128 // see io/address.h
+
+// Where to listen, "HOST:PORT" (numeric host, or localhost; port 0: any free one) or "unix:PATH";
+// and with what credentials. They are borrowed; what is needed of them is kept. NULL: what comes is
+// not TLS.
+typedef struct phi_listen_options {
+    const char *address;
+    phi_tls *tls;
+} phi_listen_options;
+
+// Whither to connect. An address that begins with "tls:" wants credentials, which say whom to
+// believe; they are borrowed as above. Others make no use of them.
+typedef struct phi_connect_options {
+    const char *address;
+    phi_tls *tls;
+    const char *tls_name; // what the other end's certificate must name; NULL: the host of `address`
+} phi_connect_options;
 
 // What a stream tells its owner. All are required but on_open, which accepted streams do not have.
 typedef struct phi_stream_events {
@@ -47,8 +65,8 @@ typedef struct phi_stream_events {
     // After a short phi_stream_write: there is room again.
     void (*on_writable)(void *owner);
     // The last event. PH_OK: closed by phi_stream_close, PH_ECLOSED: by the other end, in order;
-    // PH_ERESET: it broke; PH_ECONNECT: it never came to be (text says why). `why` is borrowed
-    // until this returns.
+    // PH_ERESET: it broke; PH_ECONNECT: it never came to be; PH_ETLS: one end does not believe the
+    // other. `why` is a text for people, borrowed until this returns.
     void (*on_closed)(void *owner, ph_err reason, const char *why);
 } phi_stream_events;
 
@@ -69,18 +87,22 @@ typedef struct phi_turn_hook {
 } phi_turn_hook;
 
 typedef struct phi_io_ops {
-    ph_err (*listen)(phi_io *io, const char *address, const phi_listener_events *events,
-                     void *owner, phi_listener **out, phi_diag *diag);
+    ph_err (*listen)(phi_io *io, const phi_listen_options *options,
+                     const phi_listener_events *events, void *owner, phi_listener **out,
+                     phi_diag *diag);
+    void (*listener_secure)(phi_listener *listener, phi_tls *tls);
     void (*listener_address)(const phi_listener *listener, char text[PHI_ADDRESS_TEXT_MAX]);
     void (*listener_close)(phi_listener *listener);
-    ph_err (*connect)(phi_io *io, const char *address, const phi_stream_events *events, void *owner,
-                      phi_stream **out, phi_diag *diag);
+    ph_err (*connect)(phi_io *io, const phi_connect_options *options,
+                      const phi_stream_events *events, void *owner, phi_stream **out,
+                      phi_diag *diag);
     void (*stream_attach)(phi_stream *stream, const phi_stream_events *events, void *owner);
     size_t (*stream_write)(phi_stream *stream, phi_bytes bytes);
     void (*stream_pause)(phi_stream *stream, bool is_paused);
     void (*stream_close)(phi_stream *stream);
     void (*stream_peer)(const phi_stream *stream, char text[PHI_ADDRESS_TEXT_MAX]);
-    bool (*stream_is_local)(const phi_stream *stream);
+    void (*stream_identity)(const phi_stream *stream, phi_identity *out);
+    ph_err (*stream_verify)(const phi_stream *stream, const phi_tls *tls, phi_diag *diag);
     ph_err (*stream_release)(phi_stream *stream, phi_loose_stream **out);
     ph_err (*stream_adopt)(phi_io *io, phi_loose_stream *loose, phi_stream **out);
     void (*loose_stream_close)(phi_loose_stream *loose);
@@ -100,17 +122,24 @@ struct phi_io {
     bool is_turning;   // callbacks and hooks are running
 };
 
-// Listens on "HOST:PORT" (numeric host, or localhost; port 0: any free one) or "unix:PATH".
+// Listens.
 //
-// PH_EINVAL      the address does not parse
+// PH_EINVAL      the address does not parse, or is not one for TLS
 // PH_EADDRINUSE  somebody listens there
 // PH_EACCESS     not allowed
 // PH_ESYSTEM     anything else; *diag says what
-static inline PHI_MUST_CHECK ph_err phi_io_listen(phi_io *io, const char *address,
+static inline PHI_MUST_CHECK ph_err phi_io_listen(phi_io *io, const phi_listen_options *options,
                                                   const phi_listener_events *events, void *owner,
                                                   phi_listener **out, phi_diag *diag)
 {
-    return io->ops->listen(io, address, events, owner, out, diag);
+    return io->ops->listen(io, options, events, owner, out, diag);
+}
+
+// Connections that come from now on are secured with these. Only for a listener that has
+// credentials; borrowed as those.
+static inline void phi_listener_secure(phi_io *io, phi_listener *l, phi_tls *tls)
+{
+    io->ops->listener_secure(l, tls);
 }
 
 // Where it listens, with the port that was really taken.
@@ -129,13 +158,13 @@ static inline void phi_listener_close(phi_io *io, phi_listener *l)
 // Begins to connect. On PH_OK, on_open or on_closed follows, in a later turn. Host names are
 // resolved without blocking.
 //
-// PH_EINVAL   the address does not parse
+// PH_EINVAL   the address does not parse, or lacks credentials
 // PH_ENOMEM, PH_ESYSTEM   not even begun
-static inline PHI_MUST_CHECK ph_err phi_io_connect(phi_io *io, const char *address,
+static inline PHI_MUST_CHECK ph_err phi_io_connect(phi_io *io, const phi_connect_options *options,
                                                    const phi_stream_events *events, void *owner,
                                                    phi_stream **out, phi_diag *diag)
 {
-    return io->ops->connect(io, address, events, owner, out, diag);
+    return io->ops->connect(io, options, events, owner, out, diag);
 }
 
 // Gives an accepted stream its owner. Reading begins in the next turn. Any stream may be given to
@@ -175,10 +204,24 @@ static inline void phi_stream_peer(const phi_io *io, const phi_stream *s,
     io->ops->stream_peer(s, text);
 }
 
-// Loopback or a Unix socket.
-static inline bool phi_stream_is_local(const phi_io *io, const phi_stream *s)
+// Who that is, as far as it was proved. Complete from on_open, or the first on_bytes of an accepted
+// stream, on: before, a certificate is not there yet.
+static inline void phi_stream_identity(const phi_io *io, const phi_stream *s, phi_identity *out)
 {
-    return io->ops->stream_is_local(s);
+    io->ops->stream_identity(s, out);
+}
+
+// Would these credentials let this stream in now? Asked when they changed: an authority may be
+// gone, the certificate revoked or over. Costs next to nothing when whom they believe is as it was
+// when the stream was last judged.
+//
+// PH_EACCESS   its certificate is not believed, or one is required and it has none, or the stream
+//              is no TLS; *diag says why
+// PH_ENOMEM    it could not be judged
+static inline PHI_MUST_CHECK ph_err phi_stream_verify(phi_io *io, const phi_stream *s,
+                                                      const phi_tls *tls, phi_diag *diag)
+{
+    return io->ops->stream_verify(s, tls, diag);
 }
 
 // Takes an accepted stream that nobody is attached to from its loop, so that another one can adopt

@@ -159,7 +159,8 @@ static world *world_new(const io_driver *driver)
     w->server.world = w;
     w->server2.world = w;
     phi_diag diag = { "" };
-    if (phi_io_listen(w->io, driver->address, &world_events, w, &w->listener, &diag) != PH_OK) {
+    if (phi_io_listen(w->io, &(phi_listen_options){ .address = driver->address }, &world_events, w,
+                      &w->listener, &diag) != PH_OK) {
         fail_msg("%s", diag.text);
     }
     phi_listener_address(w->io, w->listener, w->address);
@@ -207,7 +208,9 @@ static void settle(world *w)
 static void connect_begin(world *w, end *e)
 {
     w->is_inside = true;
-    EXPECT_ERR(phi_io_connect(w->io, w->address, &end_events, e, &e->stream, NULL), PH_OK);
+    EXPECT_ERR(phi_io_connect(w->io, &(phi_connect_options){ .address = w->address }, &end_events,
+                              e, &e->stream, NULL),
+               PH_OK);
     w->is_inside = false;
 }
 
@@ -326,9 +329,11 @@ void io_contract_connect_address_that_does_not_parse(const io_driver *driver)
     world *w = world_new(driver);
     phi_diag diag = { "" };
     end *e = &w->client;
-    EXPECT_ERR(phi_io_connect(w->io, "nowhere", &end_events, e, &e->stream, &diag), PH_EINVAL);
+    EXPECT_ERR(phi_io_connect(w->io, &(phi_connect_options){ .address = "no where" }, &end_events,
+                              e, &e->stream, &diag),
+               PH_EINVAL);
     EXPECT(e->stream == NULL);
-    EXPECT(strstr(diag.text, "nowhere") != NULL);
+    EXPECT(strstr(diag.text, "no where") != NULL);
     settle(w);
     EXPECT_EQ(e->closed, 0);
     world_free(w);
@@ -342,7 +347,9 @@ void io_contract_listen_twice_on_one_address(const io_driver *driver)
     world *w = world_new(driver);
     phi_diag diag = { "" };
     phi_listener *second = NULL;
-    EXPECT_ERR(phi_io_listen(w->io, w->address, &world_events, w, &second, &diag), PH_EADDRINUSE);
+    EXPECT_ERR(phi_io_listen(w->io, &(phi_listen_options){ .address = w->address }, &world_events,
+                             w, &second, &diag),
+               PH_EADDRINUSE);
     EXPECT(second == NULL);
     EXPECT(strstr(diag.text, w->address) != NULL);
     world_free(w);

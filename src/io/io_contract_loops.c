@@ -438,7 +438,7 @@ typedef struct handover {
     phi_listener *listener;
     phi_loose_stream *loose;
     char peer[PHI_ADDRESS_TEXT_MAX]; // before it was released
-    bool is_local;
+    phi_identity identity;           // the same
     side client;
     side server;
 } handover;
@@ -449,7 +449,7 @@ static void release_on_accept(void *owner, phi_stream *s)
     phi_io *io = h->o->clerks[0].io;
     EXPECT(h->loose == NULL);
     phi_stream_peer(io, s, h->peer);
-    h->is_local = phi_stream_is_local(io, s);
+    phi_stream_identity(io, s, &h->identity);
     EXPECT_ERR(phi_stream_release(io, s, &h->loose), PH_OK);
 }
 
@@ -473,15 +473,16 @@ static handover *handover_new(const io_driver *driver)
     h->o = office_new(driver, 3, BYTES_MAX);
     phi_io *io = h->o->clerks[0].io;
     phi_diag diag = { "" };
-    if (phi_io_listen(io, driver->address, &handover_events, h, &h->listener, &diag) != PH_OK) {
+    if (phi_io_listen(io, &(phi_listen_options){ .address = driver->address }, &handover_events, h,
+                      &h->listener, &diag) != PH_OK) {
         fail_msg("%s", diag.text);
     }
     char address[PHI_ADDRESS_TEXT_MAX];
     phi_listener_address(io, h->listener, address);
     h->client.io = h->o->clerks[2].io;
-    EXPECT_ERR(
-        phi_io_connect(h->client.io, address, &side_events, &h->client, &h->client.stream, NULL),
-        PH_OK);
+    EXPECT_ERR(phi_io_connect(h->client.io, &(phi_connect_options){ .address = address },
+                              &side_events, &h->client, &h->client.stream, NULL),
+               PH_OK);
     TURN_UNTIL(h->o, h->client.opened == 1 && h->loose != NULL);
     return h;
 }
@@ -523,7 +524,10 @@ void io_contract_released_stream_goes_on_elsewhere(const io_driver *driver)
     char peer[PHI_ADDRESS_TEXT_MAX];
     phi_stream_peer(h->server.io, h->server.stream, peer);
     EXPECT_TEXT(peer, h->peer);
-    EXPECT_EQ(phi_stream_is_local(h->server.io, h->server.stream), h->is_local);
+    phi_identity identity;
+    phi_stream_identity(h->server.io, h->server.stream, &identity);
+    EXPECT_EQ(identity.is_local, h->identity.is_local);
+    EXPECT_BYTES(identity.host, h->identity.host, sizeof identity.host);
     attach(h);
     say(&h->client, "hello");
     TURN_UNTIL(h->o, h->server.size == 5);

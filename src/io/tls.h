@@ -8,8 +8,8 @@
 // says who that is.
 //
 // TLS 1.3; 1.2 only when asked for, with ECDHE and AES-GCM. Nothing is resumed, so that a
-// connection is always judged by the certificates of its day; nothing is renegotiated or compressed. ALPN is
-// "posthouse/1": an end that offers others only is refused.
+// connection is always judged by the certificates of its day; nothing is renegotiated or
+// compressed. ALPN is "posthouse/1": an end that offers others only is refused.
 //
 // Life     phi_tls_new -> phi_tls_free. Listeners and streams keep what they need of it.
 // Threads  what was made may be used by the loops of several threads

@@ -44,6 +44,7 @@ static void op_read_clock(phi_io *io);
 
 static const phi_io_ops uv_ops = {
     .listen = phi_uv_listen,
+    .listener_secure = phi_uv_listener_secure,
     .listener_address = phi_uv_listener_address,
     .listener_close = phi_uv_listener_close,
     .connect = phi_uv_connect,
@@ -52,7 +53,8 @@ static const phi_io_ops uv_ops = {
     .stream_pause = phi_uv_stream_pause,
     .stream_close = phi_uv_stream_close,
     .stream_peer = phi_uv_stream_peer,
-    .stream_is_local = phi_uv_stream_is_local,
+    .stream_identity = phi_uv_stream_identity,
+    .stream_verify = phi_uv_stream_verify,
     .stream_release = phi_uv_stream_release,
     .stream_adopt = phi_uv_stream_adopt,
     .loose_stream_close = phi_uv_loose_stream_close,

@@ -42,8 +42,9 @@ static void explain(const phi_dial *d, char *text, size_t size);
 
 // ---- life
 
-ph_err phi_uv_connect(phi_io *io, const char *address, const phi_stream_events *events, void *owner,
-                      phi_stream **out, phi_diag *diag)
+ph_err phi_uv_connect(phi_io *io, const phi_connect_options *options,
+                      const phi_stream_events *events, void *owner, phi_stream **out,
+                      phi_diag *diag)
 {
     PH_ASSERT(events != NULL);
     PH_ASSERT(events->on_open != NULL);
@@ -51,12 +52,9 @@ ph_err phi_uv_connect(phi_io *io, const char *address, const phi_stream_events *
     phi_uv *uv = phi_uv_of(io);
 
     phi_endpoint target;
-    ph_err err = phi_endpoint_parse(address, &target, diag);
-    if (err == PH_OK && target.kind != PHI_ENDPOINT_UNIX && target.port == 0) {
-        err = phi_diag_add(diag, PH_EINVAL, "nobody can be reached at port 0");
-    }
+    ph_err err = phi_endpoint_parse_dialled(options->address, &target, diag);
     if (err == PH_OK && target.is_tls) { // never without what was asked for
-        err = phi_diag_add(diag, PH_EINVAL, "there are no credentials for TLS");
+        err = phi_diag_add(diag, PH_EINVAL, "TLS is not there yet");
     }
     if (err != PH_OK) {
         goto fail;
@@ -90,7 +88,7 @@ fail_stream:
 fail_dial:
     phi_give(io->alloc, d, sizeof *d);
 fail:
-    return phi_diag_add(diag, err, "connect to %s", address);
+    return phi_diag_add(diag, err, "connect to %s", options->address);
 }
 
 // Fills `ends`, or begins to look them up.

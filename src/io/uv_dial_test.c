@@ -126,7 +126,8 @@ TEST(uv_dial, refusals_say_where_and_why)
     EXPECT_TEXT(f->client.why, expected);
 
     phi_stream *none = NULL;
-    EXPECT_ERR(phi_io_connect(f->io, "127.0.0.1:0", &fixture_stream_events, f, &none, NULL),
+    EXPECT_ERR(phi_io_connect(f->io, &(phi_connect_options){ .address = "127.0.0.1:0" },
+                              &fixture_stream_events, f, &none, NULL),
                PH_EINVAL);
     fixture_free(f);
 }
@@ -177,7 +178,7 @@ TEST(uv_dial, localhost_tries_both_families)
     (void)snprintf(address, sizeof address, "localhost:%u", f->port);
     fixture_connect(f, address);
     FIXTURE_UNTIL(f, f->client.opened == 1 && f->count == 1);
-    EXPECT(phi_stream_is_local(f->io, f->client.stream));
+    EXPECT(fixture_peer(f, f->client.stream).is_local);
     fixture_free(f);
 }
 
@@ -255,8 +256,8 @@ TEST(uv_dial, every_allocation_of_a_lookup_may_fail)
         f->memory.fail_at = f->memory.takes + n_th;
         char address[64];
         (void)snprintf(address, sizeof address, "center.example:%u", f->port);
-        ph_err err = phi_io_connect(f->io, address, &fixture_stream_events, &f->client,
-                                    &f->client.stream, NULL);
+        ph_err err = phi_io_connect(f->io, &(phi_connect_options){ .address = address },
+                                    &fixture_stream_events, &f->client, &f->client.stream, NULL);
         if (err == PH_OK) {
             SERVE_UNTIL(f, &n, f->client.opened == 1 || f->client.closed == 1);
             EXPECT(f->client.opened == 1 || f->client.reason == PH_ECONNECT);

@@ -87,8 +87,8 @@ fixture *fixture_new(const char *address)
     f->client.f = f;
     if (address != NULL) {
         phi_diag diag = { "" };
-        if (phi_io_listen(f->io, address, &fixture_listener_events, f, &f->listener, &diag) !=
-            PH_OK) {
+        if (phi_io_listen(f->io, &(phi_listen_options){ .address = address },
+                          &fixture_listener_events, f, &f->listener, &diag) != PH_OK) {
             fail_msg("%s", diag.text);
         }
         phi_listener_address(f->io, f->listener, f->address);
@@ -132,10 +132,17 @@ void fixture_skip(fixture *f, phi_dur dur)
 void fixture_connect(fixture *f, const char *address)
 {
     phi_diag diag = { "" };
-    if (phi_io_connect(f->io, address, &fixture_stream_events, &f->client, &f->client.stream,
-                       &diag) != PH_OK) {
+    if (phi_io_connect(f->io, &(phi_connect_options){ .address = address }, &fixture_stream_events,
+                       &f->client, &f->client.stream, &diag) != PH_OK) {
         fail_msg("%s", diag.text);
     }
+}
+
+phi_identity fixture_peer(const fixture *f, const phi_stream *s)
+{
+    phi_identity identity;
+    phi_stream_identity(f->io, s, &identity);
+    return identity;
 }
 
 int raw_connect(const fixture *f)

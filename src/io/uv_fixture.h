@@ -74,6 +74,8 @@ void fixture_skip(fixture *f, phi_dur dur);
 // Connects f->client.
 void fixture_connect(fixture *f, const char *address);
 
+phi_identity fixture_peer(const fixture *f, const phi_stream *s);
+
 // A blocking raw socket connected to the fixture's listener; the connection is not accepted yet.
 int raw_connect(const fixture *f);
 // The same, and one that is accepted by us as f->ends[index].

@@ -46,8 +46,9 @@ static void spare_open(phi_uv *uv);
 
 // ---- life
 
-ph_err phi_uv_listen(phi_io *io, const char *address, const phi_listener_events *events,
-                     void *owner, phi_listener **out, phi_diag *diag)
+ph_err phi_uv_listen(phi_io *io, const phi_listen_options *options,
+                     const phi_listener_events *events, void *owner, phi_listener **out,
+                     phi_diag *diag)
 {
     PH_ASSERT(events != NULL);
     PH_ASSERT(events->on_accept != NULL);
@@ -56,7 +57,7 @@ ph_err phi_uv_listen(phi_io *io, const char *address, const phi_listener_events 
     phi_uv *uv = phi_uv_of(io);
 
     phi_endpoint at;
-    ph_err err = phi_endpoint_parse(address, &at, diag);
+    ph_err err = phi_endpoint_parse(options->address, &at, diag);
     if (err == PH_OK && at.kind == PHI_ENDPOINT_NAME) {
         if (phi_endpoint_is_localhost(&at)) {
             at.kind = PHI_ENDPOINT_IP4;
@@ -67,8 +68,8 @@ ph_err phi_uv_listen(phi_io *io, const char *address, const phi_listener_events 
                                "machine, or 0.0.0.0 for all");
         }
     }
-    if (err == PH_OK && at.is_tls) { // never without what was asked for
-        err = phi_diag_add(diag, PH_EINVAL, "there are no credentials for TLS");
+    if (err == PH_OK && (at.is_tls || options->tls != NULL)) { // never without what was asked for
+        err = phi_diag_add(diag, PH_EINVAL, "TLS is not there yet");
     }
     if (err != PH_OK) {
         goto fail;
@@ -94,7 +95,7 @@ ph_err phi_uv_listen(phi_io *io, const char *address, const phi_listener_events 
 fail_take:
     phi_give(io->alloc, l, sizeof *l);
 fail:
-    return phi_diag_add(diag, err, "listen on %s", address);
+    return phi_diag_add(diag, err, "listen on %s", options->address);
 }
 
 static ph_err listener_bind(phi_listener *l, const phi_endpoint *at, phi_diag *diag)
@@ -126,6 +127,13 @@ fail_bind:
 fail_open:
     close(l->fd);
     return err;
+}
+
+void phi_uv_listener_secure(phi_listener *l, phi_tls *tls)
+{
+    (void)l;
+    (void)tls;
+    PH_UNREACHABLE("no listener has credentials");
 }
 
 void phi_uv_listener_address(const phi_listener *l, char text[PHI_ADDRESS_TEXT_MAX])

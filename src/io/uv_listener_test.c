@@ -64,7 +64,8 @@ static void scratch_remove(void)
 static ph_err listen_again(fixture *f, const char *address, phi_diag *diag)
 {
     phi_listener *second = NULL;
-    ph_err err = phi_io_listen(f->io, address, &fixture_listener_events, f, &second, diag);
+    ph_err err = phi_io_listen(f->io, &(phi_listen_options){ .address = address },
+                               &fixture_listener_events, f, &second, diag);
     EXPECT((err == PH_OK) == (second != NULL));
     if (second != NULL) {
         phi_listener_close(f->io, second);
@@ -226,7 +227,13 @@ TEST(uv_listener, peer_is_named)
     (void)snprintf(expected, sizeof expected, "127.0.0.1:%u", ntohs(at.sin_port));
     phi_stream_peer(f->io, f->ends[0].stream, text);
     EXPECT_TEXT(text, expected);
-    EXPECT(phi_stream_is_local(f->io, f->ends[0].stream));
+    phi_identity identity = fixture_peer(f, f->ends[0].stream);
+    EXPECT(identity.is_local);
+    EXPECT(!identity.is_tls);
+    EXPECT(!identity.has_user);
+    static const uint8_t host[16] = { [10] = 0xff, 0xff, 127, 0, 0, 1 };
+    EXPECT_BYTES(identity.host, host, sizeof host);
+    EXPECT_EQ(identity.name_count, 0);
     close(raw);
     fixture_free(f);
 }
@@ -248,6 +255,7 @@ TEST(uv_listener, refusals_say_what_to_do)
         { "203.0.113.7:0", PH_ESYSTEM, "no such address" },
         { "center.example:0", PH_EINVAL, "0.0.0.0" },
         { "7678", PH_EINVAL, "HOST:PORT" },
+        { "tls:127.0.0.1:0", PH_EINVAL, "TLS" },
         { "unix:/nonexistent/a.sock", PH_ESYSTEM, "No such file" },
     };
     size_t blocks = f->memory.blocks;
@@ -273,7 +281,7 @@ TEST(uv_listener, ip6_wildcard_takes_ip4_too)
     fixture *f = fixture_new("[::]:0");
     EXPECT(strncmp(f->address, "[::]:", 5) == 0);
     int raw = raw_connect_accepted(f, 0);
-    EXPECT(phi_stream_is_local(f->io, f->ends[0].stream));
+    EXPECT(fixture_peer(f, f->ends[0].stream).is_local);
     char text[PHI_ADDRESS_TEXT_MAX];
     phi_stream_peer(f->io, f->ends[0].stream, text);
     EXPECT(strncmp(text, "[::ffff:127.0.0.1]:", 19) == 0);
@@ -302,8 +310,13 @@ TEST(uv_listener, unix_socket_serves_and_is_removed)
     phi_stream_peer(f->io, f->ends[0].stream, text);
     (void)snprintf(expected, sizeof expected, "unix:pid=%d,uid=%u", (int)getpid(), getuid());
     EXPECT_TEXT(text, expected);
-    EXPECT(phi_stream_is_local(f->io, f->ends[0].stream));
-    EXPECT(phi_stream_is_local(f->io, f->client.stream));
+    phi_identity identity = fixture_peer(f, f->ends[0].stream);
+    EXPECT(identity.is_local);
+    EXPECT(!identity.is_tls);
+    EXPECT(identity.has_user);
+    EXPECT_EQ(identity.uid, getuid());
+    EXPECT_EQ(identity.gid, getgid());
+    EXPECT(fixture_peer(f, f->client.stream).is_local);
 
     phi_listener_close(f->io, f->listener);
     EXPECT(lstat(scratch_path("", "a.sock"), &made) == -1 && errno == ENOENT);

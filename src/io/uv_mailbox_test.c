@@ -330,7 +330,9 @@ TEST(uv_mailbox, stream_that_cannot_be_adopted_is_closed)
     phi_listener_events events = fixture_listener_events;
     events.on_accept = release_on_accept;
     fixture *f = fixture_new(NULL);
-    EXPECT_ERR(phi_io_listen(f->io, "127.0.0.1:0", &events, f, &f->listener, NULL), PH_OK);
+    EXPECT_ERR(phi_io_listen(f->io, &(phi_listen_options){ .address = "127.0.0.1:0" }, &events, f,
+                             &f->listener, NULL),
+               PH_OK);
     phi_listener_address(f->io, f->listener, f->address);
     phi_endpoint at;
     EXPECT_ERR(phi_endpoint_parse(f->address, &at, NULL), PH_OK);

@@ -188,22 +188,26 @@ size_t phi_uv_stream_write(phi_stream *s, phi_bytes bytes);
 void phi_uv_stream_pause(phi_stream *s, bool is_paused);
 void phi_uv_stream_close(phi_stream *s);
 void phi_uv_stream_peer(const phi_stream *s, char text[PHI_ADDRESS_TEXT_MAX]);
-bool phi_uv_stream_is_local(const phi_stream *s);
+void phi_uv_stream_identity(const phi_stream *s, phi_identity *out);
+ph_err phi_uv_stream_verify(const phi_stream *s, const phi_tls *tls, phi_diag *diag);
 ph_err phi_uv_stream_release(phi_stream *s, phi_loose_stream **out);
 ph_err phi_uv_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out);
 void phi_uv_loose_stream_close(phi_loose_stream *loose);
 
 // ---- uv_listener.c
 
-ph_err phi_uv_listen(phi_io *io, const char *address, const phi_listener_events *events,
-                     void *owner, phi_listener **out, phi_diag *diag);
+ph_err phi_uv_listen(phi_io *io, const phi_listen_options *options,
+                     const phi_listener_events *events, void *owner, phi_listener **out,
+                     phi_diag *diag);
+void phi_uv_listener_secure(phi_listener *l, phi_tls *tls);
 void phi_uv_listener_address(const phi_listener *l, char text[PHI_ADDRESS_TEXT_MAX]);
 void phi_uv_listener_close(phi_listener *l);
 
 // ---- uv_dial.c
 
-ph_err phi_uv_connect(phi_io *io, const char *address, const phi_stream_events *events, void *owner,
-                      phi_stream **out, phi_diag *diag);
+ph_err phi_uv_connect(phi_io *io, const phi_connect_options *options,
+                      const phi_stream_events *events, void *owner, phi_stream **out,
+                      phi_diag *diag);
 
 // The stream's socket is ready, or failed.
 void phi_dial_on_ready(phi_dial *dial);
@@ -259,6 +263,8 @@ socklen_t phi_sock_end_to(const phi_sock_end *end, phi_sock_storage *out); // no
 socklen_t phi_sock_path_to(const char *path, phi_sock_storage *out);
 void phi_sock_end_format(const phi_sock_end *end, char text[PHI_ADDRESS_TEXT_MAX]);
 bool phi_sock_end_is_local(const phi_sock_end *end);
+// As IPv6, which an IPv4 address is mapped into; zero for a Unix socket.
+void phi_sock_end_host(const phi_sock_end *end, uint8_t out[16]);
 
 // A non-blocking stream socket that is closed on exec; -1 and errno.
 int phi_sock_open(uint8_t kind);

@@ -84,6 +84,18 @@ bool phi_sock_end_is_local(const phi_sock_end *end)
            (end->kind == PHI_ENDPOINT_IP6 && phi_endpoint_ip6_is_loopback(end->host));
 }
 
+void phi_sock_end_host(const phi_sock_end *end, uint8_t out[16])
+{
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+    memset(out, 0, sizeof end->host);
+    if (end->kind == PHI_ENDPOINT_IP4) {
+        memcpy(out, mapped, sizeof mapped);
+        memcpy(out + sizeof mapped, end->host, 4);
+    } else if (end->kind == PHI_ENDPOINT_IP6) {
+        memcpy(out, end->host, sizeof end->host);
+    }
+}
+
 int phi_sock_open(uint8_t kind)
 {
     int family = kind == PHI_ENDPOINT_IP4 ? AF_INET : kind == PHI_ENDPOINT_IP6 ? AF_INET6 : AF_UNIX;

@@ -66,6 +66,7 @@ static const phi_sm_state stream_states[STREAM_STATE_COUNT] = {
     [STREAM_GONE] = { .name = "gone", .is_final = true },
 };
 
+static bool peer_credentials(const phi_stream *s, struct ucred *out);
 static void stream_free(phi_stream *s);
 static void on_ready(uv_poll_t *handle, int status, int events);
 static void on_released(uv_handle_t *handle);
@@ -281,9 +282,7 @@ void phi_uv_stream_close(phi_stream *s)
 void phi_uv_stream_peer(const phi_stream *s, char text[PHI_ADDRESS_TEXT_MAX])
 {
     struct ucred peer = { .pid = 0 };
-    socklen_t size = sizeof peer;
-    if (s->peer.kind == PHI_ENDPOINT_UNIX && s->fd >= 0 &&
-        getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0) {
+    if (s->peer.kind == PHI_ENDPOINT_UNIX && peer_credentials(s, &peer)) {
         (void)snprintf(text, PHI_ADDRESS_TEXT_MAX, "unix:pid=%d,uid=%u", (int)peer.pid, peer.uid);
     } else if (s->peer.kind == PHI_ENDPOINT_UNIX) {
         (void)snprintf(text, PHI_ADDRESS_TEXT_MAX, "unix:");
@@ -294,9 +293,23 @@ void phi_uv_stream_peer(const phi_stream *s, char text[PHI_ADDRESS_TEXT_MAX])
     }
 }
 
-bool phi_uv_stream_is_local(const phi_stream *s)
+void phi_uv_stream_identity(const phi_stream *s, phi_identity *out)
 {
-    return phi_sock_end_is_local(&s->peer);
+    *out = (phi_identity){ .is_local = phi_sock_end_is_local(&s->peer) };
+    phi_sock_end_host(&s->peer, out->host);
+    struct ucred peer = { .pid = 0 };
+    if (s->peer.kind == PHI_ENDPOINT_UNIX && peer_credentials(s, &peer)) {
+        out->has_user = true;
+        out->uid = peer.uid;
+        out->gid = peer.gid;
+    }
+}
+
+ph_err phi_uv_stream_verify(const phi_stream *s, const phi_tls *tls, phi_diag *diag)
+{
+    (void)s;
+    (void)tls;
+    return phi_diag_add(diag, PH_EACCESS, "the connection is not secured");
 }
 
 // ---- from loop to loop
@@ -591,6 +604,14 @@ static void on_linger_time(phi_timer *timer, phi_time now)
 }
 
 // ---- helpers
+
+// Who made the socket at the other end, as the kernel noted it then. False when nobody can say.
+static bool peer_credentials(const phi_stream *s, struct ucred *out)
+{
+    socklen_t size = sizeof *out;
+    return s->fd >= 0 && getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, out, &size) == 0 &&
+           out->pid > 0;
+}
 
 void phi_stream_arm(phi_stream *s, int events)
 {

@@ -337,13 +337,13 @@ TEST(uv_stream, every_allocation_may_fail)
         ph_err err = phi_uv_new(&f->uv, &memory.alloc, NULL);
         if (err == PH_OK) {
             f->io = phi_uv_io(f->uv);
-            err = phi_io_listen(f->io, "127.0.0.1:0", &fixture_listener_events, f, &f->listener,
-                                NULL);
+            err = phi_io_listen(f->io, &(phi_listen_options){ .address = "127.0.0.1:0" },
+                                &fixture_listener_events, f, &f->listener, NULL);
         }
         if (err == PH_OK) {
             phi_listener_address(f->io, f->listener, f->address);
-            err = phi_io_connect(f->io, f->address, &fixture_stream_events, &f->client,
-                                 &f->client.stream, NULL);
+            err = phi_io_connect(f->io, &(phi_connect_options){ .address = f->address },
+                                 &fixture_stream_events, &f->client, &f->client.stream, NULL);
         }
         if (err == PH_OK) {
             FIXTURE_UNTIL(f, f->client.opened == 1 && f->count + (size_t)f->sheds == 1);

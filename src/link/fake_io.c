@@ -35,10 +35,11 @@ static void fake_stream_give(phi_stream *s)
 
 // ---- io.h
 
-static ph_err fake_connect(phi_io *io, const char *address, const phi_stream_events *events,
-                           void *owner, phi_stream **out, phi_diag *diag)
+static ph_err fake_connect(phi_io *io, const phi_connect_options *options,
+                           const phi_stream_events *events, void *owner, phi_stream **out,
+                           phi_diag *diag)
 {
-    (void)address;
+    (void)options;
     fake_io *fake = fake_of(io);
     if (fake->connect_err != PH_OK) {
         return phi_diag_add(diag, fake->connect_err, "connect");

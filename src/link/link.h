@@ -130,8 +130,8 @@ typedef enum phi_link_event_type {
 //   PH_ENOMEM        internal                                                 x
 //   PH_ETOOLARGE     internal, when options.join is too long                  x
 //
-// Without a bye, phi_link_lost's reason is `err` (PH_ERESET, PH_ECLOSED, PH_ECONNECT), and `code`
-// is normal, which then means nothing.
+// Without a bye, phi_link_lost's reason is `err` (PH_ERESET, PH_ECLOSED, PH_ECONNECT, PH_ETLS), and
+// `code` is normal, which then means nothing.
 typedef struct phi_link_end {
     ph_err err;
     phi_bye_code code; // the bye's, said or heard, or what it would have been; < PHI_BYE_COUNT

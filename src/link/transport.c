@@ -401,14 +401,14 @@ ph_err phi_transport_accept(phi_transport *t, phi_transports *group, phi_stream 
     return PH_OK;
 }
 
-ph_err phi_transport_connect(phi_transport *t, phi_transports *group, const char *address,
+ph_err phi_transport_connect(phi_transport *t, phi_transports *group, const phi_connect_options *to,
                              const phi_link_options *options, phi_diag *diag)
 {
     ph_err err = transport_init(t, group, options, /* keys= */ NULL);
     if (err != PH_OK) {
         return phi_diag_add(diag, err, "link");
     }
-    err = phi_io_connect(group->io, address, &transport_stream_events, t, &t->stream, diag);
+    err = phi_io_connect(group->io, to, &transport_stream_events, t, &t->stream, diag);
     if (err != PH_OK) {
         phi_link_fini(&t->link);
         *t = (phi_transport){ .group = NULL };

@@ -96,8 +96,8 @@ PHI_MUST_CHECK ph_err phi_transport_accept(phi_transport *t, phi_transports *gro
 // Client: connects. On PH_OK, CLOSED or OPEN follows.
 // PH_EINVAL, PH_ENOMEM, PH_ESYSTEM   as phi_io_connect; no event follows
 PHI_MUST_CHECK ph_err phi_transport_connect(phi_transport *t, phi_transports *group,
-                                            const char *address, const phi_link_options *options,
-                                            phi_diag *diag);
+                                            const phi_connect_options *to,
+                                            const phi_link_options *options, phi_diag *diag);
 
 // What follows from a begin that failed. Do not call.
 void phi_transport_begin_failed(phi_transport *t, size_t payload_max);

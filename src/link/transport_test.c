@@ -186,7 +186,8 @@ static ph_err world_connect(world *w, size_t index)
     node *n = &w->client[index];
     n->world = w;
     w->in_owner_call = true;
-    ph_err err = phi_transport_connect(&n->transport, &w->groups[CLIENT], "anywhere",
+    ph_err err = phi_transport_connect(&n->transport, &w->groups[CLIENT],
+                                       &(phi_connect_options){ .address = "anywhere" },
                                        &w->options[CLIENT], NULL);
     w->in_owner_call = false;
     n->has_transport = err == PH_OK;

@@ -163,13 +163,15 @@ static void line_make(line *l, phi_suite suite)
     phi_io_entropy(center_io, (uint8_t *)&l->keys, sizeof l->keys);
     phi_transports_init(&l->center.group, center_io, &end_events);
     phi_transports_init(&l->client.group, client_io, &end_events);
-    ph_err rc = phi_io_listen(center_io, ADDRESS, &line_events, l, &l->listener, NULL);
+    ph_err rc = phi_io_listen(center_io, &(phi_listen_options){ .address = ADDRESS }, &line_events,
+                              l, &l->listener, NULL);
     EXPECT_ERR(rc, PH_OK);
 }
 
 static void line_dial(line *l)
 {
-    ph_err rc = phi_transport_connect(&l->client.transport, &l->client.group, ADDRESS,
+    ph_err rc = phi_transport_connect(&l->client.transport, &l->client.group,
+                                      &(phi_connect_options){ .address = ADDRESS },
                                       &l->client.options, /* diag= */ NULL);
     EXPECT_ERR(rc, PH_OK);
 }
@@ -294,7 +296,8 @@ SIM_TEST(link, refused_connection_is_told_after_two_trips)
     EXPECT_TEXT(l.client.text, ADDRESS ": connection refused");
     EXPECT_EQ(l.client.gones, 1);
     ph_err rc =
-        phi_io_listen(sim_io(l.s, l.center_node), ADDRESS, &line_events, &l, &l.listener, NULL);
+        phi_io_listen(sim_io(l.s, l.center_node), &(phi_listen_options){ .address = ADDRESS },
+                      &line_events, &l, &l.listener, NULL);
     EXPECT_ERR(rc, PH_OK);
     line_free(&l);
 }

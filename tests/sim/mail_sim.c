@@ -221,10 +221,12 @@ static const phi_listener_events listener_events = { .on_accept = on_accept, .on
 
 static void process_accept(process *p)
 {
-    EXPECT_ERR(phi_io_listen(sim_io(p->s, p->loops[0]), ADDRESS, &listener_events, p, &p->listener,
+    EXPECT_ERR(phi_io_listen(sim_io(p->s, p->loops[0]), &(phi_listen_options){ .address = ADDRESS },
+                             &listener_events, p, &p->listener,
                              /* diag= */ NULL),
                PH_OK);
-    EXPECT_ERR(phi_io_connect(sim_io(p->s, p->client), ADDRESS, &client_events, p, &p->stream,
+    EXPECT_ERR(phi_io_connect(sim_io(p->s, p->client), &(phi_connect_options){ .address = ADDRESS },
+                              &client_events, p, &p->stream,
                               /* diag= */ NULL),
                PH_OK);
     sim_run_for(p->s, MS(10));

@@ -8,6 +8,7 @@
 #include "tests/sim/sim_test.h"
 
 #define ADDRESS "127.0.0.1:7678"
+#define ADDRESS_TLS "127.0.0.1:7679"
 #define RECEIVED_MAX 200000u
 
 // One end of a connection that writes down what it is told.
@@ -32,6 +33,9 @@ typedef struct pair {
     end dialler;
     end acceptor;
     phi_listener *listener;
+    const char *address;   // dialled
+    phi_tls *dialler_tls;  // NULL: plain
+    phi_tls *acceptor_tls; // the same
     unsigned accepts;
     unsigned sheds;
     ph_err shed_reason;
@@ -98,22 +102,30 @@ static const phi_listener_events pair_events = {
     .on_shed = pair_on_shed,
 };
 
+static void pair_listen(pair *p)
+{
+    bool is_tls = p->acceptor_tls != NULL;
+    phi_listen_options at = { .address = is_tls ? ADDRESS_TLS : ADDRESS, .tls = p->acceptor_tls };
+    ph_err rc = phi_io_listen(p->acceptor.io, &at, &pair_events, p, &p->listener,
+                              /* diag= */ NULL);
+    EXPECT_ERR(rc, PH_OK);
+}
+
 static void pair_make(pair *p, const sim_path *path)
 {
-    *p = (pair){ 0 };
+    *p = (pair){ .address = ADDRESS };
     p->s = sim_new(&(sim_options){ .seed = 1, .nodes_max = 2, .path = *path });
     p->a = sim_node_add(p->s, "a");
     p->b = sim_node_add(p->s, "b");
     p->dialler.io = sim_io(p->s, p->a);
     p->acceptor.io = sim_io(p->s, p->b);
-    ph_err rc =
-        phi_io_listen(p->acceptor.io, ADDRESS, &pair_events, p, &p->listener, /* diag= */ NULL);
-    EXPECT_ERR(rc, PH_OK);
+    pair_listen(p);
 }
 
 static void pair_dial(pair *p)
 {
-    ph_err rc = phi_io_connect(p->dialler.io, ADDRESS, &end_events, &p->dialler, &p->dialler.stream,
+    phi_connect_options to = { .address = p->address, .tls = p->dialler_tls };
+    ph_err rc = phi_io_connect(p->dialler.io, &to, &end_events, &p->dialler, &p->dialler.stream,
                                /* diag= */ NULL);
     EXPECT_ERR(rc, PH_OK);
 }
@@ -433,7 +445,8 @@ SIM_TEST(net, accept_without_memory_is_shed)
     EXPECT_EQ(p.accepts, 1);
     sim_fault_shed(p.s, p.b, 100);
     end other = { .io = p.dialler.io };
-    ph_err rc = phi_io_connect(other.io, ADDRESS, &end_events, &other, &other.stream, NULL);
+    ph_err rc = phi_io_connect(other.io, &(phi_connect_options){ .address = ADDRESS }, &end_events,
+                               &other, &other.stream, NULL);
     EXPECT_ERR(rc, PH_OK);
     EXPECT(sim_run_until(p.s, has_closed, &other, SECONDS(1)));
     EXPECT_ERR(p.shed_reason, PH_ELIMIT);
@@ -482,14 +495,16 @@ static void note_action(sim *s, void *arg)
 
 static uint64_t hash_of_a_story(uint64_t seed, const char *word)
 {
-    pair p = { 0 };
+    pair p = { .address = ADDRESS };
     p.s = sim_new(&(sim_options){ .seed = seed,
                                   .path = { .delay = MS(5), .jitter = MS(5), .is_ragged = true } });
     p.a = sim_node_add(p.s, "a");
     p.b = sim_node_add(p.s, "b");
     p.dialler.io = sim_io(p.s, p.a);
     p.acceptor.io = sim_io(p.s, p.b);
-    EXPECT_ERR(phi_io_listen(p.acceptor.io, ADDRESS, &pair_events, &p, &p.listener, NULL), PH_OK);
+    EXPECT_ERR(phi_io_listen(p.acceptor.io, &(phi_listen_options){ .address = ADDRESS },
+                             &pair_events, &p, &p.listener, NULL),
+               PH_OK);
     pair_dial(&p);
     sim_run_for(p.s, MS(100));
     (void)say(&p.dialler, word);
@@ -542,4 +557,155 @@ SIM_TEST(world, ties_are_broken_by_node_then_by_sequence)
     sim_run_for(s, MS(1));
     EXPECT_TEXT(o.text, "abba");
     sim_free(&s);
+}
+
+// ---- who is at the other end
+
+// The same, on an address for TLS, each end with credentials that believe everybody.
+static void pair_make_tls(pair *p, phi_tls_peers peers)
+{
+    pair_make(p, &(sim_path){ .delay = MS(5) });
+    phi_listener_close(p->acceptor.io, p->listener);
+    p->address = "tls:127.0.0.1";
+    p->dialler_tls = sim_tls_new(p->s, PHI_TLS_PEERS_ASKED);
+    p->acceptor_tls = sim_tls_new(p->s, peers);
+    pair_listen(p);
+}
+
+static phi_identity named(const char *name)
+{
+    phi_identity identity = { .host = { 0xfd, [15] = 7 }, .name_count = 1 };
+    identity.names[0].size = (uint8_t)strlen(name);
+    memcpy(identity.names[0].text, name, strlen(name));
+    return identity;
+}
+
+// A scenario about rights is about nothing if its clients do not come as whom it says they are.
+SIM_TEST(net, identity_is_what_the_scenario_says)
+{
+    pair p;
+    pair_make_tls(&p, PHI_TLS_PEERS_REQUIRED);
+    phi_identity set = named("orders");
+    set.expires_s = UINT64_C(4102444800);
+    sim_identity_set(p.s, p.a, &set);
+    pair_dial(&p);
+    set = named("bank"); // of later connections
+    sim_identity_set(p.s, p.a, &set);
+    sim_run_for(p.s, MS(100));
+    EXPECT_EQ(p.dialler.opens, 1);
+
+    phi_identity seen;
+    phi_stream_identity(p.acceptor.io, p.acceptor.stream, &seen);
+    EXPECT(seen.is_tls);
+    EXPECT(!seen.is_local);
+    EXPECT_EQ(seen.name_count, 1);
+    EXPECT_TEXT(seen.names[0].text, "orders");
+    EXPECT_EQ(seen.expires_s, UINT64_C(4102444800));
+    EXPECT_EQ(seen.host[15], 7);
+
+    phi_stream_identity(p.dialler.io, p.dialler.stream, &seen);
+    EXPECT(seen.is_tls);
+    EXPECT(seen.is_local); // the address dialled
+    EXPECT_EQ(seen.name_count, 0);
+    EXPECT_EQ(say(&p.dialler, "hello"), 5);
+    EXPECT(sim_run_until(p.s, has_bytes, &p.acceptor, MS(100)));
+    pair_free(&p);
+}
+
+// What only a certificate can say must not show where none is shown.
+SIM_TEST(net, identity_of_a_plain_connection_has_no_names)
+{
+    pair p;
+    pair_make(&p, &(sim_path){ .delay = MS(5) });
+    phi_identity set = named("orders");
+    set.has_user = true;
+    set.uid = 1000;
+    sim_identity_set(p.s, p.a, &set);
+    pair_dial(&p);
+    sim_run_for(p.s, MS(100));
+    phi_identity seen;
+    phi_stream_identity(p.acceptor.io, p.acceptor.stream, &seen);
+    EXPECT(!seen.is_tls);
+    EXPECT_EQ(seen.name_count, 0);
+    EXPECT(seen.has_user);
+    EXPECT_EQ(seen.uid, 1000);
+    phi_diag diag = { "" };
+    phi_tls *tls = sim_tls_new(p.s, PHI_TLS_PEERS_UNASKED);
+    EXPECT_ERR(phi_stream_verify(p.acceptor.io, p.acceptor.stream, tls, &diag), PH_EACCESS);
+    pair_free(&p);
+}
+
+// Both ends must hear that one does not believe the other; and as in a real handshake, the one that
+// is refused may have its stream open by then.
+SIM_TEST(net, tls_refused_is_told_to_both)
+{
+    pair p;
+    pair_make_tls(&p, PHI_TLS_PEERS_REQUIRED);
+    pair_dial(&p); // without a certificate
+    EXPECT(sim_run_until(p.s, has_closed, &p.dialler, MS(100)));
+    EXPECT_EQ(p.dialler.opens, 1);
+    EXPECT_ERR(p.dialler.reason, PH_ETLS);
+    EXPECT_EQ(p.acceptor.closes, 1);
+    EXPECT_ERR(p.acceptor.reason, PH_ETLS);
+    EXPECT_TEXT(p.acceptor.why, "it has no certificate");
+    pair_free(&p);
+}
+
+// Who dials and does not believe the center says nothing to it.
+SIM_TEST(net, tls_refused_by_the_dialler_never_opens)
+{
+    pair p;
+    pair_make_tls(&p, PHI_TLS_PEERS_ASKED);
+    phi_identity center = named("center");
+    sim_identity_set(p.s, p.b, &center);
+    sim_tls_refuse(p.dialler_tls, p.b, "its authority is not known here");
+    pair_dial(&p);
+    EXPECT(sim_run_until(p.s, has_closed, &p.dialler, MS(100)));
+    EXPECT_EQ(p.dialler.opens, 0);
+    EXPECT_ERR(p.dialler.reason, PH_ETLS);
+    EXPECT_TEXT(p.dialler.why, "its authority is not known here");
+    EXPECT_EQ(p.accepts, 0);
+    pair_free(&p);
+}
+
+// Who was let in and is revoked later: the next question must say so, and new connections end.
+SIM_TEST(net, tls_verify_follows_the_credentials)
+{
+    pair p;
+    pair_make_tls(&p, PHI_TLS_PEERS_REQUIRED);
+    phi_identity orders = named("orders");
+    sim_identity_set(p.s, p.a, &orders);
+    pair_dial(&p);
+    sim_run_for(p.s, MS(100));
+    phi_stream *stream = p.acceptor.stream;
+    EXPECT_ERR(phi_stream_verify(p.acceptor.io, stream, p.acceptor_tls, NULL), PH_OK);
+
+    phi_tls *next = sim_tls_new(p.s, PHI_TLS_PEERS_REQUIRED);
+    sim_tls_refuse(next, p.a, "its certificate was revoked");
+    phi_listener_secure(p.acceptor.io, p.listener, next);
+    phi_diag diag = { "" };
+    EXPECT_ERR(phi_stream_verify(p.acceptor.io, stream, next, &diag), PH_EACCESS);
+    EXPECT_TEXT(diag.text, "its certificate was revoked");
+    EXPECT_EQ(p.acceptor.closes, 0); // that is its owner's to do
+
+    pair_dial(&p);
+    EXPECT(sim_run_until(p.s, has_closed, &p.dialler, MS(100)));
+    EXPECT_ERR(p.dialler.reason, PH_ETLS);
+    pair_free(&p);
+}
+
+// A secret must not leave by a plain connection because somebody forgot a prefix.
+SIM_TEST(net, tls_and_plain_do_not_meet)
+{
+    pair p;
+    pair_make_tls(&p, PHI_TLS_PEERS_ASKED);
+    p.address = ADDRESS_TLS;
+    pair_dial(&p);
+    EXPECT(sim_run_until(p.s, has_closed, &p.dialler, MS(100)));
+    EXPECT_ERR(p.dialler.reason, PH_ECONNECT);
+    phi_connect_options naked = { .address = "tls:127.0.0.1" };
+    EXPECT_ERR(
+        phi_io_connect(p.dialler.io, &naked, &end_events, &p.dialler, &p.dialler.stream, NULL),
+        PH_EINVAL);
+    pair_free(&p);
 }
