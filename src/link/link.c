@@ -340,14 +340,33 @@ void phi_link_hold(phi_link *link)
     phi_link_rearm(link);
 }
 
+// It will be read again, or so it seems to the other: what came meanwhile was not looked at.
+static void link_listen(phi_link *link, phi_time now)
+{
+    if (!phi_link_is(link, PHI_LINK_CLOSED)) {
+        link->heard = now;
+        link->measured = now;
+        phi_link_rearm(link);
+    }
+}
+
 void phi_link_go_on(phi_link *link, phi_time now)
 {
     PH_ASSERT(link->is_held || phi_link_is(link, PHI_LINK_CLOSED));
     link->is_held = false;
-    if (!phi_link_is(link, PHI_LINK_CLOSED)) {
-        link->heard = now; // what came meanwhile was not looked at
-        link->measured = now;
+    link_listen(link, now);
+}
+
+void phi_link_pause(phi_link *link, bool is_paused, phi_time now)
+{
+    if (link->is_paused == is_paused) {
+        return;
+    }
+    link->is_paused = is_paused;
+    if (is_paused) {
         phi_link_rearm(link);
+    } else {
+        link_listen(link, now);
     }
 }
 

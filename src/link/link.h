@@ -8,7 +8,8 @@
 //
 // Held     An owner that wants no more packets for now calls phi_link_hold. What was received is
 //          kept, nothing more may be, and silence is no sign of death until phi_link_go_on;
-//          meanwhile the link shows by itself that this end lives.
+//          meanwhile the link shows by itself that this end lives. The same, but that nothing is
+//          kept, is true between phi_link_pause and its end.
 //
 // Story    A center makes a link for each connection; its HELLO waits to be sent at once, and all
 //          that follows it, in both directions, is in the suite it names. A client makes one when
@@ -158,7 +159,7 @@ typedef struct phi_link {
     phi_time grace_from;     // while an ask is out: since when an answer is waited for
     phi_time asked;          // when the ask that waits for its answer was sent; also its stamp;
                              // NEVER: none does
-    phi_time shown;          // while held: when it last showed that this end lives
+    phi_time shown;          // while deaf: when it last showed that this end lives
     phi_time measured;       // when the last ask was made, answered or not
     uint64_t mark_asked;     // what the answer to that ask confirms; 0: nothing
     uint64_t mark_next;      // what the answer to the next one will; 0: nothing
@@ -191,6 +192,7 @@ typedef struct phi_link {
     bool has_end;         // `end` waits to be reported
     bool has_chore;       // phi_link_next has something to look at before the next packet
     bool is_held;         // phi_link_hold was called
+    bool is_paused;       // phi_link_pause was
     bool is_suspect;      // center: an ask is unanswered for half of grace
     bool is_told_suspect; // the owner knows
 } phi_link;
@@ -226,7 +228,11 @@ static PHI_ALWAYS_INLINE bool phi_link_next_message(phi_link *link, phi_bytes *p
 void phi_link_hold(phi_link *link);
 void phi_link_go_on(phi_link *link, phi_time now);
 
-// Bytes of what was received that are kept because of it.
+// The owner reads nothing for now, or does again. What was received before is still handed up. Both
+// may be true at a time, of hold and pause.
+void phi_link_pause(phi_link *link, bool is_paused, phi_time now);
+
+// Bytes of what was received that are kept because it is held.
 static inline size_t phi_link_kept(const phi_link *link)
 {
     return phi_inbound_kept(&link->in);

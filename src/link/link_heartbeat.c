@@ -10,8 +10,8 @@
 // end's fault that no answer comes, and what it takes shows that it lives: the grace begins anew as
 // long as the queue in front of the ask moves.
 //
-// An owner that holds the link does not read, so there is nothing to judge; but the other end
-// judges: its asks stand among what is not read. So it is shown life unasked, by an answer to
+// An owner that holds the link, or pauses, does not read, so there is nothing to judge: the link is
+// deaf. But the other end judges: its asks stand among what is not read. So it is shown life unasked, by an answer to
 // nothing, often enough to fall into the grace of an ask that it may have made just when the hold
 // began.
 //
@@ -34,6 +34,12 @@ enum {
     MEASURE_IDLES = 6,
 };
 
+// Nothing is read, by the will of this end.
+static bool link_is_deaf(const phi_link *link)
+{
+    return link->is_held || link->is_paused;
+}
+
 // An ask is out and nothing came since.
 static bool link_is_unanswered(const phi_link *link)
 {
@@ -42,7 +48,7 @@ static bool link_is_unanswered(const phi_link *link)
 
 phi_time phi_link_heartbeat_due(const phi_link *link)
 {
-    if (link->is_held) {
+    if (link_is_deaf(link)) {
         return phi_time_add(link->shown, phi_ns(link->heartbeat_grace.ns / 2));
     }
     if (!link_is_unanswered(link)) {
@@ -119,7 +125,8 @@ void phi_link_heartbeat_sent(phi_link *link, size_t count)
 // It has been busy for long, so that nobody asked.
 static bool link_is_unmeasured(const phi_link *link, phi_time now)
 {
-    return link->options->side == PHI_LINK_CENTER && !link->is_held && !link_is_unanswered(link) &&
+    return link->options->side == PHI_LINK_CENTER && !link_is_deaf(link) &&
+           !link_is_unanswered(link) &&
            phi_time_diff(now, link->measured).ns >= MEASURE_IDLES * link->heartbeat_idle.ns;
 }
 
@@ -135,7 +142,7 @@ void phi_link_heartbeat_tick(phi_link *link, phi_time now)
         }
         return;
     }
-    if (link->is_held) {
+    if (link_is_deaf(link)) {
         link->shown = now;
         link_send_heartbeat(link, (phi_heartbeat){ .kind = PHI_HEARTBEAT_ANSWER }, now);
     } else if (!link_is_unanswered(link)) {

@@ -17,7 +17,8 @@
 //
 // Invariants   stream is NULL exactly when gone
 //              a blocked transport writes nothing before on_writable
-//              a held transport reads nothing and hands up no packet; one that ended is not held
+//              a held transport reads nothing and hands up no packet, a paused one reads nothing;
+//              one that ended is neither
 //              CLOSED is reported on the way from live, on_gone on the way to gone
 
 #include "link/transport.h"
@@ -105,8 +106,9 @@ static void transport_end(phi_transport *t)
 {
     transport_unwake(t);
     transport_move(t, PHI_TRANSPORT_ENDING);
-    if (t->is_held) {
+    if (t->is_held || t->is_paused) {
         t->is_held = false;
+        t->is_paused = false;
         transport_pause_as_needed(t);
     }
 }
@@ -140,17 +142,22 @@ static bool transport_tell(phi_transport *t, phi_time now)
     return true;
 }
 
-// Hands up what the link has to say. Messages go straight from the cut to the owner.
-static void transport_pump(phi_transport *t, phi_time now)
+// Hands up what the link has to say. Messages go straight from the cut to the owner. With
+// `is_metered`, a constant, it returns how often it did.
+static PHI_ALWAYS_INLINE size_t transport_pump_all(phi_transport *t, phi_time now, bool is_metered)
 {
     void (*on_message)(phi_transport *, phi_bytes) = t->group->events->on_message;
     bool is_silent = t->is_held && !t->link.has_end;
+    size_t count = 0;
     while (!is_silent) {
         phi_bytes payload;
         if (PHI_LIKELY(on_message != NULL) && phi_link_next_message(&t->link, &payload)) {
             on_message(t, payload);
         } else if (!transport_tell(t, now)) {
             break;
+        }
+        if (is_metered) {
+            count++;
         }
         if (PHI_UNLIKELY(t->is_held)) {
             is_silent = transport_rest(t);
@@ -159,6 +166,12 @@ static void transport_pump(phi_transport *t, phi_time now)
     if (transport_is(t, PHI_TRANSPORT_LIVE)) {
         transport_wake(t, transport_deadline(t));
     }
+    return count;
+}
+
+static void transport_pump(phi_transport *t, phi_time now)
+{
+    (void)transport_pump_all(t, now, /* is_metered= */ false);
 }
 
 // After what the stream or the timer brought: the link may have said something itself.
@@ -286,6 +299,26 @@ static void transport_on_bytes(void *owner, phi_span bytes)
     transport_turned(t, now);
 }
 
+// The same where it is counted what comes; `bytes` 0: goes on with what was kept.
+static void transport_meter(phi_transport *t, size_t bytes, phi_time now)
+{
+    size_t packets = transport_pump_all(t, now, /* is_metered= */ true);
+    if (transport_is(t, PHI_TRANSPORT_LIVE) && bytes + packets != 0) {
+        t->group->events->on_read(t, bytes, packets);
+    }
+    transport_turned(t, now);
+}
+
+static void transport_on_bytes_metered(void *owner, phi_span bytes)
+{
+    phi_transport *t = owner;
+    phi_time now = t->group->io->now;
+    PH_ASSERT(t->stream != NULL);
+    t->group->bytes_received += bytes.size;
+    phi_link_receive(&t->link, bytes, now);
+    transport_meter(t, bytes.size, now);
+}
+
 static void transport_on_writable(void *owner)
 {
     phi_transport *t = owner;
@@ -317,6 +350,19 @@ static const phi_stream_events transport_stream_events = {
     .on_writable = transport_on_writable,
     .on_closed = transport_on_closed,
 };
+
+static const phi_stream_events transport_stream_events_metered = {
+    .on_open = transport_on_open,
+    .on_bytes = transport_on_bytes_metered,
+    .on_writable = transport_on_writable,
+    .on_closed = transport_on_closed,
+};
+
+static const phi_stream_events *stream_events_of(const phi_transports *group)
+{
+    return group->events->on_read == NULL ? &transport_stream_events
+                                          : &transport_stream_events_metered;
+}
 
 static void transport_on_timer(phi_timer *timer, phi_time now)
 {
@@ -395,7 +441,7 @@ ph_err phi_transport_accept(phi_transport *t, phi_transports *group, phi_stream 
         return err;
     }
     t->stream = stream;
-    phi_stream_attach(group->io, stream, &transport_stream_events, t);
+    phi_stream_attach(group->io, stream, stream_events_of(group), t);
     transport_start(t);
     phi_transport_mark(t); // HELLO
     return PH_OK;
@@ -408,7 +454,7 @@ ph_err phi_transport_connect(phi_transport *t, phi_transports *group, const phi_
     if (err != PH_OK) {
         return phi_diag_add(diag, err, "link");
     }
-    err = phi_io_connect(group->io, to, &transport_stream_events, t, &t->stream, diag);
+    err = phi_io_connect(group->io, to, stream_events_of(group), t, &t->stream, diag);
     if (err != PH_OK) {
         phi_link_fini(&t->link);
         *t = (phi_transport){ .group = NULL };
@@ -473,7 +519,12 @@ void phi_transport_confirm(phi_transport *t, uint64_t mark)
 
 void phi_transport_pause(phi_transport *t, bool is_paused)
 {
+    if (!transport_is(t, PHI_TRANSPORT_LIVE)) {
+        return; // it is read to its end
+    }
     t->is_paused = is_paused;
+    phi_link_pause(&t->link, is_paused, phi_io_now(t->group->io));
+    transport_wake(t, transport_deadline(t));
     transport_pause_as_needed(t);
 }
 
@@ -494,7 +545,11 @@ void phi_transport_go_on(phi_transport *t)
     phi_time now = t->group->io->now;
     t->is_held = false;
     phi_link_go_on(&t->link, now);
-    transport_turned(t, now);
+    if (t->group->events->on_read != NULL) {
+        transport_meter(t, /* bytes= */ 0, now);
+    } else {
+        transport_turned(t, now);
+    }
     if (!t->is_held) {
         transport_pause_as_needed(t);
     }

@@ -33,6 +33,10 @@ typedef struct phi_transport_events {
     // of the buffer is free again.
     void (*on_room)(phi_transport *transport);
     void (*on_gone)(phi_transport *transport);
+    // For an owner that meters what it is sent. Something was read and handed up: so many bytes,
+    // and so many packets; one that was held hands up packets later than their bytes. What the link
+    // handles itself (heartbeats) counts among the bytes only. NULL: it costs nothing.
+    void (*on_read)(phi_transport *transport, size_t bytes, size_t packets);
 } phi_transport_events;
 
 #define PHI_TRANSPORT_LINGER_MS 1000u
@@ -164,8 +168,9 @@ void phi_transport_confirm(phi_transport *t, uint64_t mark);
 // on_event.
 void phi_transport_drop(phi_transport *t);
 
-// Reads nothing while paused; what was read already is still reported. The other end is not heard
-// either, so a pause must be shorter than heartbeat_idle and heartbeat_grace together.
+// Reads nothing while paused; what was read already is still reported. Silence is not judged
+// meanwhile, and the peer is shown that this end lives. Whether it is held is another matter: both
+// must have an end before it is read again.
 void phi_transport_pause(phi_transport *t, bool is_paused);
 
 // From inside on_event: hands up no more packets before phi_transport_go_on. The rest of what was

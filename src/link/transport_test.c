@@ -26,6 +26,9 @@ struct node {
     unsigned rooms;
     unsigned closes;
     unsigned gones;
+    unsigned reads; // a metered one
+    size_t read_bytes;
+    size_t read_packets;
     phi_link_end end;
     char text[PHI_BYE_TEXT_BYTES_MAX + 1];
     // what the test wants done inside a callback
@@ -33,6 +36,7 @@ struct node {
     void (*in_closed)(node *n);
     void (*in_room)(node *n);
     void (*in_gone)(node *n);
+    void (*in_read)(node *n);
 };
 
 struct world {
@@ -129,6 +133,26 @@ static const phi_transport_events events[PHI_LINK_SIDE_COUNT] = {
                  .on_gone = on_gone },
     [CLIENT] = { .on_event = on_event, .on_room = on_room, .on_gone = on_gone },
 };
+
+static void on_read(phi_transport *t, size_t bytes, size_t packets)
+{
+    node *n = PHI_CONTAINER_OF(t, node, transport);
+    EXPECT(!n->world->in_owner_call);
+    EXPECT_EQ(n->closes, 0);
+    EXPECT(bytes + packets != 0);
+    n->reads++;
+    n->read_bytes += bytes;
+    n->read_packets += packets;
+    if (n->in_read != NULL) {
+        n->in_read(n);
+    }
+}
+
+static const phi_transport_events metered_events = { .on_event = on_event,
+                                                     .on_message = on_message,
+                                                     .on_room = on_room,
+                                                     .on_gone = on_gone,
+                                                     .on_read = on_read };
 
 static void on_accept(void *owner, phi_stream *stream)
 {
@@ -873,12 +897,185 @@ TEST(transport, pause_holds_what_is_not_read)
     world_fini(&w);
 }
 
-// ---- holding
+// Whoever pauses for long must neither take the other for dead nor be taken for dead: a client that
+// is slowed down would be cut off, or would leave. [P-40] [P-78]
+TEST(transport, paused_lives_on_both_sides)
+{
+    world w;
+    world_init(&w, PHI_SUITE_CHECK);
+    w.options[CLIENT].heartbeat_idle = phi_seconds(10);
+    EXPECT_ERR(world_connect(&w, 0), PH_OK);
+    (void)fake_io_settle(&w.fake);
+    node *n = &w.center[0];
+    fake_io_pass(&w.fake, phi_ms(9900)); // the client is about to ask
+    phi_transport_pause(&n->transport, true);
+    EXPECT(say(&w.client[0], 10));
+    fake_io_pass(&w.fake, phi_seconds(120));
+    EXPECT_EQ(n->packets, 0);
+    EXPECT_EQ(n->closes, 0);
+    EXPECT_EQ(w.client[0].closes, 0);
+    // What came meanwhile is read, and from here on silence counts again.
+    phi_transport_pause(&n->transport, false);
+    (void)fake_io_settle(&w.fake);
+    EXPECT_EQ(n->packets, 1);
+    w.client[0].transport.stream->takes = 0;
+    fake_io_pass(&w.fake, phi_ms(14999));
+    EXPECT_EQ(n->closes, 0);
+    fake_io_pass(&w.fake, phi_ms(1));
+    expect_over(n, PHI_BYE_HEARTBEAT_TIMEOUT, PH_ETIMEDOUT);
+    world_fini(&w);
+}
+
+// A pause does not wait for ever on who does not take what it is sent either. [P-59]
+TEST(transport, paused_is_still_judged_as_a_reader)
+{
+    world w;
+    world_open(&w, PHI_SUITE_CHECK, 1);
+    node *n = &w.center[0];
+    phi_transport_pause(&n->transport, true);
+    n->transport.stream->takes = 0;
+    EXPECT(say(n, 1000));
+    (void)fake_io_settle(&w.fake);
+    fake_io_pass(&w.fake, phi_ms(9999));
+    EXPECT_EQ(n->closes, 0);
+    fake_io_pass(&w.fake, phi_ms(1));
+    EXPECT_EQ(n->closes, 1);
+    EXPECT_EQ(n->end.code, PHI_BYE_SLOW_CONSUMER);
+    world_fini(&w);
+}
+
+// ---- metering
 
 static void hold(node *n)
 {
     phi_transport_hold(&n->transport);
 }
+
+static void pause_in_read(node *n)
+{
+    phi_transport_pause(&n->transport, true);
+}
+
+static void bye_in_read(node *n)
+{
+    phi_transport_bye(&n->transport, PHI_BYE_KICKED, 0, NULL);
+}
+
+static world *metered_open(world *w, phi_suite suite)
+{
+    world_init(w, suite);
+    w->groups[CENTER].events = &metered_events;
+    EXPECT_ERR(world_connect(w, 0), PH_OK);
+    (void)fake_io_settle(&w->fake);
+    EXPECT_EQ(w->center[0].joins, 1);
+    return w;
+}
+
+// What an owner charges for must be what came: each byte once, each packet once, however they were
+// cut, and whether they were handed up at once or held. [P-78]
+TEST(transport, metered_counts_what_came)
+{
+    for (int suite = 0; suite < PHI_SUITE_COUNT; suite++) {
+        world w;
+        metered_open(&w, (phi_suite)suite);
+        node *n = &w.center[0];
+        size_t head = phi_suite_head((phi_suite)suite);
+        EXPECT_EQ(n->read_packets, 1); // JOIN
+        EXPECT_EQ(n->read_bytes, w.groups[CENTER].bytes_received);
+        size_t joined = n->read_bytes;
+        w.client[0].transport.stream->takes = 700; // cut within packets
+        for (int i = 0; i < 5; i++) {
+            EXPECT(say(&w.client[0], 1000));
+        }
+        (void)fake_io_settle(&w.fake);
+        EXPECT_EQ(n->packets, 5);
+        EXPECT_EQ(n->read_packets, 6);
+        EXPECT_EQ(n->read_bytes, joined + 5 * (1000 + head));
+        EXPECT(n->reads > 6);
+
+        w.client[0].transport.stream->takes = SIZE_MAX;
+        n->in_packet = hold;
+        for (int i = 0; i < 3; i++) {
+            EXPECT(say(&w.client[0], 1000));
+        }
+        (void)fake_io_settle(&w.fake);
+        EXPECT_EQ(n->read_packets, 7);
+        EXPECT_EQ(n->read_bytes, joined + 8 * (1000 + head));
+        n->in_packet = NULL;
+        phi_transport_go_on(&n->transport);
+        (void)fake_io_settle(&w.fake);
+        EXPECT_EQ(n->read_packets, 9);
+        EXPECT_EQ(n->read_bytes, w.groups[CENTER].bytes_received);
+        world_fini(&w);
+    }
+}
+
+// Pausing inside on_read stops the next read, not what this one brought; and a held one whose pause
+// ends stays held. [P-78]
+TEST(transport, paused_in_read_reads_no_more)
+{
+    world w;
+    metered_open(&w, PHI_SUITE_PLAIN);
+    node *n = &w.center[0];
+    n->in_read = pause_in_read;
+    for (int i = 0; i < 4; i++) {
+        EXPECT(say(&w.client[0], 100));
+    }
+    (void)fake_io_settle(&w.fake);
+    EXPECT_EQ(n->packets, 4); // one read
+    EXPECT(say(&w.client[0], 100));
+    fake_io_pass(&w.fake, phi_seconds(60));
+    EXPECT_EQ(n->packets, 4);
+    n->in_packet = hold;
+    EXPECT(say(&w.client[0], 100));
+    (void)fake_io_settle(&w.fake); // two are there to be read
+    phi_transport_pause(&n->transport, false);
+    (void)fake_io_settle(&w.fake);
+    EXPECT_EQ(n->packets, 5); // held, and paused again behind that
+    n->in_read = NULL;
+    phi_transport_pause(&n->transport, false);
+    (void)fake_io_settle(&w.fake);
+    EXPECT_EQ(n->packets, 5);
+    n->in_packet = NULL;
+    phi_transport_pause(&n->transport, true);
+    phi_transport_go_on(&n->transport);
+    EXPECT_EQ(n->packets, 6); // what was kept
+    EXPECT(say(&w.client[0], 100));
+    (void)fake_io_settle(&w.fake);
+    EXPECT_EQ(n->packets, 6);
+    phi_transport_pause(&n->transport, false);
+    (void)fake_io_settle(&w.fake);
+    EXPECT_EQ(n->packets, 7);
+    EXPECT_EQ(n->closes, 0);
+    world_fini(&w);
+}
+
+// An owner may end it there, and a paused one that ends is read to its end: else who left would
+// stay until the pause is over.
+TEST(transport, metered_ends_once)
+{
+    for (int how = 0; how < 3; how++) {
+        world w;
+        metered_open(&w, PHI_SUITE_CHECK);
+        node *n = &w.center[0];
+        n->in_read = how == 0 ? bye_in_read : pause_in_read;
+        EXPECT(say(&w.client[0], 100));
+        (void)fake_io_settle(&w.fake);
+        if (how == 1) {
+            bye(n, PHI_BYE_KICKED);
+        } else if (how == 2) {
+            fake_stream_break(n->transport.stream, PH_ERESET);
+        }
+        (void)fake_io_settle(&w.fake);
+        EXPECT_EQ(n->closes, 1);
+        EXPECT_EQ(n->gones, 1);
+        EXPECT_EQ(w.client[0].gones, 1);
+        EXPECT_EQ(n->reads, 2); // JOIN's
+        world_fini(&w);
+    }
+}
+
+// ---- holding
 
 static void hold_and_end(node *n)
 {
