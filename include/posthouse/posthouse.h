@@ -11,6 +11,7 @@
 #include <posthouse/err.h>
 #include <posthouse/loop.h>
 #include <posthouse/message.h>
+#include <posthouse/options.h>
 #include <posthouse/presence.h>
 #include <posthouse/state.h>
 #include <posthouse/topic.h>

@@ -33,11 +33,18 @@ void phi_buf_init(phi_buf *buf, const phi_alloc *alloc, size_t bytes_max)
     *buf = (phi_buf){ .alloc = alloc, .bytes_max = (uint32_t)limit };
 }
 
+static void block_give(const phi_buf *buf)
+{
+    if (buf->has_secret && buf->data != NULL) {
+        explicit_bzero(buf->data, buf->capacity);
+    }
+    phi_give(buf->alloc, buf->data, buf->capacity);
+}
+
 static void buf_drop(phi_buf *buf)
 {
-    if (buf->data != NULL) {
-        phi_give(buf->alloc, buf->data, buf->capacity);
-    }
+    block_give(buf);
+    buf->has_secret = false;
     buf->data = NULL;
     buf->capacity = 0;
     buf->read = 0;
@@ -73,7 +80,7 @@ static bool buf_enlarge(phi_buf *buf, uint32_t capacity)
 {
     PH_ASSERT(capacity > buf->capacity);
     size_t size = phi_buf_size(buf);
-    if (buf->data != NULL && buf->read == 0) {
+    if (buf->data != NULL && buf->read == 0 && !buf->has_secret) {
         uint8_t *data = phi_resize(buf->alloc, buf->data, buf->capacity, capacity);
         if (data == NULL) {
             return false;
@@ -87,7 +94,7 @@ static bool buf_enlarge(phi_buf *buf, uint32_t capacity)
         if (size != 0) {
             memcpy(data, buf->data + buf->read, size);
         }
-        phi_give(buf->alloc, buf->data, buf->capacity);
+        block_give(buf);
         buf->data = data;
     }
     buf->read = 0;

@@ -12,6 +12,7 @@
 // Limits   bytes_max bytes wait at most (and PHI_BUF_BYTES_MAX); beyond it phi_buf_reserve returns
 //          NULL. A block is at most a quarter larger, so that what waits is moved to the front
 //          seldom.
+// Secrets  Of a buffer that has held one, no block is given back with anything in it.
 // Threads  none
 
 #ifndef PHI_BASE_BUF_H
@@ -35,6 +36,7 @@ typedef struct phi_buf {
     uint32_t write; // bytes before it were appended
     uint32_t bytes_max;
     uint32_t small_drains; // in a row, while the block is large; see above
+    bool has_secret;       // phi_buf_guard was called
 } phi_buf;
 
 void phi_buf_init(phi_buf *buf, const phi_alloc *alloc, size_t bytes_max);
@@ -83,6 +85,12 @@ bool phi_buf_append(phi_buf *buf, phi_bytes bytes);
 
 // The first `count` bytes are done with. An empty buffer starts again at its front.
 void phi_buf_consume(phi_buf *buf, size_t count);
+
+// There is a secret among what was appended: its block is wiped before it is given back.
+static inline void phi_buf_guard(phi_buf *buf)
+{
+    buf->has_secret = true;
+}
 
 // Gives the memory back if the buffer is empty.
 void phi_buf_release(phi_buf *buf);

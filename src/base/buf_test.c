@@ -208,3 +208,59 @@ TEST(buf, nth_allocation_failing_loses_nothing)
     }
     EXPECT_EQ(failures, 5); // 32, 512, 1024, 2048, 4096
 }
+
+// A heap that looks for 's' in what is given back to it.
+typedef struct nosy_heap {
+    phi_alloc alloc;
+    unsigned given;
+    unsigned found;
+} nosy_heap;
+
+static void *nosy_take(void *arg, size_t size)
+{
+    (void)arg;
+    return phi_take_zeroed(&phi_alloc_heap, 1, size);
+}
+
+static void nosy_give(void *arg, void *ptr, size_t size)
+{
+    nosy_heap *heap = arg;
+    heap->given++;
+    heap->found += memchr(ptr, 's', size) != NULL;
+    phi_give(&phi_alloc_heap, ptr, size);
+}
+
+static void *nosy_resize(void *arg, void *ptr, size_t old_size, size_t size)
+{
+    void *larger = nosy_take(arg, size);
+    assert_non_null(larger);
+    memcpy(larger, ptr, old_size);
+    nosy_give(arg, ptr, old_size);
+    return larger;
+}
+
+// A token that was sent must not stay in memory that somebody else gets next: neither when its
+// buffer grows, nor when it is given back.
+TEST(buf, secret_is_wiped_before_its_block_is_given_back)
+{
+    for (unsigned read = 0; read < 2; read++) {
+        nosy_heap heap = { .alloc = { nosy_take, nosy_resize, nosy_give, &heap } };
+        phi_buf buf;
+        phi_buf_init(&buf, &heap.alloc, 1 << 20);
+        EXPECT(phi_buf_append(&buf, phi_bytes_text("xsss")));
+        phi_buf_guard(&buf);
+        phi_buf_consume(&buf, read); // from one byte on, a larger block is a copy
+        EXPECT(phi_buf_reserve(&buf, 10000) != NULL);
+        EXPECT_EQ(heap.given, 1);
+        EXPECT_EQ(heap.found, 0);
+        EXPECT(memcmp(phi_buf_view(&buf).data, "xsss" + read, 4 - read) == 0);
+        phi_buf_consume(&buf, 4 - read);
+        phi_buf_release(&buf);
+        EXPECT_EQ(heap.given, 2);
+        EXPECT_EQ(heap.found, 0);
+        // The next block has none, until it is said again.
+        EXPECT(phi_buf_append(&buf, phi_bytes_text("s")));
+        phi_buf_fini(&buf);
+        EXPECT_EQ(heap.found, 1);
+    }
+}

@@ -56,8 +56,10 @@ static ph_err client_make(ph_client **out, phi_io *io, ph_loop *loop, bool owns_
     c->alloc = io->alloc;
     c->loop = loop;
     c->owns_loop = owns_loop;
+    phi_client_token_init(c);
     ph_err rc = phi_client_options_take(c, options);
     if (rc != PH_OK) {
+        phi_client_token_fini(c);
         phi_give(io->alloc, c, sizeof *c);
         return rc;
     }
@@ -86,6 +88,7 @@ void ph_client_free(ph_client **client)
     phi_client_watch_fini(c);
     phi_client_topics_fini(c);
     phi_client_own_fini(c);
+    phi_client_token_fini(c);
     phi_client_options_give(c);
     ph_loop *loop = c->owns_loop ? c->loop : NULL;
     c->magic = 0;
@@ -130,6 +133,7 @@ ph_link_state ph_client_state(const ph_client *client)
         return PH_LINK_CLOSED;
     case PHI_CLIENT_NEW:
     case PHI_CLIENT_WAITING:
+    case PHI_CLIENT_AWAITING:
     case PHI_CLIENT_DIALING:
     case PHI_CLIENT_ENDING:
     case PHI_CLIENT_STATE_COUNT:

@@ -5,6 +5,9 @@
 //     options.c  what it was asked to be: checked, copied, turned into a JOIN
 //     client.c   its life, and the public functions that look at it
 //     dial.c     its state: connecting, centers in turn, waiting, closing
+//     token.c    the token that it proves itself with
+//     tls.c      the credentials of TLS, from files
+//     trouble.c  why it is not up, for people
 //     receive.c  what comes from the center, to whom it goes
 //     send.c     messages, written once, straight into the send buffer; post.h is the way of most
 //     call.c     requests of ours, and how they and all else that has a number end
@@ -52,13 +55,14 @@
 #define PHI_TROUBLE_BYTES_MAX (PHI_BYE_TEXT_BYTES_MAX + PHI_ADDRESS_TEXT_MAX + 128u)
 
 typedef enum phi_client_state {
-    PHI_CLIENT_NEW,     // not opened
-    PHI_CLIENT_WAITING, // `timer` dials
-    PHI_CLIENT_DIALING, // the transport will report OPEN or CLOSED; the link has its own timeout
-    PHI_CLIENT_UP,      // joined
-    PHI_CLIENT_ENDING,  // the link is closed, its transport still flushes; then WAITING
-    PHI_CLIENT_CLOSING, // ph_client_close was called; `timer` tells the application
-    PHI_CLIENT_CLOSED,  // for good; the transport may still flush
+    PHI_CLIENT_NEW,      // not opened
+    PHI_CLIENT_WAITING,  // `timer` dials
+    PHI_CLIENT_AWAITING, // a token; `timer` gives up
+    PHI_CLIENT_DIALING,  // the transport will report OPEN or CLOSED; the link has its own timeout
+    PHI_CLIENT_UP,       // joined
+    PHI_CLIENT_ENDING,   // the link is closed, its transport still flushes; then WAITING
+    PHI_CLIENT_CLOSING,  // ph_client_close was called; `timer` tells the application
+    PHI_CLIENT_CLOSED,   // for good; the transport may still flush
     PHI_CLIENT_STATE_COUNT
 } phi_client_state;
 
@@ -67,6 +71,12 @@ typedef enum phi_call_kind {
     PHI_CALL_GATHER,
     PHI_CALL_RECEIPT,
 } phi_call_kind;
+
+// In full, as it is dialled.
+typedef struct phi_center_address {
+    char text[PHI_ADDRESS_TEXT_MAX];
+    bool is_tls;
+} phi_center_address;
 
 // What has a number of ours, in `calls`: a request, a gather, or an event that wants a receipt. Its
 // handle is that number on the wire.
@@ -119,6 +129,18 @@ typedef struct phi_head {
     uint8_t bytes[PHI_HEAD_BYTES_MAX];                           // of an event
 } phi_head;
 
+// What a client proves itself with, and until when the center believes it; token.c.
+typedef struct phi_token {
+    char *text;        // owned, terminated; NULL: there is none
+    size_t size;       // of it
+    phi_timer timer;   // when to ask for another
+    phi_time ends;     // NEVER: it does not, or nobody said so
+    uint32_t refusals; // since the client was up
+    bool is_spent;     // the center did not believe it
+    bool is_owed;      // the center has not been told of it
+    bool is_limited;   // the center named an end over this connection
+} phi_token;
+
 #define PHI_ASKS_MAX 65535u // as many as a turn has values but 0
 #define PHI_ASK_LISTS 64u   // a power of two
 
@@ -135,7 +157,7 @@ struct ph_client {
     ph_client_options options; // defaults filled in; texts point into `texts`
     char *texts;               // owned; all copied texts
     size_t texts_size;
-    const char *centers[PHI_CENTERS_MAX];
+    phi_center_address centers[PHI_CENTERS_MAX];
     uint32_t center_count;
     phi_join join;
     phi_link_options link_options; // borrowed by the link
@@ -155,6 +177,7 @@ struct ph_client {
     ph_err closed_err; // why it was closed for good
     char trouble[PHI_TROUBLE_BYTES_MAX];
 
+    phi_token token;
     phi_head heads[PHI_HEADS]; // of what was sent last
     phi_head answer_head;
     phi_slots calls; // phi_call
@@ -228,6 +251,9 @@ void phi_client_dial_fini(ph_client *client);
 void phi_client_dial_open(ph_client *client);
 void phi_client_dial_close(ph_client *client);
 
+// There is a token, for which it was waiting.
+void phi_client_dial_on(ph_client *client);
+
 // The link is open, the link is closed, the transport is gone: from receive.c.
 void phi_client_on_open(ph_client *client, const phi_welcome *welcome);
 void phi_client_on_end(ph_client *client, const phi_link_end *end);
@@ -235,6 +261,34 @@ void phi_client_on_gone(ph_client *client);
 
 // The center broke the protocol in what it sent: bye and a new connection.
 void phi_client_breach(ph_client *client, const char *what);
+
+// ---- token.c
+
+void phi_client_token_init(ph_client *client);
+void phi_client_token_fini(ph_client *client);
+
+// 1 to PHI_JOIN_TOKEN_BYTES_MAX visible characters of ASCII.
+bool phi_token_is_fine(const char *text);
+
+// Copies it, and forgets the one before; NULL: only that.
+// PH_EINVAL, PH_ETOOLARGE, PH_ENOMEM   as ph_client_set_token
+PHI_MUST_CHECK ph_err phi_client_token_keep(ph_client *client, const char *text);
+
+// Whether to dial would be in vain before the application gave another one.
+bool phi_client_token_is_wanted(const ph_client *client);
+void phi_client_token_ask(ph_client *client);
+
+void phi_client_token_on_open(ph_client *client, const phi_welcome *welcome);
+// Tells the center of one that came while the client was up: now, or as soon as there is room.
+void phi_client_token_flush(ph_client *client);
+void phi_client_on_credential(ph_client *client, phi_bytes payload);
+// Whether to dial again at once, because there may be another token, or certificate, that is good.
+bool phi_client_token_on_end(ph_client *client, const phi_link_end *end, bool was_up);
+
+// ---- trouble.c
+
+// Fills in `trouble`: "cannot connect to HOST:PORT: Connection refused".
+void phi_client_describe(ph_client *client, const char *what, phi_bytes why);
 
 // ---- receive.c
 

@@ -10,7 +10,10 @@
 //               A refusal that would be the same every time closes the client for good: the
 //               application was told something that it can only change by changing itself.
 //
-// Clauses       P-22, P-38, P-60, P-61
+//               A token that is wanted is asked for before dialling, so that a center's time for
+//               joining does not run meanwhile (token.c).
+//
+// Clauses       P-22, P-38, P-60, P-61, P-76, P-77
 
 #include <stdio.h>
 
@@ -23,8 +26,13 @@ const phi_sm_state phi_client_states[PHI_CLIENT_STATE_COUNT] = {
                          .is_initial = true },
     // To itself: an attempt that failed before it began.
     [PHI_CLIENT_WAITING] = { .name = "waiting",
-                             .next = PHI_SM_TO(PHI_CLIENT_WAITING) | PHI_SM_TO(PHI_CLIENT_DIALING) |
-                                     PHI_SM_TO(PHI_CLIENT_CLOSING) },
+                             .next =
+                                 PHI_SM_TO(PHI_CLIENT_WAITING) | PHI_SM_TO(PHI_CLIENT_AWAITING) |
+                                 PHI_SM_TO(PHI_CLIENT_DIALING) | PHI_SM_TO(PHI_CLIENT_CLOSING) },
+    [PHI_CLIENT_AWAITING] = { .name = "awaiting",
+                              .next = PHI_SM_TO(PHI_CLIENT_WAITING) |
+                                      PHI_SM_TO(PHI_CLIENT_DIALING) |
+                                      PHI_SM_TO(PHI_CLIENT_CLOSING) },
     [PHI_CLIENT_DIALING] = { .name = "dialing",
                              .next = PHI_SM_TO(PHI_CLIENT_UP) | PHI_SM_TO(PHI_CLIENT_ENDING) |
                                      PHI_SM_TO(PHI_CLIENT_CLOSING) | PHI_SM_TO(PHI_CLIENT_CLOSED) },
@@ -39,11 +47,13 @@ const phi_sm_state phi_client_states[PHI_CLIENT_STATE_COUNT] = {
 
 static void on_timer(phi_timer *timer, phi_time now);
 static void dial(ph_client *client);
+static void fail(ph_client *client, ph_err err, const char *why);
 static void wait_to_dial(ph_client *client, phi_time now, uint32_t retry_after_ms);
+static void dial_again_at_once(ph_client *client, phi_time now, uint32_t retry_after_ms);
+static void say_when(ph_client *client, phi_dur wait);
 static void closed(ph_client *client, const ph_link_change *change);
 static void tell(ph_client *client, const ph_link_change *change);
-static void describe(ph_client *client, const char *what, phi_bytes why);
-static bool is_permanent(const phi_link_end *end);
+static bool is_permanent(const ph_client *client, const phi_link_end *end);
 static ph_err end_error(const phi_link_end *end);
 
 // ---- life
@@ -106,20 +116,32 @@ void phi_client_dial_fini(ph_client *client)
 
 static void on_timer(phi_timer *timer, phi_time now)
 {
-    (void)now;
     ph_client *client = PHI_CONTAINER_OF(timer, ph_client, timer);
-    if (phi_client_is(client, PHI_CLIENT_WAITING)) {
+    if (phi_client_is(client, PHI_CLIENT_CLOSING)) {
+        snprintf(client->trouble, sizeof client->trouble, "closed by this program");
+        ph_link_change change = { .err = PH_ECLOSED };
+        closed(client, &change);
+        return;
+    }
+    if (!phi_client_token_is_wanted(client)) {
         dial(client);
         return;
     }
-    PH_ASSERT(phi_client_is(client, PHI_CLIENT_CLOSING));
-    snprintf(client->trouble, sizeof client->trouble, "closed by this program");
-    ph_link_change change = {
-        .state = PH_LINK_CLOSED,
-        .err = PH_ECLOSED,
-        .text = phi_view_of(phi_bytes_text(client->trouble)),
-    };
-    closed(client, &change);
+    if (phi_client_is(client, PHI_CLIENT_AWAITING)) {
+        fail(client, PH_ETIMEDOUT, "no token came in time");
+        return;
+    }
+    phi_sm_move(&client->sm, PHI_CLIENT_AWAITING);
+    phi_dur patience = phi_ms(client->options.connect_timeout_ms);
+    phi_timer_set(&client->io->timers, &client->timer, phi_time_add(now, patience));
+    phi_client_token_ask(client);
+}
+
+void phi_client_dial_on(ph_client *client)
+{
+    PH_ASSERT(phi_client_is(client, PHI_CLIENT_AWAITING));
+    phi_timer_set(&client->io->timers, &client->timer, phi_io_now(client->io));
+    phi_io_hurry(client->io);
 }
 
 static void dial(ph_client *client)
@@ -127,20 +149,25 @@ static void dial(ph_client *client)
     phi_client_watch_join(client);
     client->owes_own = 0; // JOIN says it
     phi_diag diag = { "" };
-    phi_connect_options to = { .address = client->centers[client->center_index] };
+    phi_connect_options to = { .address = client->centers[client->center_index].text };
     ph_err rc = phi_transport_connect(&client->transport, &client->transports, &to,
                                       &client->link_options, &diag);
     if (rc == PH_OK) {
         phi_sm_move(&client->sm, PHI_CLIENT_DIALING);
         return;
     }
-    // No memory, no descriptor: as with a center that does not answer, later it may go.
-    describe(client, "cannot connect to",
-             phi_bytes_text(diag.text[0] != '\0' ? diag.text : ph_err_text(rc)));
+    fail(client, rc, diag.text[0] != '\0' ? diag.text : ph_err_text(rc));
+}
+
+// An attempt ended before it began. No memory, no descriptor, no token: as with a center that does
+// not answer, later it may go.
+static void fail(ph_client *client, ph_err err, const char *why)
+{
+    phi_client_describe(client, "cannot connect to", phi_bytes_text(why));
     phi_sm_move(&client->sm, PHI_CLIENT_WAITING);
     wait_to_dial(client, client->io->now, 0);
     phi_timer_set(&client->io->timers, &client->timer, client->dial_at);
-    ph_link_change change = { .state = PH_LINK_DOWN, .err = rc };
+    ph_link_change change = { .state = PH_LINK_DOWN, .err = err };
     tell(client, &change);
 }
 
@@ -151,6 +178,18 @@ static void wait_to_dial(ph_client *client, phi_time now, uint32_t retry_after_m
     // [P-60]: never sooner than the center asked for.
     phi_dur wait = phi_backoff_next(&client->backoff, &client->random, phi_ms(retry_after_ms));
     client->dial_at = phi_time_add(now, wait);
+    say_when(client, wait);
+}
+
+// The center is there, and may believe what it is told now.
+static void dial_again_at_once(ph_client *client, phi_time now, uint32_t retry_after_ms)
+{
+    client->dial_at = phi_time_add(now, phi_ms(retry_after_ms));
+    say_when(client, phi_ms(retry_after_ms));
+}
+
+static void say_when(ph_client *client, phi_dur wait)
+{
     uint64_t tenths = (phi_dur_ms(wait) + 99) / 100;
     size_t used = strlen(client->trouble);
     snprintf(client->trouble + used, sizeof client->trouble - used, "; next try in %u.%u s",
@@ -175,6 +214,7 @@ void phi_client_on_open(ph_client *client, const phi_welcome *welcome)
     phi_sm_move(&client->sm, PHI_CLIENT_UP);
 
     // Before the application can say anything.
+    phi_client_token_on_open(client, welcome);
     phi_client_own_flush(client);
     phi_client_topics_restore(client);
     uint64_t epoch = welcome->epoch; // the callback may use the link, and with it the view
@@ -199,8 +239,8 @@ void phi_client_on_end(ph_client *client, const phi_link_end *end)
     bool was_up = phi_client_is(client, PHI_CLIENT_UP);
     phi_time now = client->io->now;
     ph_err err = end_error(end);
-    describe(client, was_up ? "lost the connection to" : "cannot connect to",
-             end->text.size != 0 ? end->text : phi_bytes_text(ph_err_text(err)));
+    phi_client_describe(client, was_up ? "lost the connection to" : "cannot connect to",
+                        end->text.size != 0 ? end->text : phi_bytes_text(ph_err_text(err)));
     ph_link_change change = { .err = err };
     if (end->by_peer) {
         change.bye = phi_view_of(phi_bytes_text(phi_bye_name((uint16_t)end->code)));
@@ -208,7 +248,8 @@ void phi_client_on_end(ph_client *client, const phi_link_end *end)
     client->id[0] = '\0';
     client->id_size = 0;
 
-    if (is_permanent(end)) {
+    bool is_hopeful = phi_client_token_on_end(client, end, was_up);
+    if (is_permanent(client, end)) {
         closed(client, &change);
         return;
     }
@@ -216,7 +257,12 @@ void phi_client_on_end(ph_client *client, const phi_link_end *end)
     if (was_up && phi_dur_ms(lasted) >= client->options.backoff_max_ms) {
         phi_backoff_reset(&client->backoff);
     }
-    wait_to_dial(client, now, end->by_peer ? end->retry_after_ms : 0);
+    uint32_t retry_after_ms = end->by_peer ? end->retry_after_ms : 0;
+    if (is_hopeful) {
+        dial_again_at_once(client, now, retry_after_ms);
+    } else {
+        wait_to_dial(client, now, retry_after_ms);
+    }
     phi_sm_move(&client->sm, PHI_CLIENT_ENDING);
     change.state = PH_LINK_DOWN;
     phi_client_streams_end(client);
@@ -274,15 +320,16 @@ static void tell(ph_client *client, const ph_link_change *change)
 
 // ---- helpers
 
-static bool is_permanent(const phi_link_end *end)
+static bool is_permanent(const ph_client *client, const phi_link_end *end)
 {
     switch (end->code) {
     case PHI_BYE_NAME_INVALID:
     case PHI_BYE_TYPE_REFUSED:
     case PHI_BYE_SUITE_REFUSED:
     case PHI_BYE_VERSION_UNSUPPORTED:
-    case PHI_BYE_NOT_AUTHORISED:
         return true;
+    case PHI_BYE_NOT_AUTHORISED:
+        return client->options.on_token == NULL; // another token may be better
     case PHI_BYE_NORMAL:
     case PHI_BYE_GOING_AWAY:
     case PHI_BYE_LENGTH_INVALID:
@@ -304,22 +351,6 @@ static bool is_permanent(const phi_link_end *end)
         break;
     }
     return false; // also for a code that is not known here
-}
-
-// Fills in `trouble`. What comes from below may name the center already ("connect to HOST:PORT:
-// Connection refused"): once is enough.
-static void describe(ph_client *client, const char *what, phi_bytes why)
-{
-    const char *center = client->centers[client->center_index];
-    char prefix[PHI_ADDRESS_TEXT_MAX + 16];
-    int size = snprintf(prefix, sizeof prefix, "connect to %s: ", center);
-    PH_ASSERT(size > 0);
-    size_t skip = (size_t)size;
-    if (skip < sizeof prefix && why.size > skip && memcmp(why.data, prefix, skip) == 0) {
-        why = phi_bytes_of(why.data + skip, why.size - skip);
-    }
-    snprintf(client->trouble, sizeof client->trouble, "%s %s: %.*s", what, center, (int)why.size,
-             (const char *)why.data);
 }
 
 // A bye that is no complaint ends a connection all the same.

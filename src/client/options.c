@@ -37,6 +37,7 @@
 #define SUBSCRIPTIONS_MAX_MAX (1u << 24)
 // No struct of ours will be longer: a size above it was never set, and must not be written to.
 #define STRUCT_BYTES_MAX 4096u
+#define PATH_BYTES_MAX 4095u
 #define FULL_TIMEOUT_S 10u // as the center does with us [P-59]
 
 // Measures when `room` is NULL, copies when not; so that both passes cannot disagree.
@@ -119,6 +120,11 @@ ph_err phi_client_options_take(ph_client *client, const ph_client_options *optio
     if (rc == PH_OK && !phi_client_join_fits(&client->join)) {
         rc = PH_EINVAL;
     }
+    if (rc == PH_OK && copy->token != NULL) {
+        rc = phi_client_token_keep(client, copy->token);
+        rc = rc == PH_ETOOLARGE ? PH_EINVAL : rc;
+    }
+    copy->token = NULL; // the application's; ours is kept elsewhere
     if (rc != PH_OK) {
         phi_client_options_give(client);
         return rc;
@@ -172,6 +178,21 @@ static void options_default(ph_client_options *o)
     o->subscriptions_max = o->subscriptions_max == 0 ? SUBSCRIPTIONS_MAX : o->subscriptions_max;
 }
 
+// Absent, or a text.
+static bool path_is_fine(const char *path)
+{
+    return path == NULL || (path[0] != '\0' && text_is_at_most(path, PATH_BYTES_MAX));
+}
+
+static bool tls_is_fine(const ph_client_options *o)
+{
+    return path_is_fine(o->tls_authorities_file) && path_is_fine(o->tls_certificate_file) &&
+           path_is_fine(o->tls_key_file) &&
+           (o->tls_certificate_file == NULL) == (o->tls_key_file == NULL) &&
+           (o->tls_name == NULL ||
+            (o->tls_name[0] != '\0' && text_is_at_most(o->tls_name, PHI_ENDPOINT_NAME_MAX)));
+}
+
 static ph_err options_check(const ph_client_options *o)
 {
     if (!name_is_fine(o->account) || !name_is_fine(o->service) ||
@@ -190,6 +211,9 @@ static ph_err options_check(const ph_client_options *o)
         o->message_bytes_max > MESSAGE_BYTES_MAX_MAX ||
         o->streams_bytes_max < o->message_bytes_max ||
         o->subscriptions_max > SUBSCRIPTIONS_MAX_MAX) {
+        return PH_EINVAL;
+    }
+    if (!tls_is_fine(o)) {
         return PH_EINVAL;
     }
     return phi_client_metadata_is_fine(o->metadata, o->metadata_count) ? PH_OK : PH_EINVAL;
@@ -238,6 +262,10 @@ static void pack(ph_client *client, packer *p)
     const char *account = pack_text(p, o->account);
     const char *service = pack_text(p, o->service);
     const char *software = pack_text(p, o->software);
+    const char *authorities = pack_text(p, o->tls_authorities_file);
+    const char *certificate = pack_text(p, o->tls_certificate_file);
+    const char *key = pack_text(p, o->tls_key_file);
+    const char *tls_name = pack_text(p, o->tls_name);
     *join = (phi_join){
         .version = PHI_PROTOCOL_VERSION,
         .account = phi_bytes_text(account),
@@ -259,11 +287,15 @@ static void pack(ph_client *client, packer *p)
         o->account = account;
         o->service = service;
         o->software = software;
+        o->tls_authorities_file = authorities;
+        o->tls_certificate_file = certificate;
+        o->tls_key_file = key;
+        o->tls_name = tls_name;
         o->metadata = NULL; // in `join` from now on
     }
 }
 
-// Cuts the copied list of centers at its commas.
+// Cuts the copied list of centers at its commas, and completes each of them.
 static ph_err centers_split(ph_client *client)
 {
     char *at = client->texts; // packed first
@@ -274,11 +306,12 @@ static ph_err centers_split(ph_client *client)
         }
         phi_endpoint endpoint;
         if (client->center_count == PHI_CENTERS_MAX ||
-            phi_endpoint_parse(at, &endpoint, NULL) != PH_OK ||
-            (endpoint.kind != PHI_ENDPOINT_UNIX && endpoint.port == 0)) {
+            phi_endpoint_parse_dialled(at, &endpoint, NULL) != PH_OK) {
             return PH_EINVAL;
         }
-        client->centers[client->center_count++] = at;
+        phi_center_address *center = &client->centers[client->center_count++];
+        phi_endpoint_format(&endpoint, center->text);
+        center->is_tls = endpoint.is_tls;
         if (comma == NULL) {
             return PH_OK;
         }

@@ -6,6 +6,7 @@
 
 #include "client/core.h"
 #include "client/stage.h"
+#include "io/address.h"
 #include "tests/harness/test.h"
 
 // Makes a client of these options, and frees it; what phi_client_new_on said.
@@ -127,7 +128,11 @@ TEST(options, centers_are_parsed_at_once)
         { "127.0.0.1:7678", PH_OK },
         { "center.example:1,[::1]:2,unix:/run/x", PH_OK },
         { "", PH_EINVAL },
-        { "127.0.0.1", PH_EINVAL },
+        { "127.0.0.1", PH_OK },
+        { "localhost,tls:center.example,tls:[::1]:1,unix:/run/x", PH_OK },
+        { "tls:", PH_EINVAL },
+        { "tls:unix:/run/x", PH_EINVAL },
+        { "tls:center.example:0", PH_EINVAL },
         { "127.0.0.1:0", PH_EINVAL },
         { "127.0.0.1:70000", PH_EINVAL },
         { "a:1,", PH_EINVAL },
@@ -142,6 +147,84 @@ TEST(options, centers_are_parsed_at_once)
         o.centers = cases[i].centers;
         EXPECT_ERR(tried(&o), cases[i].err);
     }
+}
+
+// Without a port, what is dialled is the port that a center listens on when nobody said otherwise.
+TEST(options, centers_have_a_port_when_none_is_given)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    s.is_deaf = true;
+    ph_client_options o = stage_options(&s);
+    o.centers = "localhost";
+    EXPECT_ERR(stage_client(&s, &o), PH_OK);
+    EXPECT_ERR(ph_client_open(s.client), PH_OK);
+    stage_settle(&s);
+    EXPECT_TEXT(s.dialled, "localhost:7678");
+    EXPECT(strstr(ph_client_trouble(s.client), "cannot connect to localhost:7678: ") != NULL);
+    stage_fini(&s);
+}
+
+// A program that was compiled before there was TLS goes on as it was: the new fields are what lies
+// behind its struct, and must not be read.
+TEST(options, a_program_without_the_fields_of_tls_is_understood)
+{
+    union {
+        ph_client_options options;
+        unsigned char bytes[sizeof(ph_client_options)];
+    } u;
+    memset(&u, 0xee, sizeof u);
+    u.options = (ph_client_options)PH_CLIENT_OPTIONS_INIT;
+    size_t before = offsetof(ph_client_options, tls_authorities_file);
+    memset(u.bytes + before, 0xee, sizeof u - before);
+    u.options.struct_size = before;
+    EXPECT_ERR(tried(&u.options), PH_OK);
+    // One that was compiled when there was TLS, but nothing behind it.
+    u.options.struct_size = offsetof(ph_client_options, token);
+    memset(u.bytes + before, 0, offsetof(ph_client_options, token) - before);
+    u.options.centers = "tls:center.example";
+    EXPECT_ERR(tried(&u.options), PH_OK);
+}
+
+// Half a way to prove something is a mistake of whoever wrote it, and not a client without proof.
+TEST(options, tls_and_token_are_judged_at_once)
+{
+    ph_client_options good = PH_CLIENT_OPTIONS_INIT;
+    good.centers = "tls:center.example";
+    good.tls_authorities_file = "/etc/posthouse/ca.pem";
+    good.tls_certificate_file = "/etc/posthouse/me.pem";
+    good.tls_key_file = "/etc/posthouse/me.key";
+    good.tls_name = "center.example";
+    good.token = "a.b.c";
+    EXPECT_ERR(tried(&good), PH_OK);
+    ph_client_options o = good;
+    o.tls_key_file = NULL;
+    EXPECT_ERR(tried(&o), PH_EINVAL);
+    o = good;
+    o.tls_certificate_file = NULL;
+    EXPECT_ERR(tried(&o), PH_EINVAL);
+    o = good;
+    o.tls_authorities_file = "";
+    EXPECT_ERR(tried(&o), PH_EINVAL);
+    o = good;
+    o.tls_name = "";
+    EXPECT_ERR(tried(&o), PH_EINVAL);
+    static char long_name[PHI_ENDPOINT_NAME_MAX + 2];
+    memset(long_name, 'n', sizeof long_name - 1);
+    o.tls_name = long_name;
+    EXPECT_ERR(tried(&o), PH_EINVAL);
+    o.tls_name = long_name + 1;
+    EXPECT_ERR(tried(&o), PH_OK);
+    static char long_token[PHI_JOIN_TOKEN_BYTES_MAX + 2];
+    memset(long_token, 't', sizeof long_token - 1);
+    const char *tokens[] = { "", "a.b.c\n", "a b", "a\tb", "\x7f", "\xc3\xa9", long_token };
+    for (size_t i = 0; i < PHI_COUNT_OF(tokens); i++) {
+        o = good;
+        o.token = tokens[i];
+        EXPECT_ERR(tried(&o), PH_EINVAL);
+    }
+    o.token = long_token + 1;
+    EXPECT_ERR(tried(&o), PH_OK);
 }
 
 // [P-35] and, for the whole of it, [P-12]
@@ -179,6 +262,12 @@ TEST(options, metadata_has_its_limits)
         many[i] = (ph_metadata){ "key", value + 1 }; // each is fine, all of them are 8 KiB
     }
     o.metadata_count = 8;
+    EXPECT_ERR(tried(&o), PH_EINVAL);
+    o.metadata_count = 4; // and so are these, but not with a token of their length
+    EXPECT_ERR(tried(&o), PH_OK);
+    static char token[PHI_JOIN_TOKEN_BYTES_MAX + 1];
+    memset(token, 't', sizeof token - 1);
+    o.token = token;
     EXPECT_ERR(tried(&o), PH_EINVAL);
     o.metadata = NULL;
     EXPECT_ERR(tried(&o), PH_EINVAL);

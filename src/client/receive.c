@@ -6,13 +6,11 @@
 // is dropped and counted.
 
 #include "client/core.h"
-#include "wire/credential.h"
 
 static void on_event(phi_transport *transport, const phi_link_event *event);
 static void on_room(phi_transport *transport);
 static void on_gone(phi_transport *transport);
 static void on_packet(ph_client *client, const phi_packet *packet);
-static void on_credential(ph_client *client, phi_bytes payload);
 static void on_message(phi_transport *transport, phi_bytes payload);
 static void on_fragment(phi_transport *transport, phi_bytes payload);
 static void on_other_message(phi_transport *transport, phi_bytes payload);
@@ -61,6 +59,7 @@ static void on_room(phi_transport *transport)
     if (client->owes_ask) {
         phi_client_ask(client);
     }
+    phi_client_token_flush(client);
     phi_client_own_flush(client);
     phi_client_topics_flush(client);
     phi_client_streams_on_room(client);
@@ -116,7 +115,7 @@ static void on_packet(ph_client *client, const phi_packet *packet)
         phi_client_on_stream(client, packet->payload);
         return;
     case PHI_COMMAND_CREDENTIAL:
-        on_credential(client, packet->payload);
+        phi_client_on_credential(client, packet->payload);
         return;
     case PHI_COMMAND_MESSAGE:
     case PHI_COMMAND_HEARTBEAT:
@@ -125,15 +124,6 @@ static void on_packet(ph_client *client, const phi_packet *packet)
         break;
     }
     PH_UNREACHABLE("the link hands up nothing else to a client");
-}
-
-// [P-76] Its form is judged; when what was proved ends is of no use here yet.
-static void on_credential(ph_client *client, phi_bytes payload)
-{
-    phi_credential_answer answer;
-    if (phi_credential_answer_decode(payload, &answer) != PH_OK) {
-        phi_client_breach(client, "an answer to a credential breaks its form");
-    }
 }
 
 // The first four bytes of a message of that kind without flags and turn.

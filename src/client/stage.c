@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "tests/harness/test.h"
+#include "wire/credential.h"
 
 struct phi_stream {
     phi_list node; // on stage.streams
@@ -60,6 +61,83 @@ static void op_attach(phi_stream *stream, const phi_stream_events *events, void 
 
 static stage *the_stage; // streams know no io; one stage at a time
 
+static void keep_token(stage *s, phi_bytes token)
+{
+    assert_true(token.size < sizeof s->token);
+    snprintf(s->token, sizeof s->token, "%.*s", (int)token.size, (const char *)token.data);
+}
+
+static void on_join(stage *s, const phi_join *join)
+{
+    s->joins++;
+    s->join = *join;
+    s->asked = join->presence;
+    snprintf(s->join_account, sizeof s->join_account, "%.*s", (int)join->account.size,
+             (const char *)join->account.data);
+    keep_token(s, join->token);
+    if (s->refuse_join != PHI_BYE_NORMAL) {
+        phi_link_bye(&s->center, s->refuse_join, s->retry_after_ms, s->refuse_text);
+        return;
+    }
+    phi_welcome welcome = { phi_bytes_text(s->id), 1, s->epoch, s->revision, s->expires_ms };
+    phi_link_welcome(&s->center, &welcome, s->io.now);
+}
+
+static void on_credential(stage *s, phi_bytes payload)
+{
+    phi_credential credential;
+    EXPECT_ERR(phi_credential_decode(payload, &credential), PH_OK);
+    s->credentials++;
+    keep_token(s, credential.token);
+    if (s->is_mute) {
+        return;
+    }
+    uint8_t *room = phi_link_begin(&s->center, PHI_CREDENTIAL_ANSWER_BYTES_MAX);
+    assert_non_null(room);
+    phi_writer w = phi_writer_of((phi_span){ room, PHI_CREDENTIAL_ANSWER_BYTES_MAX });
+    phi_credential_answer_encode(&w, &(phi_credential_answer){ s->expires_ms });
+    phi_link_commit(&s->center, PHI_COMMAND_CREDENTIAL, phi_writer_size(&w));
+}
+
+static void on_packet(stage *s, const phi_packet *packet)
+{
+    s->asks += packet->command == PHI_COMMAND_ONLINE_LIST;
+    if (packet->command == PHI_COMMAND_CREDENTIAL) {
+        on_credential(s, packet->payload);
+    } else if (s->on_packet != NULL) {
+        s->on_packet(s, packet);
+    } else if (s->got_count == STAGE_GOT_MAX) {
+        s->got_lost++;
+    } else {
+        stage_packet *p = &s->got[s->got_count++];
+        p->command = packet->command;
+        size_t size = packet->payload.size;
+        p->size = size < sizeof p->payload ? size : sizeof p->payload;
+        memcpy(p->payload, packet->payload.data, p->size);
+    }
+}
+
+// What the client wrote, as the center's end of the link takes it.
+static void on_written(stage *s, phi_span bytes)
+{
+    phi_link_receive(&s->center, bytes, s->io.now);
+    for (;;) {
+        phi_link_event event;
+        phi_link_next(&s->center, &event, s->io.now);
+        if (event.type == PHI_LINK_EVENT_JOIN) {
+            on_join(s, event.join);
+        } else if (event.type == PHI_LINK_EVENT_PACKET) {
+            on_packet(s, &event.packet);
+        } else if (event.type == PHI_LINK_EVENT_CLOSED) {
+            s->has_end = true;
+            s->end_code = event.end.code;
+            return;
+        } else if (event.type == PHI_LINK_EVENT_NONE) {
+            return;
+        }
+    }
+}
+
 static size_t op_write(phi_stream *stream, phi_bytes bytes)
 {
     stage *s = the_stage;
@@ -74,46 +152,7 @@ static size_t op_write(phi_stream *stream, phi_bytes bytes)
         uint8_t *copy = malloc(count);
         assert_non_null(copy);
         memcpy(copy, bytes.data, count);
-        phi_link_receive(&s->center, (phi_span){ copy, count }, s->io.now);
-        phi_link_event event;
-        for (;;) {
-            phi_link_next(&s->center, &event, s->io.now);
-            if (event.type == PHI_LINK_EVENT_NONE) {
-                break;
-            }
-            if (event.type == PHI_LINK_EVENT_JOIN) {
-                s->joins++;
-                s->join = *event.join;
-                s->asked = event.join->presence;
-                snprintf(s->join_account, sizeof s->join_account, "%.*s",
-                         (int)event.join->account.size, (const char *)event.join->account.data);
-                if (s->refuse_join != PHI_BYE_NORMAL) {
-                    phi_link_bye(&s->center, s->refuse_join, s->retry_after_ms, NULL);
-                    continue;
-                }
-                phi_welcome welcome = { phi_bytes_text(s->id), 1, s->epoch, s->revision, 0 };
-                phi_link_welcome(&s->center, &welcome, s->io.now);
-            } else if (event.type == PHI_LINK_EVENT_PACKET) {
-                s->asks += event.packet.command == PHI_COMMAND_ONLINE_LIST;
-                if (s->on_packet != NULL) {
-                    s->on_packet(s, &event.packet);
-                    continue;
-                }
-                if (s->got_count == STAGE_GOT_MAX) {
-                    s->got_lost++;
-                    continue;
-                }
-                stage_packet *p = &s->got[s->got_count++];
-                p->command = event.packet.command;
-                size_t size = event.packet.payload.size;
-                p->size = size < sizeof p->payload ? size : sizeof p->payload;
-                memcpy(p->payload, event.packet.payload.data, p->size);
-            } else if (event.type == PHI_LINK_EVENT_CLOSED) {
-                s->has_end = true;
-                s->end_code = event.end.code;
-                break;
-            }
-        }
+        on_written(s, (phi_span){ copy, count });
         free(copy);
     }
     return count;
@@ -445,6 +484,16 @@ ph_err stage_ask(stage *s, const char *method, uint32_t timeout_ms, ph_call_id *
     out.method = method;
     out.timeout_ms = timeout_ms;
     return ph_client_ask(s->client, s->request, &out, id, on_reply, s);
+}
+
+void stage_on_token(ph_client *client, void *arg)
+{
+    stage *s = arg;
+    stage_note(s, "token?\n");
+    act(s);
+    if (s->gives != NULL && ph_client_state(client) != PH_LINK_CLOSED) {
+        EXPECT_ERR(ph_client_set_token(client, s->gives), PH_OK);
+    }
 }
 
 ph_client_options stage_options(stage *s)

@@ -46,7 +46,10 @@ typedef struct stage {
     ph_err connect_fails;     // phi_io_connect itself fails
     phi_bye_code refuse_join; // NORMAL: welcome
     uint32_t retry_after_ms;
-    const char *id; // given in WELCOME
+    const char *refuse_text; // NULL: the code's own
+    const char *id;          // given in WELCOME
+    uint32_t expires_ms;     // same; and in answers to credentials
+    bool is_mute;            // does not answer those
     uint64_t epoch;
     uint64_t revision;
     size_t write_max; // bytes a stream takes in all; more stay with the client
@@ -61,6 +64,8 @@ typedef struct stage {
     unsigned asks;          // for presence, on this connection; pages answer the last
     phi_join join;          // the last; only numbers are good after the turn
     char join_account[80];  // copied
+    char token[4097];       // of the last JOIN or credential
+    unsigned credentials;   // packets
     phi_presence_ask asked; // numbers only
     bool has_end;
     phi_bye_code end_code;
@@ -74,6 +79,7 @@ typedef struct stage {
     // what the application does inside its callbacks
     bool echoes;           // answers requests with their body
     bool closes;           // calls ph_client_close in the next callback
+    const char *gives;     // in each stage_on_token; NULL: nothing
     bool unwatches;        // in the next on_presence
     unsigned chain_calls;  // so many more calls, each made when the one before is done
     unsigned chain_asks;   // so many more inquiries in `request`, same
@@ -87,6 +93,9 @@ void stage_fini(stage *s);
 // All callbacks write to the log. NULL options: defaults.
 ph_client_options stage_options(stage *s);
 ph_err stage_client(stage *s, const ph_client_options *options);
+
+// For on_token, which stage_options leaves out: gives what `gives` says.
+void stage_on_token(ph_client *client, void *arg);
 
 // Makes a client, opens it, lets it join; the log is empty then.
 void stage_up(stage *s);

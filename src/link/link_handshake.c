@@ -169,6 +169,9 @@ static void link_send_join(phi_link *link)
         return;
     }
     phi_outbound_commit(&link->out, PHI_COMMAND_HANDSHAKE, phi_writer_size(&w));
+    if (link->options->join->token.size != 0) {
+        phi_outbound_guard(&link->out);
+    }
 }
 
 static void link_on_hello(phi_link *link, const phi_packet *packet)

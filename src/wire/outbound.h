@@ -70,6 +70,12 @@ static PHI_ALWAYS_INLINE void phi_outbound_write_head(uint8_t *packet, size_t he
     phi_put_u16(packet + head - 2, code);
 }
 
+// What was committed last is a secret, of which nothing is to be left in memory.
+static inline void phi_outbound_guard(phi_outbound *out)
+{
+    phi_buf_guard(&out->buf);
+}
+
 // The packet whose payload now stands where begin said; `payload_size` is at most what begin was
 // told.
 static PHI_ALWAYS_INLINE void phi_outbound_commit(phi_outbound *out, uint16_t code,

@@ -50,8 +50,8 @@ expect 4 'an account that is taken: 4' posthouse call echo say x --account echo
 holds err 'and said so' 'already online'
 expect 2 'an account that is no name: 2' posthouse call echo say x --account 'Not A Name'
 holds err 'and said so' "'Not A Name' is no name"
-expect 2 'a center that is no address: 2' posthouse call echo say x --center nowhere
-holds err 'and said so' "'nowhere' is no address"
+expect 2 'a center that is no address: 2' posthouse call echo say x --center 'no where'
+holds err 'and said so' "'no where' is no address"
 
 # ---- usage
 
