@@ -13,6 +13,7 @@
 
 #include "app/crew.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,6 +30,7 @@ typedef enum order {
     ORDER_SET_LOG = 1,
     ORDER_COUNT = 2,
     ORDER_STOP = 4,
+    ORDER_SECURE = 8,
 } order;
 
 typedef struct worker {
@@ -43,10 +45,11 @@ typedef struct worker {
     phi_uv_task order;
     phi_uv_task report;
     unsigned orders;
-    phi_log_level level;      // of SET_LOG
-    bool is_json;             //
-    center_counters counters; // of COUNT
-    uint64_t lines_lost;      //
+    phi_log_level level;             // of SET_LOG
+    bool is_json;                    //
+    center_counters counters;        // of COUNT
+    uint64_t lines_lost;             //
+    const center_security *security; // of SECURE
     // ---- of its loop, until it has stopped
     phi_uv_task stopped;
 } worker;
@@ -59,8 +62,16 @@ struct crew {
     uint64_t lines_lost;
     crew_counted *counted;
     void *counted_arg;
-    phi_log_level level;         // what SET_LOG orders
-    bool is_json;                //
+    uint32_t securing; // are not secured
+    crew_secured *secured;
+    void *secured_arg;
+    const center_security *security; // what SECURE orders
+    phi_log_level level;             // what SET_LOG orders
+    bool is_json;                    //
+    crew_key_missed *key_missed;
+    void *key_missed_arg;
+    phi_uv_task key_miss;        // of whoever set is_key_missed, until it runs
+    atomic_bool is_key_missed;   //
     phi_uv_mailboxes *mailboxes; // NULL: there is only one worker
     worker workers[];
 };
@@ -72,6 +83,9 @@ static void send_order(worker *w);
 static void run_order(phi_uv_task *task);
 static void run_report(phi_uv_task *task);
 static void add_counted(crew *c, const worker *w);
+static void end_securing(crew *c);
+static void on_unknown_key(void *arg);
+static void run_key_miss(phi_uv_task *task);
 static void on_stopped(void *arg);
 static void run_stopped(phi_uv_task *task);
 static void end_threads(crew *c);
@@ -89,12 +103,15 @@ ph_err crew_new(crew **out, uint32_t count, const center_options *options, const
     }
     c->count = count;
     c->running = count;
+    c->key_miss.run = run_key_miss;
     ph_err rc = PH_OK;
     if (count > 1) {
         rc = phi_uv_mailboxes_new(&c->mailboxes, count, CREW_MAIL_BYTES_MAX, diag);
     }
     center_options own = *options;
     share_out(&own, count);
+    own.on_unknown_key = on_unknown_key;
+    own.on_unknown_key_arg = c;
     for (uint32_t i = 0; i < count && rc == PH_OK; i++) {
         worker *w = &c->workers[i];
         w->crew = c;
@@ -250,6 +267,28 @@ bool crew_count(crew *c, crew_counted *counted, void *arg)
     return true;
 }
 
+bool crew_secure(crew *c, const center_security *security, crew_secured *secured, void *arg)
+{
+    PH_ASSERT(security != NULL);
+    if (c->securing != 0) {
+        return false;
+    }
+    c->securing = c->count;
+    c->security = security;
+    c->secured = secured;
+    c->secured_arg = arg;
+    bool is_started = c->workers[c->count - 1].has_thread;
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (is_started) {
+            give_order(&c->workers[i], ORDER_SECURE);
+        } else { // its loop does not turn: nobody may come in before
+            center_secure(c->workers[i].center, security);
+            end_securing(c);
+        }
+    }
+    return true;
+}
+
 static void give_order(worker *w, order o)
 {
     w->wanted |= (unsigned)o;
@@ -266,6 +305,7 @@ static void send_order(worker *w)
     w->wanted = 0;
     w->level = c->level;
     w->is_json = c->is_json;
+    w->security = c->security;
     if (w == &c->workers[0]) {
         run_order(&w->order); // it is here
     } else {
@@ -287,6 +327,9 @@ static void run_order(phi_uv_task *task)
     if ((w->orders & ORDER_STOP) != 0) {
         center_stop(w->center, on_stopped, w);
     }
+    if ((w->orders & ORDER_SECURE) != 0) {
+        center_secure(w->center, w->security);
+    }
     worker *first = &w->crew->workers[0];
     if (w == first) {
         run_report(&w->report);
@@ -301,6 +344,9 @@ static void run_report(phi_uv_task *task)
     w->is_ordered = false;
     if ((w->orders & ORDER_COUNT) != 0) {
         add_counted(w->crew, w);
+    }
+    if ((w->orders & ORDER_SECURE) != 0) {
+        end_securing(w->crew);
     }
     if (w->wanted != 0) {
         send_order(w);
@@ -321,6 +367,40 @@ static void add_counted(crew *c, const worker *w)
     }
     if (--c->counting == 0) {
         c->counted(c->counted_arg, &c->counters, c->lines_lost);
+    }
+}
+
+static void end_securing(crew *c)
+{
+    PH_ASSERT(c->securing > 0);
+    if (--c->securing == 0) {
+        c->secured(c->secured_arg); // may secure again
+    }
+}
+
+// ---- keys of tokens
+
+void crew_on_key_missed(crew *c, crew_key_missed *missed, void *arg)
+{
+    c->key_missed = missed;
+    c->key_missed_arg = arg;
+}
+
+// On any loop. Peers decide how often: only the first since the last run costs anything.
+static void on_unknown_key(void *arg)
+{
+    crew *c = arg;
+    if (!atomic_exchange(&c->is_key_missed, true)) {
+        phi_uv_hand(c->workers[0].uv, &c->key_miss);
+    }
+}
+
+static void run_key_miss(phi_uv_task *task)
+{
+    crew *c = PHI_CONTAINER_OF(task, crew, key_miss);
+    atomic_store(&c->is_key_missed, false);
+    if (c->key_missed != NULL) {
+        c->key_missed(c->key_missed_arg);
     }
 }
 

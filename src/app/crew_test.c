@@ -16,6 +16,10 @@ typedef struct story {
     center_counters counters;
     phi_turn_hook hook;
     int turns;
+    center_security security;
+    bool has_one_worker;
+    int secured;
+    int missed;
 } story;
 
 static center_options options_default(void)
@@ -92,6 +96,76 @@ TEST(crew, counts_and_stops_together)
     run_count_and_stop(1);
     run_count_and_stop(2);
     run_count_and_stop(5);
+}
+
+static void secured(void *arg)
+{
+    story *s = arg;
+    s->secured++;
+    if (s->secured == 1) {
+        return; // before the start
+    }
+    EXPECT(crew_count(s->crew, counted, s));
+}
+
+static void secure_in_turn(phi_turn_hook *hook)
+{
+    story *s = PHI_CONTAINER_OF(hook, story, hook);
+    if (s->turns++ == 0) {
+        EXPECT(crew_secure(s->crew, &s->security, secured, s));
+        EXPECT(s->has_one_worker || !crew_secure(s->crew, &s->security, secured, s));
+    }
+}
+
+static void run_secure(uint32_t count)
+{
+    story s;
+    story_begin(&s, count);
+    s.security = center_security_open;
+    s.has_one_worker = count == 1;
+    EXPECT(crew_secure(s.crew, &s.security, secured, &s));
+    EXPECT_EQ(s.secured, 1); // nobody came in before
+    EXPECT_ERR(crew_start(s.crew, NULL), PH_OK);
+    s.hook.on_turn = secure_in_turn;
+    phi_io_hook(phi_uv_io(crew_uv(s.crew)), &s.hook);
+    phi_io_hurry(phi_uv_io(crew_uv(s.crew)));
+    crew_run(s.crew);
+    EXPECT(s.secured >= 2);
+    story_end(&s);
+}
+
+// What was in force before is freed when `secured` is called: a worker that still used it would use
+// freed memory.
+TEST(crew, secures_all_before_it_says_so)
+{
+    run_secure(1);
+    run_secure(2);
+    run_secure(5);
+}
+
+static void key_missed(void *arg)
+{
+    story *s = arg;
+    s->missed++;
+}
+
+// Peers could have the keys fetched a thousand times a second: many misses are one.
+TEST(crew, tells_once_of_many_unknown_keys)
+{
+    story s;
+    story_begin(&s, 1);
+    crew_on_key_missed(s.crew, key_missed, &s);
+    const center_options *options = &crew_center(s.crew)->options;
+    for (int i = 0; i < 100; i++) {
+        options->on_unknown_key(options->on_unknown_key_arg);
+    }
+    EXPECT_EQ(s.missed, 0); // inside of a turn
+    phi_uv_turn(crew_uv(s.crew), phi_ns(0));
+    EXPECT_EQ(s.missed, 1);
+    options->on_unknown_key(options->on_unknown_key_arg);
+    phi_uv_turn(crew_uv(s.crew), phi_ns(0));
+    EXPECT_EQ(s.missed, 2);
+    story_end(&s);
 }
 
 // Two askers at once get one answer, not a mixture of two.

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app/secret_test.c - files that hold secrets, kept well and badly.
+
+#include "app/secret.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "tests/harness/test.h"
+
+#define PLANTED "planted-b7e151628aed2a6abf7158809cf4f3c7"
+
+static char folder[64];
+static char path[128];
+
+static void begin(const char *text, mode_t mode)
+{
+    snprintf(folder, sizeof folder, "/tmp/posthouse-secret-XXXXXX");
+    EXPECT(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/key", folder);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    EXPECT(fd >= 0);
+    EXPECT_EQ(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    EXPECT_EQ(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+static void end(void)
+{
+    unlink(path);
+    EXPECT_EQ(rmdir(folder), 0);
+}
+
+// A key that others can read is no secret any more; one that others can write is theirs.
+TEST(secret, modes_decide_who_is_believed)
+{
+    static const struct {
+        mode_t mode;
+        secret_care care;
+        const char *says; // NULL: it is read
+    } rows[] = {
+        { 0600, SECRET_PRIVATE, NULL },        { 0400, SECRET_PRIVATE, NULL },
+        { 0640, SECRET_PRIVATE, NULL },        { 0440, SECRET_PRIVATE, NULL },
+        { 0644, SECRET_PRIVATE, "chmod 640" }, { 0604, SECRET_PRIVATE, "chmod 640" },
+        { 0641, SECRET_PRIVATE, "chmod 640" }, { 0660, SECRET_PRIVATE, "group may write" },
+        { 0602, SECRET_PRIVATE, "may write" }, { 0644, SECRET_PUBLIC, NULL },
+        { 0664, SECRET_PUBLIC, NULL },         { 0666, SECRET_PUBLIC, "chmod 644" },
+        { 0666, SECRET_PRIVATE, "may write" },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(rows); i++) {
+        begin(PLANTED, rows[i].mode);
+        secret s = { 0 };
+        phi_diag diag = { { 0 } };
+        ph_err rc = secret_read_file(path, rows[i].care, 100, &s, &diag);
+        if (rows[i].says == NULL) {
+            EXPECT_ERR(rc, PH_OK);
+            EXPECT_EQ(s.size, strlen(PLANTED));
+        } else {
+            EXPECT_ERR(rc, PH_EINVAL);
+            EXPECT(s.data == NULL);
+            if (strstr(diag.text, rows[i].says) == NULL || strstr(diag.text, path) == NULL) {
+                fail_msg("mode %o: %s", (unsigned)rows[i].mode, diag.text);
+            }
+        }
+        EXPECT(strstr(diag.text, PLANTED) == NULL);
+        secret_fini(&s);
+        EXPECT(s.data == NULL);
+        end();
+    }
+}
+
+// A pipe would block the start, a folder or nothing is a mistake in the path.
+TEST(secret, only_regular_files_are_read)
+{
+    begin(PLANTED, 0600);
+    secret s = { 0 };
+    phi_diag diag = { { 0 } };
+    EXPECT_ERR(secret_read_file(folder, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
+    EXPECT(strstr(diag.text, "no regular file") != NULL);
+    unlink(path);
+    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
+    EXPECT_EQ(mkfifo(path, 0600), 0);
+    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
+    EXPECT_ERR(secret_read_file("/dev/zero", SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
+    end();
+    begin("", 0600);
+    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
+    end();
+    begin(PLANTED, 0600);
+    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, strlen(PLANTED) - 1, &s, &diag), PH_ETOOLARGE);
+    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, strlen(PLANTED), &s, &diag), PH_OK);
+    secret_fini(&s);
+    end();
+}
+
+// Kubernetes and certbot give a link; who it leads to is who is judged.
+TEST(secret, links_are_followed_to_the_file_that_is_judged)
+{
+    begin(PLANTED, 0600);
+    char link[160];
+    snprintf(link, sizeof link, "%s/link", folder);
+    EXPECT_EQ(symlink("key", link), 0);
+    secret s = { 0 };
+    phi_diag diag = { { 0 } };
+    EXPECT_ERR(secret_read_file(link, SECRET_PRIVATE, 100, &s, &diag), PH_OK);
+    secret_fini(&s);
+    EXPECT_EQ(chmod(path, 0644), 0);
+    EXPECT_ERR(secret_read_file(link, SECRET_PRIVATE, 100, &s, &diag), PH_EINVAL);
+    unlink(link);
+    end();
+}
+
+// What an editor or echo puts behind a secret is not part of it; what stands in the middle is.
+TEST(secret, places)
+{
+    begin(PLANTED "\n", 0600);
+    char place[160];
+    secret s = { 0 };
+    phi_diag diag = { { 0 } };
+    snprintf(place, sizeof place, "file:%s", path);
+    EXPECT_ERR(secret_read_place(place, &s, &diag), PH_OK);
+    EXPECT_EQ(s.size, strlen(PLANTED));
+    secret_fini(&s);
+
+    EXPECT_ERR(secret_read_place("credential:key", &s, &diag), PH_EINVAL);
+    EXPECT(strstr(diag.text, "LoadCredential=key:PATH") != NULL);
+    setenv("CREDENTIALS_DIRECTORY", folder, 1);
+    EXPECT_ERR(secret_read_place("credential:key", &s, &diag), PH_OK);
+    EXPECT_EQ(s.size, strlen(PLANTED));
+    secret_fini(&s);
+    unsetenv("CREDENTIALS_DIRECTORY");
+
+    diag.text[0] = '\0';
+    EXPECT_ERR(secret_read_place("env:POSTHOUSE_TEST_SECRET", &s, &diag), PH_EINVAL);
+    EXPECT(strstr(diag.text, "POSTHOUSE_TEST_SECRET") != NULL);
+    setenv("POSTHOUSE_TEST_SECRET", PLANTED, 1);
+    EXPECT_ERR(secret_read_place("env:POSTHOUSE_TEST_SECRET", &s, &diag), PH_OK);
+    EXPECT_EQ(s.size, strlen(PLANTED));
+    secret_fini(&s);
+    unsetenv("POSTHOUSE_TEST_SECRET");
+    end();
+}
+
+// Somebody will write the secret itself where its place is asked for. It must be refused, and the
+// refusal, which goes to logs, must not repeat it.
+TEST(secret, what_is_no_place_is_not_repeated)
+{
+    static const char *const wrong[] = {
+        PLANTED,
+        "file:",
+        "env:",
+        "env:" PLANTED,
+        "credential:",
+        "credential:../" PLANTED,
+        "credential:a/" PLANTED,
+        "credential:." PLANTED,
+        "FILE:/" PLANTED,
+        "env:A=" PLANTED,
+        "",
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(wrong); i++) {
+        phi_diag diag = { { 0 } };
+        EXPECT_ERR(secret_judge_place(wrong[i], &diag), PH_EINVAL);
+        EXPECT(strstr(diag.text, "planted") == NULL);
+        EXPECT(strstr(diag.text, "file:PATH") != NULL);
+    }
+}
