@@ -48,5 +48,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         options = config_center(&c);
         fuzz_expect(options.connections_joining_max <= options.connections_max, "joining past all");
     }
+    config_fini(&c);
     return 0;
 }

@@ -16,6 +16,7 @@
 static exit_status run(const args *a);
 static void print_table(const config *c, draft *out);
 static void print_json(const config *c, draft *out);
+static void print_json_rules(const config *c, phi_json *j);
 static void print_json_value(const config *c, config_key key, phi_json *j);
 
 static const option options[] = {
@@ -71,6 +72,7 @@ static exit_status run(const args *a)
     }
     term_print(&out);
     draft_fini(&out);
+    config_fini(&c);
     return STATUS_OK;
 }
 
@@ -89,6 +91,18 @@ static void print_table(const config *c, draft *out)
         config_show_origin(c, key, &cell);
         table_cell(&t, draft_view(&cell));
     }
+    table_text(&t, "rules");
+    draft_clear(&cell);
+    if (c->rules == NULL) {
+        draft_add(&cell, "none");
+    } else {
+        uint32_t count = phi_rules_count(c->rules);
+        draft_format(&cell, "%u rule%s", count, count == 1 ? "" : "s");
+    }
+    table_cell(&t, draft_view(&cell));
+    draft_clear(&cell);
+    draft_format(&cell, c->rules == NULL ? "default" : "%s:%u", c->file, c->rules_line);
+    table_cell(&t, draft_view(&cell));
     table_render(&t, out, term_style_of(1));
     draft_fini(&cell);
     table_fini(&t);
@@ -117,8 +131,36 @@ static void print_json(const config *c, draft *out)
         }
         phi_json_object_end(&j);
     }
+    print_json_rules(c, &j);
     phi_json_array_end(&j);
     draft_json_end(out, &j);
+}
+
+// Their names, or null: no rules are something else than an empty list of them.
+static void print_json_rules(const config *c, phi_json *j)
+{
+    phi_json_object_begin(j);
+    phi_json_key(j, "key");
+    phi_json_text(j, "rules");
+    phi_json_key(j, "value");
+    if (c->rules == NULL) {
+        phi_json_null(j);
+        phi_json_key(j, "from");
+        phi_json_text(j, "default");
+    } else {
+        phi_json_array_begin(j);
+        for (uint32_t i = 0; i < phi_rules_count(c->rules); i++) {
+            phi_json_string(j, phi_rules_name(c->rules, i));
+        }
+        phi_json_array_end(j);
+        phi_json_key(j, "from");
+        phi_json_text(j, "file");
+        phi_json_key(j, "file");
+        phi_json_text(j, c->file);
+        phi_json_key(j, "line");
+        phi_json_u64(j, c->rules_line);
+    }
+    phi_json_object_end(j);
 }
 
 static void print_json_value(const config *c, config_key key, phi_json *j)

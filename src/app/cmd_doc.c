@@ -43,6 +43,30 @@ static const char limits_head[] =
     "default. A limit takes effect at the next start.\n\n"
     "| key | default | range | what happens at it |\n|---|---|---|---|\n";
 
+// A list of rules is no key with a default; so the sample shows one, and does not set it.
+static const char sample_rules[] =
+    "\n# Who may do what. Without rules, peers of this machine may do everything, and others\n"
+    "# nothing. With rules, everybody may do what a rule says, and no `may_not` takes back;\n"
+    "# their order means nothing. Ask: posthouse may orders call service:stock get\n"
+    "#   who: principals, `*` for any run of characters: the name in a certificate or token, or\n"
+    "#     of a peer that need not prove anything, its account\n"
+    "#   call, send: an account or service:NAME, and methods behind it. see, drain, register: the\n"
+    "#     same without methods. publish, subscribe: a topic, `*` for one word, `>` for the rest.\n"
+    "#     center: a domain\n"
+    "# rules:\n"
+    "#   - name: shop\n"
+    "#     who: [orders, \"checkout-*\"]\n"
+    "#     may:\n"
+    "#       register: [\"service:orders\"]\n"
+    "#       call: [\"service:stock get reserve\", \"service:bank pay.*\"]\n"
+    "#       publish: [\"orders.>\"]\n"
+    "#       see: [\"service:stock\", \"service:bank\"]\n"
+    "#     may_not:\n"
+    "#       call: [\"service:bank pay.salary\"]\n"
+    "#   - name: operators\n"
+    "#     who: alice\n"
+    "#     may: {see: \"*\", call: \"*\", subscribe: \">\", drain: \"service:*\"}\n";
+
 const command command_doc = {
     .name = "doc",
     .words = "sample|limits",
@@ -165,6 +189,9 @@ static void write_fixed(draft *t)
     LIMIT("configuration errors told at once", CONFIG_ERRORS_MAX,
           "The number of the rest is told.");
     LIMIT("listen addresses", CONFIG_LISTEN_MAX, "The configuration is refused.");
+    LIMIT("rules", PHI_RULES_MAX, "The configuration is refused.");
+    LIMIT("entries of one list in a rule", PHI_RULE_ENTRIES_MAX,
+          "The configuration is refused; each method of an entry counts.");
 #undef LIMIT
     draft_add(t, "\nThe limits of the client library are the fields of `ph_client_options` in\n"
                  "[`posthouse/client.h`](../include/posthouse/client.h), each with its default.\n");
@@ -194,6 +221,7 @@ static void write_sample(draft *t)
         draft_format(t, "\n%s%s: %s%s%s\n", indent, dot == NULL ? row->path : dot + 1, left,
                      row->fallback, right);
     }
+    draft_add(t, sample_rules);
 }
 
 static void write_range(draft *t, const config_row *row)

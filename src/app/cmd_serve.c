@@ -346,6 +346,7 @@ static void on_reload(void *arg, int signum)
             };
             log_event(s, EVENT_RELOAD_REFUSED, fields, PHI_COUNT_OF(fields));
         }
+        config_fini(&fresh);
         return;
     }
     compare(s, &fresh);
@@ -353,6 +354,7 @@ static void on_reload(void *arg, int signum)
     s->config.values[CONFIG_log_format] = fresh.values[CONFIG_log_format];
     apply_log(s);
     crew_set_log(s->crew, &s->sink);
+    config_fini(&fresh);
     const phi_log_field fields[] = { PHI_LOG_TEXT("file", phi_bytes_text(fresh.file)) };
     log_event(s, EVENT_RELOADED, fields, fresh.file[0] == '\0' ? 0 : PHI_COUNT_OF(fields));
 }

@@ -141,6 +141,12 @@ void config_init(config *c)
     }
 }
 
+void config_fini(config *c)
+{
+    phi_rules_free(&c->rules);
+    c->rules_line = 0;
+}
+
 ph_err config_set(config *c, config_key key, const char *chars, config_origin origin,
                   phi_diag *diag)
 {

@@ -4,7 +4,7 @@
 // order of precedence; and where each value came from.
 //
 // Life     config_init -> config_load_file, config_load_environment, config_load_args ->
-//          config_settle
+//          config_settle -> config_fini
 // Limits   CONFIG_FILE_BYTES_MAX, CONFIG_DEPTH_MAX levels, CONFIG_ERRORS_MAX errors are collected
 // Threads  none
 
@@ -13,6 +13,7 @@
 
 #include "app/listener.h"
 #include "app/options.h"
+#include "auth/rules.h"
 #include "center/center.h"
 #include "io/io.h"
 #include "obs/log.h"
@@ -96,7 +97,9 @@ typedef struct config {
     size_t listen_count;
     config_user users[CONFIG_USERS_MAX];
     size_t user_count;
-    char file[1024]; // "" when none was read
+    phi_rules *rules;    // owned; NULL: the file has none, or who wants to keep them took them
+    uint32_t rules_line; // where they begin; 0: there are none
+    char file[1024];     // "" when none was read
 } config;
 
 // What is wrong, each with its place.
@@ -117,6 +120,9 @@ config_key config_find(const char *path);
 
 // All defaults.
 void config_init(config *c);
+
+// Frees the rules, which are all that is owned. Accepts a zeroed one.
+void config_fini(config *c);
 
 // Reads YAML. Keys that were set already are replaced. `name` is what the file is called in
 // messages.

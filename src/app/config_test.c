@@ -15,6 +15,7 @@ static config_errors errors;
 
 static void parse(const char *yaml)
 {
+    config_fini(&c); // of the test before
     config_init(&c);
     memset(&errors, 0, sizeof errors);
     config_parse(&c, "c.yaml", phi_bytes_text(yaml), &errors);

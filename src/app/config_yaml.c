@@ -13,46 +13,29 @@
 // Invariants
 // - Loops, no recursion: a file cannot exhaust the stack.
 
-#include "app/config.h"
+#include "app/config_loader.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <yaml.h>
-
 #include "app/body.h"
+#include "app/config_rules.h"
 #include "app/suggest.h"
 #include "app/term.h"
 #include "base/assert.h"
 
 #define PATH_BYTES 128
 
-typedef struct loader {
-    config *c;
-    config_errors *errors;
-    yaml_parser_t parser;
-    yaml_event_t event; // the current one; owned
-    bool has_event;
-    bool is_over;                    // the YAML broke, or ended
-    uint32_t seen[CONFIG_KEY_COUNT]; // the line where a key stood; 0: not yet
-} loader;
-
-static void next(loader *l);
 static void read_document(loader *l);
 static void read_mapping(loader *l, const char *section);
 static void read_entry(loader *l, const char *section);
 static void read_value(loader *l, config_key key, uint32_t line, uint32_t column);
 static void read_scalar(loader *l, config_key key);
 static void read_sequence(loader *l, config_key key);
-static void skip(loader *l);
 static void complain_unknown(loader *l, const char *section, const char *word, const char *path);
 static bool is_section(const char *word);
-static bool is_plain_node(loader *l);
-static const char *what_is_it(const loader *l);
-static uint32_t line_of(const loader *l);
-static uint32_t column_of(const loader *l);
 
 void config_parse(config *c, const char *name, phi_bytes yaml, config_errors *errors)
 {
@@ -112,8 +95,7 @@ void config_print_errors(const config *c, const config_errors *errors)
 
 // ---- events
 
-// The next event; the old one is given back. At the end, and when the YAML is broken, is_over.
-static void next(loader *l)
+void loader_next(loader *l)
 {
     if (l->has_event) {
         yaml_event_delete(&l->event);
@@ -139,28 +121,30 @@ static void next(loader *l)
 
 static void read_document(loader *l)
 {
-    next(l); // the stream begins
-    next(l);
+    loader_next(l); // the stream begins
+    loader_next(l);
     if (l->is_over) {
         return; // an empty file is all defaults
     }
     PH_ASSERT(l->event.type == YAML_DOCUMENT_START_EVENT);
-    next(l);
+    loader_next(l);
     if (l->is_over) {
         return;
     }
     bool is_empty = l->event.type == YAML_SCALAR_EVENT && l->event.data.scalar.length == 0;
-    if (l->event.type == YAML_MAPPING_START_EVENT && is_plain_node(l)) {
+    if (l->event.type == YAML_MAPPING_START_EVENT && loader_is_plain(l)) {
         read_mapping(l, "");
     } else if (!is_empty) {
-        config_complain(l->errors, line_of(l), column_of(l),
-                        "expected keys and values such as 'domain: home', found %s", what_is_it(l));
-        skip(l);
+        config_complain(l->errors, loader_line(l), loader_column(l),
+                        "expected keys and values such as 'domain: home', found %s",
+                        loader_what(l));
+        loader_skip(l);
     }
-    next(l); // the end of the document
-    next(l);
+    loader_next(l); // the end of the document
+    loader_next(l);
     if (!l->is_over) {
-        config_complain(l->errors, line_of(l), column_of(l), "a second document; one is enough");
+        config_complain(l->errors, loader_line(l), loader_column(l),
+                        "a second document; one is enough");
     }
 }
 
@@ -168,18 +152,18 @@ static void read_document(loader *l)
 static void read_mapping(loader *l, const char *section)
 {
     for (;;) {
-        next(l);
+        loader_next(l);
         if (l->is_over || l->event.type == YAML_MAPPING_END_EVENT) {
             return;
         }
         if (l->event.type == YAML_SCALAR_EVENT) {
             read_entry(l, section);
         } else {
-            config_complain(l->errors, line_of(l), column_of(l), "a key must be a word, found %s",
-                            what_is_it(l));
-            skip(l);
-            next(l);
-            skip(l);
+            config_complain(l->errors, loader_line(l), loader_column(l),
+                            "a key must be a word, found %s", loader_what(l));
+            loader_skip(l);
+            loader_next(l);
+            loader_skip(l);
         }
     }
 }
@@ -189,31 +173,35 @@ static void read_entry(loader *l, const char *section)
 {
     char word[PATH_BYTES / 2];
     char path[PATH_BYTES];
-    uint32_t line = line_of(l);
-    uint32_t column = column_of(l);
+    uint32_t line = loader_line(l);
+    uint32_t column = loader_column(l);
     snprintf(word, sizeof word, "%s", (const char *)l->event.data.scalar.value);
     snprintf(path, sizeof path, "%s%s%s", section, *section == '\0' ? "" : ".", word);
     bool is_whole = strlen(word) == l->event.data.scalar.length;
     config_key key = is_whole && strchr(word, '.') == NULL ? config_find(path) : CONFIG_KEY_COUNT;
 
     if (is_whole && *section == '\0' && is_section(word)) {
-        next(l);
-        if (!l->is_over && l->event.type == YAML_MAPPING_START_EVENT && is_plain_node(l)) {
+        loader_next(l);
+        if (!l->is_over && l->event.type == YAML_MAPPING_START_EVENT && loader_is_plain(l)) {
             read_mapping(l, word);
         } else if (!l->is_over) {
-            config_complain(l->errors, line_of(l), column_of(l),
-                            "%s: expected keys and values, found %s", word, what_is_it(l));
-            skip(l);
+            config_complain(l->errors, loader_line(l), loader_column(l),
+                            "%s: expected keys and values, found %s", word, loader_what(l));
+            loader_skip(l);
         }
+        return;
+    }
+    if (is_whole && *section == '\0' && strcmp(word, "rules") == 0) {
+        config_rules_read(l);
         return;
     }
     if (key == CONFIG_KEY_COUNT) {
         complain_unknown(l, section, word, path);
-        next(l);
-        skip(l);
+        loader_next(l);
+        loader_skip(l);
         return;
     }
-    next(l);
+    loader_next(l);
     read_value(l, key, line, column);
 }
 
@@ -226,22 +214,22 @@ static void read_value(loader *l, config_key key, uint32_t line, uint32_t column
     if (l->seen[key] != 0) {
         config_complain(l->errors, line, column, "%s: stands there twice; first in line %u",
                         row->path, l->seen[key]);
-        skip(l);
+        loader_skip(l);
         return;
     }
     l->seen[key] = line;
-    if (!is_plain_node(l)) {
-        config_complain(l->errors, line_of(l), column_of(l),
+    if (!loader_is_plain(l)) {
+        config_complain(l->errors, loader_line(l), loader_column(l),
                         "%s: anchors, aliases and tags are not accepted", row->path);
-        skip(l);
+        loader_skip(l);
     } else if (l->event.type == YAML_SCALAR_EVENT) {
         read_scalar(l, key);
     } else if (config_is_list(key) && l->event.type == YAML_SEQUENCE_START_EVENT) {
         read_sequence(l, key);
     } else {
-        config_complain(l->errors, line_of(l), column_of(l), "%s: expected one value, found %s",
-                        row->path, what_is_it(l));
-        skip(l);
+        config_complain(l->errors, loader_line(l), loader_column(l),
+                        "%s: expected one value, found %s", row->path, loader_what(l));
+        loader_skip(l);
     }
     l->c->values[key].line = line;
 }
@@ -251,11 +239,11 @@ static void read_scalar(loader *l, config_key key)
     const char *chars = (const char *)l->event.data.scalar.value;
     phi_diag diag = { { 0 } };
     if (strlen(chars) != l->event.data.scalar.length) {
-        config_complain(l->errors, line_of(l), column_of(l), "%s: holds a NUL character",
+        config_complain(l->errors, loader_line(l), loader_column(l), "%s: holds a NUL character",
                         config_get_row(key)->path);
     } else if (config_set(l->c, key, chars, CONFIG_FROM_FILE, &diag) != PH_OK) {
-        config_complain(l->errors, line_of(l), column_of(l), "%s: %s", config_get_row(key)->path,
-                        diag.text);
+        config_complain(l->errors, loader_line(l), loader_column(l), "%s: %s",
+                        config_get_row(key)->path, diag.text);
     }
 }
 
@@ -263,23 +251,24 @@ static void read_scalar(loader *l, config_key key)
 static void read_sequence(loader *l, config_key key)
 {
     const char *path = config_get_row(key)->path;
-    uint32_t line = line_of(l);
-    uint32_t column = column_of(l);
+    uint32_t line = loader_line(l);
+    uint32_t column = loader_column(l);
     size_t count = 0;
     for (;; count++) {
-        next(l);
+        loader_next(l);
         if (l->is_over) {
             return;
         }
         if (l->event.type == YAML_SEQUENCE_END_EVENT) {
             break;
         }
-        if (l->event.type == YAML_SCALAR_EVENT && is_plain_node(l)) {
+        if (l->event.type == YAML_SCALAR_EVENT && loader_is_plain(l)) {
             read_scalar(l, key);
         } else {
-            config_complain(l->errors, line_of(l), column_of(l), "%s: expected %s, found %s", path,
-                            key == CONFIG_listen ? "an address" : "one value", what_is_it(l));
-            skip(l);
+            config_complain(l->errors, loader_line(l), loader_column(l),
+                            "%s: expected %s, found %s", path,
+                            key == CONFIG_listen ? "an address" : "one value", loader_what(l));
+            loader_skip(l);
         }
     }
     if (count == 0 && key == CONFIG_listen) {
@@ -287,8 +276,7 @@ static void read_sequence(loader *l, config_key key)
     }
 }
 
-// Reads to the end of the node that begins with the current event.
-static void skip(loader *l)
+void loader_skip(loader *l)
 {
     size_t depth = 0;
     while (!l->is_over) {
@@ -297,7 +285,7 @@ static void skip(loader *l)
         bool closes = type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT;
         depth += opens ? 1 : 0;
         if (depth > CONFIG_DEPTH_MAX) {
-            config_complain(l->errors, line_of(l), column_of(l), "deeper than %u levels",
+            config_complain(l->errors, loader_line(l), loader_column(l), "deeper than %u levels",
                             CONFIG_DEPTH_MAX);
             l->is_over = true;
             return;
@@ -309,7 +297,7 @@ static void skip(loader *l)
         if (depth == 0) {
             return;
         }
-        next(l);
+        loader_next(l);
     }
 }
 
@@ -321,6 +309,9 @@ static void complain_unknown(loader *l, const char *section, const char *word, c
     for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
         suggestion_try(&s, config_get_row(key)->path);
     }
+    if (*section == '\0') {
+        suggestion_try(&s, "rules");
+    }
     if (s.best == NULL && *section == '\0' && suggest_distance(word, "log") <= 1) {
         s.best = "log";
     }
@@ -331,7 +322,7 @@ static void complain_unknown(loader *l, const char *section, const char *word, c
             s.best = config_get_row(key)->path;
         }
     }
-    config_complain(l->errors, line_of(l), column_of(l), "unknown key '%s'%s%s%s", path,
+    config_complain(l->errors, loader_line(l), loader_column(l), "unknown key '%s'%s%s%s", path,
                     s.best == NULL ? "" : "; did you mean '", s.best == NULL ? "" : s.best,
                     s.best == NULL ? "" : "'?");
 }
@@ -349,8 +340,7 @@ static bool is_section(const char *word)
     return false;
 }
 
-// Without anchor and tag, and no alias.
-static bool is_plain_node(loader *l)
+bool loader_is_plain(const loader *l)
 {
     if (l->event.type == YAML_SCALAR_EVENT) {
         return l->event.data.scalar.anchor == NULL && l->event.data.scalar.tag == NULL;
@@ -366,7 +356,7 @@ static bool is_plain_node(loader *l)
     return false;
 }
 
-static const char *what_is_it(const loader *l)
+const char *loader_what(const loader *l)
 {
     if (l->event.type == YAML_SCALAR_EVENT) {
         return "a single value";
@@ -380,12 +370,12 @@ static const char *what_is_it(const loader *l)
     return "an alias";
 }
 
-static uint32_t line_of(const loader *l)
+uint32_t loader_line(const loader *l)
 {
     return (uint32_t)l->event.start_mark.line + 1;
 }
 
-static uint32_t column_of(const loader *l)
+uint32_t loader_column(const loader *l)
 {
     return (uint32_t)l->event.start_mark.column + 1;
 }
