@@ -1,36 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // app/secret.c - see secret.h.
-//
-// Design notes
-// - A file is opened first and judged by its descriptor: what is judged is what is read.
-// - It is read into one piece of memory of its size, so that no growing buffer leaves copies
-//   behind.
-// - A pipe or device is refused before anything is read: it could block, or never end.
 
 #include "app/secret.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/assert.h"
+#include "io/file.h"
 
 static const char front_file[] = "file:";
 static const char front_env[] = "env:";
 static const char front_credential[] = "credential:";
 
-static ph_err judge_file(const char *path, secret_care care, size_t bytes_max,
-                         const struct stat *found, phi_diag *diag);
-static ph_err judge_private(const char *path, const struct stat *found, phi_diag *diag);
-static ph_err read_all(int fd, const char *path, size_t size, secret *out, phi_diag *diag);
 static ph_err read_env(const char *name, secret *out, phi_diag *diag);
 static const char *behind(const char *place, const char *front);
 static bool is_variable(const char *name);
@@ -38,87 +25,13 @@ static bool is_variable(const char *name);
 ph_err secret_read_file(const char *path, secret_care care, size_t bytes_max, secret *out,
                         phi_diag *diag)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        return phi_diag_add(diag, PH_EINVAL, "cannot read %s: %s", path, strerror(errno));
-    }
-    struct stat found;
-    ph_err rc = PH_OK;
-    if (fstat(fd, &found) != 0) {
-        rc = phi_diag_add(diag, PH_EINVAL, "cannot read %s: %s", path, strerror(errno));
-    }
+    phi_file_care file_care = care == SECRET_PRIVATE ? PHI_FILE_PRIVATE : PHI_FILE_PUBLIC;
+    phi_file file;
+    ph_err rc = phi_file_read(&file, &phi_alloc_heap, path, file_care, bytes_max, diag);
     if (rc == PH_OK) {
-        rc = judge_file(path, care, bytes_max, &found, diag);
+        *out = (secret){ .data = file.data, .size = file.size, .room = file.room };
     }
-    if (rc == PH_OK) {
-        rc = read_all(fd, path, (size_t)found.st_size, out, diag);
-    }
-    close(fd);
     return rc;
-}
-
-static ph_err judge_file(const char *path, secret_care care, size_t bytes_max,
-                         const struct stat *found, phi_diag *diag)
-{
-    if (!S_ISREG(found->st_mode)) {
-        return phi_diag_add(diag, PH_EINVAL, "%s is no regular file", path);
-    }
-    if ((found->st_mode & S_IWOTH) != 0) {
-        return phi_diag_add(diag, PH_EINVAL, "everybody may write %s: chmod %s %s", path,
-                            care == SECRET_PRIVATE ? "640" : "644", path);
-    }
-    if (care == SECRET_PRIVATE) {
-        ph_err rc = judge_private(path, found, diag);
-        if (rc != PH_OK) {
-            return rc;
-        }
-    }
-    if (found->st_size == 0) {
-        return phi_diag_add(diag, PH_EINVAL, "%s is empty", path);
-    }
-    if ((uint64_t)found->st_size > bytes_max) {
-        return phi_diag_add(diag, PH_ETOOLARGE, "%s is longer than %zu bytes", path, bytes_max);
-    }
-    return PH_OK;
-}
-
-static ph_err judge_private(const char *path, const struct stat *found, phi_diag *diag)
-{
-    if (found->st_uid != 0 && found->st_uid != geteuid()) {
-        return phi_diag_add(diag, PH_EINVAL,
-                            "%s belongs to user %u, neither to root nor to the user of this "
-                            "process: chown %u %s",
-                            path, (unsigned)found->st_uid, (unsigned)geteuid(), path);
-    }
-    if ((found->st_mode & S_IRWXO) != 0) {
-        return phi_diag_add(diag, PH_EINVAL, "everybody may read %s: chmod 640 %s", path, path);
-    }
-    if ((found->st_mode & S_IWGRP) != 0) {
-        return phi_diag_add(diag, PH_EINVAL, "its group may write %s: chmod 640 %s", path, path);
-    }
-    return PH_OK;
-}
-
-// A file that grows meanwhile is taken as it was; whoever watches it sees the change.
-static ph_err read_all(int fd, const char *path, size_t size, secret *out, phi_diag *diag)
-{
-    secret s = { .data = malloc(size), .room = size };
-    if (s.data == NULL) {
-        return phi_diag_add(diag, PH_ENOMEM, "read %s", path);
-    }
-    while (s.size < s.room) {
-        ssize_t got = read(fd, s.data + s.size, s.room - s.size);
-        if (got == 0) {
-            break;
-        }
-        if (got < 0 && errno != EINTR) {
-            secret_fini(&s);
-            return phi_diag_add(diag, PH_EINVAL, "cannot read %s: %s", path, strerror(errno));
-        }
-        s.size += got < 0 ? 0 : (size_t)got;
-    }
-    *out = s;
-    return PH_OK;
 }
 
 ph_err secret_read_place(const char *place, secret *out, phi_diag *diag)
@@ -157,7 +70,7 @@ static ph_err read_env(const char *name, secret *out, phi_diag *diag)
         return phi_diag_add(diag, PH_ETOOLARGE, "env:%s is longer than %u bytes", name,
                             SECRET_BYTES_MAX);
     }
-    uint8_t *copy = malloc(size);
+    uint8_t *copy = phi_take(&phi_alloc_heap, size);
     if (copy == NULL) {
         return phi_diag_add(diag, PH_ENOMEM, "read env:%s", name);
     }
@@ -201,7 +114,7 @@ void secret_fini(secret *s)
 {
     if (s->data != NULL) {
         explicit_bzero(s->data, s->room);
-        free(s->data);
+        phi_give(&phi_alloc_heap, s->data, s->room);
     }
     *s = (secret){ 0 };
 }
