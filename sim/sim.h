@@ -149,6 +149,10 @@ void sim_identity_set(sim *s, sim_node node, const phi_identity *identity);
 // until its end.
 phi_tls *sim_tls_new(sim *s, phi_tls_peers peers);
 
+// What the node's own files of TLS (io/tls_files.h) say from now on; NULL, as at first: they cannot
+// be used.
+void sim_tls_files_set(sim *s, sim_node node, phi_tls *tls);
+
 // These credentials do not believe that node, and say why; NULL: they do again. Borrowed.
 void sim_tls_refuse(phi_tls *tls, sim_node node, const char *why);
 

@@ -109,13 +109,13 @@ struct sim_host {
     phi_random script; // for what the test puts on it
     phi_random net;    // jitter and ragged cuts of what it sends and reads
     sim_fault fault;
-    phi_list streams;   // phi_stream.node
-    phi_list listeners; // phi_listener.node
-    phi_list loose;     // phi_loose_stream.node: released here, and not adopted yet
-    sim_box *box;       // owned; NULL: it has no mailbox
-    phi_identity
-        *identity;      // of new connections, as others see it; owned; NULL: that of its address
-    sim_event *waiting; // while frozen; owned
+    phi_list streams;       // phi_stream.node
+    phi_list listeners;     // phi_listener.node
+    phi_list loose;         // phi_loose_stream.node: released here, and not adopted yet
+    sim_box *box;           // owned; NULL: it has no mailbox
+    phi_identity *identity; // of new connections, for others; owned; NULL: that of its address
+    phi_tls *tls_files;     // what its files say; NULL: they cannot be used
+    sim_event *waiting;     // while frozen; owned
     size_t waiting_count;
     size_t waiting_capacity;
 };
@@ -269,6 +269,8 @@ void sim_hang_up(sim *s, sim_conn *conn, uint16_t end); // the kernel closes wha
 sim_lane *sim_lane_get(const sim *s, sim_node from, sim_node to);
 
 // sim_tls.c
+ph_err sim_tls_load(phi_io *io, phi_tls_files *files, phi_diag *diag);
+void sim_tls_drop(phi_io *io, phi_tls_files *files);
 void sim_stream_identity(const phi_stream *stream, phi_identity *out);
 ph_err sim_stream_verify(const phi_stream *stream, const phi_tls *tls, phi_diag *diag);
 const char *sim_tls_judge(const phi_tls *tls, const sim_conn *conn, uint16_t end);

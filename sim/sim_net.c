@@ -234,6 +234,8 @@ const phi_io_ops sim_io_ops = {
     .stream_release = sim_stream_release,
     .stream_adopt = sim_stream_adopt,
     .loose_stream_close = sim_loose_close,
+    .tls_load = sim_tls_load,
+    .tls_drop = sim_tls_drop,
     .entropy = net_entropy,
     .wall_ms = net_wall_ms,
 };

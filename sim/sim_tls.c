@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "io/tls.h"
+#include "io/tls_files.h"
 #include "sim/sim_internal.h"
 
 struct phi_tls {
@@ -41,10 +42,34 @@ phi_tls *sim_tls_new(sim *s, phi_tls_peers peers)
     return tls;
 }
 
+void sim_tls_files_set(sim *s, sim_node node, phi_tls *tls)
+{
+    sim_host_get(s, node)->tls_files = tls;
+}
+
 void sim_tls_refuse(phi_tls *tls, sim_node node, const char *why)
 {
     PH_ASSERT(node < tls->count);
     tls->refusals[node] = why;
+}
+
+// ---- what nodes ask
+
+ph_err sim_tls_load(phi_io *io, phi_tls_files *files, phi_diag *diag)
+{
+    sim_host *host = sim_host_of(io);
+    if (host->tls_files == NULL) {
+        return phi_diag_add(diag, PH_EINVAL, "cannot read %s: No such file or directory",
+                            files->certificate == NULL ? "the CAs" : files->certificate);
+    }
+    files->tls = host->tls_files;
+    return PH_OK;
+}
+
+void sim_tls_drop(phi_io *io, phi_tls_files *files)
+{
+    (void)io; // the world's
+    files->tls = NULL;
 }
 
 // ---- what streams ask

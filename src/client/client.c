@@ -89,6 +89,7 @@ void ph_client_free(ph_client **client)
     phi_client_topics_fini(c);
     phi_client_own_fini(c);
     phi_client_token_fini(c);
+    phi_io_tls_drop(c->io, &c->tls);
     phi_client_options_give(c);
     ph_loop *loop = c->owns_loop ? c->loop : NULL;
     c->magic = 0;

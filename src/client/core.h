@@ -6,7 +6,6 @@
 //     client.c   its life, and the public functions that look at it
 //     dial.c     its state: connecting, centers in turn, waiting, closing
 //     token.c    the token that it proves itself with
-//     tls.c      the credentials of TLS, from files
 //     trouble.c  why it is not up, for people
 //     receive.c  what comes from the center, to whom it goes
 //     send.c     messages, written once, straight into the send buffer; post.h is the way of most
@@ -43,6 +42,7 @@
 #include "client/peers.h"
 #include "client/streams.h"
 #include "client/topics.h"
+#include "io/tls_files.h"
 #include "link/transport.h"
 #include "policy/backoff.h"
 #include "wire/message.h"
@@ -170,6 +170,7 @@ struct ph_client {
     phi_random random;
     uint32_t center_index; // which one is dialled, or was last
     uint64_t connection;   // counts connections that came up; part of a ph_request_id
+    uint64_t bytes_before; // received before this one was dialled
     phi_time up_since;
     phi_time dial_at;
     char id[PHI_ID_BYTES_MAX + 1];
@@ -178,6 +179,7 @@ struct ph_client {
     char trouble[PHI_TROUBLE_BYTES_MAX];
 
     phi_token token;
+    phi_tls_files tls;
     phi_head heads[PHI_HEADS]; // of what was sent last
     phi_head answer_head;
     phi_slots calls; // phi_call
@@ -287,8 +289,10 @@ bool phi_client_token_on_end(ph_client *client, const phi_link_end *end, bool wa
 
 // ---- trouble.c
 
-// Fills in `trouble`: "cannot connect to HOST:PORT: Connection refused".
+// Fills in `trouble`: "cannot connect to HOST:PORT: Connection refused"; the same for the end of a
+// connection, with advice where the reason is likely to be a mistake in what was dialled.
 void phi_client_describe(ph_client *client, const char *what, phi_bytes why);
+void phi_client_describe_end(ph_client *client, const phi_link_end *end, bool was_up);
 
 // ---- receive.c
 

@@ -148,8 +148,18 @@ static void dial(ph_client *client)
 {
     phi_client_watch_join(client);
     client->owes_own = 0; // JOIN says it
+    const phi_center_address *center = &client->centers[client->center_index];
+    phi_connect_options to = { .address = center->text, .tls_name = client->options.tls_name };
     phi_diag diag = { "" };
-    phi_connect_options to = { .address = client->centers[client->center_index].text };
+    if (center->is_tls) {
+        ph_err rc = phi_io_tls_load(client->io, &client->tls, &diag);
+        if (rc != PH_OK) {
+            fail(client, rc == PH_ENOMEM ? rc : PH_ETLS, diag.text);
+            return;
+        }
+        to.tls = client->tls.tls;
+    }
+    client->bytes_before = client->transports.bytes_received;
     ph_err rc = phi_transport_connect(&client->transport, &client->transports, &to,
                                       &client->link_options, &diag);
     if (rc == PH_OK) {
@@ -159,8 +169,8 @@ static void dial(ph_client *client)
     fail(client, rc, diag.text[0] != '\0' ? diag.text : ph_err_text(rc));
 }
 
-// An attempt ended before it began. No memory, no descriptor, no token: as with a center that does
-// not answer, later it may go.
+// An attempt ended before it began. No memory, no descriptor, no token, a certificate that is just
+// being replaced: as with a center that does not answer, later it may go.
 static void fail(ph_client *client, ph_err err, const char *why)
 {
     phi_client_describe(client, "cannot connect to", phi_bytes_text(why));
@@ -239,8 +249,7 @@ void phi_client_on_end(ph_client *client, const phi_link_end *end)
     bool was_up = phi_client_is(client, PHI_CLIENT_UP);
     phi_time now = client->io->now;
     ph_err err = end_error(end);
-    phi_client_describe(client, was_up ? "lost the connection to" : "cannot connect to",
-                        end->text.size != 0 ? end->text : phi_bytes_text(ph_err_text(err)));
+    phi_client_describe_end(client, end, was_up);
     ph_link_change change = { .err = err };
     if (end->by_peer) {
         change.bye = phi_view_of(phi_bytes_text(phi_bye_name((uint16_t)end->code)));

@@ -291,6 +291,10 @@ static void pack(ph_client *client, packer *p)
         o->tls_certificate_file = certificate;
         o->tls_key_file = key;
         o->tls_name = tls_name;
+        client->tls = (phi_tls_files){ .authorities = authorities,
+                                       .certificate = certificate,
+                                       .key = key,
+                                       .allows_tls12 = o->tls_allow_1_2 };
         o->metadata = NULL; // in `join` from now on
     }
 }

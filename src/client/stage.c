@@ -38,6 +38,9 @@ static ph_err op_connect(phi_io *io, const phi_connect_options *options,
     stage *s = stage_of(io);
     s->dials++;
     snprintf(s->dialled, sizeof s->dialled, "%s", options->address);
+    s->dialled_tls = options->tls;
+    const char *name = options->tls_name == NULL ? "" : options->tls_name;
+    snprintf(s->dialled_name, sizeof s->dialled_name, "%s", name);
     if (s->connect_fails != PH_OK) {
         return phi_diag_add(diag, s->connect_fails, "no descriptor left");
     }
@@ -169,6 +172,25 @@ static void op_close(phi_stream *stream)
     stream->is_closed = true;
 }
 
+// Credentials are not looked into here: any address will do, another for each load.
+static ph_err op_tls_load(phi_io *io, phi_tls_files *files, phi_diag *diag)
+{
+    static char credentials[64];
+    stage *s = stage_of(io);
+    if (s->files_fail != NULL) {
+        return phi_diag_add(diag, PH_EINVAL, "%s", s->files_fail);
+    }
+    files->tls = (phi_tls *)(void *)&credentials[s->loads++ % sizeof credentials];
+    s->files = *files;
+    return PH_OK;
+}
+
+static void op_tls_drop(phi_io *io, phi_tls_files *files)
+{
+    stage_of(io)->drops++;
+    files->tls = NULL;
+}
+
 static void op_entropy(phi_io *io, uint8_t *bytes, size_t size)
 {
     stage *s = stage_of(io);
@@ -188,6 +210,8 @@ static const phi_io_ops stage_ops = {
     .stream_write = op_write,
     .stream_pause = op_pause,
     .stream_close = op_close,
+    .tls_load = op_tls_load,
+    .tls_drop = op_tls_drop,
     .entropy = op_entropy,
     .read_clock = op_read_clock,
 };
@@ -226,7 +250,7 @@ static void end_stream(stage *s, phi_stream *stream, ph_err reason, const char *
 // What the center's end has to send arrives whole.
 static void deliver(stage *s, phi_stream *stream)
 {
-    if (!s->has_center || phi_link_waiting(&s->center) == 0) {
+    if (!s->has_center || s->says_nothing || phi_link_waiting(&s->center) == 0) {
         return;
     }
     phi_bytes bytes = phi_link_seal(&s->center);
@@ -245,6 +269,8 @@ static void move_stream(stage *s, phi_stream *stream)
         end_stream(s, stream, PH_OK, "");
     } else if (stream->is_refused) {
         end_stream(s, stream, PH_ECONNECT, "Connection refused");
+    } else if (stream->is_opening && s->closes_with != PH_OK) {
+        end_stream(s, stream, s->closes_with, s->closes_why);
     } else if (stream->is_cut) {
         end_stream(s, stream, PH_ERESET, "Connection reset by peer");
     } else if (stream->is_opening) {

@@ -11,7 +11,7 @@
 
 #include "base/random.h"
 #include "client/client.h"
-#include "io/io.h"
+#include "io/tls_files.h"
 #include "link/link.h"
 #include "wire/message.h"
 
@@ -44,6 +44,10 @@ typedef struct stage {
     // what the next connections meet
     bool is_deaf;             // connections are refused
     ph_err connect_fails;     // phi_io_connect itself fails
+    ph_err closes_with;       // connections end so before they are open; PH_OK: they do not
+    const char *closes_why;   // same
+    bool says_nothing;        // not even HELLO
+    const char *files_fail;   // those of TLS cannot be used; NULL: they can
     phi_bye_code refuse_join; // NORMAL: welcome
     uint32_t retry_after_ms;
     const char *refuse_text; // NULL: the code's own
@@ -60,6 +64,11 @@ typedef struct stage {
     bool has_center;
     unsigned dials;
     char dialled[PHI_ADDRESS_TEXT_MAX];
+    const phi_tls *dialled_tls; // NULL: without TLS
+    char dialled_name[128];     // tls_name; "": that of the address
+    phi_tls_files files;        // the last that were loaded
+    unsigned loads;
+    unsigned drops;
     unsigned joins;
     unsigned asks;          // for presence, on this connection; pages answer the last
     phi_join join;          // the last; only numbers are good after the turn

@@ -6,6 +6,10 @@
 
 #include "client/core.h"
 
+static void advise(ph_client *client, const phi_link_end *end);
+static bool is_silent(const ph_client *client, const phi_link_end *end);
+static void add(ph_client *client, const char *text);
+
 // What comes from below may name the center already ("connect to HOST:PORT: Connection refused"):
 // once is enough.
 void phi_client_describe(ph_client *client, const char *what, phi_bytes why)
@@ -20,4 +24,39 @@ void phi_client_describe(ph_client *client, const char *what, phi_bytes why)
     }
     snprintf(client->trouble, sizeof client->trouble, "%s %s: %.*s", what, center, (int)why.size,
              (const char *)why.data);
+}
+
+void phi_client_describe_end(ph_client *client, const phi_link_end *end, bool was_up)
+{
+    phi_bytes why = end->text;
+    if (why.size == 0) {
+        why = phi_bytes_text(ph_err_text(end->err == PH_OK ? PH_ECLOSED : end->err));
+    }
+    phi_client_describe(client, was_up ? "lost the connection to" : "cannot connect to", why);
+    if (!was_up) {
+        advise(client, end);
+    }
+}
+
+static void advise(ph_client *client, const phi_link_end *end)
+{
+    const phi_center_address *center = &client->centers[client->center_index];
+    if (!center->is_tls && strncmp(center->text, "unix:", 5) != 0 && is_silent(client, end)) {
+        add(client, "; nothing was said: if TLS is spoken there, write tls:");
+        add(client, center->text);
+    }
+}
+
+// A connection that stood, over which a center would have said HELLO at once [P-32]. One that
+// speaks TLS waits for its client, as a client waits for HELLO.
+static bool is_silent(const ph_client *client, const phi_link_end *end)
+{
+    return client->transport.is_connected && !end->by_peer &&
+           client->transports.bytes_received == client->bytes_before;
+}
+
+static void add(ph_client *client, const char *text)
+{
+    size_t used = strlen(client->trouble);
+    snprintf(client->trouble + used, sizeof client->trouble - used, "%s", text);
 }

@@ -37,6 +37,7 @@ typedef struct phi_stream phi_stream;
 typedef struct phi_listener phi_listener;
 typedef struct phi_loose_stream phi_loose_stream; // belongs to no loop; see phi_stream_release
 typedef struct phi_tls phi_tls;                   // io/tls.h
+typedef struct phi_tls_files phi_tls_files;       // io/tls_files.h
 
 #define PHI_ADDRESS_TEXT_MAX 128 // see io/address.h
 
@@ -106,6 +107,8 @@ typedef struct phi_io_ops {
     ph_err (*stream_release)(phi_stream *stream, phi_loose_stream **out);
     ph_err (*stream_adopt)(phi_io *io, phi_loose_stream *loose, phi_stream **out);
     void (*loose_stream_close)(phi_loose_stream *loose);
+    ph_err (*tls_load)(phi_io *io, phi_tls_files *files, phi_diag *diag); // NULL: it has no TLS
+    void (*tls_drop)(phi_io *io, phi_tls_files *files);
     void (*entropy)(phi_io *io, uint8_t *bytes, size_t size);
     uint64_t (*wall_ms)(phi_io *io);
     void (*read_clock)(phi_io *io); // into io->now

@@ -286,7 +286,8 @@ static void transports_count(phi_transports *group, size_t count)
 
 static void transport_on_open(void *owner)
 {
-    (void)owner; // the center speaks first
+    phi_transport *t = owner;
+    t->is_connected = true; // and the center speaks first
 }
 
 static void transport_on_bytes(void *owner, phi_span bytes)

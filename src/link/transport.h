@@ -80,6 +80,7 @@ struct phi_transport {
     phi_time flushed;      // when something was last written; while blocked: stuck since then
     uint32_t room_turn;    // phi_transports.turn in which on_room was last called
     uint8_t busy_writes;   // in quick succession; a transport with many keeps its buffer
+    bool is_connected;     // client: the stream is open
     bool is_blocked;       // the stream took less than all; on_writable will come
     bool wants_room;       // begin failed; on_room is owed
     bool is_held;          // phi_transport_hold was called
