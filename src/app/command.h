@@ -50,6 +50,7 @@ extern const command command_ping;
 extern const command command_bench;
 extern const command command_cert;
 extern const command command_check_config;
+extern const command command_may;
 extern const command command_doc;
 extern const command command_version;
 
