@@ -23,8 +23,9 @@
 
 #include "auth/base64url.h"
 #include "base/assert.h"
+#include "base/utf8.h"
 
-#define COORDINATE_BYTES 32u // of P-256, r and s of ES256, and both parts of an Ed25519 key
+#define COORDINATE_BYTES 32u // of the curve, r and s of ES256, both parts of an Ed25519 key
 #define POINT_BYTES (1u + 2u * COORDINATE_BYTES)
 #define DIGEST_BYTES 32u
 // A number of RSA; some issuers put the zero byte of a sign in front.
@@ -135,6 +136,15 @@ void phi_jwk_fini(phi_jwk *key)
         phi_give(key->alloc, key->secret, key->secret_size);
     }
     *key = (phi_jwk){ .pkey = NULL };
+}
+
+bool phi_jwk_id_is_valid(phi_bytes id)
+{
+    bool is_valid = id.size != 0 && id.size <= PHI_JWK_ID_BYTES_MAX && phi_utf8_is_valid(id);
+    for (size_t i = 0; is_valid && i < id.size; i++) {
+        is_valid = id.data[i] >= 0x20 && id.data[i] != 0x7f;
+    }
+    return is_valid;
 }
 
 // ---- using it
@@ -262,7 +272,7 @@ static ph_err read_algorithm(const json_t *object, kind k, phi_jws_algorithm *ou
     phi_bytes curve = { NULL, 0 };
     phi_bytes name;
     bool is_right = phi_strict_text(object, "crv", &curve) == PHI_STRICT_TEXT;
-    is_right = k == KIND_EC    ? is_right && phi_bytes_equal(curve, phi_bytes_text("P-256"))
+    is_right = k == KIND_EC    ? is_right && phi_bytes_equal(curve, phi_bytes_text(PHI_EC_CURVE))
                : k == KIND_OKP ? is_right && phi_bytes_equal(curve, phi_bytes_text("Ed25519"))
                                : k != KIND_OTHER;
     *is_spoken = false;
@@ -306,11 +316,7 @@ static ph_err read_id(phi_jwk *key, const json_t *object, phi_diag *diag)
     if (member == PHI_STRICT_ABSENT) {
         return PH_OK;
     }
-    bool is_good = member == PHI_STRICT_TEXT && id.size != 0 && id.size <= sizeof key->id;
-    for (size_t i = 0; is_good && i < id.size; i++) {
-        is_good = id.data[i] >= 0x20 && id.data[i] != 0x7f;
-    }
-    if (!is_good) {
+    if (member != PHI_STRICT_TEXT || !phi_jwk_id_is_valid(id)) {
         return phi_diag_add(diag, PH_EINVAL,
                             "its `kid` must be a text of 1 to %u bytes without control characters",
                             PHI_JWK_ID_BYTES_MAX);
@@ -396,7 +402,7 @@ static ph_err read_ec(EVP_PKEY **out, const json_t *object, phi_jwk_part part, p
     OPENSSL_cleanse(scalar, sizeof scalar);
     bool is_pushed =
         parts != NULL &&
-        OSSL_PARAM_BLD_push_utf8_string(parts, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) &&
+        OSSL_PARAM_BLD_push_utf8_string(parts, OSSL_PKEY_PARAM_GROUP_NAME, PHI_EC_CURVE, 0) &&
         OSSL_PARAM_BLD_push_octet_string(parts, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point) &&
         (d.size == 0 ||
          (number != NULL && OSSL_PARAM_BLD_push_BN(parts, OSSL_PKEY_PARAM_PRIV_KEY, number)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// auth/key.h - one key of a token's issuer, read from its JSON (RFC 7517, RFC 7518 6, RFC 8037), and
-// the two things it can do: verify a signature, and, when it is private, make one.
+// auth/key.h - one key of a token's issuer, read from its JSON (RFC 7517, RFC 7518 6, RFC 8037),
+// and the two things it can do: verify a signature, and, when it is private, make one.
 //
 // Of this folder only: others know sets (jwk.h) and signers (signer.h).
 //
@@ -15,6 +15,7 @@
 #include "auth/jwk.h"
 #include "auth/strict.h"
 
+#define PHI_EC_CURVE "P-256" // lint: allow clauses, because it is a curve's name
 #define PHI_RSA_BITS_MIN 2048u
 #define PHI_RSA_BITS_MAX 8192u
 #define PHI_SIGNATURE_BYTES_MAX (PHI_RSA_BITS_MAX / 8u)
@@ -47,6 +48,9 @@ PHI_MUST_CHECK ph_err phi_jwk_read(phi_jwk *out, const phi_alloc *alloc, const j
 // Makes one of a secret that was judged.
 PHI_MUST_CHECK ph_err phi_jwk_of_secret(phi_jwk *out, const phi_alloc *alloc, phi_bytes secret);
 void phi_jwk_fini(phi_jwk *key);
+
+// A text of 1 to PHI_JWK_ID_BYTES_MAX bytes without control characters.
+bool phi_jwk_id_is_valid(phi_bytes id);
 
 static inline phi_bytes phi_jwk_id(const phi_jwk *key)
 {
