@@ -3,8 +3,9 @@
 // app/cert.h - certificates as the tools make and read them: an authority for development, what it
 // signs, and the list of what it has revoked.
 //
-// What is made is what the io believes (io/tls.h): NIST's curve of 256 bits with SHA-256, names in
-// the SAN only, the usage said, no longer than its authority. An account is the URI posthouse://DOMAIN/NAME.
+// What is made is what the io believes (io/tls.h): NIST's curve of 256 bits with SHA-256, names
+// in the SAN only, the usage said, no longer than its authority. An account is the URI
+// posthouse://DOMAIN/NAME.
 //
 // Ownership  objects of libcrypto are freed with X509_free, EVP_PKEY_free, X509_CRL_free
 // Errors     PH_EINVAL: what was given is wrong. PH_ESYSTEM: libcrypto, or the file system.

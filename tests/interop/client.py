@@ -105,9 +105,11 @@ class Direction:
 
 class Client:
     def __init__(self, host, port, account="", service="", floor=PLAIN, watch=False, on_request=None, on_inquiry=None, timeout=30,
-                 message_max=1 << 26, **own):
+                 message_max=1 << 26, wrap=None, **own):
         self.socket = socket.create_connection((host, port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if wrap:
+            self.socket = wrap(self.socket)  # TLS, of whoever speaks it
         self.on_request = on_request  # request -> body, or None
         self.on_inquiry = on_inquiry  # the same for an inquiry to a call of this client
         self.message_max = message_max
