@@ -18,6 +18,7 @@
 #include "center/state.h"
 #include "center/stream.h"
 #include "center/subscription.h"
+#include "center/throttle.h"
 #include "io/address.h"
 
 static const phi_log_event log_events[CENTER_LOG_COUNT] = {
@@ -149,8 +150,9 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     c->drain_places_left = CENTER_DRAIN_TURN_PLACES_MAX;
     phi_quota_init(&c->quota, io->alloc, options->send_memory_max);
     set_link_options(c);
+    throttle_init(c);
     attach(c);
-    (void)session_refusal(c); // so that there is one when there is no memory
+    (void)session_refusal(c, 0); // so that there is one when there is no memory
     *out = c;
     return PH_OK;
 }
@@ -168,6 +170,7 @@ void center_free(center **center_at)
     drain_drop_all(c);
     stream_drop_all(c);
     session_drop_all(c);
+    throttle_fini(c);
     phi_transports_fini(&c->transports);
     phi_io_unhook(&c->hook);
     PH_ASSERT(phi_list_is_empty(&c->broadcasts));
@@ -301,6 +304,8 @@ center_counters center_count(const center *c)
     counters.stream_memory = c->memory[CENTER_MEMORY_STREAMS].bytes;
     counters.registry_memory = c->memory[CENTER_MEMORY_REGISTRY].bytes;
     counters.presence_memory = c->memory[CENTER_MEMORY_PRESENCE].bytes;
+    counters.throttled = c->throttle.paused_count;
+    counters.throttle_sources = c->throttle.sources.count;
     counters.sessions_abroad = c->workers.abroad_count;
     worker_count(c, &counters);
     counters.send_memory_refused_total = c->quota.refusals;
@@ -345,8 +350,16 @@ static void on_accept(void *owner, phi_stream *stream)
 {
     const listening *l = owner;
     center *c = l->center;
-    if (PHI_LIKELY(!workers_are_several(&c->workers)) || worker_keeps(c, stream, l->kind)) {
-        session_accept(c, stream, l->kind);
+    uint64_t address;
+    uint32_t retry_after_ms;
+    if (PHI_UNLIKELY(!throttle_admits(c, stream, &address, &retry_after_ms))) {
+        c->counters.connections_total++;
+        session_turn_away(c, stream, l->kind, retry_after_ms);
+        return;
+    }
+    if (PHI_LIKELY(!workers_are_several(&c->workers)) ||
+        worker_keeps(c, stream, l->kind, address)) {
+        session_accept(c, stream, l->kind, address);
     }
 }
 
@@ -358,7 +371,8 @@ static phi_bytes on_shed(void *owner, ph_err reason)
     CENTER_LOG_WRITE(c, SHED, PHI_LOG_TEXT("reason", phi_bytes_text(ph_err_text(reason))),
                      PHI_LOG_NUMBER("connections", c->sessions.count));
     // Where TLS is expected, nothing can be said without a handshake.
-    return l->kind == CENTER_LISTENER_PLAIN ? session_refusal(c) : phi_bytes_of(NULL, 0);
+    return l->kind == CENTER_LISTENER_PLAIN ? session_refusal(c, session_retry_after(c))
+                                            : phi_bytes_of(NULL, 0);
 }
 
 static void on_turn(phi_turn_hook *hook)
@@ -414,7 +428,8 @@ static void attach(center *c)
 {
     c->hook.on_turn = on_turn;
     phi_io_hook(c->io, &c->hook);
-    phi_transports_init(&c->transports, c->io, &session_events);
+    phi_transports_init(&c->transports, c->io,
+                        c->throttle.is_metering ? &session_events_metered : &session_events);
     c->transports.quota = &c->quota;
 }
 
@@ -477,6 +492,7 @@ static uint32_t joined_at_home(const center *c)
 
 void center_check(const center *c)
 {
+    throttle_check(c);
     presence_check(c);
     watches_check(c);
 }

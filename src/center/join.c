@@ -233,6 +233,10 @@ void join_welcome(center *c, session *s, const phi_join *join)
     CENTER_LOG_WRITE(
         c, JOINED, PHI_LOG_TEXT("id", session_id(s)), PHI_LOG_TEXT("peer", phi_bytes_text(at)),
         PHI_LOG_TEXT("service", session_service(s)), PHI_LOG_NUMBER("session", s->number));
+    if (!throttle_joined(c, s)) {
+        session_end(c, s, PHI_BYE_LIMIT_REACHED, session_retry_after(c), NULL);
+        return;
+    }
     if (watch_begin(c, s, &join->presence) != PH_OK) {
         session_end(c, s, PHI_BYE_INTERNAL, 0, "no memory");
         return;

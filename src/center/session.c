@@ -24,6 +24,7 @@
 #include "center/state.h"
 #include "center/stream.h"
 #include "center/subscription.h"
+#include "center/throttle.h"
 #include "center/worker.h"
 #include "wire/stream.h"
 
@@ -72,6 +73,7 @@ static const uint8_t why_of_bye[PHI_BYE_COUNT] = {
 static void on_event(phi_transport *t, const phi_link_event *event);
 static void on_room(phi_transport *t);
 static void on_gone(phi_transport *t);
+static void on_read(phi_transport *t, size_t bytes, size_t packets);
 
 static void handle_packet(center *c, session *s, const phi_packet *packet);
 static void handle_ask(center *c, session *s, phi_bytes payload);
@@ -80,7 +82,7 @@ static void handle_closed(center *c, session *s, const phi_link_end *end);
 
 static bool admits(const center *c);
 static ph_err start_link(center *c, session *s, phi_stream *stream);
-static void turn_away(center *c, phi_stream *stream);
+static void turn_away(center *c, phi_stream *stream, center_listener kind, uint64_t address);
 static void tell_left(center *c, const session *s, phi_why why);
 static phi_why why_of(const phi_link_end *end);
 static bool is_lost(const phi_link_end *end);
@@ -93,20 +95,29 @@ const phi_transport_events session_events = {
     .on_gone = on_gone,
 };
 
+const phi_transport_events session_events_metered = {
+    .on_event = on_event,
+    .on_message = router_on_message,
+    .on_room = on_room,
+    .on_gone = on_gone,
+    .on_read = on_read,
+};
+
 // ---- life
 
-void session_accept(center *c, phi_stream *stream, center_listener kind)
+void session_accept(center *c, phi_stream *stream, center_listener kind, uint64_t address)
 {
     c->counters.connections_total++;
     if (!admits(c)) {
-        turn_away(c, stream);
+        turn_away(c, stream, kind, address);
         return;
     }
     uint64_t handle;
     bool has_place = center_home_count(c) < c->options.connections_max;
     session *s = has_place ? phi_slots_take(&c->sessions, &handle) : NULL;
     if (s == NULL) {
-        turn_away(c, stream); // those that leave still take their places, or there is no memory
+        turn_away(c, stream, kind,
+                  address); // those that leave still take their places, or there is no memory
         return;
     }
     s->handle = handle;
@@ -117,15 +128,18 @@ void session_accept(center *c, phi_stream *stream, center_listener kind)
     if (start_link(c, s, stream) != PH_OK) {
         CENTER_LOG_WRITE(c, MEMORY, PHI_LOG_NUMBER("connections", c->sessions.count));
         phi_slots_give(&c->sessions, handle);
-        turn_away(c, stream);
+        turn_away(c, stream, kind, address);
         return;
     }
     c->joining_count++;
+    if (PHI_UNLIKELY(!throttle_begin(c, s, address))) {
+        session_end(c, s, PHI_BYE_LIMIT_REACHED, session_retry_after(c), NULL);
+    }
 }
 
 // By a link that lives just as long: it knows how bye is said in each suite. Without memory for one
 // it is what was said last.
-phi_bytes session_refusal(center *c)
+phi_bytes session_refusal(center *c, uint32_t retry_after_ms)
 {
     bool is_paper = c->options.suite == PHI_SUITE_PAPER;
     phi_keys keys;
@@ -137,7 +151,7 @@ phi_bytes session_refusal(center *c)
                               is_paper ? &keys : NULL, c->io->now);
     explicit_bzero(&keys, sizeof keys);
     if (rc == PH_OK) {
-        phi_link_bye(&link, PHI_BYE_LIMIT_REACHED, session_retry_after(c), NULL);
+        phi_link_bye(&link, PHI_BYE_LIMIT_REACHED, retry_after_ms, NULL);
         phi_bytes said = phi_link_seal(&link);
         PH_ASSERT(said.size <= sizeof c->refusal);
         memcpy(c->refusal, said.data, said.size);
@@ -208,6 +222,9 @@ void session_end(center *c, session *s, phi_bye_code code, uint32_t retry_after_
         session_leave(c, s, (phi_why)why_of_bye[code]);
         return;
     }
+    if (code == PHI_BYE_NOT_AUTHORISED && session_is(s, SESSION_JOINING)) {
+        throttle_refused(c, s);
+    }
     session_leave(c, s, (phi_why)why_of_bye[code]);
     phi_transport_bye(&s->transport, code, retry_after_ms, text);
 }
@@ -258,6 +275,7 @@ void session_drop_all(center *c)
         watch_end(c, s);
         call_forget(c, s);
         abroad_forget(c, s);
+        throttle_drop(c, s);
         if (s->is_abroad) {
             abroad_drop(c, s);
         } else {
@@ -382,12 +400,19 @@ static void on_room(phi_transport *t)
     }
 }
 
+static void on_read(phi_transport *t, size_t bytes, size_t packets)
+{
+    session *s = session_of(t);
+    throttle_read(center_of(s), s, bytes, packets);
+}
+
 static void on_gone(phi_transport *t)
 {
     session *s = session_of(t);
     PH_ASSERT(session_is(s, SESSION_LEAVING));
     PH_ASSERT(s->account == NULL);
     center *c = center_of(s);
+    throttle_end(c, s);
     phi_slots_give(&c->sessions, s->handle);
     phi_io_hurry(c->io); // it may have been the last one of a center that stops
 }
@@ -457,12 +482,21 @@ static ph_err start_link(center *c, session *s, phi_stream *stream)
     return rc;
 }
 
-static void turn_away(center *c, phi_stream *stream)
+static void turn_away(center *c, phi_stream *stream, center_listener kind, uint64_t address)
 {
-    c->counters.connections_refused_total++;
+    throttle_gone(c, address);
     CENTER_LOG_WRITE(c, TURNED_AWAY, PHI_LOG_NUMBER("connections", c->sessions.count),
                      PHI_LOG_NUMBER("joining", c->joining_count));
-    (void)phi_stream_write(c->io, stream, session_refusal(c));
+    session_turn_away(c, stream, kind, session_retry_after(c));
+}
+
+// Where TLS is expected nothing can be said without a handshake, which is what a limit is to save.
+void session_turn_away(center *c, phi_stream *stream, center_listener kind, uint32_t retry_after_ms)
+{
+    c->counters.connections_refused_total++;
+    if (kind == CENTER_LISTENER_PLAIN) {
+        (void)phi_stream_write(c->io, stream, session_refusal(c, retry_after_ms));
+    }
     c->counters.links_ended_total[PHI_BYE_LIMIT_REACHED]++;
     phi_stream_close(c->io, stream);
 }

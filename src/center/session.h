@@ -26,6 +26,7 @@ typedef struct session_calls session_calls;
 typedef struct session_streams session_streams;
 typedef struct session_mail session_mail;
 typedef struct session_abroad session_abroad;
+typedef struct session_meter session_meter;
 
 typedef enum session_state {
     SESSION_JOINING,
@@ -62,6 +63,7 @@ struct session {
     broadcast *broadcast;       // owned; one that waits for its share; it is held then
     subscriber *subscriber;     // owned; NULL: it never subscribed
     session_streams *streams;   // owned; NULL until its first message in fragments
+    session_meter *meter;       // owned; NULL: what it sends is not counted
     uint32_t message_bytes_max; // the largest it takes in fragments; 0: none
 
     // Of a center with several workers: worker.h, abroad.h.
@@ -97,11 +99,16 @@ void session_peer(const session *s, char text[PHI_ADDRESS_TEXT_MAX]);
 session *session_find(const center *c, phi_bytes name);
 
 // Takes a connection that a listener accepted, or turns it away with bye limit_reached.
-void session_accept(center *c, phi_stream *stream, center_listener kind);
+// `address` is of throttle_admits.
+void session_accept(center *c, phi_stream *stream, center_listener kind, uint64_t address);
+
+// Says so much to one that is not even a session, and closes it.
+void session_turn_away(center *c, phi_stream *stream, center_listener kind,
+                       uint32_t retry_after_ms);
 
 // All that is said to a connection over a limit: HELLO, and bye limit_reached with a retry-after.
 // Borrowed until the next call.
-phi_bytes session_refusal(center *c);
+phi_bytes session_refusal(center *c, uint32_t retry_after_ms);
 
 // There is room for what it is sent: it is told what waited for that.
 void session_on_room(center *c, session *s);
@@ -141,6 +148,7 @@ static inline uint32_t session_time_left(const center *c, const session *s, uint
 void session_drop_all(center *c);
 
 extern const phi_transport_events session_events;
+extern const phi_transport_events session_events_metered; // throttle.h
 
 // Asserts the invariants.
 void session_check(const session *s);

@@ -10,6 +10,7 @@
 #include "center/center.h"
 #include "center/presence.h"
 #include "center/security.h"
+#include "center/throttle.h"
 #include "center/topics.h"
 #include "center/worker.h"
 
@@ -81,6 +82,7 @@ struct center {
     uint64_t pattern_words_left; // of changes of subscriptions, in this turn
     phi_random random;           // for made-up accounts and spread retry-afters; nothing secret
 
+    throttle throttle; // how much one account, one address may do
     workers workers;
     phi_alloc_counter memory[CENTER_MEMORY_COUNT];
 

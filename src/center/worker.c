@@ -27,6 +27,7 @@
 #include "center/state.h"
 #include "center/stream.h"
 #include "center/subscription.h"
+#include "center/throttle.h"
 
 enum {
     RETRY_MS = 5, // until a mailbox that was full is looked at again
@@ -59,6 +60,8 @@ static mail_handler on_from;
 static mail_handler on_room;
 static mail_handler on_step;
 static mail_handler on_drain;
+static mail_handler on_gone;
+static mail_handler on_refused;
 
 static session *session_meant(center *c, uint32_t from, mail_whose whose, const mail *m);
 static void tell_join(center *c, uint32_t to, const mail *head, const phi_join *join);
@@ -143,7 +146,7 @@ void worker_tell_others(center *c, const mail *head, phi_bytes bytes)
     }
 }
 
-bool worker_keeps(center *c, phi_stream *stream, center_listener kind)
+bool worker_keeps(center *c, phi_stream *stream, center_listener kind, uint64_t address)
 {
     workers *w = &c->workers;
     uint32_t to = w->next;
@@ -152,7 +155,8 @@ bool worker_keeps(center *c, phi_stream *stream, center_listener kind)
     if (to == w->self || phi_stream_release(c->io, stream, &loose) != PH_OK) {
         return true;
     }
-    worker_tell(c, to, &(mail){ .type = MAIL_CONNECTION, .code = (uint16_t)kind },
+    worker_tell(c, to,
+                &(mail){ .type = MAIL_CONNECTION, .code = (uint16_t)kind, .session = address },
                 phi_bytes_of((const uint8_t *)&loose, sizeof loose));
     return false;
 }
@@ -242,6 +246,8 @@ static const mail_row rows[MAIL_TYPE_COUNT] = {
     [MAIL_DRAIN] = { .handle = on_drain },
     [MAIL_DRAINED] = { .handle = on_drain },
     [MAIL_DRAIN_OVER] = { .handle = on_drain },
+    [MAIL_GONE] = { .handle = on_gone },
+    [MAIL_REFUSED] = { .handle = on_refused },
 };
 
 static void on_mail(void *owner, uint32_t from, phi_span bytes)
@@ -370,8 +376,9 @@ static void on_connection(center *c, uint32_t from, session *s, const mail *m, p
     memcpy(&loose, bytes.data, sizeof loose);
     phi_stream *stream;
     if (phi_stream_adopt(c->io, loose, &stream) == PH_OK) {
-        session_accept(c, stream, (center_listener)m->code);
+        session_accept(c, stream, (center_listener)m->code, m->session);
     } else {
+        throttle_gone(c, m->session);
         c->counters.connections_shed_total++;
     }
 }
@@ -413,6 +420,24 @@ static void on_drain(center *c, uint32_t from, session *s, const mail *m, phi_by
 {
     (void)s;
     drain_handle(c, from, m, bytes);
+}
+
+static void on_gone(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)
+{
+    (void)from;
+    (void)s;
+    (void)bytes;
+    PH_ASSERT(workers_decide(&c->workers));
+    throttle_on_gone(c, m->session);
+}
+
+static void on_refused(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)
+{
+    (void)from;
+    (void)s;
+    (void)bytes;
+    PH_ASSERT(workers_decide(&c->workers));
+    throttle_on_refused(c, m->session);
 }
 
 // ---- when a mailbox is full

@@ -59,6 +59,8 @@ typedef enum mail_type {
     MAIL_DRAIN,      // first: tell me of that drain; session: its number; bytes: see drain.c
     MAIL_DRAINED,    // to first: what that drain waits for; session: its number; see drain.c
     MAIL_DRAIN_OVER, // first: no more of it
+    MAIL_GONE,       // to first: a connection of an address is; session: that (throttle.h)
+    MAIL_REFUSED,    // to first: somebody of an address was not let in; the same
     MAIL_TYPE_COUNT
 } mail_type;
 
@@ -123,7 +125,7 @@ void worker_tell(center *c, uint32_t to, const mail *head, phi_bytes bytes);
 void worker_tell_others(center *c, const mail *head, phi_bytes bytes);
 
 // A connection came: it is this worker's, or it is handed on (false).
-bool worker_keeps(center *c, phi_stream *stream, center_listener kind);
+bool worker_keeps(center *c, phi_stream *stream, center_listener kind, uint64_t address);
 
 // Asks the first worker to admit the client, which is held until it answers.
 void worker_ask(center *c, session *s, const phi_join *join);

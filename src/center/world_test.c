@@ -29,6 +29,7 @@ struct phi_stream {
     bool is_closed; // by the center
     bool is_cut;    // by the peer
     bool wants_writable;
+    phi_identity who; // at the peer's end
 };
 
 // ---- io
@@ -99,8 +100,7 @@ static void io_stream_peer(const phi_stream *stream, char text[PHI_ADDRESS_TEXT_
 
 static void io_stream_identity(const phi_stream *stream, phi_identity *out)
 {
-    (void)stream;
-    *out = (phi_identity){ .is_local = true, .host = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
+    *out = stream->who;
 }
 
 static void io_entropy(phi_io *io, uint8_t *bytes, size_t size)
@@ -174,6 +174,7 @@ ph_err world_try(world **out, void (*change)(center_options *options), size_t fa
     phi_list_init(&w->io.hooks);
     phi_list_init(&w->streams);
     w->random = phi_random_seeded(1);
+    w->who = (phi_identity){ .is_local = true, .host = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
     w->log = (phi_log){ .level = PHI_LOG_DEBUG, .write = on_log, .arg = w };
     w->options = center_options_default();
     w->options.domain = "d";
@@ -467,6 +468,18 @@ static bool stream_turn(phi_stream *s)
     return is_accepted || size > 0;
 }
 
+// A pause ended in this turn, behind the streams' part of it.
+static bool is_any_unread(const world *w)
+{
+    for (const phi_list *n = w->streams.next; n != &w->streams; n = n->next) {
+        const phi_stream *s = PHI_CONTAINER_OF(n, phi_stream, node);
+        if (s->events != NULL && !s->is_paused && phi_buf_size(&s->to_center) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool turn(world *w)
 {
     bool has_moved = w->io.is_hurried;
@@ -482,6 +495,7 @@ static bool turn(world *w)
         phi_turn_hook *hook = PHI_CONTAINER_OF(n, phi_turn_hook, node);
         hook->on_turn(hook);
     }
+    has_moved |= is_any_unread(w);
     w->io.is_turning = false;
     w->io.now = phi_time_add(w->io.now, phi_us(w->slow_us));
     for (size_t i = 0; i < w->peer_count; i++) {
@@ -544,6 +558,7 @@ peer *world_connect_as(world *w, const phi_join *join)
     assert_non_null(s);
     s->w = w;
     s->is_new = true;
+    s->who = w->who;
     s->window = 262144;
     phi_buf_init(&s->to_center, &phi_alloc_heap, STREAM_BYTES_MAX);
     phi_buf_init(&s->to_peer, &phi_alloc_heap, STREAM_BYTES_MAX);

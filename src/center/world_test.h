@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/random.h"
 #include "center/center.h"
+#include "io/identity.h"
 #include "link/link.h"
 #include "wire/message.h"
 #include "wire/own_state.h"
@@ -103,6 +104,7 @@ struct world {
     phi_list streams;
     peer *peers[WORLD_PEERS_MAX];
     size_t peer_count;
+    phi_identity who; // who connects from here on; at first, somebody of this machine
     uint64_t slow_us; // so much time passes between the center's part of a turn and the peers'
 };
 

@@ -11,9 +11,9 @@
 // long as the queue in front of the ask moves.
 //
 // An owner that holds the link, or pauses, does not read, so there is nothing to judge: the link is
-// deaf. But the other end judges: its asks stand among what is not read. So it is shown life unasked, by an answer to
-// nothing, often enough to fall into the grace of an ask that it may have made just when the hold
-// began.
+// deaf. But the other end judges: its asks stand among what is not read. So it is shown life
+// unasked, by an answer to nothing, often enough to fall into the grace of an ask that it may have
+// made just when the hold began.
 //
 // Whatever comes shows life, so an ask is unanswered only while nothing at all was heard after it.
 //
