@@ -17,8 +17,10 @@
 
 #include "app/term.h"
 #include "base/assert.h"
+#include "io/address.h"
 #include "wire/name.h"
 
+#define CENTERS_MAX 16u // that a client takes
 #define BYE_WAIT_MS 500 // a center that does not take our bye is left without
 
 static volatile sig_atomic_t is_interrupted;
@@ -27,6 +29,9 @@ static ph_loop *volatile loop_to_stop;
 static void on_signal(int signum);
 static void catch_signals(ph_loop *loop);
 static void on_link(ph_client *client, const ph_link_change *change, void *arg);
+static void on_token(ph_client *client, void *arg);
+static exit_status usage_of(const ph_client_options *options);
+static bool centers_are_addresses(const char *centers, phi_diag *diag);
 static exit_status wait_until_up(connection *s);
 static exit_status refused(const connection *s);
 static size_t address_count(const char *centers);
@@ -39,6 +44,11 @@ exit_status connection_open(connection *s, const args *a, ph_client_options *opt
 {
     PH_ASSERT(s->client == NULL);
     s->args = a;
+    phi_diag diag = { "" };
+    if (proof_take(&s->proof, a, options, &diag) != PH_OK) {
+        term_error("%s", diag.text);
+        return STATUS_USAGE;
+    }
     ph_err rc = ph_loop_new(&s->loop);
     if (rc != PH_OK) {
         term_error("%s", ph_err_text(rc));
@@ -54,18 +64,12 @@ exit_status connection_open(connection *s, const args *a, ph_client_options *opt
         options->software == NULL ? "posthouse " PH_VERSION_TEXT : options->software;
     options->connect_timeout_ms = (uint32_t)args_number(a, "timeout");
     options->on_link = on_link;
+    options->on_token = proof_has_file(&s->proof) ? on_token : NULL;
     options->arg = s;
     rc = ph_client_new(&s->client, options);
+    secret_fini(&s->proof.token); // the client has a copy
     if (rc == PH_EINVAL) {
-        if (!is_name(options->account)) {
-            connection_name_refused("--account", options->account);
-        } else if (!is_name(options->service)) {
-            connection_name_refused("--service", options->service);
-        } else {
-            term_error("--center '%s' is no address", options->centers);
-            term_hint("write HOST:PORT or unix:PATH; several with commas");
-        }
-        return STATUS_USAGE;
+        return usage_of(options);
     }
     if (rc == PH_OK) {
         rc = ph_client_open(s->client);
@@ -88,6 +92,7 @@ void connection_close(connection *s)
         }
         ph_client_free(&s->client);
     }
+    proof_fini(&s->proof);
     loop_to_stop = NULL;
     ph_loop_free(&s->loop);
 }
@@ -265,6 +270,54 @@ static void on_link(ph_client *client, const ph_link_change *change, void *arg)
     }
 }
 
+// What the client did not take.
+static exit_status usage_of(const ph_client_options *options)
+{
+    phi_diag diag = { "" };
+    if (!is_name(options->account)) {
+        connection_name_refused("--account", options->account);
+    } else if (!is_name(options->service)) {
+        connection_name_refused("--service", options->service);
+    } else if (!centers_are_addresses(options->centers, &diag)) {
+        term_error("--center: %s", diag.text);
+        term_hint("write HOST, HOST:PORT, tls:HOST or unix:PATH; several with commas");
+    } else {
+        term_error("an option of TLS is empty or too long, or metadata and token together are");
+    }
+    return STATUS_USAGE;
+}
+
+static bool centers_are_addresses(const char *centers, phi_diag *diag)
+{
+    if (address_count(centers) > CENTERS_MAX) {
+        (void)phi_diag_add(diag, PH_EINVAL, "more than %u addresses", CENTERS_MAX);
+        return false;
+    }
+    for (const char *at = centers;;) {
+        char one[2 * PHI_ADDRESS_TEXT_MAX]; // what is cut is still too long
+        size_t size = strcspn(at, ",");
+        snprintf(one, sizeof one, "%.*s", (int)size, at);
+        phi_endpoint endpoint;
+        if (phi_endpoint_parse_dialled(one, &endpoint, diag) != PH_OK) {
+            return false;
+        }
+        if (at[size] == '\0') {
+            return true;
+        }
+        at += size + 1;
+    }
+}
+
+// Its file may hold another one by now.
+static void on_token(ph_client *client, void *arg)
+{
+    connection *s = arg;
+    phi_diag diag = { "" };
+    if (proof_renew(&s->proof, client, &diag) != PH_OK) {
+        term_note("%s", diag.text);
+    }
+}
+
 static exit_status wait_until_up(connection *s)
 {
     uint64_t give_up = connection_now_ns() + args_number(s->args, "timeout") * UINT64_C(1000000);
@@ -305,7 +358,14 @@ static exit_status refused(const connection *s)
                       args_text(s->args, "account"));
         } else if (s->err == PH_ESUITE) {
             term_hint("serve --suite there, or --suite-floor here, has to change");
+        } else if (strcmp(s->bye, "not_authorised") == 0) {
+            term_hint("who you are is proved by --token-file, or --tls-cert and --tls-key; what "
+                      "that may, posthouse may says at the center");
         }
+        return STATUS_REFUSED;
+    }
+    if (s->err == PH_ETLS) {
+        term_error("%s", s->reason);
         return STATUS_REFUSED;
     }
     if (s->err == PH_ETIMEDOUT) {

@@ -13,6 +13,7 @@
 #include <posthouse/posthouse.h>
 
 #include "app/command.h"
+#include "app/proof.h"
 
 #define CONNECTION_IDS_MAX 8
 
@@ -32,6 +33,7 @@ typedef struct connection {
     // connection gets another, and of the old one the center may still speak.
     char ids[CONNECTION_IDS_MAX][132];
     size_t id_count; // all there were
+    proof proof;     // what it proves with who it is
     void *arg;       // the command's own
 } connection;
 

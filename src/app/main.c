@@ -50,7 +50,7 @@ static const option options_client[] = {
       .argument = "ADDRESS",
       .fallback = "127.0.0.1:7678",
       .env = "POSTHOUSE_CENTER",
-      .help = "HOST:PORT or unix:PATH; several with commas are tried in turn" },
+      .help = "HOST[:PORT], tls:HOST[:PORT] or unix:PATH; several with commas are tried in turn" },
     { .name = "timeout",
       .letter = 't',
       .kind = OPTION_TIME,
@@ -71,6 +71,33 @@ static const option options_client[] = {
       .choices = "plain|check|paper",
       .fallback = "plain",
       .help = "refuse a center that guards the bytes less" },
+    { .name = "tls-ca",
+      .kind = OPTION_TEXT,
+      .argument = "FILE",
+      .shown = "the system's",
+      .env = "POSTHOUSE_TLS_CA",
+      .help = "believe centers whose certificate one of these CAs has signed" },
+    { .name = "tls-cert",
+      .kind = OPTION_TEXT,
+      .argument = "FILE",
+      .env = "POSTHOUSE_TLS_CERT",
+      .help = "prove who you are with this certificate" },
+    { .name = "tls-key",
+      .kind = OPTION_TEXT,
+      .argument = "FILE",
+      .env = "POSTHOUSE_TLS_KEY",
+      .help = "and its key, which nobody else can read" },
+    { .name = "tls-name",
+      .kind = OPTION_TEXT,
+      .argument = "NAME",
+      .shown = "the host dialled",
+      .help = "what the center's certificate must name" },
+    { .name = "token-file",
+      .kind = OPTION_TEXT,
+      .argument = "FILE",
+      .env = "POSTHOUSE_TOKEN_FILE",
+      .help = "prove who you are with the token in it; read again when that ends. POSTHOUSE_TOKEN "
+              "holds a token itself" },
 };
 
 // Only before a command.
@@ -262,6 +289,10 @@ static void program_help(draft *t)
     options_help(t, options_common, PHI_COUNT_OF(options_common));
     draft_format(t, "\n%sOptions of those that talk to a center%s\n", style.bold, style.reset);
     options_help(t, options_client, PHI_COUNT_OF(options_client));
+    print_lines(t, "From another machine, to a center that listens on tls:",
+                "posthouse ls --center tls:center.example --tls-ca ca.pem --token-file token\n"
+                "posthouse ls --center tls:center.example --tls-ca ca.pem \\\n"
+                "             --tls-cert orders.pem --tls-key orders.key\n");
     print_lines(t, "Exit status",
                 "0 ok   1 failed   2 wrong usage or configuration   3 cannot connect\n"
                 "4 refused   5 out of time   6 nobody of that name\n");

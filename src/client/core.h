@@ -41,6 +41,7 @@
 #include "base/sm.h"
 #include "client/peers.h"
 #include "client/streams.h"
+#include "client/token.h"
 #include "client/topics.h"
 #include "io/tls_files.h"
 #include "link/transport.h"
@@ -128,18 +129,6 @@ typedef struct phi_head {
     char texts[PHI_HEAD_BYTES_MAX - PHI_MESSAGE_HEAD_BYTES + 2]; // whose it is, terminated each
     uint8_t bytes[PHI_HEAD_BYTES_MAX];                           // of an event
 } phi_head;
-
-// What a client proves itself with, and until when the center believes it; token.c.
-typedef struct phi_token {
-    char *text;        // owned, terminated; NULL: there is none
-    size_t size;       // of it
-    phi_timer timer;   // when to ask for another
-    phi_time ends;     // NEVER: it does not, or nobody said so
-    uint32_t refusals; // since the client was up
-    bool is_spent;     // the center did not believe it
-    bool is_owed;      // the center has not been told of it
-    bool is_limited;   // the center named an end over this connection
-} phi_token;
 
 #define PHI_ASKS_MAX 65535u // as many as a turn has values but 0
 #define PHI_ASK_LISTS 64u   // a power of two
@@ -263,29 +252,6 @@ void phi_client_on_gone(ph_client *client);
 
 // The center broke the protocol in what it sent: bye and a new connection.
 void phi_client_breach(ph_client *client, const char *what);
-
-// ---- token.c
-
-void phi_client_token_init(ph_client *client);
-void phi_client_token_fini(ph_client *client);
-
-// 1 to PHI_JOIN_TOKEN_BYTES_MAX visible characters of ASCII.
-bool phi_token_is_fine(const char *text);
-
-// Copies it, and forgets the one before; NULL: only that.
-// PH_EINVAL, PH_ETOOLARGE, PH_ENOMEM   as ph_client_set_token
-PHI_MUST_CHECK ph_err phi_client_token_keep(ph_client *client, const char *text);
-
-// Whether to dial would be in vain before the application gave another one.
-bool phi_client_token_is_wanted(const ph_client *client);
-void phi_client_token_ask(ph_client *client);
-
-void phi_client_token_on_open(ph_client *client, const phi_welcome *welcome);
-// Tells the center of one that came while the client was up: now, or as soon as there is room.
-void phi_client_token_flush(ph_client *client);
-void phi_client_on_credential(ph_client *client, phi_bytes payload);
-// Whether to dial again at once, because there may be another token, or certificate, that is good.
-bool phi_client_token_on_end(ph_client *client, const phi_link_end *end, bool was_up);
 
 // ---- trouble.c
 

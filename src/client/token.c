@@ -2,11 +2,11 @@
 //
 // client/token.c - the token with which a client proves who it is: kept, asked for, renewed.
 //
-// Design notes  The application is asked for a token when one is needed, not when it may be needed:
-//               before a JOIN that would be refused without it, and while the connection lives, when
-//               three quarters of the time that the center named have passed. As long as none comes
-//               it is asked again in half of what is left, so that one failed attempt of its own to
-//               get one does not cost the connection.
+// Design notes  The application is asked for a token when one is needed, not when it may be: before
+//               a JOIN that would be refused without it, and while the connection lives, when three
+//               quarters of the time that the center named have passed. As long as none comes it is
+//               asked again in half of what is left, so that one failed attempt of its own to get
+//               one does not cost the connection.
 //               What the center did not believe is *spent*: with on_token, another is asked for and
 //               tried once at once; from then on the usual waits apply, because an application that
 //               gives the same one again must not make a center's log its own.
@@ -18,6 +18,8 @@
 //
 // Clauses       P-35, P-36, P-76, P-77
 
+#include "client/token.h"
+
 #include "base/assert.h"
 #include "client/core.h"
 #include "wire/credential.h"
@@ -26,8 +28,8 @@
 #define CREDENTIAL_HEAD_BYTES 3u
 // In less than that no other token could be fetched.
 #define RENEW_MIN phi_seconds(1)
-// A connection that was ended because its time was over, and had lasted for less, is one of a center
-// that lets us in and throws us out again.
+// A connection that was ended because its time was over, and had lasted for less, is one of a
+// center that lets us in and throws us out again.
 #define LASTED_MIN phi_seconds(1)
 
 static void on_timer(phi_timer *timer, phi_time now);

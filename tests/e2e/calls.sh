@@ -51,7 +51,7 @@ holds err 'and said so' 'already online'
 expect 2 'an account that is no name: 2' posthouse call echo say x --account 'Not A Name'
 holds err 'and said so' "'Not A Name' is no name"
 expect 2 'a center that is no address: 2' posthouse call echo say x --center 'no where'
-holds err 'and said so' "'no where' is no address"
+holds err 'and said so' "address 'no where': a host has letters"
 
 # ---- usage
 
