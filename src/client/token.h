@@ -11,6 +11,7 @@
 
 #include <posthouse/err.h>
 
+#include "base/timers.h"
 #include "link/link.h"
 
 struct ph_client;
