@@ -51,6 +51,7 @@ extern const command command_bench;
 extern const command command_cert;
 extern const command command_check_config;
 extern const command command_may;
+extern const command command_token;
 extern const command command_doc;
 extern const command command_version;
 

@@ -127,6 +127,11 @@ phi_jwt_fault phi_jwt_judge(phi_bytes token, const phi_jwks *keys, const phi_jwt
     return judge_payload(parts.payload, expect, now_s, out);
 }
 
+bool phi_jwt_time(const json_t *value, uint64_t *out)
+{
+    return read_time(value, DOWN, out);
+}
+
 // ---- the header
 
 static phi_jwt_fault judge_header(phi_bytes part, const phi_jwks *keys, const phi_jwk **key)

@@ -73,4 +73,9 @@ typedef struct phi_jwt_parts {
 // False: they are not three.
 PHI_MUST_CHECK bool phi_jwt_split(phi_bytes token, phi_jwt_parts *out);
 
+// Reads an `exp`, `nbf` or `iat`, without a fraction: seconds since 1970, up to the year 9999.
+// False: it is none, or NULL.
+struct json_t;
+PHI_MUST_CHECK bool phi_jwt_time(const struct json_t *value, uint64_t *out);
+
 #endif // PHI_AUTH_JWT_H
