@@ -357,6 +357,7 @@ bool throttle_admits(center *c, const phi_stream *stream, uint64_t *address,
     }
     if (o->address_connections_max != 0) {
         s->connections++;
+        t->counted++;
         source_settle(t, s);
         *address = name;
     }
@@ -383,7 +384,9 @@ void throttle_on_gone(center *c, uint64_t address)
     PH_ASSERT(index != 0); // it is in use
     throttle_source *s = source_at(t, index);
     PH_ASSERT(s->connections > 0);
+    PH_ASSERT(t->counted > 0);
     s->connections--;
+    t->counted--;
     source_settle(t, s);
 }
 

@@ -61,6 +61,7 @@ typedef struct throttle {
     phi_hashed sources;
     phi_list idle;         // throttle_source.idle: nobody is charged to it
     uint32_t paused_count; // sessions
+    uint32_t counted;      // connections, by address; at the first worker
 } throttle;
 
 void throttle_init(center *c);
