@@ -60,11 +60,12 @@ const command command_call = {
                "date | posthouse call echo greet -          the body from standard input\n",
     .about =
         "TO is an account, account@domain, or service:NAME for one of its ready instances. The\n"
-        "reply's body goes to standard output as it is. A failure goes to standard error with its\n"
-        "name and what to do; the exit status says which kind: 6 nobody of that name, 5 no reply\n"
-        "in time, 4 refused, 1 any other. Without --on-inquiry a responder that asks back finds\n"
-        "no_handler. The command gets PH_METHOD, PH_FROM and PH_TIMEOUT_MS in the environment\n"
-        "(quote them); when its status is not 0, the responder is told that it failed.\n",
+        "reply's body goes to standard output as it is; on a terminal, what could harm that is\n"
+        "shown as \\xHH. A failure goes to standard error with its name and what to do; the exit\n"
+        "status says which kind: 6 nobody of that name, 5 no reply in time, 4 refused, 1 any\n"
+        "other. Without --on-inquiry a responder that asks back finds no_handler. The command\n"
+        "gets PH_METHOD, PH_FROM and PH_TIMEOUT_MS in the environment (quote them); when its\n"
+        "status is not 0, the responder is told that it failed.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .words_min = 2,
@@ -187,7 +188,11 @@ static exit_status print_reply(const connection *s, const ph_incoming *reply, ui
         phi_json_object_end(&j);
         draft_json_end(&out, &j);
     } else {
-        draft_bytes(&out, draft_of_view(reply->body));
+        if (term_is_terminal(1)) { // what a stranger sends moves no cursor
+            draft_readable(&out, draft_of_view(reply->body));
+        } else {
+            draft_bytes(&out, draft_of_view(reply->body));
+        }
         enum { NEWLINE_AUTO, NEWLINE_ALWAYS, NEWLINE_NEVER }; // as the choices
         uint64_t when = args_number(s->args, "newline");
         bool has_one = reply->body.size != 0 && reply->body.data[reply->body.size - 1] == '\n';

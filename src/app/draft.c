@@ -17,8 +17,6 @@
 
 #define FORMAT_BYTES 512 // most formatted pieces are shorter; longer ones are measured first
 
-static bool is_harmless(const uint8_t *p, size_t size);
-
 void draft_init(draft *t)
 {
     phi_buf_init(&t->buf, &phi_alloc_heap, DRAFT_BYTES_MAX);
@@ -103,7 +101,7 @@ void draft_printable(draft *t, phi_bytes bytes)
         phi_bytes rest = phi_bytes_of(bytes.data + at, bytes.size - at);
         size_t broken = 1;
         size_t size = phi_utf8_char(rest, &broken);
-        if (size != 0 && is_harmless(rest.data, size)) {
+        if (size != 0 && phi_utf8_is_harmless(phi_utf8_code(rest.data, size))) {
             draft_bytes(t, phi_bytes_of(rest.data, size));
             at += size;
             continue;
@@ -114,6 +112,19 @@ void draft_printable(draft *t, phi_bytes bytes)
         }
         at += broken;
     }
+}
+
+void draft_readable(draft *t, phi_bytes bytes)
+{
+    size_t begin = 0;
+    for (size_t i = 0; i < bytes.size; i++) {
+        if (bytes.data[i] == '\n' || bytes.data[i] == '\t') {
+            draft_printable(t, phi_bytes_of(bytes.data + begin, i - begin));
+            draft_bytes(t, phi_bytes_of(bytes.data + i, 1));
+            begin = i + 1;
+        }
+    }
+    draft_printable(t, phi_bytes_of(bytes.data + begin, bytes.size - begin));
 }
 
 void draft_json_end(draft *t, phi_json *json)
@@ -155,19 +166,4 @@ size_t draft_columns(phi_bytes bytes)
         columns += (bytes.data[i] & 0xc0) != 0x80; // not a continuation byte
     }
     return columns;
-}
-
-// Not a control character, and not one that reorders or hides what stands around it. `p` is one
-// character of `size` bytes.
-static bool is_harmless(const uint8_t *p, size_t size)
-{
-    uint32_t c = size == 1 ? p[0] : p[0] & (0xffu >> (size + 1));
-    for (size_t i = 1; i < size; i++) {
-        c = (c << 6) | (p[i] & 0x3fu);
-    }
-    bool is_control = c < 0x20 || (c >= 0x7f && c < 0xa0);
-    bool is_separator = c == 0x2028 || c == 0x2029;
-    bool is_direction = (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
-                        (c >= 0x2060 && c <= 0x2069) || c == 0xfeff;
-    return !is_control && !is_separator && !is_direction;
 }

@@ -48,6 +48,9 @@ void draft_spaces(draft *t, size_t count);
 // that no peer can write escape sequences to an operator's terminal.
 void draft_printable(draft *t, phi_bytes bytes);
 
+// The same for a text of several lines: line ends and tabs stay.
+void draft_readable(draft *t, phi_bytes bytes);
+
 // Ends a JSON value that was written into `t->buf`, and its line.
 void draft_json_end(draft *t, phi_json *json);
 

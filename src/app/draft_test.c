@@ -43,6 +43,19 @@ TEST(draft, hostile_bytes_do_not_reach_a_terminal)
     expect_printable(BYTES("\xf0\x9f\x87\xaf"), "\xf0\x9f\x87\xaf"); // a flag's half is harmless
 }
 
+// The body of a reply on a terminal: its lines stay lines, and it moves no cursor.
+TEST(draft, lines_of_a_stranger_stay_readable)
+{
+    draft d;
+    draft_init(&d);
+    draft_readable(&d, BYTES("one\n\ttwo\r\n\033[2J\n"));
+    EXPECT_TEXT(draft_chars(&d), "one\n\ttwo\\x0d\n\\x1b[2J\n");
+    draft_clear(&d);
+    draft_readable(&d, (phi_bytes){ 0 });
+    EXPECT_EQ(draft_size(&d), 0);
+    draft_fini(&d);
+}
+
 // Formatted pieces longer than the usual ones must come out whole.
 TEST(draft, long_formats_are_not_cut)
 {

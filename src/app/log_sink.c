@@ -176,8 +176,8 @@ static void add_field(draft *t, const phi_log_field *field)
     value.size = value.size < LOG_FIELD_BYTES_MAX ? value.size : LOG_FIELD_BYTES_MAX;
     bool is_quoted = value.size == 0;
     for (size_t i = 0; i < value.size; i++) {
-        is_quoted =
-            is_quoted || value.data[i] <= ' ' || value.data[i] == '"' || value.data[i] == '=';
+        uint8_t c = value.data[i];
+        is_quoted = is_quoted || c <= ' ' || c == '"' || c == '=' || c == '\\';
     }
     if (!is_quoted) {
         draft_printable(t, value);
@@ -185,10 +185,11 @@ static void add_field(draft *t, const phi_log_field *field)
     }
     draft_add(t, "\"");
     size_t begin = 0;
-    for (size_t i = 0; i <= value.size; i++) { // quotes inside are escaped
-        if (i == value.size || value.data[i] == '"') {
+    // What could end the quotes, or take from a quote that it does, is escaped.
+    for (size_t i = 0; i <= value.size; i++) {
+        if (i == value.size || value.data[i] == '"' || value.data[i] == '\\') {
             draft_printable(t, phi_bytes_of(value.data + begin, i - begin));
-            draft_add(t, i == value.size ? "" : "\\\"");
+            draft_add(t, i == value.size ? "" : value.data[i] == '"' ? "\\\"" : "\\\\");
             begin = i + 1;
         }
     }

@@ -51,6 +51,28 @@ TEST(log_sink, text_line_is_exact)
     draft_fini(&t);
 }
 
+// A backslash at the end of what a peer said must not make the closing quote a part of it: whatever
+// follows would be the peer's, too, and could be a field.
+TEST(log_sink, nothing_ends_the_quotes_early)
+{
+    static const struct {
+        const char *value;
+        const char *shown;
+    } cases[] = {
+        { "a\\", "x=\"a\\\\\"" },     { "a\\\" level=error", "x=\"a\\\\\\\" level=error\"" },
+        { "\\x1b", "x=\"\\\\x1b\"" }, { "a\nb", "x=\"a\\x0ab\"" },
+        { "a=b", "x=\"a=b\"" },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        const phi_log_field fields[] = { PHI_LOG_TEXT("x", phi_bytes_text(cases[i].value)) };
+        draft t;
+        draft_init(&t);
+        log_line_text(&t, moment, &quiet, fields, 1, plain);
+        EXPECT(strstr(draft_chars(&t), cases[i].shown) != NULL);
+        draft_fini(&t);
+    }
+}
+
 // A peer that sends 64 KiB where a name is expected must not fill the log.
 TEST(log_sink, long_fields_are_cut)
 {

@@ -37,6 +37,27 @@ static inline size_t phi_utf8_char(phi_bytes b, size_t *skip)
     return length;
 }
 
+// The number of a character of 1 to 4 bytes, as phi_utf8_char found it.
+static inline uint32_t phi_utf8_code(const uint8_t *character, size_t length)
+{
+    uint32_t code = length == 1 ? character[0] : character[0] & (0xffu >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        code = (code << 6) | (character[i] & 0x3fu);
+    }
+    return code;
+}
+
+// Not a control character, and not one that ends a line, or reorders or hides what stands around
+// it: fit to be shown among other text, whoever wrote it.
+static inline bool phi_utf8_is_harmless(uint32_t code)
+{
+    bool is_control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+    bool is_separator = code == 0x2028 || code == 0x2029;
+    bool is_direction = (code >= 0x200b && code <= 0x200f) || (code >= 0x202a && code <= 0x202e) ||
+                        (code >= 0x2060 && code <= 0x2069) || code == 0x061c || code == 0xfeff;
+    return !is_control && !is_separator && !is_direction;
+}
+
 static inline bool phi_utf8_is_valid(phi_bytes b)
 {
     for (size_t at = 0; at < b.size;) {

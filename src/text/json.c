@@ -186,8 +186,9 @@ static escape escape_ascii(uint8_t byte)
     }
 }
 
-// Beyond ASCII, two kinds of characters are not written as they are: U+0080 to U+009F, because
-// terminals obey some of them, and U+2028 and U+2029, because some readers of lines end one there.
+// Beyond ASCII, some characters are not written as they are: U+0080 to U+009F, because terminals
+// obey some of them, U+2028 and U+2029, because some readers of lines end one there, and those that
+// reorder or hide what stands around them on a screen. All have at most four digits.
 static escape escape_at(phi_bytes rest)
 {
     const uint8_t *at = rest.data;
@@ -199,11 +200,10 @@ static escape escape_at(phi_bytes rest)
     if (length == 0) {
         return (escape){ .used = skip, .size = 3, .text = "\xef\xbf\xbd" }; // U+FFFD
     }
-    if (length == 2 && at[0] == 0xc2 && at[1] < 0xa0) {
-        return escape_code(2, at[1]);
-    }
-    if (length == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] & 0xfe) == 0xa8) {
-        return escape_code(3, 0x2000u + (at[2] & 0x3fu));
+    uint32_t code = phi_utf8_code(at, length);
+    if (!phi_utf8_is_harmless(code)) {
+        PH_ASSERT(code <= 0xffff);
+        return escape_code(length, code);
     }
     return (escape){ .used = length };
 }

@@ -77,7 +77,9 @@ TEST(json, strings_are_escaped)
     EXPECT_TEXT(string_of("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", 8),
                 "\"\\u0080\\u009b\\u009f\xc2\xa0\"");
     EXPECT_TEXT(string_of("\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa", 12),
-                "\"\xe2\x80\xa7\\u2028\\u2029\xe2\x80\xaa\"");
+                "\"\xe2\x80\xa7\\u2028\\u2029\\u202a\"");
+    EXPECT_TEXT(string_of("\xd8\x9c\xef\xbb\xbf\xe2\x81\xa9\xe2\x81\xaa", 11),
+                "\"\\u061c\\ufeff\\u2069\xe2\x81\xaa\"");
     EXPECT_TEXT(string_of("gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80!", 12),
                 "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80!\"");
 }
