@@ -50,11 +50,15 @@ bool phi_principal_of_uri(phi_bytes uri, phi_bytes domain, phi_bytes *name)
     return true;
 }
 
+phi_bytes phi_principal_of_account(phi_bytes account)
+{
+    return phi_bytes_of(account.data, account.size - made_up_bytes(account));
+}
+
 bool phi_principal_owns(phi_bytes principal, phi_bytes account)
 {
-    size_t tail = made_up_bytes(account);
-    phi_bytes stem = phi_bytes_of(account.data, account.size - tail);
-    return phi_bytes_equal(principal, account) || (tail != 0 && phi_bytes_equal(principal, stem));
+    return phi_bytes_equal(principal, account) ||
+           phi_bytes_equal(principal, phi_principal_of_account(account));
 }
 
 // How long the hyphen and the 4 or 8 digits are with which a made-up name ends; 0: it is not one.

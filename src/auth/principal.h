@@ -36,6 +36,10 @@ bool phi_principal_is_valid(phi_bytes name);
 // *name is not written, for every other URI.
 bool phi_principal_of_uri(phi_bytes uri, phi_bytes domain, phi_bytes *name);
 
+// Whose own the account is: its name without what was made up; a view. Of who proves nothing, that
+// is who it says it is.
+phi_bytes phi_principal_of_account(phi_bytes account);
+
 // Whether the account is the principal's own: its name, or one made up from it.
 bool phi_principal_owns(phi_bytes principal, phi_bytes account);
 

@@ -39,7 +39,7 @@ static size_t mail_bytes(const center *c);
 
 // ---- who is abroad
 
-session *abroad_new(center *c, uint32_t home, uint64_t home_handle)
+session *abroad_new(center *c, uint32_t home, uint64_t home_handle, const identity_told *who)
 {
     PH_ASSERT(home < c->workers.count);
     PH_ASSERT(home != c->workers.self);
@@ -67,11 +67,16 @@ session *abroad_new(center *c, uint32_t home, uint64_t home_handle)
     s->is_detoured = true;
     s->held_since = PHI_TIME_NEVER;
     phi_sm_init(&s->sm, session_states, SESSION_STATE_COUNT);
-    // As every link of this center: so what may be delivered to it needs no question of its own.
+    if (!identity_follow(c, s, who)) {
+        phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), a, sizeof *a);
+        phi_slots_give(&c->sessions, handle);
+        return NULL;
+    }
+    // As its link at home: so what may be delivered to it needs no question of its own.
     s->transport.group = &c->transports;
     s->transport.link.peer_packet_bytes_max = PHI_PACKET_BYTES_MAX;
-    s->transport.link.in.suite = c->link_options[CENTER_LISTENER_PLAIN].suite;
-    s->transport.link.out.suite = c->link_options[CENTER_LISTENER_PLAIN].suite;
+    s->transport.link.in.suite = c->link_options[s->kind].suite;
+    s->transport.link.out.suite = c->link_options[s->kind].suite;
     p->abroad[index] = s;
     c->workers.abroad_count++;
     c->joining_count++;

@@ -18,6 +18,7 @@
 #ifndef CENTER_ABROAD_H
 #define CENTER_ABROAD_H
 
+#include "center/identity.h"
 #include "center/session.h"
 
 // What a session at home has to do with other workers, made when it first has.
@@ -39,7 +40,7 @@ struct session_abroad {
 
 // A joining session for the client whose handle at its home is that; NULL without a place or
 // memory.
-session *abroad_new(center *c, uint32_t home, uint64_t handle);
+session *abroad_new(center *c, uint32_t home, uint64_t handle, const identity_told *who);
 
 // NULL: there is none, or it is over.
 session *abroad_find(const center *c, uint32_t home, uint64_t handle);

@@ -66,9 +66,11 @@ typedef struct finding {
 } finding;
 
 static bool run(center *c, fan *f);
+static bool run_on(center *c, fan *f);
 static bool run_everyone(center *c, fan *f);
 static void begin(center *c, fan *f);
 static void find_instances(finding *w);
+static void find_ghost(center *c, center_event *e, const account *a);
 static void find_subscribers(finding *w);
 static void on_found(void *arg, void *owner);
 static void charge(center *c, uint64_t places);
@@ -76,6 +78,7 @@ static void charge(center *c, uint64_t places);
 static bool keep(center *c, fan *f, const session *receiver);
 static bool run_kept(center *c, fan *f);
 static void miss_rest(center *c, fan *f, ph_failure_code why);
+static void hide(center *c, fan *f);
 static void finish(center *c, fan *f);
 
 static broadcast *wait_new(center *c, fan *f);
@@ -171,6 +174,18 @@ void broadcast_drop(center *c, session *s)
 // False when the allowance was used up before everybody was told.
 static bool run(center *c, fan *f)
 {
+    if (PHI_LIKELY(f->kind != BROADCAST_TOPIC || c->guard.judged_count == 0)) {
+        return run_on(c, f);
+    }
+    guard_topic judged = { .name = f->name };
+    f->event.topic = &judged;
+    bool is_done = run_on(c, f);
+    f->event.topic = NULL;
+    return is_done;
+}
+
+static bool run_on(center *c, fan *f)
+{
     if (PHI_UNLIKELY(event_is_expired(c, &f->event))) { // [P-57]
         miss_rest(c, f, PH_FAILURE_DEADLINE);
         return true;
@@ -252,7 +267,7 @@ static void find_instances(finding *w)
             }
             is_any = true;
             if (a->session == NULL) { // [P-49]
-                event_miss(c, e, 1, PH_FAILURE_OFFLINE);
+                find_ghost(c, e, a);
             } else {
                 on_found(w, a->session);
             }
@@ -263,12 +278,24 @@ static void find_instances(finding *w)
     }
 }
 
+static void find_ghost(center *c, center_event *e, const account *a)
+{
+    if (guard_may(c, e->sender, PHI_MAY_SEND, a, phi_message_of(e->payload).method)) {
+        event_miss(c, e, 1, PH_FAILURE_OFFLINE);
+    }
+}
+
 static void find_subscribers(finding *w)
 {
     center *c = w->center;
     phi_topic topic;
     if (!phi_topic_parse(w->fan->name, &topic)) {
         event_nobody(c, &w->fan->event, PH_FAILURE_MALFORMED);
+        return;
+    }
+    center_event *e = &w->fan->event;
+    if (PHI_UNLIKELY(e->topic != NULL) && !guard_may_publish(c, e->sender, e->topic)) {
+        event_nobody(c, e, PH_FAILURE_REFUSED_BY_POLICY);
         return;
     }
     w->places += topics_match(&c->topics, &topic, on_found, w);
@@ -343,10 +370,10 @@ static void miss_rest(center *c, fan *f, ph_failure_code why)
     if (f->kind == BROADCAST_GATHER || f->kind == BROADCAST_NOBODY) {
         return; // it ends as the call that it is; there is none
     }
-    if (f->kind == BROADCAST_EVERYONE) {
+    if (f->kind == BROADCAST_EVERYONE && f->event.sender->role == NULL) {
         uint64_t meant = c->joined_count - 1;
         event_miss(c, &f->event, meant > f->told ? meant - f->told : 0, why);
-    } else if (f->is_begun) {
+    } else if (f->is_begun && f->event.sender->role == NULL) {
         event_miss(c, &f->event, f->kept_count - f->kept_at, why);
     } else {
         event_nobody(c, &f->event, why);
@@ -354,8 +381,27 @@ static void miss_rest(center *c, fan *f, ph_failure_code why)
     f->kept_at = f->kept_count;
 }
 
+// Who may not write to them does not learn whether there are any.
+static PHI_NOINLINE void hide(center *c, fan *f)
+{
+    center_event *e = &f->event;
+    bool is_hidden = f->kind == BROADCAST_EVERYONE || f->kind == BROADCAST_INSTANCES;
+    if (!is_hidden || e->tally.delivered != 0 || e->tally.dropped != 0) {
+        return;
+    }
+    const phi_target target = { .service = f->name, .method = phi_message_of(e->payload).method };
+    if (!guard_may_name(c, e->sender, PHI_MAY_SEND, &target)) {
+        e->tally.code = PH_FAILURE_REFUSED_BY_POLICY;
+    } else if (e->tally.code == 0 && f->kind == BROADCAST_INSTANCES) {
+        e->tally.code = PH_FAILURE_NO_READY_INSTANCE;
+    }
+}
+
 static void finish(center *c, fan *f)
 {
+    if (PHI_UNLIKELY(f->event.sender->role != NULL)) {
+        hide(c, f);
+    }
     event_done(c, &f->event);
     phi_give(&c->quota.counted, f->kept, f->kept_capacity * sizeof *f->kept);
     f->kept = NULL;

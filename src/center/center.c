@@ -15,6 +15,7 @@
 #include "center/broadcast.h"
 #include "center/drain.h"
 #include "center/inquiry.h"
+#include "center/review.h"
 #include "center/state.h"
 #include "center/stream.h"
 #include "center/subscription.h"
@@ -45,11 +46,11 @@ enum {
 };
 
 static ph_err check_options(const center_options *options, phi_diag *diag);
+static void init_tables(center *c);
 static void count_memory(center *c);
 static void attach(center *c);
 static uint8_t bucket_bits(uint64_t calls_per_client_max);
 static void set_link_options(center *c);
-static phi_tls *credentials(const center *c, center_listener kind);
 static ph_err judge_listen(const center *c, const center_listen_options *options, phi_diag *diag);
 static void on_accept(void *owner, phi_stream *stream);
 static phi_bytes on_shed(void *owner, ph_err reason);
@@ -125,6 +126,25 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
         phi_give(io->alloc, c, sizeof *c);
         return phi_diag_add(diag, rc, "create center '%s'", options->domain);
     }
+    init_tables(c);
+    c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
+    phi_list_init(&c->broadcasts);
+    phi_list_init(&c->drains);
+    subscription_init(c);
+    c->deliveries_left = options->deliveries_per_turn_max;
+    c->drain_places_left = CENTER_DRAIN_TURN_PLACES_MAX;
+    phi_quota_init(&c->quota, io->alloc, options->send_memory_max);
+    set_link_options(c);
+    throttle_init(c);
+    attach(c);
+    (void)session_refusal(c, 0); // one for when there is no memory
+    *out = c;
+    return PH_OK;
+}
+
+static void init_tables(center *c)
+{
+    const center_options *options = &c->options;
     uint32_t connections_max = (uint32_t)options->connections_max;
     // How many may be abroad the first worker decides (join.c); those that left in the same turn
     // still have their places.
@@ -136,25 +156,13 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
                    stream_receiver_size(), (uint32_t)options->streams_max);
     phi_slots_init(&c->calls, center_alloc(c, CENTER_MEMORY_CALLS), sizeof(call),
                    (uint32_t)options->calls_max);
-    phi_slots_set_mark(&c->calls, c->workers.self);
-    phi_slots_set_mark(&c->stream_receivers, c->workers.self);
     phi_slots_init(&c->dialogs, center_alloc(c, CENTER_MEMORY_CALLS), sizeof(dialog),
                    (uint32_t)options->calls_max);
     registry_init(&c->registry, center_alloc(c, CENTER_MEMORY_REGISTRY), c->hash,
                   2 * connections_max); // the half: ghosts
-    c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
-    phi_list_init(&c->broadcasts);
-    phi_list_init(&c->drains);
-    subscription_init(c);
-    c->deliveries_left = options->deliveries_per_turn_max;
-    c->drain_places_left = CENTER_DRAIN_TURN_PLACES_MAX;
-    phi_quota_init(&c->quota, io->alloc, options->send_memory_max);
-    set_link_options(c);
-    throttle_init(c);
-    attach(c);
-    (void)session_refusal(c, 0); // so that there is one when there is no memory
-    *out = c;
-    return PH_OK;
+    phi_slots_set_mark(&c->calls, c->workers.self);
+    phi_slots_set_mark(&c->stream_receivers, c->workers.self);
+    guard_init(&c->guard, center_alloc(c, CENTER_MEMORY_SESSIONS), c->hash);
 }
 
 void center_free(center **center_at)
@@ -171,6 +179,7 @@ void center_free(center **center_at)
     stream_drop_all(c);
     session_drop_all(c);
     throttle_fini(c);
+    guard_fini(&c->guard);
     phi_transports_fini(&c->transports);
     phi_io_unhook(&c->hook);
     PH_ASSERT(phi_list_is_empty(&c->broadcasts));
@@ -204,7 +213,7 @@ ph_err center_listen(center *c, const center_listen_options *options,
     }
     listening *l = &c->listeners[c->listener_count];
     *l = (listening){ .center = c, .kind = options->kind };
-    phi_listen_options at = { .address = options->address, .tls = credentials(c, l->kind) };
+    phi_listen_options at = { .address = options->address, .tls = center_credentials(c, l->kind) };
     rc = phi_io_listen(c->io, &at, &listener_events, l, &l->listener, diag);
     if (rc != PH_OK) {
         return rc;
@@ -237,25 +246,13 @@ static ph_err judge_listen(const center *c, const center_listen_options *options
                                 "protection; insecure_allow_remote is not set",
                                 phi_suite_name(c->options.suite));
         }
-    } else if (credentials(c, options->kind) == NULL) {
+    } else if (center_credentials(c, options->kind) == NULL) {
         return phi_diag_add(diag, PH_EINVAL, "there is no certificate for it");
     }
     if (c->listener_count == CENTER_LISTENERS_MAX) {
         return phi_diag_add(diag, PH_ELIMIT, "more than %u addresses", CENTER_LISTENERS_MAX);
     }
     return PH_OK;
-}
-
-// NULL: there are none.
-static phi_tls *credentials(const center *c, center_listener kind)
-{
-    return kind == CENTER_LISTENER_TLS ? c->security->tls : c->security->tls_centers;
-}
-
-void center_secure(center *c, const center_security *security)
-{
-    PH_ASSERT(security != NULL);
-    c->security = security;
 }
 
 void center_stop(center *c, void (*stopped)(void *arg), void *arg)
@@ -382,6 +379,7 @@ static void on_turn(phi_turn_hook *hook)
     subscription_turn(c);
     watch_turn(c);
     drain_turn(c);
+    review_turn(c);
     worker_turn(c);
     if (c->is_stopping && c->stopped != NULL && center_home_count(c) == 0) {
         CENTER_LOG_WRITE(c, STOPPED, PHI_LOG_NUMBER("joins", c->counters.joins_total));
@@ -493,6 +491,7 @@ static uint32_t joined_at_home(const center *c)
 void center_check(const center *c)
 {
     throttle_check(c);
+    guard_check(c);
     presence_check(c);
     watches_check(c);
 }

@@ -30,6 +30,7 @@ typedef enum deliver_as {
     DELIVER_AS_ANYBODY,   // events and requests
     DELIVER_AS_RESPONDER, // of `within`: replies, failures, inquiries
     DELIVER_AS_CALLER,    // of `within`: answers to inquiries, and their failures
+    DELIVER_AS_BOUND,     // of a stream, whose first fragment was delivered: the others
 } deliver_as;
 
 // What is written into the copy besides the number and the time.
@@ -41,10 +42,11 @@ typedef struct delivery_marks {
 
 // One message on its way to one receiver.
 typedef struct delivery {
-    const session *sender; // NULL: the center itself
+    session *sender; // NULL: the center itself
     session *receiver;
     deliver_as as;
-    const call *within; // the call in which it is said; NULL only for anybody
+    const call *within; // the call in which it is said; NULL for anybody, and of a stream
+    guard_topic *topic; // it is published to that; NULL: it is for the receiver
     phi_bytes payload;
     uint64_t number;      // written into the copy
     uint32_t ttl_ms;      // same
@@ -65,22 +67,26 @@ PHI_MUST_CHECK delivered deliver(center *c, const delivery *d);
 // nobody has need not stand in memory. Do not call.
 delivered deliver_first(center *c, delivery d);
 
-// The one authorisation check. In this version everybody in a domain may write to everybody; but in
-// a call only its responder may answer and ask back, and only its caller may answer that (P-56,
-// P-62).
-static inline bool deliver_is_allowed(const session *sender, deliver_as as, const call *within)
+// The one authorisation check. Whoever has no role may write to everybody, others as the rules say
+// (guard.h). In a call only its responder may answer and ask back, and only its caller may answer
+// that (P-56, P-62): the call itself was allowed when it was made.
+static PHI_ALWAYS_INLINE bool deliver_is_allowed(center *c, const delivery *d)
 {
+    session *sender = d->sender;
     if (sender == NULL) { // the center
         return true;
     }
     PH_ASSERT(session_is(sender, SESSION_JOINED));
-    switch (as) {
+    switch (d->as) {
     case DELIVER_AS_ANYBODY:
-        return true;
+        return PHI_LIKELY(sender->role == NULL && d->topic == NULL) ||
+               guard_allows(c, sender, d->receiver, d->payload, d->topic);
     case DELIVER_AS_RESPONDER:
-        return PHI_CANARY || within->responder == sender;
+        return PHI_CANARY || d->within->responder == sender;
     case DELIVER_AS_CALLER:
-        return PHI_CANARY || within->caller == sender;
+        return PHI_CANARY || d->within->caller == sender;
+    case DELIVER_AS_BOUND:
+        return true;
     }
     PH_UNREACHABLE("no capacity to speak in");
 }
@@ -109,7 +115,7 @@ static PHI_ALWAYS_INLINE delivered deliver_inline(center *c, const delivery *d)
 {
     PH_ASSERT(d->payload.size >= PHI_MESSAGE_HEAD_BYTES);
     PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
-    if (PHI_UNLIKELY(!deliver_is_allowed(d->sender, d->as, d->within))) {
+    if (PHI_UNLIKELY(!deliver_is_allowed(c, d))) {
         return DELIVER_REFUSED;
     }
     // What came in as one packet goes out as one, unless the receiver's suite has longer heads, or

@@ -57,7 +57,9 @@ typedef struct drain {
     uint64_t revision; // that everybody is to know; 0: nobody is shown it
     uint32_t waiting;  // watchers that have not acknowledged it
     uint8_t type;      // of the account: who is concerned
+    uint8_t name_size;
     uint8_t service_size;
+    uint8_t name[PHI_NAME_BYTES_MAX];
     uint8_t service[PHI_NAME_BYTES_MAX];
     drain_share shares[]; // with a head: of each worker but this one, when there are several
 } drain;
@@ -67,7 +69,8 @@ static bool may_begin(center *c, const session *s, const wanted *want);
 static void begin(center *c, call *head, account *a, uint32_t time_ms);
 static void take_back(center *c, call *head, account *a);
 static void wish(center *c, session *s);
-static void set_service(drain *d, phi_bytes name);
+static void set_subject(drain *d, phi_bytes name, phi_bytes serves);
+static watch_subject subject_of(const drain *d);
 
 static void on_expire(center *c, own_call *o);
 static void on_stop(center *c, own_call *o, ph_failure_code why);
@@ -77,9 +80,9 @@ static bool is_done(const center *c, const drain *d);
 static uint32_t count_asked(const center *c, const session *s);
 static uint32_t count_made(const center *c, const session *s);
 static uint32_t count_calls(const center *c, const drain *d);
-static bool concerns(const drain *d, const watch *w);
+static bool concerns(const center *c, const drain *d, const watch *w);
 static void conclude(center *c, drain *d);
-static uint16_t write_waiting(const center *c, const drain *d, phi_writer *w);
+static uint16_t write_waiting(center *c, const drain *d, phi_writer *w);
 static void drain_free(center *c, drain *d);
 
 static size_t drain_bytes(const center *c);
@@ -113,6 +116,14 @@ void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms)
         return;
     }
     account *a = registry_find(&c->registry, want.name);
+    const phi_target target = { .account = want.name };
+    bool may = a != NULL ? guard_may(c, s, PHI_MAY_DRAIN, a, phi_bytes_of(NULL, 0))
+                         : guard_may_name(c, s, PHI_MAY_DRAIN, &target);
+    if (!may) {
+        c->counters.refused_by_policy_total++;
+        call_refuse(c, s, m->call, PH_FAILURE_REFUSED_BY_POLICY);
+        return;
+    }
     if (a == NULL || a->session == NULL) {
         call_refuse(c, s, m->call, a == NULL ? PH_FAILURE_NO_SUCH_ACCOUNT : PH_FAILURE_OFFLINE);
         return;
@@ -176,7 +187,7 @@ static void begin(center *c, call *head, account *a, uint32_t time_ms)
     d->account = a->handle;
     d->revision = a->is_listed ? a->line.revision : 0;
     d->type = a->entry[ENTRY_TYPE_AT];
-    set_service(d, account_service(a));
+    set_subject(d, account_name(a), account_service(a));
     head->own = &d->own;
     await(c, d);
     ask_shares(c, d, a);
@@ -188,12 +199,21 @@ static void begin(center *c, call *head, account *a, uint32_t time_ms)
     }
 }
 
-static void set_service(drain *d, phi_bytes name)
+static void set_subject(drain *d, phi_bytes name, phi_bytes serves)
 {
-    d->service_size = (uint8_t)name.size;
-    if (name.size != 0) {
-        memcpy(d->service, name.data, name.size);
+    d->name_size = (uint8_t)name.size;
+    memcpy(d->name, name.data, name.size);
+    d->service_size = (uint8_t)serves.size;
+    if (serves.size != 0) {
+        memcpy(d->service, serves.data, serves.size);
     }
+}
+
+static watch_subject subject_of(const drain *d)
+{
+    return (watch_subject){ .type = d->type,
+                            .name = phi_bytes_of(d->name, d->name_size),
+                            .service = phi_bytes_of(d->service, d->service_size) };
 }
 
 // It waits for those watchers that do not know yet.
@@ -209,7 +229,7 @@ static void await(center *c, drain *d)
     uint64_t handle;
     const session *s;
     for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
-        d->waiting += s->watch != NULL && concerns(d, s->watch);
+        d->waiting += s->watch != NULL && concerns(c, d, s->watch);
     }
 }
 
@@ -261,8 +281,8 @@ void drain_on_ack(center *c, const watch *w, uint64_t before, uint64_t after)
 {
     for (phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
         drain *d = PHI_CONTAINER_OF(n, drain, node);
-        if (before < d->revision && after >= d->revision &&
-            watch_wants(w, d->type, phi_bytes_of(d->service, d->service_size))) {
+        const watch_subject subject = subject_of(d);
+        if (before < d->revision && after >= d->revision && watch_wants(c, w, &subject)) {
             PH_ASSERT(d->waiting > 0);
             d->waiting--;
             phi_io_hurry(c->io);
@@ -274,7 +294,7 @@ void drain_on_watch(center *c, const watch *w)
 {
     for (phi_list *n = c->drains.next; n != &c->drains; n = n->next) {
         drain *d = PHI_CONTAINER_OF(n, drain, node);
-        d->waiting += concerns(d, w);
+        d->waiting += concerns(c, d, w);
     }
 }
 
@@ -371,10 +391,10 @@ static uint32_t count_calls(const center *c, const drain *d)
     return count;
 }
 
-static bool concerns(const drain *d, const watch *w)
+static bool concerns(const center *c, const drain *d, const watch *w)
 {
-    return watch_acked(w) < d->revision &&
-           watch_wants(w, d->type, phi_bytes_of(d->service, d->service_size));
+    const watch_subject subject = subject_of(d);
+    return watch_acked(w) < d->revision && watch_wants(c, w, &subject);
 }
 
 static void conclude(center *c, drain *d)
@@ -404,16 +424,18 @@ static void conclude(center *c, drain *d)
     drain_free(c, d);
 }
 
-// As many as there is room for.
-static uint16_t write_waiting(const center *c, const drain *d, phi_writer *w)
+// As many as there is room for, of those whom the asker sees.
+static uint16_t write_waiting(center *c, const drain *d, phi_writer *w)
 {
+    const role *asker = guard_role(c, d->head->caller);
     uint16_t count = 0;
     uint32_t index = 0;
     uint64_t handle;
     const session *s;
     for (; d->waiting != 0 && (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL;
          index++) {
-        if (s->watch == NULL || !concerns(d, s->watch)) {
+        if (s->watch == NULL || !concerns(c, d, s->watch) ||
+            !guard_sees(c, asker, session_account(s), session_service(s))) {
             continue;
         }
         if ((size_t)(w->end - w->at) < 1 + session_id(s).size) {
@@ -504,9 +526,10 @@ static void on_share_asked(center *c, const mail *m, phi_bytes bytes)
     d->number = m->session;
     d->revision = phi_read_u64(&r);
     d->type = phi_read_u8(&r);
-    account *a = registry_find(&c->registry, phi_read_str8(&r));
+    phi_bytes name = phi_read_str8(&r);
+    account *a = registry_find(&c->registry, name);
     d->account = a == NULL ? 0 : a->handle;
-    set_service(d, phi_read_str8(&r));
+    set_subject(d, name, phi_read_str8(&r));
     PH_ASSERT(!r.failed);
     d->told.waiting = UINT32_MAX; // nothing yet
     await(c, d);

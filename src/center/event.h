@@ -14,12 +14,14 @@
 typedef struct center_event {
     session *sender;
     phi_bytes payload;
-    uint64_t number;   // the sender's, for the receipt; 0: it wants none
-    uint32_t ttl_ms;   // left when it came; 0 no limit
-    uint32_t left_ms;  // the same in this turn, as event_is_expired found it
-    phi_time since;    // when it came
-    phi_receipt tally; // so far
-    uint64_t stream;   // it is the first fragment of this one; 0: it is whole
+    uint64_t number;    // the sender's, for the receipt; 0: it wants none
+    uint32_t ttl_ms;    // left when it came; 0 no limit
+    uint32_t left_ms;   // the same in this turn, as event_is_expired found it
+    phi_time since;     // when it came
+    phi_receipt tally;  // so far
+    uint64_t stream;    // it is the first fragment of this one; 0: it is whole
+    guard_topic *topic; // borrowed: that it is published to, where rights are to be looked at
+    bool is_refused;    // to somebody; that is not for the sender to know
 } center_event;
 
 // What became of the event with that number of the sender's.
@@ -43,10 +45,15 @@ static PHI_ALWAYS_INLINE void event_tell(center *c, center_event *e, session *re
     delivery_marks marks = { .flags = (uint8_t)(flags & ~PHI_FLAG_RECEIPT) };
     delivered how = deliver_inline(c, &(delivery){ .sender = e->sender,
                                                    .receiver = receiver,
+                                                   .topic = e->topic,
                                                    .payload = e->payload,
                                                    .ttl_ms = e->left_ms,
                                                    .marks = marks,
                                                    .is_marked = e->number != 0 });
+    if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // as if there were no such receiver
+        e->is_refused = true;
+        return;
+    }
     if (PHI_UNLIKELY(how != DELIVERED)) {
         event_miss(c, e, 1, deliver_code(how));
         return;

@@ -44,11 +44,13 @@ typedef struct gather {
 
 static ph_failure_code judge(const center *c, const session *s, const phi_message *m,
                              size_t instance_count);
+static ph_failure_code code_for(center *c, session *s, const phi_message *m, phi_bytes name,
+                                ph_failure_code code);
 static size_t count_others(const service *v, const account *but);
 static gather *gather_new(center *c, call *head, uint16_t want, size_t instance_count);
 static void gather_free(center *c, gather *g);
 static void ask_all(center *c, gather *g, const service *v, phi_bytes payload, uint32_t ttl_ms);
-static void ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms);
+static bool ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms);
 static void fail(center *c, gather *g, call_end end, ph_failure_code code);
 
 static void on_expire(center *c, own_call *o);
@@ -84,7 +86,7 @@ void gather_start(center *c, session *s, const phi_message *m, phi_bytes payload
     size_t count = v == NULL ? 0 : count_others(v, s->account);
     ph_failure_code code = judge(c, s, m, count);
     if (code != 0) {
-        call_refuse(c, s, m->call, code);
+        call_refuse(c, s, m->call, code_for(c, s, m, name, code));
         return;
     }
     call *head = call_open(c, s, /* responder= */ NULL, m->call, &code);
@@ -120,7 +122,7 @@ void gather_ask(center *c, uint64_t handle, phi_bytes payload)
     size_t count = v == NULL ? 0 : count_others(v, head->caller->account);
     ph_failure_code code = judge(c, head->caller, &m, count);
     if (code != 0) { // they came or left meanwhile
-        fail(c, g, CALL_REFUSED, code);
+        fail(c, g, CALL_REFUSED, code_for(c, head->caller, &m, name, code));
         return;
     }
     g->asked = (uint16_t)count;
@@ -144,6 +146,18 @@ static ph_failure_code judge(const center *c, const session *s, const phi_messag
         return PH_FAILURE_TOO_MANY_CALLS;
     }
     return (ph_failure_code)0;
+}
+
+// What is said when nobody could be asked: to who might not call the service, always the same.
+static ph_failure_code code_for(center *c, session *s, const phi_message *m, phi_bytes name,
+                                ph_failure_code code)
+{
+    const phi_target target = { .service = name, .method = m->method };
+    if (PHI_LIKELY(s->role == NULL) || guard_may_name(c, s, PHI_MAY_CALL, &target)) {
+        return code;
+    }
+    c->counters.refused_by_policy_total++;
+    return PH_FAILURE_REFUSED_BY_POLICY;
 }
 
 static bool is_asked(const account *a, const account *but)
@@ -205,32 +219,46 @@ static void gather_free(center *c, gather *g)
 static void ask_all(center *c, gather *g, const service *v, phi_bytes payload, uint32_t ttl_ms)
 {
     PH_ASSERT(!g->is_sent);
-    g->is_sent = true;
-    c->counters.gathers_total++;
-    const account *but = g->head->caller->account;
-    size_t asked = 0;
+    session *caller = g->head->caller;
+    phi_bytes method = phi_message_of(payload).method;
+    uint32_t asked = 0;
+    uint32_t passed_over = 0;
     for (const phi_list *n = v->instances.next; n != &v->instances; n = n->next) {
         const account *a = PHI_CONTAINER_OF(n, account, of_service);
-        if (is_asked(a, but)) {
-            ask(c, g, a, payload, ttl_ms);
-            asked++;
+        if (!is_asked(a, caller->account)) {
+            continue;
+        }
+        asked++;
+        bool is_shown = a->session != NULL || guard_may(c, caller, PHI_MAY_CALL, a, method);
+        if (!is_shown || !ask(c, g, a, payload, ttl_ms)) {
+            passed_over++;
         }
     }
     PH_ASSERT(asked == g->asked);
-    broadcast_charge(c, g->asked);
+    broadcast_charge(c, asked);
+    g->asked = (uint16_t)(asked - passed_over);
+    if (PHI_UNLIKELY(g->asked == 0)) {
+        const phi_message m = phi_message_of(payload);
+        fail(c, g, CALL_REFUSED,
+             code_for(c, caller, &m, service_name(v), PH_FAILURE_NO_READY_INSTANCE));
+        return;
+    }
+    g->is_sent = true;
+    c->counters.gathers_total++;
     settle(c, g);
 }
 
-static void ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms)
+// False: its caller may not ask that one, and does not learn that there is one.
+static bool ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms)
 {
     if (a->session == NULL) {
         add_missing(g, account_id(a), PH_FAILURE_OFFLINE);
-        return;
+        return true;
     }
     call *part = call_part_open(c, g->head, a->session);
     if (part == NULL) {
         add_missing(g, account_id(a), PH_FAILURE_TOO_MANY_CALLS);
-        return;
+        return true;
     }
     phi_list_append(&g->parts, &part->of_caller);
     part->turn = ++g->turn;
@@ -239,10 +267,14 @@ static void ask(center *c, gather *g, const account *a, phi_bytes payload, uint3
                                             .payload = payload,
                                             .number = part->handle,
                                             .ttl_ms = ttl_ms });
-    if (how != DELIVERED) {
-        call_part_finish(c, part);
+    if (how == DELIVERED) {
+        return true;
+    }
+    call_part_finish(c, part);
+    if (how != DELIVER_REFUSED) {
         add_missing(g, account_id(a), deliver_code(how));
     }
+    return how != DELIVER_REFUSED;
 }
 
 // ---- what becomes of it

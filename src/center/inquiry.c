@@ -45,7 +45,8 @@ static void close_one(center *c, inquiry *i);
 void inquiry_receive(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
     call *k = call_find(c, m->call);
-    if (k == NULL || !deliver_is_allowed(s, DELIVER_AS_RESPONDER, k)) {
+    if (k == NULL || !deliver_is_allowed(
+                         c, &(delivery){ .sender = s, .as = DELIVER_AS_RESPONDER, .within = k })) {
         c->counters.messages_dropped_total++; // the cancel is on its way
         return;
     }

@@ -6,10 +6,13 @@
 
 #include "base/assert.h"
 #include "center/entry.h"
+#include "center/identity.h"
 #include "center/own_state.h"
 #include "center/rejoin.h"
 #include "center/replica.h"
+#include "center/review.h"
 #include "center/state.h"
+#include "wire/credential.h"
 
 enum {
     // A made-up account ends in four digits, or, where those are used up, in eight.
@@ -30,13 +33,16 @@ typedef struct account_text {
 } account_text;
 
 static void decide(center *c, session *s, const phi_join *join, bool is_again);
-static phi_bye_code judge(const phi_join *join);
+static phi_bye_code judge(const session *s, const phi_join *join);
 static bool is_name_or_empty(phi_bytes name);
-static bool make_up(center *c, phi_bytes serves, account_text *out);
+static phi_bytes stem_of(const session *s, const phi_join *join);
+static bool make_up(center *c, phi_bytes stem, account_text *out);
 static void append_digits(center *c, phi_bytes stem, size_t digits, account_text *out);
 static phi_bytes view_of(const account_text *name);
 static void refuse(center *c, session *s, const phi_join *join, phi_bye_code code,
                    uint32_t retry_after_ms);
+static void refuse_unproved(center *c, session *s, const phi_join *join,
+                            const identity_refusal *why);
 static void refuse_taken(center *c, session *s, const phi_join *join, session *older);
 static ph_err make_account(center *c, const phi_join *join, phi_bytes name, account **out);
 static void admit(center *c, session *s, account *a, const phi_join *join);
@@ -44,9 +50,14 @@ static void admit(center *c, session *s, account *a, const phi_join *join);
 void join_handle(center *c, session *s, const phi_join *join)
 {
     PH_ASSERT(session_is(s, SESSION_JOINING));
-    phi_bye_code code = judge(join);
+    phi_bye_code code = judge(s, join);
     if (code != PHI_BYE_NORMAL) {
         refuse(c, s, join, code, 0);
+        return;
+    }
+    identity_refusal why;
+    if (!s->is_abroad && !identity_admit(c, s, join, &why)) { // else its home has judged
+        refuse_unproved(c, s, join, &why);
         return;
     }
     if (!workers_decide(&c->workers)) {
@@ -78,7 +89,7 @@ static void decide(center *c, session *s, const phi_join *join, bool is_again)
             }
             return;
         }
-    } else if (!make_up(c, join->service, &name)) {
+    } else if (!make_up(c, stem_of(s, join), &name)) {
         refuse(c, s, join, PHI_BYE_INTERNAL, 0);
         return;
     }
@@ -94,10 +105,10 @@ static void decide(center *c, session *s, const phi_join *join, bool is_again)
 }
 
 // NORMAL: nothing to complain about.
-static phi_bye_code judge(const phi_join *join)
+static phi_bye_code judge(const session *s, const phi_join *join)
 {
     PH_ASSERT(join->version == PHI_PROTOCOL_VERSION); // the link looked
-    if (join->type == PHI_TYPE_CENTER) {
+    if ((join->type == PHI_TYPE_CENTER) != (s->kind == CENTER_LISTENER_CENTERS)) {
         return PHI_BYE_TYPE_REFUSED;
     }
     if (!is_name_or_empty(join->account) || !is_name_or_empty(join->service)) {
@@ -111,10 +122,18 @@ static bool is_name_or_empty(phi_bytes name)
     return name.size == 0 || phi_name_is_valid(name);
 }
 
-// [P-35] False when chance was against it sixteen times.
-static bool make_up(center *c, phi_bytes serves, account_text *out)
+// [P-35] What a made-up account begins with: who it has proved to be, or else what it does.
+static phi_bytes stem_of(const session *s, const phi_join *join)
 {
-    phi_bytes stem = serves.size == 0 ? phi_bytes_text("client") : serves;
+    if (s->identity != NULL) {
+        return phi_bytes_of(s->identity->name, s->identity->name_size);
+    }
+    return join->service.size != 0 ? join->service : phi_bytes_text("client");
+}
+
+// False when chance was against it sixteen times.
+static bool make_up(center *c, phi_bytes stem, account_text *out)
+{
     for (int i = 0; i < 2 * TRIES; i++) {
         append_digits(c, stem, i < TRIES ? DIGITS_SHORT : DIGITS_LONG, out);
         PH_ASSERT(phi_name_is_valid(view_of(out)));
@@ -154,6 +173,20 @@ static void refuse(center *c, session *s, const phi_join *join, phi_bye_code cod
                      PHI_LOG_TEXT("reason", phi_bytes_text(phi_bye_name((uint16_t)code))));
     c->counters.joins_refused_total++;
     session_end(c, s, code, retry_after_ms, NULL);
+}
+
+// [P-77]
+static void refuse_unproved(center *c, session *s, const phi_join *join,
+                            const identity_refusal *why)
+{
+    char peer[PHI_ADDRESS_TEXT_MAX];
+    session_peer(s, peer);
+    CENTER_LOG_WRITE(c, REFUSED, PHI_LOG_TEXT("peer", phi_bytes_text(peer)),
+                     PHI_LOG_TEXT("account", join->account), PHI_LOG_TEXT("service", join->service),
+                     PHI_LOG_TEXT("reason", phi_bytes_text(why->text)));
+    c->counters.joins_refused_total++;
+    identity_count_refusal(c, why);
+    session_end(c, s, why->code, 0, why->text);
 }
 
 // [P-37] When the older link is dead, it is gone after a grace; the newer one comes back a little
@@ -211,6 +244,7 @@ static void admit(center *c, session *s, account *a, const phi_join *join)
     center_pace(c);
     phi_sm_move(&s->sm, SESSION_JOINED);
     account_bind(a, s);
+    guard_enter(c, s);
     s->message_bytes_max = join->message_bytes_max;
     session_check(s);
     replica_tell_account(c, a);
@@ -227,6 +261,9 @@ static void admit(center *c, session *s, account *a, const phi_join *join)
 void join_welcome(center *c, session *s, const phi_join *join)
 {
     PH_ASSERT(!s->is_abroad);
+    if (s->is_to_review && !review_session(c, s)) {
+        return;
+    }
     c->counters.joins_total++;
     char at[PHI_ADDRESS_TEXT_MAX];
     session_peer(s, at);
@@ -241,10 +278,12 @@ void join_welcome(center *c, session *s, const phi_join *join)
         session_end(c, s, PHI_BYE_INTERNAL, 0, "no memory");
         return;
     }
-    phi_transport_welcome(&s->transport, &(phi_welcome){
-                                             .id = session_id(s),
-                                             .session = s->number,
-                                             .epoch = c->presence.epoch,
-                                             .revision = presence_revision(&c->presence),
-                                         });
+    phi_transport_welcome(&s->transport,
+                          &(phi_welcome){
+                              .id = session_id(s),
+                              .session = s->number,
+                              .epoch = c->presence.epoch,
+                              .revision = presence_revision(&c->presence),
+                              .expires_ms = phi_expires_ms(identity_expires(s), c->io->now),
+                          });
 }

@@ -15,12 +15,14 @@
 #include "base/assert.h"
 #include "center/abroad.h"
 #include "center/entry.h"
+#include "center/identity.h"
 #include "center/presence.h"
 #include "center/state.h"
 
 // What stands in front of an entry. It never leaves the process.
 typedef struct line_head {
     uint64_t home_handle; // of ACCOUNT
+    identity_told who;    // same
     uint32_t message_bytes_max;
     uint8_t own_state;
     bool is_suspect;
@@ -28,7 +30,6 @@ typedef struct line_head {
 } line_head;
 
 static account *account_of(center *c, phi_bytes name);
-static phi_bytes name_of(const center *c, const uint8_t *entry);
 static void on_account(center *c, uint32_t home, const line_head *head, phi_bytes entry);
 static session *session_for(center *c, uint32_t home, const line_head *head);
 
@@ -49,6 +50,7 @@ static void tell_line(center *c, const account *a, const mail *head)
     };
     if (a->session != NULL) {
         line.home_handle = a->session->is_abroad ? a->session->abroad->handle : a->session->handle;
+        line.who = identity_tell(a->session);
         line.message_bytes_max = a->session->message_bytes_max;
     }
     memcpy(bytes, &line, sizeof line);
@@ -104,14 +106,14 @@ void replica_handle(center *c, const mail *m, phi_bytes bytes)
                                       .is_suspect = head.is_suspect,
                                       .is_drained = head.is_drained,
                                       .is_new = m->type == MAIL_LISTED };
-    presence_follow_line(c, account_of(c, name_of(c, entry.data)), &told);
+    presence_follow_line(c, account_of(c, center_name_of(c, entry.data)), &told);
 }
 
 static void on_account(center *c, uint32_t home, const line_head *head, phi_bytes entry)
 {
     account *a;
     ph_err rc = registry_add(&c->registry, &a,
-                             &(account_options){ .name = name_of(c, entry.data),
+                             &(account_options){ .name = center_name_of(c, entry.data),
                                                  .domain = phi_bytes_text(c->self),
                                                  .service = entry_service(entry.data),
                                                  .entry = entry });
@@ -129,6 +131,7 @@ static void on_account(center *c, uint32_t home, const line_head *head, phi_byte
     center_pace(c);
     phi_sm_move(&s->sm, SESSION_JOINED);
     account_bind(a, s);
+    guard_enter(c, s);
     s->message_bytes_max = head->message_bytes_max;
     session_check(s);
 }
@@ -141,7 +144,7 @@ static session *session_for(center *c, uint32_t home, const line_head *head)
         s = phi_slots_find(&c->sessions, head->home_handle);
         return s == NULL || !session_is(s, SESSION_JOINING) ? NULL : s;
     }
-    s = abroad_new(c, home, head->home_handle);
+    s = abroad_new(c, home, head->home_handle, &head->who);
     PH_ASSERT(s != NULL); // as many as the first worker has
     return s;
 }
@@ -153,12 +156,4 @@ static account *account_of(center *c, phi_bytes name)
     account *a = registry_find(&c->registry, name);
     PH_ASSERT(a != NULL);
     return a;
-}
-
-static phi_bytes name_of(const center *c, const uint8_t *entry)
-{
-    phi_bytes id = entry_id(entry);
-    size_t domain_size = strlen(c->self);
-    PH_ASSERT(id.size > domain_size);
-    return phi_bytes_of(id.data, id.size - domain_size);
 }

@@ -43,7 +43,7 @@ typedef struct destination {
     ph_failure_code code;
     session *one;
     account *instance; // its account, when it was chosen from a service; else NULL
-    phi_bytes name;    // view into the address
+    phi_bytes name;    // view into the address; nobody: who is missing
 } destination;
 
 static void route_fragment(center *c, session *s, phi_bytes payload);
@@ -75,6 +75,8 @@ static destination look_up(center *c, session *s, phi_bytes to);
 static destination choose(center *c, session *s, phi_bytes name);
 static destination chosen(center *c, const session *s, service *v);
 static bool is_roomy(const account *a);
+static ph_failure_code code_for(center *c, session *s, phi_bytes payload, const destination *to);
+static destination missing(ph_failure_code code, phi_bytes name);
 static destination nobody(ph_failure_code code);
 static uint32_t time_of_call(const center *c, uint32_t ttl_ms);
 
@@ -159,7 +161,7 @@ static PHI_NOINLINE void route_uncommon(center *c, session *s, phi_bytes payload
     PH_UNREACHABLE("a common one");
 }
 
-bool router_pass(center *c, const session *sender, session *receiver, phi_bytes payload,
+bool router_pass(center *c, session *sender, session *receiver, phi_bytes payload,
                  const stream_key *key)
 {
     const delivery_marks marks = {
@@ -168,6 +170,7 @@ bool router_pass(center *c, const session *sender, session *receiver, phi_bytes 
     };
     return deliver(c, &(delivery){ .sender = sender,
                                    .receiver = receiver,
+                                   .as = DELIVER_AS_BOUND,
                                    .payload = payload,
                                    .number = key->number,
                                    .marks = marks,
@@ -218,6 +221,9 @@ static PHI_NOINLINE void event_elsewhere(center *c, session *s, phi_bytes payloa
             phi_balancer_give(&to.instance->load, c->io->now);
         }
         event_tell(c, &e, to.one);
+        if (PHI_UNLIKELY(e.is_refused)) {
+            event_nobody(c, &e, PH_FAILURE_REFUSED_BY_POLICY);
+        }
         event_done(c, &e);
         return;
     case REACH_EVERYONE:
@@ -231,7 +237,9 @@ static PHI_NOINLINE void event_elsewhere(center *c, session *s, phi_bytes payloa
         return;
     case REACH_CENTER:
     case REACH_NOBODY:
-        event_nobody(c, &e, to.reach == REACH_NOBODY ? to.code : PH_FAILURE_UNSUPPORTED);
+        event_nobody(c, &e,
+                     to.reach == REACH_NOBODY ? code_for(c, s, payload, &to)
+                                              : PH_FAILURE_UNSUPPORTED);
         event_done(c, &e);
         return;
     }
@@ -318,7 +326,7 @@ static PHI_NOINLINE void request_elsewhere(center *c, session *s, phi_bytes payl
         }
         return;
     case REACH_NOBODY:
-        call_refuse(c, s, m.call, to.code);
+        call_refuse(c, s, m.call, code_for(c, s, payload, &to));
         return;
     case REACH_EVERYONE:
     case REACH_TOPIC:
@@ -483,7 +491,7 @@ static PHI_NOINLINE destination look_up(center *c, session *s, phi_bytes to)
     session *one = session_find(c, address.name);
     if (one == NULL) {
         bool is_ghost = registry_find(&c->registry, address.name) != NULL; // [P-49]
-        return nobody(is_ghost ? PH_FAILURE_OFFLINE : PH_FAILURE_NO_SUCH_ACCOUNT);
+        return missing(is_ghost ? PH_FAILURE_OFFLINE : PH_FAILURE_NO_SUCH_ACCOUNT, address.name);
     }
     s->addressed = one->handle;
     return (destination){ .reach = REACH_ONE, .one = one };
@@ -495,7 +503,7 @@ static destination choose(center *c, session *s, phi_bytes name)
     service *v = services_find(&c->registry.services, name);
     if (v == NULL) {
         c->counters.service_unavailable_total++;
-        return nobody(PH_FAILURE_NO_READY_INSTANCE);
+        return missing(PH_FAILURE_NO_READY_INSTANCE, name);
     }
     s->addressed_service = v->handle;
     return chosen(c, s, v);
@@ -511,7 +519,7 @@ static destination chosen(center *c, const session *s, service *v)
     }
     if (a == NULL) {
         c->counters.service_unavailable_total++;
-        return nobody(PH_FAILURE_NO_READY_INSTANCE);
+        return missing(PH_FAILURE_NO_READY_INSTANCE, service_name(v));
     }
     c->counters.service_choices_total++;
     return (destination){ .reach = REACH_ONE, .one = a->session, .instance = a };
@@ -520,6 +528,32 @@ static destination chosen(center *c, const session *s, service *v)
 static bool is_roomy(const account *a)
 {
     return session_is_roomy(a->session);
+}
+
+// What is said of somebody who is not there: to who might not write to him if he were, the same as
+// if he were.
+static PHI_NOINLINE ph_failure_code code_for(center *c, session *s, phi_bytes payload,
+                                             const destination *to)
+{
+    const phi_message m = phi_message_of(payload);
+    PH_ASSERT(to->reach == REACH_NOBODY);
+    if (PHI_LIKELY(s->role == NULL) || to->name.size == 0) {
+        return to->code;
+    }
+    phi_action action = m.kind == PHI_KIND_REQUEST ? PHI_MAY_CALL : PHI_MAY_SEND;
+    bool is_service = to->code == PH_FAILURE_NO_READY_INSTANCE;
+    const account *ghost = is_service ? NULL : registry_find(&c->registry, to->name);
+    phi_target target = { .method = m.method };
+    *(is_service ? &target.service : &target.account) = to->name;
+    bool may = ghost != NULL ? guard_may(c, s, action, ghost, m.method)
+                             : guard_may_name(c, s, action, &target);
+    c->counters.refused_by_policy_total += !may;
+    return may ? to->code : PH_FAILURE_REFUSED_BY_POLICY;
+}
+
+static destination missing(ph_failure_code code, phi_bytes name)
+{
+    return (destination){ .reach = REACH_NOBODY, .code = code, .name = name };
 }
 
 static destination nobody(ph_failure_code code)

@@ -14,7 +14,7 @@
 void router_on_message(phi_transport *t, phi_bytes payload);
 
 // A later fragment for one of those the first was delivered to. False without room.
-PHI_MUST_CHECK bool router_pass(center *c, const session *sender, session *receiver,
-                                phi_bytes payload, const stream_key *key);
+PHI_MUST_CHECK bool router_pass(center *c, session *sender, session *receiver, phi_bytes payload,
+                                const stream_key *key);
 
 #endif // CENTER_ROUTER_H

@@ -18,6 +18,7 @@
 #include "center/broadcast.h"
 #include "center/credential.h"
 #include "center/drain.h"
+#include "center/identity.h"
 #include "center/join.h"
 #include "center/own_state.h"
 #include "center/router.h"
@@ -34,7 +35,7 @@ enum {
 
 // Somebody unknown may cost 1 KiB, stream included (script/bench hostile). What only some clients
 // need is allocated when they need it.
-PH_STATIC_ASSERT(sizeof(session) <= 640);
+PH_STATIC_ASSERT(sizeof(session) <= 656);
 
 const phi_sm_state session_states[SESSION_STATE_COUNT] = {
     [SESSION_JOINING] = { .name = "joining",
@@ -171,6 +172,7 @@ void session_leave(center *c, session *s, phi_why why)
         c->joining_count--;
         phi_sm_move(&s->sm, SESSION_LEAVING);
         tell_left(c, s, why);
+        identity_forget(c, s);
         if (s->is_abroad) {
             abroad_over(c, s);
         }
@@ -193,6 +195,8 @@ void session_leave(center *c, session *s, phi_why why)
     stream_leave(c, s);
     watch_end(c, s);
     abroad_forget(c, s);
+    guard_leave(c, s);
+    identity_forget(c, s);
     account *a = s->account;
     account_unbind(a);
     if (PHI_LIKELY(workers_decide(&c->workers))) {
@@ -276,6 +280,8 @@ void session_drop_all(center *c)
         call_forget(c, s);
         abroad_forget(c, s);
         throttle_drop(c, s);
+        guard_leave(c, s);
+        identity_forget(c, s);
         if (s->is_abroad) {
             abroad_drop(c, s);
         } else {

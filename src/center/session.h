@@ -27,6 +27,8 @@ typedef struct session_streams session_streams;
 typedef struct session_mail session_mail;
 typedef struct session_abroad session_abroad;
 typedef struct session_meter session_meter;
+typedef struct identity identity;
+typedef struct role role;
 
 typedef enum session_state {
     SESSION_JOINING,
@@ -51,6 +53,10 @@ struct session {
     bool is_detoured;  // what it is sent does not go straight into the transport: it is abroad, or
                        // mail from other workers waits for room there
     bool is_asked;     // at home: the first worker was asked to admit it
+    bool is_remote;    // not of this machine, as far as the center can see
+    bool is_judged;    // at home: it is who it says, as far as can be known
+    bool is_to_review; // at home: other things are believed now than when it was judged
+    role *role;        // what it may do; NULL: everything (guard.h)
     session_calls *calls; // owned; NULL until its first call, either way
     uint64_t addressed;   // handle of the session it last wrote to: who writes to one writes again
     uint64_t addressed_service; // and handle of the service
@@ -58,6 +64,7 @@ struct session {
 
     uint64_t handle;            // in center.sessions
     uint64_t number;            // the session in WELCOME
+    identity *identity;         // owned; NULL: it is who its account's name says (identity.h)
     account *account;           // borrowed; NULL before it joined, and after it left
     watch *watch;               // owned; NULL: it does not want presence
     broadcast *broadcast;       // owned; one that waits for its share; it is held then

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "center/call.h"
 #include "center/center.h"
+#include "center/guard.h"
 #include "center/presence.h"
 #include "center/security.h"
 #include "center/throttle.h"
@@ -55,6 +56,9 @@ struct center {
     listening listeners[CENTER_LISTENERS_MAX];
     size_t listener_count;
     const center_security *security; // borrowed, see center_secure
+    guard guard;
+    uint32_t review_index; // the place from which sessions are to be judged again
+    bool is_reviewing;
 
     phi_slots sessions;             // session
     phi_hash_key hash;              // secret, of what peers choose: names and numbers
@@ -113,6 +117,30 @@ static inline const phi_alloc *center_alloc(const center *c, center_memory kind)
 static inline phi_bytes center_domain(const center *c)
 {
     return phi_bytes_text(c->self + 1);
+}
+
+// The account in an entry of this domain.
+static inline phi_bytes center_name_of(const center *c, const uint8_t *entry)
+{
+    phi_bytes id = entry_id(entry);
+    size_t domain_size = 1 + center_domain(c).size;
+    PH_ASSERT(id.size > domain_size);
+    return phi_bytes_of(id.data, id.size - domain_size);
+}
+
+// Of a listener; NULL: there are none, or none are needed.
+static inline phi_tls *center_credentials(const center *c, center_listener kind)
+{
+    switch (kind) {
+    case CENTER_LISTENER_TLS:
+        return c->security->tls;
+    case CENTER_LISTENER_CENTERS:
+        return c->security->tls_centers;
+    case CENTER_LISTENER_PLAIN:
+    case CENTER_LISTENER_COUNT:
+        break;
+    }
+    return NULL;
 }
 
 // Of links behind such a listener: TLS needs no help.

@@ -284,6 +284,10 @@ static void subscribe(center *c, session *s, phi_bytes text, answer *a)
         return;
     }
     charge(c, pattern.count);
+    if (!guard_may_name(c, s, PHI_MAY_SUBSCRIBE, &(phi_target){ .topic = text })) {
+        refuse(c, a, PH_FAILURE_REFUSED_BY_POLICY, text);
+        return;
+    }
     if (topics_subscribe(&c->topics, s->subscriber->client, &pattern) != PH_OK) {
         refuse(c, a, PH_FAILURE_TOO_MANY_CALLS, text);
     } else if (a->made != NULL) {

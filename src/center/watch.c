@@ -38,6 +38,8 @@ enum {
     PLACES_A_LOOK = 16,
     // A service of so many instances may be listed by walking them; a larger one takes pages.
     WALK_MAX = 256,
+    // And so many as what a watcher may see is looked at again.
+    SIGHT_BYTES = 4096,
     // A mark is a revision, and behind it which ask it is about: session.ask_count.
     MARK_SHIFT = 8,
     // Who lacks no more revisions than that is never sent a list instead.
@@ -64,6 +66,9 @@ struct watch {
     bool has_begun;      // the first page, or the first status of one who came back, is queued
     bool is_late;        // whether a list is less than what it lacks is to be judged
     bool is_blocked;     // on watches.blocked
+    bool is_unsighted;   // the rules are others: what it may see is to be looked at
+    bool sees_itself;    // though its role does not see it
+    uint64_t sight;      // guard_sight
 };
 
 // A stretch of changes as an audience gets it, and of which.
@@ -87,7 +92,10 @@ typedef enum outcome {
     NO_ROOM,
 } outcome;
 
-static void leave_audience(watches *all, watch_audience *u);
+static void leave_audience(center *c, watch_audience *u);
+static void sight(center *c, watch *w);
+static bool sees(const center *c, const watch *w, phi_bytes name, phi_bytes serves);
+static bool passes(const center *c, const watch *w, const uint8_t *entry);
 static void rouse(center *c);
 static void on_rested(phi_timer *timer, phi_time now);
 static void ask_to_confirm(const watches *all, watch *w);
@@ -100,8 +108,7 @@ static bool lacks_more(center *c, uint64_t after, size_t *bytes);
 static void list_begin(center *c, watch *w);
 
 static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, size_t *bytes);
-static bool write_instances(const center *c, const watch_audience *u, phi_writer *out,
-                            uint16_t *count);
+static bool write_instances(const center *c, const watch *w, phi_writer *out, uint16_t *count);
 static bool write_online(const account *a, phi_writer *out);
 static const watch_batch *batch_of(center *c, const watch *w);
 static bool write_change(watch_batch *b, const presence_line *line);
@@ -119,6 +126,7 @@ ph_err watches_init(watches *all, phi_io *io, const phi_alloc *alloc, phi_hash_k
     }
     all->batch->audience = NULL;
     phi_map_init(&all->audiences, alloc, key, count_max);
+    phi_list_init(&all->roles);
     phi_list_init(&all->touched);
     phi_list_init(&all->behind);
     phi_list_init(&all->blocked);
@@ -148,11 +156,12 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
         watch_end(c, s);
         return PH_OK;
     }
-    watch_audience *u = watch_audience_join(c, ask);
+    role *r = guard_role(c, s);
+    watch_audience *u = watch_audience_join(c, r, ask);
     watch *w = u == NULL ? NULL : phi_take(center_alloc(c, CENTER_MEMORY_PRESENCE), sizeof *w);
     if (w == NULL) {
         if (u != NULL) {
-            leave_audience(all, u);
+            leave_audience(c, u);
         }
         return PH_ENOMEM;
     }
@@ -163,6 +172,9 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
     uint64_t acked = resumes ? ask->last_revision : 0;
     watch_end(c, s);
     *w = (watch){ .owner = s, .audience = u, .marked = acked, .acked = acked };
+    w->sight = guard_sight(c, r);
+    w->sees_itself = !guard_sees(c, r, session_account(s), session_service(s)) &&
+                     watch_audience_wants(u, s->account->entry[ENTRY_TYPE_AT], session_service(s));
     drain_on_watch(c, w);
     if (resumes) {
         w->place = ask->last_revision;
@@ -191,18 +203,100 @@ void watch_end(center *c, session *s)
     PH_ASSERT(all->count > 0);
     drain_on_ack(c, w, w->acked, UINT64_MAX);
     phi_list_remove(&w->node);
-    leave_audience(all, w->audience);
+    leave_audience(c, w->audience);
     phi_give(center_alloc(c, CENTER_MEMORY_PRESENCE), w, sizeof *w);
     s->watch = NULL;
     all->count--;
 }
 
-static void leave_audience(watches *all, watch_audience *u)
+static void leave_audience(center *c, watch_audience *u)
 {
-    if (u->count == 1 && all->batch->audience == u) {
-        all->batch->audience = NULL; // u goes
+    watch_batch *batch = c->presence.watches.batch;
+    if (u->count == 1 && batch->audience == u) {
+        batch->audience = NULL; // u goes
     }
-    watch_audience_leave(all, u);
+    watch_audience_leave(c, u);
+}
+
+// ---- what it may see
+
+void watch_unsight(center *c)
+{
+    watches *all = &c->presence.watches;
+    uint32_t index = 0;
+    uint64_t handle;
+    session *s;
+    for (; all->count != 0 && (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL;
+         index++) {
+        watch *w = s->watch;
+        if (w == NULL || w->is_unsighted) {
+            continue;
+        }
+        drain_on_ack(c, w, w->acked, UINT64_MAX); // until it is known whether it sees it
+        w->is_unsighted = true;
+        if (!w->is_blocked) {
+            phi_list_remove(&w->node);
+            phi_list_append(&all->behind, &w->node);
+        }
+    }
+    phi_io_hurry(c->io);
+}
+
+// Another watch takes its place, which goes on from where it is when it sees what it saw.
+static void sight(center *c, watch *w)
+{
+    session *s = w->owner;
+    const watch_audience *u = w->audience;
+    uint8_t serves[UINT8_MAX];
+    phi_bytes wanted = watch_audience_service(u);
+    memcpy(serves, wanted.data, wanted.size);
+    phi_presence_ask ask = { .wants = true, .service = phi_bytes_of(serves, wanted.size) };
+    if (watch_audience_type(u) == WATCH_TYPE_NOBODY) {
+        ask.domain = phi_bytes_text("."); // that is none
+    } else {
+        ask.type = watch_audience_type(u);
+    }
+    bool goes_on = w->has_begun && !w->is_listing && w->sight == guard_sight(c, guard_role(c, s));
+    if (goes_on) {
+        ask.last_epoch = c->presence.epoch;
+        ask.last_revision = w->told;
+    }
+    uint64_t acked = w->acked;
+    if (watch_begin(c, s, &ask) != PH_OK) {
+        session_end(c, s, PHI_BYE_INTERNAL, 0, "no memory");
+    } else if (goes_on) {
+        s->watch->acked = acked;
+        s->watch->marked = acked;
+    }
+}
+
+// It sees that one, by its role, or because it is itself.
+static bool sees(const center *c, const watch *w, phi_bytes name, phi_bytes serves)
+{
+    return guard_sees(c, w->audience->role, name, serves) ||
+           phi_bytes_equal(name, session_account(w->owner));
+}
+
+static bool passes(const center *c, const watch *w, const uint8_t *entry)
+{
+    phi_bytes serves = entry_service(entry);
+    return watch_audience_wants(w->audience, entry[ENTRY_TYPE_AT], serves) &&
+           (PHI_LIKELY(w->audience->role == NULL) || sees(c, w, center_name_of(c, entry), serves));
+}
+
+void watch_touch_self(center *c, const uint8_t *entry)
+{
+    watches *all = &c->presence.watches;
+    const session *s = session_find(c, center_name_of(c, entry));
+    watch *w = s == NULL ? NULL : s->watch;
+    if (w == NULL || !w->sees_itself || w->is_blocked || w->is_unsighted ||
+        phi_list_is_linked(&w->audience->node)) {
+        return; // it does not want it, or is told anyway, from where it is
+    }
+    uint64_t before = presence_revision(&c->presence) - 1;
+    w->place = w->place > before ? w->place : before;
+    phi_list_remove(&w->node);
+    phi_list_append(&all->behind, &w->node);
 }
 
 void watch_confirm(center *c, uint64_t revision)
@@ -277,6 +371,11 @@ void watch_turn(center *c)
     size_t bytes = 0;
     while (!phi_list_is_empty(&all->behind) && bytes < CENTER_PRESENCE_TURN_BYTES_MAX) {
         watch *w = PHI_CONTAINER_OF(phi_list_take(&all->behind), watch, node);
+        if (PHI_UNLIKELY(w->is_unsighted)) {
+            sight(c, w);
+            bytes += SIGHT_BYTES;
+            continue;
+        }
         switch (tell(c, w, &bytes)) {
         case TOLD_ALL:
             phi_list_append(&w->audience->current, &w->node);
@@ -432,7 +531,7 @@ static bool is_list_less(center *c, const watch *w, size_t *bytes)
     if (stretch <= STRETCH_SMALL) {
         return false;
     }
-    if (u->key_size != 0) {
+    if (u->service_size != 0) {
         const service *v = services_find(&c->registry.services, watch_audience_service(u));
         uint64_t instances = v == NULL ? 0 : v->instance_count;
         return w->place < u->recent_after && instances < stretch / STRETCH_SMALL;
@@ -478,14 +577,14 @@ static void list_begin(center *c, watch *w)
 static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, size_t *bytes)
 {
     uint16_t count = 0;
-    if (w->list_index == 0 && write_instances(c, w->audience, out, &count)) {
+    if (w->list_index == 0 && write_instances(c, w, out, &count)) {
         *is_last = true;
         return count;
     }
     uint64_t handle;
     const account *a;
     while ((a = phi_slots_next(&c->registry.accounts, &w->list_index, &handle)) != NULL) {
-        if (a->is_listed && watch_audience_passes(w->audience, a->entry)) {
+        if (a->is_listed && passes(c, w, a->entry)) {
             if (!write_online(a, out)) {
                 PH_ASSERT(count > 0); // or the page would be the same for ever
                 return count;
@@ -502,13 +601,13 @@ static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, 
 
 // The whole list of those who want one service, by its instances. False when it does not fit into
 // one page, or there is no filter for it; then nothing is written.
-static bool write_instances(const center *c, const watch_audience *u, phi_writer *out,
-                            uint16_t *count)
+static bool write_instances(const center *c, const watch *w, phi_writer *out, uint16_t *count)
 {
-    if (u->key[0] == WATCH_TYPE_NOBODY) {
+    const watch_audience *u = w->audience;
+    if (watch_audience_type(u) == WATCH_TYPE_NOBODY) {
         return true;
     }
-    if (u->key_size == 0) {
+    if (u->service_size == 0) {
         return false;
     }
     const service *v = services_find(&c->registry.services, watch_audience_service(u));
@@ -522,7 +621,7 @@ static bool write_instances(const center *c, const watch_audience *u, phi_writer
     const phi_list *node = v->instances.next;
     for (; node != &v->instances; node = node->next) {
         const account *a = PHI_CONTAINER_OF(node, account, of_service);
-        if (!a->is_listed || !watch_audience_passes(u, a->entry)) {
+        if (!a->is_listed || !passes(c, w, a->entry)) {
             continue;
         }
         if (!write_online(a, out)) {
@@ -561,13 +660,16 @@ static const watch_batch *batch_of(center *c, const watch *w)
     const watch_audience *u = w->audience;
     watch_batch *b = c->presence.watches.batch;
     bool has_all = w->shown > w->place;
-    if (b->audience == u && b->after == w->place && b->has_all == has_all && b->last == log->last) {
+    // One that sees its own line, and nobody else of its audience does, when that is what changed.
+    bool is_alone = w->sees_itself && w->owner->account->line.revision > w->place;
+    if (!is_alone && b->audience == u && b->after == w->place && b->has_all == has_all &&
+        b->last == log->last) {
         b->looks = 0;
         b->places = 0;
         return b;
     }
     PH_ASSERT(presence_log_holds(log, w->place));
-    b->audience = u;
+    b->audience = is_alone ? NULL : u;
     b->after = w->place;
     b->has_all = has_all;
     b->last = log->last;
@@ -576,8 +678,8 @@ static const watch_batch *batch_of(center *c, const watch *w)
     b->looks = 0;
     b->places = 0;
     b->size = 0;
-    bool has_recent = u->key[0] == WATCH_TYPE_NOBODY ||
-                      (!watch_audience_is_everybody(u) && w->place >= u->recent_after);
+    bool has_recent = watch_audience_type(u) == WATCH_TYPE_NOBODY ||
+                      (!is_alone && !watch_audience_is_everybody(u) && w->place >= u->recent_after);
     uint64_t cursor = u->recent_count < WATCH_RECENT_MAX ? 0 : u->recent_count - WATCH_RECENT_MAX;
     uint64_t r = w->place;
     while ((r = has_recent ? watch_audience_next(u, &cursor, r) : r + 1) <= log->last) {
@@ -586,7 +688,7 @@ static const watch_batch *batch_of(center *c, const watch *w)
         if (line == NULL) {
             continue;
         }
-        if (!watch_audience_passes(u, entry_of(line).data)) {
+        if (!passes(c, w, entry_of(line).data)) {
             b->looks++;
         } else if (!write_change(b, line)) {
             b->end = r - 1;
@@ -628,9 +730,10 @@ static phi_bytes entry_of(const presence_line *line)
     return account_entry(PHI_CONTAINER_OF(line, account, line));
 }
 
-bool watch_wants(const watch *w, uint8_t type, phi_bytes serves)
+bool watch_wants(const center *c, const watch *w, const watch_subject *subject)
 {
-    return watch_audience_wants(w->audience, type, serves);
+    return !w->is_unsighted && watch_audience_wants(w->audience, subject->type, subject->service) &&
+           sees(c, w, subject->name, subject->service);
 }
 
 void watches_check(const center *c)

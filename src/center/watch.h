@@ -10,9 +10,10 @@
 //    why no double  the same; and what a list repeats, clients apply idempotently (P-48)
 //    why bounded    a watcher costs its place and its filter, whatever it missed
 //
-// Watchers with the same filter are one *audience*. A change concerns at most four of them (those
-// of all, of its type, of its service, of both), and nobody else hears that there was one. What an
-// audience is sent is encoded once.
+// Watchers with the same filter and the same role are one *audience*. A change concerns, of each
+// role that may see it, at most four of them (those of all, of its type, of its service, of both),
+// and nobody else hears that there was one. What an audience is sent is encoded once. Only its own
+// line everybody may see, whatever his role: who would not, is told of that alone.
 //
 // Storms   Telling many takes time. Then changes are gathered for a while that grows with how many
 //          were told, up to WATCH_GATHER_MS; a lone change goes out in its own turn.
@@ -35,11 +36,19 @@ typedef struct watch_batch watch_batch;
 
 #define WATCH_GATHER_MS 50u
 
+// Somebody whom a watcher may want to know of.
+typedef struct watch_subject {
+    uint8_t type;
+    phi_bytes name; // its account
+    phi_bytes service;
+} watch_subject;
+
 typedef struct watches {
     phi_io *io;             // borrowed
     const phi_alloc *alloc; // same
     size_t count;           // of watchers
-    phi_map audiences;      // filter -> audience
+    phi_map audiences;      // role and filter -> audience
+    phi_list roles;         // role.of_watches: those that have audiences
     phi_list touched;       // audience.node: there are changes for them
     phi_list behind;        // watch.node: are to be told in this turn
     phi_list blocked;       // watch.node: are to be told when their buffer has room
@@ -79,14 +88,21 @@ void watch_confirmed(center *c, session *s, uint64_t mark);
 // The revision that it has acknowledged, or said that it knew when it asked; 0: neither.
 uint64_t watch_acked(const watch *w);
 
-// Whether it wants to know of such an account.
-bool watch_wants(const watch *w, uint8_t type, phi_bytes serves);
+// Whether it wants to know of such an account, and may.
+bool watch_wants(const center *c, const watch *w, const watch_subject *subject);
+
+// The rules are about to be others: what watchers may see is looked at anew before they are told
+// anything more. Those whom the new ones show something else are sent the list.
+void watch_unsight(center *c);
 
 // There is room in its buffer.
 void watch_on_room(center *c, session *s);
 
 // The newest change is one of this entry (encoded).
 void watch_touch(center *c, const uint8_t *entry);
+
+// The same, for a watcher whom it is about and who sees itself only. Of watch_touch.
+void watch_touch_self(center *c, const uint8_t *entry);
 
 // The end of a turn: tells whom there is something to tell.
 void watch_turn(center *c);

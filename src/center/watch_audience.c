@@ -10,19 +10,21 @@
 #include "center/entry.h"
 #include "center/state.h"
 
-static void touch(watches *all, const uint8_t *key, size_t key_size, uint64_t revision);
+enum {
+    KEY_BYTES_MAX = WATCH_SERVICE_AT + UINT8_MAX,
+};
 
-watch_audience *watch_audience_join(center *c, const phi_presence_ask *ask)
+static void touch_role(watches *all, const role *r, const uint8_t *entry, uint64_t revision);
+static void touch(watches *all, phi_bytes key, uint64_t revision);
+static size_t write_key(uint8_t *key, const role *r, uint8_t type, phi_bytes serves);
+
+watch_audience *watch_audience_join(center *c, role *r, const phi_presence_ask *ask)
 {
     watches *all = &c->presence.watches;
-    uint8_t key[1 + UINT8_MAX] = { ask->type };
-    size_t key_size = 1;
-    if (ask->domain.size != 0 && !phi_bytes_equal(ask->domain, center_domain(c))) {
-        key[0] = WATCH_TYPE_NOBODY;
-    } else if (ask->service.size != 0) {
-        memcpy(key + 1, ask->service.data, ask->service.size);
-        key_size += ask->service.size;
-    }
+    bool is_elsewhere = ask->domain.size != 0 && !phi_bytes_equal(ask->domain, center_domain(c));
+    uint8_t key[KEY_BYTES_MAX];
+    size_t key_size = is_elsewhere ? write_key(key, r, WATCH_TYPE_NOBODY, phi_bytes_of(NULL, 0))
+                                   : write_key(key, r, ask->type, ask->service);
     uint64_t value;
     if (phi_map_find(&all->audiences, phi_bytes_of(key, key_size), &value)) {
         watch_audience *u = (watch_audience *)(uintptr_t)value;
@@ -36,7 +38,7 @@ watch_audience *watch_audience_join(center *c, const phi_presence_ask *ask)
     *u = (watch_audience){
         .count = 1,
         .recent_after = presence_revision(&c->presence),
-        .key_size = (uint8_t)(key_size - 1),
+        .service_size = (uint8_t)(key_size - WATCH_SERVICE_AT),
     };
     memcpy(u->key, key, key_size);
     phi_list_init(&u->current);
@@ -45,11 +47,16 @@ watch_audience *watch_audience_join(center *c, const phi_presence_ask *ask)
         phi_give(all->alloc, u, sizeof *u + key_size);
         return NULL;
     }
+    u->role = guard_role_keep(r);
+    if (r != NULL && r->audience_count++ == 0) {
+        phi_list_append(&all->roles, &r->of_watches);
+    }
     return u;
 }
 
-void watch_audience_leave(watches *all, watch_audience *u)
+void watch_audience_leave(center *c, watch_audience *u)
 {
+    watches *all = &c->presence.watches;
     PH_ASSERT(u->count > 0);
     u->count--;
     if (u->count != 0) {
@@ -57,12 +64,17 @@ void watch_audience_leave(watches *all, watch_audience *u)
     }
     PH_ASSERT(phi_list_is_empty(&u->current));
     phi_list_remove(&u->node);
-    size_t key_size = 1u + u->key_size;
+    size_t key_size = (size_t)WATCH_SERVICE_AT + u->service_size;
     bool was_known = phi_map_remove(&all->audiences, phi_bytes_of(u->key, key_size));
     PH_ASSERT(was_known);
+    if (u->role != NULL && --u->role->audience_count == 0) {
+        phi_list_remove(&u->role->of_watches);
+    }
+    guard_role_give(c, u->role);
     phi_give(all->alloc, u, sizeof *u + key_size);
 }
 
+// Those who may see it, role by role.
 void watch_touch(center *c, const uint8_t *entry)
 {
     watches *all = &c->presence.watches;
@@ -70,26 +82,38 @@ void watch_touch(center *c, const uint8_t *entry)
         return;
     }
     uint64_t revision = presence_revision(&c->presence);
-    phi_bytes serves = entry_service(entry);
-    uint8_t key[1 + PHI_NAME_BYTES_MAX] = { 0 };
-    PH_ASSERT(serves.size < sizeof key);
-    if (serves.size != 0) {
-        memcpy(key + 1, serves.data, serves.size);
-        touch(all, key, 1 + serves.size, revision);
+    touch_role(all, NULL, entry, revision);
+    for (phi_list *n = all->roles.next; n != &all->roles; n = n->next) {
+        const role *r = PHI_CONTAINER_OF(n, role, of_watches);
+        if (guard_sees(c, r, center_name_of(c, entry), entry_service(entry))) {
+            touch_role(all, r, entry, revision);
+        }
     }
-    touch(all, key, 1, revision);
-    key[0] = entry[ENTRY_TYPE_AT];
-    touch(all, key, 1, revision);
-    if (serves.size != 0) {
-        touch(all, key, 1 + serves.size, revision);
+    if (PHI_UNLIKELY(!phi_list_is_empty(&all->roles))) {
+        watch_touch_self(c, entry);
     }
     phi_io_hurry(c->io);
 }
 
-static void touch(watches *all, const uint8_t *key, size_t key_size, uint64_t revision)
+// Four audiences: those of all, of its type, of its service, of both.
+static void touch_role(watches *all, const role *r, const uint8_t *entry, uint64_t revision)
+{
+    const phi_bytes any = phi_bytes_of(NULL, 0);
+    const uint8_t types[] = { 0, entry[ENTRY_TYPE_AT] };
+    phi_bytes serves = entry_service(entry);
+    uint8_t key[KEY_BYTES_MAX];
+    for (size_t i = 0; i < PHI_COUNT_OF(types); i++) {
+        touch(all, phi_bytes_of(key, write_key(key, r, types[i], any)), revision);
+        if (serves.size != 0) {
+            touch(all, phi_bytes_of(key, write_key(key, r, types[i], serves)), revision);
+        }
+    }
+}
+
+static void touch(watches *all, phi_bytes key, uint64_t revision)
 {
     uint64_t value;
-    if (!phi_map_find(&all->audiences, phi_bytes_of(key, key_size), &value)) {
+    if (!phi_map_find(&all->audiences, key, &value)) {
         return;
     }
     watch_audience *u = (watch_audience *)(uintptr_t)value;
@@ -105,6 +129,17 @@ static void touch(watches *all, const uint8_t *key, size_t key_size, uint64_t re
     u->recent_count++;
 }
 
+static size_t write_key(uint8_t *key, const role *r, uint8_t type, phi_bytes serves)
+{
+    PH_ASSERT(serves.size <= UINT8_MAX);
+    phi_put_u64(key, r == NULL ? 0 : r->number);
+    key[WATCH_TYPE_AT] = type;
+    if (serves.size != 0) {
+        memcpy(key + WATCH_SERVICE_AT, serves.data, serves.size);
+    }
+    return WATCH_SERVICE_AT + serves.size;
+}
+
 uint64_t watch_audience_next(const watch_audience *u, uint64_t *cursor, uint64_t r)
 {
     while (*cursor != u->recent_count) {
@@ -116,27 +151,19 @@ uint64_t watch_audience_next(const watch_audience *u, uint64_t *cursor, uint64_t
     return UINT64_MAX;
 }
 
-bool watch_audience_passes(const watch_audience *u, const uint8_t *entry)
-{
-    uint8_t type = u->key[0];
-    if (type != 0 && type != entry[ENTRY_TYPE_AT]) {
-        return false;
-    }
-    return u->key_size == 0 || phi_bytes_equal(entry_service(entry), watch_audience_service(u));
-}
-
 bool watch_audience_wants(const watch_audience *u, uint8_t type, phi_bytes serves)
 {
-    return (u->key[0] == 0 || u->key[0] == type) &&
-           (u->key_size == 0 || phi_bytes_equal(serves, watch_audience_service(u)));
+    uint8_t wanted = watch_audience_type(u);
+    return (wanted == 0 || wanted == type) &&
+           (u->service_size == 0 || phi_bytes_equal(serves, watch_audience_service(u)));
 }
 
 phi_bytes watch_audience_service(const watch_audience *u)
 {
-    return phi_bytes_of(u->key + 1, u->key_size);
+    return phi_bytes_of(u->key + WATCH_SERVICE_AT, u->service_size);
 }
 
 bool watch_audience_is_everybody(const watch_audience *u)
 {
-    return u->key[0] == 0 && u->key_size == 0;
+    return u->role == NULL && watch_audience_type(u) == 0 && u->service_size == 0;
 }

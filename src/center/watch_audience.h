@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/watch_audience.h - watchers with the same filter, see watch.h. Of watch.c, and of nobody
-// else.
+// center/watch_audience.h - watchers with the same filter and role, see watch.h. Of watch.c, and of
+// nobody else.
 //
 // Life     watch_audience_join makes one with its first watch, _leave frees it with its last
 // Threads  none
@@ -9,6 +9,7 @@
 #ifndef CENTER_WATCH_AUDIENCE_H
 #define CENTER_WATCH_AUDIENCE_H
 
+#include "center/guard.h"
 #include "center/watch.h"
 
 enum {
@@ -26,29 +27,37 @@ struct watch_audience {
     uint64_t recent[WATCH_RECENT_MAX]; // the last revisions that pass, a ring
     uint64_t recent_count;             // that ever were
     uint64_t recent_after;             // all that pass behind it are in `recent`
-    uint8_t key_size;
-    uint8_t key[]; // type (0: any), then service (empty: any)
+    role *role;                        // what they see; NULL: everything. A share of it
+    uint8_t service_size;
+    uint8_t key[]; // number of the role (u64, 0: none), type (0: any), then service (empty: any)
 };
 
+enum {
+    WATCH_TYPE_AT = 8, // in key
+    WATCH_SERVICE_AT = 9,
+};
+
+static inline uint8_t watch_audience_type(const watch_audience *u)
+{
+    return u->key[WATCH_TYPE_AT];
+}
+
 // With one watch more; NULL: no memory.
-watch_audience *watch_audience_join(center *c, const phi_presence_ask *ask);
+watch_audience *watch_audience_join(center *c, role *r, const phi_presence_ask *ask);
 
 // One watch is gone.
-void watch_audience_leave(watches *all, watch_audience *u);
+void watch_audience_leave(center *c, watch_audience *u);
 
 // The next revision behind `r` that passes, of those it remembers; UINT64_MAX: none.
 uint64_t watch_audience_next(const watch_audience *u, uint64_t *cursor, uint64_t r);
 
-// Whether it wants to know of that entry (encoded).
-bool watch_audience_passes(const watch_audience *u, const uint8_t *entry);
-
-// Whether it wants to know of such an account.
+// Whether its filter lets such an account through.
 bool watch_audience_wants(const watch_audience *u, uint8_t type, phi_bytes serves);
 
 // Of its filter; empty: any.
 phi_bytes watch_audience_service(const watch_audience *u);
 
-// Whether nothing is filtered.
+// Whether nothing is filtered or hidden.
 bool watch_audience_is_everybody(const watch_audience *u);
 
 #endif // CENTER_WATCH_AUDIENCE_H

@@ -53,6 +53,7 @@ static mail_handler on_look;
 static mail_handler on_admitted;
 static mail_handler on_left;
 static mail_handler on_end;
+static mail_handler on_identity;
 static mail_handler on_probe;
 static mail_handler on_suspect;
 static mail_handler on_deliver;
@@ -64,7 +65,6 @@ static mail_handler on_gone;
 static mail_handler on_refused;
 
 static session *session_meant(center *c, uint32_t from, mail_whose whose, const mail *m);
-static void tell_join(center *c, uint32_t to, const mail *head, const phi_join *join);
 static void on_mail(void *owner, uint32_t from, phi_span bytes);
 static void on_retry(phi_timer *timer, phi_time now);
 static void go_on_stuck(center *c);
@@ -165,7 +165,12 @@ void worker_ask(center *c, session *s, const phi_join *join)
 {
     PH_ASSERT(!workers_decide(&c->workers));
     PH_ASSERT(session_is(s, SESSION_JOINING));
-    tell_join(c, WORKER_FIRST, &(mail){ .type = MAIL_JOIN, .session = s->handle }, join);
+    uint8_t bytes[sizeof(identity_told) + WORKER_JOIN_BYTES_MAX];
+    const identity_told who = identity_tell(s);
+    memcpy(bytes, &who, sizeof who);
+    phi_bytes said = worker_write_join(join, bytes + sizeof who);
+    worker_tell(c, WORKER_FIRST, &(mail){ .type = MAIL_JOIN, .session = s->handle },
+                phi_bytes_of(bytes, sizeof who + said.size));
     s->is_asked = true;
     phi_transport_hold(&s->transport);
 }
@@ -173,19 +178,27 @@ void worker_ask(center *c, session *s, const phi_join *join)
 void worker_admit(center *c, const session *s, const phi_join *join)
 {
     PH_ASSERT(workers_decide(&c->workers));
-    tell_join(c, s->home, &(mail){ .type = MAIL_ADMITTED, .session = s->abroad->handle }, join);
+    uint8_t bytes[WORKER_JOIN_BYTES_MAX];
+    worker_tell(c, s->home, &(mail){ .type = MAIL_ADMITTED, .session = s->abroad->handle },
+                worker_write_join(join, bytes));
 }
 
-static void tell_join(center *c, uint32_t to, const mail *head, const phi_join *join)
+void worker_tell_identity(center *c, const session *s)
 {
-    uint8_t bytes[WORKER_JOIN_BYTES_MAX];
-    worker_tell(c, to, head, worker_write_join(join, bytes));
+    PH_ASSERT(!s->is_abroad);
+    if (workers_are_several(&c->workers)) {
+        const identity_told who = identity_tell(s);
+        worker_tell_others(c, &(mail){ .type = MAIL_IDENTITY, .session = s->handle },
+                           phi_bytes_of((const uint8_t *)&who, sizeof who));
+    }
 }
 
 phi_bytes worker_write_join(const phi_join *join, uint8_t bytes[WORKER_JOIN_BYTES_MAX])
 {
     phi_writer w = phi_writer_of((phi_span){ bytes, WORKER_JOIN_BYTES_MAX });
-    phi_join_encode(&w, join);
+    phi_join judged = *join;
+    judged.token = phi_bytes_of(NULL, 0);
+    phi_join_encode(&w, &judged);
     PH_ASSERT(!w.failed); // it came in a packet of the joining
     return phi_writer_view(&w);
 }
@@ -233,6 +246,7 @@ static const mail_row rows[MAIL_TYPE_COUNT] = {
     [MAIL_LOOKED] = { .handle = on_look },
     [MAIL_LEFT] = { .whose = OF_ABROAD, .handle = on_left },
     [MAIL_END] = { .whose = OF_HOME, .handle = on_end },
+    [MAIL_IDENTITY] = { .whose = OF_ABROAD, .handle = on_identity },
     [MAIL_PROBE] = { .whose = OF_HOME, .handle = on_probe },
     [MAIL_SUSPECT] = { .whose = OF_ABROAD, .handle = on_suspect },
     [MAIL_DELIVER] = { .whose = OF_HOME, .handle = on_deliver },
@@ -322,6 +336,20 @@ static void on_left(center *c, uint32_t from, session *s, const mail *m, phi_byt
     session_leave(c, s, (phi_why)m->code);
 }
 
+static void on_identity(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)
+{
+    (void)from;
+    (void)m;
+    identity_told who;
+    PH_ASSERT(bytes.size == sizeof who);
+    memcpy(&who, bytes.data, sizeof who);
+    if (!identity_follow(c, s, &who)) {
+        session_end(c, s, PHI_BYE_INTERNAL, 0, "no memory");
+    } else if (session_is(s, SESSION_JOINED)) {
+        guard_renamed(c, s);
+    }
+}
+
 static void on_suspect(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)
 {
     (void)from;
@@ -387,10 +415,14 @@ static void on_join(center *c, uint32_t from, session *none, const mail *m, phi_
 {
     (void)none;
     PH_ASSERT(workers_decide(&c->workers));
+    identity_told who;
+    PH_ASSERT(bytes.size > sizeof who);
+    memcpy(&who, bytes.data, sizeof who);
     phi_join join;
-    ph_err rc = phi_join_decode(bytes, &join);
+    ph_err rc =
+        phi_join_decode(phi_bytes_of(bytes.data + sizeof who, bytes.size - sizeof who), &join);
     PH_ASSERT(rc == PH_OK); // encoded at its home
-    session *s = c->is_stopping ? NULL : abroad_new(c, from, m->session);
+    session *s = c->is_stopping ? NULL : abroad_new(c, from, m->session, &who);
     if (s == NULL) {
         worker_tell(c, from,
                     &(mail){ .type = MAIL_END,

@@ -40,12 +40,13 @@
 
 typedef enum mail_type {
     MAIL_CONNECTION, // to any: take this one; code: center_listener; bytes: the loose stream
-    MAIL_JOIN,       // home to first: may it join? bytes: its JOIN
+    MAIL_JOIN,       // home to first: may it join? bytes: identity_told, its JOIN
     MAIL_ADMITTED,   // first to home: it has; bytes: its JOIN
     MAIL_LOOK,       // first to any: has the end come of who has the account? see rejoin.h
     MAIL_LOOKED,     // to first: if so, that was told
     MAIL_LEFT,       // its session is over; value: home; code: phi_why
     MAIL_END,        // to home: end it; code: phi_bye_code; value: retry after
+    MAIL_IDENTITY,   // home: it has proved to be somebody else; bytes: identity_told
     MAIL_PROBE,      // to home: does it still live?
     MAIL_SUSPECT,    // home to first: it left an ask unanswered; code: whether it still does
     MAIL_DELIVER,    // to home: send it this packet
@@ -130,7 +131,10 @@ bool worker_keeps(center *c, phi_stream *stream, center_listener kind, uint64_t 
 // Asks the first worker to admit the client, which is held until it answers.
 void worker_ask(center *c, session *s, const phi_join *join);
 
-// A JOIN as it stands in a mail; in `bytes`.
+// Tells the others who a client of this worker is now.
+void worker_tell_identity(center *c, const session *s);
+
+// A JOIN as it stands in a mail, without its token; in `bytes`.
 phi_bytes worker_write_join(const phi_join *join, uint8_t bytes[WORKER_JOIN_BYTES_MAX]);
 
 // Tells its home that the client is in.

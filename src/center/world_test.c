@@ -103,6 +103,21 @@ static void io_stream_identity(const phi_stream *stream, phi_identity *out)
     *out = stream->who;
 }
 
+static ph_err io_stream_verify(const phi_stream *stream, const phi_tls *tls, phi_diag *diag)
+{
+    (void)tls;
+    const world *w = stream->w;
+    bool is_bad = w->distrusted != NULL && stream->who.name_count != 0 &&
+                  strcmp(stream->who.names[0].text, w->distrusted) == 0;
+    return is_bad ? phi_diag_add(diag, PH_EACCESS, "its certificate has been revoked") : PH_OK;
+}
+
+static void io_listener_secure(phi_listener *listener, phi_tls *tls)
+{
+    (void)listener;
+    (void)tls;
+}
+
 static void io_entropy(phi_io *io, uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -130,6 +145,8 @@ static const phi_io_ops io_ops = {
     .stream_close = io_stream_close,
     .stream_peer = io_stream_peer,
     .stream_identity = io_stream_identity,
+    .stream_verify = io_stream_verify,
+    .listener_secure = io_listener_secure,
     .entropy = io_entropy,
     .wall_ms = io_wall_ms,
     .read_clock = io_read_clock,
@@ -174,7 +191,10 @@ ph_err world_try(world **out, void (*change)(center_options *options), size_t fa
     phi_list_init(&w->io.hooks);
     phi_list_init(&w->streams);
     w->random = phi_random_seeded(1);
-    w->who = (phi_identity){ .is_local = true, .host = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
+    world_from_here(w);
+    w->security = center_security_open;
+    w->security.tls = (phi_tls *)w; // nobody looks into it
+    w->security.tls_centers = (phi_tls *)w;
     w->log = (phi_log){ .level = PHI_LOG_DEBUG, .write = on_log, .arg = w };
     w->options = center_options_default();
     w->options.domain = "d";
@@ -189,6 +209,68 @@ ph_err world_try(world **out, void (*change)(center_options *options), size_t fa
         rc = center_listen(w->c, &(center_listen_options){ .address = "127.0.0.1:0" }, NULL, &diag);
     }
     return rc;
+}
+
+// ---- who may do what
+
+static phi_bytes word(const char **text)
+{
+    const char *begin = *text;
+    size_t size = strcspn(begin, " ");
+    *text += size + (begin[size] == ' ');
+    return phi_bytes_of((const uint8_t *)begin, size);
+}
+
+static void add_rule(phi_rules *rules, const char *text)
+{
+    phi_diag diag = { "" };
+    EXPECT_ERR(phi_rules_add(rules, phi_bytes_of(NULL, 0), &diag), PH_OK);
+    EXPECT_ERR(phi_rules_who(rules, word(&text), &diag), PH_OK);
+    bool may = phi_bytes_equal(word(&text), phi_bytes_text("may"));
+    phi_action action;
+    EXPECT(phi_action_of_name(word(&text), &action));
+    EXPECT_ERR(phi_rules_entry(rules, may, action, phi_bytes_text(text), &diag), PH_OK);
+}
+
+void world_secure(world *w, const char *const *lines)
+{
+    phi_rules_free(&w->rules[1]);
+    w->rules[1] = w->rules[0];
+    w->rules[0] = NULL;
+    if (lines[0] != NULL) {
+        EXPECT_ERR(phi_rules_new(&w->rules[0], &phi_alloc_heap), PH_OK);
+    }
+    for (; *lines != NULL; lines++) {
+        add_rule(w->rules[0], *lines);
+    }
+    w->security.rules = w->rules[0];
+    center_secure(w->c, &w->security);
+}
+
+void world_from_far(world *w, const char *name)
+{
+    w->who = (phi_identity){ .host = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .is_tls = true };
+    if (*name != '\0') {
+        w->who.name_count = 1;
+        w->who.expires_s = w->io.now.ns / 1000000000 + 3600;
+        w->who.names[0].size = (uint8_t)strlen(name);
+        w->who.names[0].is_uri = strchr(name, ':') != NULL;
+        memcpy(w->who.names[0].text, name, strlen(name) + 1);
+    }
+}
+
+void world_from_here(world *w)
+{
+    w->who = (phi_identity){ .is_local = true, .host = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
+}
+
+void world_listen_as(world *w, center_listener kind)
+{
+    phi_diag diag = { "" };
+    EXPECT_ERR(center_listen(w->c,
+                             &(center_listen_options){ .address = "127.0.0.1:0", .kind = kind },
+                             NULL, &diag),
+               PH_OK);
 }
 
 world *world_new(void (*change)(center_options *options))
@@ -229,6 +311,8 @@ void world_free(world *w)
     for (size_t i = 0; i < w->peer_count; i++) {
         peer_free(w->peers[i]);
     }
+    phi_rules_free(&w->rules[0]);
+    phi_rules_free(&w->rules[1]);
     free(w);
 }
 

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/random.h"
 #include "center/center.h"
+#include "center/security.h"
 #include "io/identity.h"
 #include "link/link.h"
 #include "wire/message.h"
@@ -104,7 +105,10 @@ struct world {
     phi_list streams;
     peer *peers[WORLD_PEERS_MAX];
     size_t peer_count;
-    phi_identity who; // who connects from here on; at first, somebody of this machine
+    phi_identity who;         // who connects from here on; at first, somebody of this machine
+    center_security security; // what world_secure tells the center
+    phi_rules *rules[2];      // owned: those of now, and those before
+    const char *distrusted;   // a certificate that names this is not believed any more; NULL: none
     uint64_t slow_us; // so much time passes between the center's part of a turn and the peers'
 };
 
@@ -114,6 +118,16 @@ world *world_new(void (*change)(center_options *options));
 ph_err world_try(world **out, void (*change)(center_options *options), size_t fail_at);
 // Frees everything and checks that the center gave all memory back.
 void world_free(world *w);
+
+// Tells the center w->security, with rules made of lines such as "orders-* may call service:stock",
+// one rule each. WORLD_SECURE(w, NULL): without rules.
+void world_secure(world *w, const char *const *lines);
+#define WORLD_SECURE(w, ...) world_secure((w), (const char *const[]){ __VA_ARGS__, NULL })
+// Who connects from here on is of another machine, and has a certificate of that name; "": none.
+void world_from_far(world *w, const char *name);
+void world_from_here(world *w);
+// Who connects from here on does so where TLS is spoken, or other centers are let in.
+void world_listen_as(world *w, center_listener kind);
 
 // One turn of the io; then the peers read what has come to them.
 void world_turn(world *w);

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/guard.h - who may do what: the rules, as far as the hot path is concerned.
+//
+// A session has a *role*: which of the rules fit its principal. Most centers have no rules, and
+// their clients no role: then all is allowed, and a message pays for that one look. Roles are
+// interned, so that those of a thousand instances are one; what was found out about a role and a
+// receiver is remembered.
+//
+//    no rules    a client of this machine has no role; another one has the role of who may nothing
+//    rules       everybody has a role
+//
+// Nothing is told to who may not ask: whoever may not write to somebody gets the same answer
+// whether there is such a one or not. So before it is said that there is none, guard_may_name asks
+// whether it would be allowed.
+//
+// Life     guard_init -> (guard_enter -> guard_may* -> guard_leave)* -> guard_fini;
+//          guard_change when there are other rules
+// Limits   a role for each client at most; GUARD_CELLS verdicts remembered
+// Threads  none
+
+#ifndef CENTER_GUARD_H
+#define CENTER_GUARD_H
+
+#include "auth/rules.h"
+#include "base/map.h"
+#include "base/slots.h"
+#include "center/session.h"
+
+#define GUARD_CELLS 4096u // a power of two
+
+typedef struct role {
+    uint64_t generation; // guard.generation: of which rules; with `fits` the map's key
+    phi_role fits;
+    uint64_t number; // never given again: what was remembered of a role is of no other
+    uint32_t count;  // of sessions and audiences that have it
+    // What presence keeps of it.
+    phi_list of_watches; // on watches.roles while it has audiences
+    uint32_t audience_count;
+} role;
+
+// What is remembered of one verdict.
+typedef struct guard_cell {
+    uint64_t key; // role and action; 0: nothing
+    uint64_t receiver;
+    bool is_allowed;
+} guard_cell;
+
+typedef struct guard {
+    const phi_alloc *alloc;
+    const phi_rules *rules; // borrowed, see center_secure; NULL: there are none
+    uint64_t generation;    // grows when they become others
+    phi_map roles;          // phi_role -> role
+    uint64_t number_last;
+    uint32_t judged_count; // sessions with a role
+    role nothing;          // of who may do nothing
+    role unknown;          // of who is to be looked at again: the rules are others
+    guard_cell *cells;     // owned; NULL until one is to be remembered
+} guard;
+
+// Of a topic that a message is published to: it, and what is known of both ends' rights.
+typedef struct guard_topic {
+    phi_bytes name;      // empty: the message is for no topic
+    uint64_t publisher;  // number of the role that was judged; 0: none yet
+    uint64_t subscriber; // same, of the last
+    bool may_publish;
+    bool may_subscribe;
+} guard_topic;
+
+void guard_init(guard *g, const phi_alloc *alloc, phi_hash_key key);
+// Nobody has a role: asserted. Accepts a zeroed one.
+void guard_fini(guard *g);
+
+// From now on these rules, while those before still are there to be looked at. True: they say the
+// same. If not, all who have joined are looked at anew when they next do something.
+bool guard_takes(center *c, const phi_rules *rules);
+
+// A session has joined, leaves, or has another principal.
+void guard_enter(center *c, session *s);
+void guard_leave(center *c, session *s);
+void guard_renamed(center *c, session *s);
+
+// Of its principal, by the rules of now. NULL: it may do everything.
+role *guard_role(center *c, session *s);
+// For who keeps one: the session may get another.
+role *guard_role_keep(role *r);
+void guard_role_give(center *c, role *r); // NULL is nothing
+
+// Whether it may do that to the account; `method` is empty where there is none.
+bool guard_may(center *c, session *s, phi_action action, const account *a, phi_bytes method);
+
+// Whether it might, if there were such a one, of which nothing is known but what stands in
+// `target`.
+bool guard_may_name(center *c, session *s, phi_action action, const phi_target *target);
+
+// Whether it may publish to that topic, asked before anybody is looked for.
+bool guard_may_publish(center *c, session *s, guard_topic *topic);
+
+// Whether who has that role sees such an account. `r` NULL: it does. Nobody, when it is of rules
+// that went.
+bool guard_sees(const center *c, const role *r, phi_bytes name, phi_bytes serves);
+
+// What who has that role sees, as a number: another one when rules say something else of it.
+uint64_t guard_sight(const center *c, const role *r);
+
+// Slow path of deliver_is_allowed. Do not call.
+bool guard_allows(center *c, session *sender, session *receiver, phi_bytes payload,
+                  guard_topic *topic);
+
+// Asserts the invariants; walks the sessions.
+void guard_check(const center *c);
+
+#endif // CENTER_GUARD_H

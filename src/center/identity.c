@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/identity.c - see identity.h.
+//
+// Design notes
+//   - Whoever proves nothing is who its account's name says, so nothing is kept of it: as a center
+//     begins, no client costs memory for what it is not asked.
+//   - A new judgement is the first one over again, with what the connection shows now. Only a token
+//     is not there any more: it is a secret, and not kept; who it proved, and until when, is.
+//
+// Invariants  session.identity is set at home for every client that has proved who it is
+//
+// Clauses: P-35, P-77.
+
+#include "center/identity.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "center/guard.h"
+#include "center/state.h"
+#include "io/tls.h"
+
+enum {
+    EXPIRY_S_MAX = 10 * 365 * 24 * 3600, // what ends later does so for the next who joins
+};
+
+// What is claimed, and with what it is proved.
+typedef struct claim {
+    phi_proof proof;
+    phi_bytes name; // empty: nothing is proved
+    uint64_t expires_s;
+    char text[PHI_NAME_BYTES_MAX + 1]; // of the name, when it is in nothing else
+} claim;
+
+// What it wants to be.
+typedef struct wish {
+    phi_bytes account; // empty: one is to be made up
+    phi_bytes service;
+    bool is_center;
+    bool is_made_up; // the account was made up for it
+} wish;
+
+static bool is_believed(const center *c, const session *s, identity_refusal *why);
+static bool prove(const center *c, const session *s, phi_bytes wanted, claim *out,
+                  identity_refusal *why);
+static bool prove_by_token(const center *c, const session *s, phi_bytes token, claim *out,
+                           identity_refusal *why);
+static bool prove_by_certificate(const center *c, const phi_identity *peer, phi_bytes wanted,
+                                 claim *out, identity_refusal *why);
+static bool prove_by_user(const center *c, const phi_identity *peer, claim *out);
+static bool may_be_unproved(const center *c, const session *s, identity_refusal *why);
+
+static bool may_be(const center *c, const session *s, const claim *proved, const wish *wanted,
+                   identity_refusal *why);
+static bool is_granted(const center *c, phi_bytes principal, phi_action action,
+                       const phi_target *target);
+static phi_bytes name_of_wish(const wish *wanted);
+static wish wish_of(const session *s);
+
+static bool keep(center *c, session *s, const claim *proved, bool is_made_up,
+                 identity_refusal *why);
+static phi_time time_of(const center *c, uint64_t wall_s);
+PHI_PRINTF(3, 4)
+static bool refuse(identity_refusal *why, identity_fault fault, const char *format, ...);
+
+// ---- judging
+
+bool identity_admit(center *c, session *s, const phi_join *join, identity_refusal *why)
+{
+    PH_ASSERT(!s->is_abroad);
+    PH_ASSERT(session_is(s, SESSION_JOINING));
+    if (!is_believed(c, s, why)) {
+        return false;
+    }
+    phi_identity peer;
+    phi_stream_identity(c->io, s->transport.stream, &peer);
+    s->is_remote = !peer.is_local;
+    const wish wanted = { .account = join->account,
+                          .service = join->service,
+                          .is_center = join->type == PHI_TYPE_CENTER };
+    claim proved = { .proof = PHI_PROOF_NONE };
+    bool is_proved = join->token.size != 0 ? prove_by_token(c, s, join->token, &proved, why)
+                                           : prove(c, s, join->account, &proved, why);
+    s->is_judged = true;
+    return is_proved && may_be(c, s, &proved, &wanted, why) &&
+           keep(c, s, &proved, /* is_made_up= */ join->account.size == 0, why);
+}
+
+bool identity_again(center *c, session *s, identity_refusal *why)
+{
+    PH_ASSERT(!s->is_abroad);
+    if (!is_believed(c, s, why)) {
+        return false;
+    }
+    const identity *known = s->identity;
+    const wish wanted = wish_of(s);
+    claim proved = { .proof = PHI_PROOF_NONE };
+    if (known != NULL && known->proof == PHI_PROOF_TOKEN) {
+        proved.proof = PHI_PROOF_TOKEN;
+        proved.name = session_principal(s);
+        return may_be(c, s, &proved, &wanted, why);
+    }
+    return prove(c, s, wanted.account, &proved, why) && may_be(c, s, &proved, &wanted, why) &&
+           keep(c, s, &proved, wanted.is_made_up, why);
+}
+
+bool identity_renew(center *c, session *s, phi_bytes token, identity_refusal *why)
+{
+    PH_ASSERT(!s->is_abroad);
+    PH_ASSERT(session_is(s, SESSION_JOINED));
+    const wish wanted = wish_of(s);
+    claim proved = { .proof = PHI_PROOF_NONE };
+    return prove_by_token(c, s, token, &proved, why) && may_be(c, s, &proved, &wanted, why) &&
+           keep(c, s, &proved, wanted.is_made_up, why);
+}
+
+// Whether its certificate, if there is one, would still be let in. A connection may be older than
+// what is believed now.
+static bool is_believed(const center *c, const session *s, identity_refusal *why)
+{
+    const phi_tls *tls = center_credentials(c, (center_listener)s->kind);
+    phi_diag diag = { "" };
+    ph_err rc = tls == NULL ? PH_OK : phi_stream_verify(c->io, s->transport.stream, tls, &diag);
+    if (rc == PH_OK) {
+        return true;
+    }
+    return refuse(why, rc == PH_ENOMEM ? IDENTITY_MEMORY : IDENTITY_CERTIFICATE, "%s", diag.text);
+}
+
+// ---- proofs: a token, a certificate, a user; the first that is there counts
+
+static bool prove_by_token(const center *c, const session *s, phi_bytes token, claim *out,
+                           identity_refusal *why)
+{
+    const center_security *security = c->security;
+    if (security->keys == NULL) {
+        return refuse(why, IDENTITY_TOKEN, "this center believes no tokens");
+    }
+    phi_jwt_claims claims;
+    phi_jwt_fault fault = phi_jwt_judge(token, security->keys, &security->expect,
+                                        phi_io_wall_ms(c->io) / 1000, &claims);
+    if (fault != PHI_JWT_GOOD) {
+        return refuse(why, IDENTITY_TOKEN, "%s", phi_jwt_fault_text(fault));
+    }
+    out->proof = PHI_PROOF_TOKEN;
+    memcpy(out->text, claims.principal, sizeof out->text);
+    out->name = phi_bytes_text(out->text);
+    out->expires_s = claims.expires_s;
+    // The connection is no better than the certificate behind which it was made.
+    phi_identity peer;
+    phi_stream_identity(c->io, s->transport.stream, &peer);
+    if (peer.expires_s != 0 && peer.expires_s < out->expires_s) {
+        out->expires_s = peer.expires_s;
+    }
+    return true;
+}
+
+// Without a token.
+static bool prove(const center *c, const session *s, phi_bytes wanted, claim *out,
+                  identity_refusal *why)
+{
+    phi_identity peer;
+    phi_stream_identity(c->io, s->transport.stream, &peer);
+    if (peer.expires_s != 0) {
+        return prove_by_certificate(c, &peer, wanted, out, why);
+    }
+    return prove_by_user(c, &peer, out) || may_be_unproved(c, s, why);
+}
+
+// Of several names that it has, the one whose account is wanted, else the first.
+static bool prove_by_certificate(const center *c, const phi_identity *peer, phi_bytes wanted,
+                                 claim *out, identity_refusal *why)
+{
+    phi_bytes best = phi_bytes_of(NULL, 0);
+    for (uint32_t i = 0; i < peer->name_count; i++) {
+        phi_bytes text = phi_bytes_of(peer->names[i].text, peer->names[i].size);
+        phi_bytes name = text;
+        bool is_name = peer->names[i].is_uri ? phi_principal_of_uri(text, center_domain(c), &name)
+                                             : phi_principal_is_valid(text);
+        if (is_name && (best.size == 0 ||
+                        (!phi_principal_owns(best, wanted) && phi_principal_owns(name, wanted)))) {
+            best = name;
+        }
+    }
+    if (best.size == 0) {
+        return refuse(why, IDENTITY_CERTIFICATE, "its certificate names no account");
+    }
+    PH_ASSERT(best.size < sizeof out->text);
+    out->proof = PHI_PROOF_CERTIFICATE;
+    memcpy(out->text, best.data, best.size);
+    out->name = phi_bytes_of(out->text, best.size);
+    out->expires_s = peer->expires_s;
+    return true;
+}
+
+static bool prove_by_user(const center *c, const phi_identity *peer, claim *out)
+{
+    for (size_t i = 0; peer->has_user && i < c->security->user_count; i++) {
+        const center_user *user = &c->security->users[i];
+        if (user->uid == peer->uid) {
+            PH_ASSERT(phi_principal_is_valid(user->principal));
+            out->proof = PHI_PROOF_USER;
+            out->name = user->principal;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_be_unproved(const center *c, const session *s, identity_refusal *why)
+{
+    const center_security *security = c->security;
+    if (s->is_remote ? security->insecure_allow_anonymous : security->anonymous_local) {
+        return true;
+    }
+    return refuse(why, IDENTITY_UNPROVED, "a token or a certificate is needed");
+}
+
+// ---- what it may be
+
+static bool may_be(const center *c, const session *s, const claim *proved, const wish *wanted,
+                   identity_refusal *why)
+{
+    phi_bytes who = proved->name.size != 0 ? proved->name : name_of_wish(wanted);
+    int who_size = (int)who.size;
+    const char *who_text = (const char *)who.data;
+    if (wanted->is_center) {
+        const phi_target domain = { .domain = wanted->account };
+        if (wanted->account.size == 0 || !is_granted(c, who, PHI_MAY_CENTER, &domain)) {
+            return refuse(why, IDENTITY_CENTER,
+                          "principal '%.*s' may not be the center of domain '%.*s'", who_size,
+                          who_text, (int)wanted->account.size, (const char *)wanted->account.data);
+        }
+        return true;
+    }
+    const phi_target as_account = { .account = wanted->account };
+    if (wanted->account.size != 0 && !wanted->is_made_up &&
+        !phi_principal_owns(who, wanted->account) &&
+        !is_granted(c, who, PHI_MAY_REGISTER, &as_account)) {
+        return refuse(why, IDENTITY_ACCOUNT, "principal '%.*s' may not use account '%.*s'",
+                      who_size, who_text, (int)wanted->account.size,
+                      (const char *)wanted->account.data);
+    }
+    const phi_target as_service = { .service = wanted->service };
+    bool is_free = c->security->rules == NULL && !s->is_remote;
+    if (wanted->service.size != 0 && !is_free && !phi_bytes_equal(who, wanted->service) &&
+        !is_granted(c, who, PHI_MAY_REGISTER, &as_service)) {
+        return refuse(why, IDENTITY_SERVICE,
+                      "principal '%.*s' may not be an instance of service '%.*s'", who_size,
+                      who_text, (int)wanted->service.size, (const char *)wanted->service.data);
+    }
+    return true;
+}
+
+static bool is_granted(const center *c, phi_bytes principal, phi_action action,
+                       const phi_target *target)
+{
+    const phi_rules *rules = c->security->rules;
+    if (rules == NULL) {
+        return false;
+    }
+    phi_role fits = phi_rules_role(rules, principal);
+    return phi_rules_judge(rules, &fits, action, target).is_allowed;
+}
+
+// Who proves nothing is who it says.
+static phi_bytes name_of_wish(const wish *wanted)
+{
+    if (wanted->account.size != 0) {
+        return phi_principal_of_account(wanted->account);
+    }
+    return wanted->service.size != 0 ? wanted->service : phi_bytes_text("client");
+}
+
+static wish wish_of(const session *s)
+{
+    PH_ASSERT(session_is(s, SESSION_JOINED));
+    return (wish){ .account = session_account(s),
+                   .service = session_service(s),
+                   .is_center = s->account->entry[ENTRY_TYPE_AT] == PHI_TYPE_CENTER,
+                   .is_made_up = s->identity != NULL && s->identity->is_made_up };
+}
+
+// ---- keeping
+
+static bool keep(center *c, session *s, const claim *proved, bool is_made_up, identity_refusal *why)
+{
+    bool is_joined = session_is(s, SESSION_JOINED);
+    bool is_same = is_joined && phi_bytes_equal(session_principal(s), proved->name);
+    if (proved->proof == PHI_PROOF_NONE) {
+        identity_forget(c, s);
+    } else if (s->identity == NULL) {
+        s->identity = phi_take(center_alloc(c, CENTER_MEMORY_SESSIONS), sizeof *s->identity);
+        if (s->identity == NULL) {
+            return refuse(why, IDENTITY_MEMORY, "no memory");
+        }
+    }
+    if (s->identity != NULL) {
+        *s->identity = (identity){ .expires = time_of(c, proved->expires_s),
+                                   .proof = (uint8_t)proved->proof,
+                                   .is_made_up = is_made_up,
+                                   .name_size = (uint8_t)proved->name.size };
+        memcpy(s->identity->name, proved->name.data, proved->name.size);
+    }
+    if (is_joined && !is_same) {
+        guard_renamed(c, s);
+        worker_tell_identity(c, s);
+    }
+    return true;
+}
+
+void identity_forget(center *c, session *s)
+{
+    phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), s->identity, sizeof *s->identity);
+    s->identity = NULL;
+}
+
+// 0: never.
+static phi_time time_of(const center *c, uint64_t wall_s)
+{
+    const uint64_t now_ms = phi_io_wall_ms(c->io);
+    const uint64_t far_s = now_ms / 1000 + EXPIRY_S_MAX;
+    if (wall_s == 0) {
+        return PHI_TIME_NEVER;
+    }
+    uint64_t until_ms = (wall_s < far_s ? wall_s : far_s) * 1000;
+    return phi_time_add(c->io->now, phi_ms(until_ms > now_ms ? until_ms - now_ms : 0));
+}
+
+// ---- queries
+
+phi_time identity_expires(const session *s)
+{
+    return s->identity == NULL ? PHI_TIME_NEVER : s->identity->expires;
+}
+
+phi_bytes session_principal(const session *s)
+{
+    return s->identity != NULL ? phi_bytes_of(s->identity->name, s->identity->name_size)
+                               : phi_principal_of_account(session_account(s));
+}
+
+// ---- at other workers
+
+identity_told identity_tell(const session *s)
+{
+    identity_told told = { .kind = s->kind, .is_remote = s->is_remote };
+    bool follows =
+        s->identity == NULL ||
+        (s->account != NULL &&
+         phi_bytes_equal(session_principal(s), phi_principal_of_account(session_account(s))));
+    if (!follows) {
+        told.name_size = s->identity->name_size;
+        memcpy(told.name, s->identity->name, told.name_size);
+    }
+    return told;
+}
+
+bool identity_follow(center *c, session *s, const identity_told *told)
+{
+    PH_ASSERT(s->is_abroad);
+    s->kind = told->kind;
+    s->is_remote = told->is_remote;
+    identity_forget(c, s);
+    if (told->name_size == 0) {
+        return true;
+    }
+    s->identity = phi_take_zeroed(center_alloc(c, CENTER_MEMORY_SESSIONS), 1, sizeof *s->identity);
+    if (s->identity == NULL) {
+        return false;
+    }
+    s->identity->expires = PHI_TIME_NEVER; // that is home's
+    s->identity->name_size = told->name_size;
+    memcpy(s->identity->name, told->name, told->name_size);
+    return true;
+}
+
+// ---- refusing
+
+static bool refuse(identity_refusal *why, identity_fault fault, const char *format, ...)
+{
+    PH_ASSERT(fault != IDENTITY_GOOD);
+    why->fault = fault;
+    why->code = fault == IDENTITY_MEMORY ? PHI_BYE_INTERNAL : PHI_BYE_NOT_AUTHORISED;
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(why->text, sizeof why->text, format, args);
+    va_end(args);
+    return false;
+}
+
+void identity_count_refusal(center *c, const identity_refusal *why)
+{
+    switch (why->fault) {
+    case IDENTITY_UNPROVED:
+        c->counters.joins_refused_unproved_total++;
+        return;
+    case IDENTITY_TOKEN:
+        c->counters.joins_refused_token_total++;
+        return;
+    case IDENTITY_CERTIFICATE:
+        c->counters.joins_refused_certificate_total++;
+        return;
+    case IDENTITY_ACCOUNT:
+    case IDENTITY_SERVICE:
+    case IDENTITY_CENTER:
+        c->counters.joins_refused_account_total++;
+        return;
+    case IDENTITY_GOOD:
+    case IDENTITY_MEMORY:
+    case IDENTITY_FAULT_COUNT:
+        return;
+    }
+}
