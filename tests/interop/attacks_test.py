@@ -217,9 +217,9 @@ class Stage:
         self.center = h.Center(*(certificates.serve() if tls else ("--suite", "paper")), listen=listen)
         self.bank = Bank(self.center.ports[0])
         self.path = make_path(self.center.ports[-1], **options)
-        wrap = (lambda sock: certificates.context("customer").wrap_socket(sock, server_hostname="localhost")) if tls else None
+        dial = certificates.dialer("customer") if tls else None
         self.serving = h.Serving(self.bank.client)
-        self.join = lambda: ph.Client(*self.path.address, "customer", wrap=wrap)
+        self.join = lambda: ph.Client(*self.path.address, "customer", dial=dial)
 
     def __enter__(self):
         self.serving.__enter__()

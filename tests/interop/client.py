@@ -103,13 +103,16 @@ class Direction:
         return self.stream.update(data) if self.stream else data
 
 
+def connect(host, port, timeout=30):
+    one = socket.create_connection((host, port), timeout)
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return one
+
+
 class Client:
     def __init__(self, host, port, account="", service="", floor=PLAIN, watch=False, on_request=None, on_inquiry=None, timeout=30,
-                 message_max=1 << 26, wrap=None, **own):
-        self.socket = socket.create_connection((host, port), timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if wrap:
-            self.socket = wrap(self.socket)  # TLS, of whoever speaks it
+                 message_max=1 << 26, dial=None, **own):
+        self.socket = dial(host, port) if dial else connect(host, port, timeout)  # TLS is the caller's business
         self.on_request = on_request  # request -> body, or None
         self.on_inquiry = on_inquiry  # the same for an inquiry to a call of this client
         self.message_max = message_max

@@ -86,6 +86,10 @@ class Certificates:
             context.load_cert_chain(self.path(account + ".crt"), self.path(account + ".key"))
         return context
 
+    def dialer(self, account=None):
+        """For ph.Client."""
+        return lambda host, port: self.context(account).wrap_socket(ph.connect(host, port), server_hostname="localhost")
+
     def close(self):
         self.folder.cleanup()
 

@@ -8,7 +8,6 @@ A library of TLS would not send most of what an attacker sends: a certificate wi
 import hashlib
 import hmac
 import os
-import socket
 import struct
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -112,8 +111,15 @@ class Connection:
             if kind != 20:  # change_cipher_spec means nothing any more
                 return kind, data
 
-    def read(self):
-        """Application data; b"" when the other end says that it is done."""
+    def sendall(self, data):
+        self.write(DATA, data)
+
+    def close(self):
+        self.socket.close()
+
+    def recv(self, size=0):
+        """Application data, whatever the size asked for; b"" when the other end says that it is done."""
+        del size
         while True:
             try:
                 kind, data = self.record()
@@ -183,10 +189,8 @@ class Connection:
         self.say(FINISHED, mac.digest())
 
 
-def connect(address, chain, key, *, host=None, **options):
-    """As a client: the connection, once all of it is sent. Whether it was believed, the first read tells."""
-    sock = socket.create_connection(address, 10)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def connect(sock, chain, key, *, host=None, **options):
+    """As a client: the connection, once all of it is sent. Whether it was believed, the first recv tells."""
     c = Connection(sock, chain, key, **options)
     try:
         extensions = extension(43, vector(1, b"\3\4")) + extension(10, vector(2, struct.pack(">H", GROUP)))
