@@ -13,11 +13,13 @@
 #include "sim/census.h"
 #include "sim/check.h"
 #include "sim/rogue.h"
+#include "tests/harness/rules.h"
 
 #define MAIL_BYTES_FALLBACK (16u << 20)
 
 static void add_workers(domain *d);
 static ph_err start_workers(domain *d, phi_diag *diag);
+static void tell_security(domain *d);
 
 // ---- life
 
@@ -29,6 +31,7 @@ domain *domain_new(const domain_options *options)
     PH_ASSERT(d != NULL);
     d->options = *options;
     d->options.center.domain = DOMAIN_NAME;
+    d->security = center_security_open;
     d->calls = phi_take(&phi_alloc_heap, CALLS_MAX * sizeof d->calls[0]); // each is filled in first
     PH_ASSERT(d->calls != NULL);
     d->dialogs = dialogs_new();
@@ -95,6 +98,8 @@ void domain_free(domain **d_in, char *fault)
         memcpy(fault, d->fault, sizeof d->fault);
     }
     sim_free(&d->s);
+    phi_rules_free(&d->rules[0]);
+    phi_rules_free(&d->rules[1]);
     dialogs_free(&d->dialogs);
     phi_give(&phi_alloc_heap, d->drains, DRAIN_RECORDS_MAX * sizeof d->drains[0]);
     phi_give(&phi_alloc_heap, d->calls, CALLS_MAX * sizeof d->calls[0]);
@@ -179,6 +184,25 @@ bool domain_center_start(domain *d)
     return true;
 }
 
+static void tell_security(domain *d)
+{
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        if (d->workers[i] != NULL) {
+            center_secure(d->workers[i], &d->security);
+        }
+    }
+}
+
+// Those before must be there until all workers know the new ones.
+void domain_secure(domain *d, const char *const *lines)
+{
+    phi_rules_free(&d->rules[1]);
+    d->rules[1] = d->rules[0];
+    d->rules[0] = rules_of_lines(lines);
+    d->security.rules = d->rules[0];
+    tell_security(d);
+}
+
 static ph_err start_workers(domain *d, phi_diag *diag)
 {
     center_options options = d->options.center;
@@ -194,8 +218,10 @@ static ph_err start_workers(domain *d, phi_diag *diag)
         }
     }
     d->center = d->workers[0];
-    return center_listen(d->center, &(center_listen_options){ .address = DOMAIN_ADDRESS },
-                         /* bound= */ NULL, diag);
+    tell_security(d);
+    return center_listen(
+        d->center, &(center_listen_options){ .address = DOMAIN_ADDRESS, .kind = d->options.kind },
+        /* bound= */ NULL, diag);
 }
 
 void domain_center_kill(domain *d)

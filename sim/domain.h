@@ -20,6 +20,7 @@
 #include <posthouse/client.h>
 
 #include "center/center.h"
+#include "center/security.h"
 #include "sim/sim.h"
 
 #define ACTORS_MAX 32u
@@ -62,6 +63,7 @@ typedef struct domain_options {
     uint64_t seed;
     sim_path path;
     center_options center;
+    center_listener kind;     // of where it listens; not plain: d->security has the credentials
     uint32_t workers;         // of the center; 0 means 1
     phi_dur mail_delay_max;   // between them
     size_t mail_bytes_max;    // from one to another, not read yet; 0 means 16 MiB
@@ -199,8 +201,10 @@ struct domain {
     sim_node worker_nodes[WORKERS_MAX];
     center *workers[WORKERS_MAX]; // NULL while their process is dead
     uint32_t worker_count;
-    bool center_is_ending; // it was told to stop
-    unsigned stopped;      // workers that have
+    center_security security; // what its workers are told, with `rules`; at first all is open
+    phi_rules *rules[2];      // owned: those of now, and those before
+    bool center_is_ending;    // it was told to stop
+    unsigned stopped;         // workers that have
     unsigned center_lives;
     actor actors[ACTORS_MAX];
     uint32_t actor_count;
@@ -233,6 +237,11 @@ void domain_center_kill(domain *d);
 // Says bye to everybody, then ends.
 void domain_center_stop(domain *d);
 void domain_center_freeze(domain *d, bool is_frozen);
+
+// Other rules from now on, or none (lines[0] NULL; see tests/harness/rules.h), and d->security as it
+// is now; also for a center that is started later.
+void domain_secure(domain *d, const char *const *lines);
+#define DOMAIN_SECURE(d, ...) domain_secure((d), (const char *const[]){ __VA_ARGS__, NULL })
 
 // What all workers counted. What each of them keeps a copy of is not added up: it is the first's.
 center_counters domain_count(const domain *d);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/harness/rules.h"
 #include "tests/harness/test.h"
 #include "wire/bye.h"
 #include "wire/presence.h"
@@ -213,36 +214,11 @@ ph_err world_try(world **out, void (*change)(center_options *options), size_t fa
 
 // ---- who may do what
 
-static phi_bytes word(const char **text)
-{
-    const char *begin = *text;
-    size_t size = strcspn(begin, " ");
-    *text += size + (begin[size] == ' ');
-    return phi_bytes_of((const uint8_t *)begin, size);
-}
-
-static void add_rule(phi_rules *rules, const char *text)
-{
-    phi_diag diag = { "" };
-    EXPECT_ERR(phi_rules_add(rules, phi_bytes_of(NULL, 0), &diag), PH_OK);
-    EXPECT_ERR(phi_rules_who(rules, word(&text), &diag), PH_OK);
-    bool may = phi_bytes_equal(word(&text), phi_bytes_text("may"));
-    phi_action action;
-    EXPECT(phi_action_of_name(word(&text), &action));
-    EXPECT_ERR(phi_rules_entry(rules, may, action, phi_bytes_text(text), &diag), PH_OK);
-}
-
 void world_secure(world *w, const char *const *lines)
 {
     phi_rules_free(&w->rules[1]);
     w->rules[1] = w->rules[0];
-    w->rules[0] = NULL;
-    if (lines[0] != NULL) {
-        EXPECT_ERR(phi_rules_new(&w->rules[0], &phi_alloc_heap), PH_OK);
-    }
-    for (; *lines != NULL; lines++) {
-        add_rule(w->rules[0], *lines);
-    }
+    w->rules[0] = rules_of_lines(lines);
     w->security.rules = w->rules[0];
     center_secure(w->c, &w->security);
 }
