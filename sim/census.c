@@ -12,15 +12,17 @@
 
 // What cannot happen in a domain of the simulator, with the reason.
 static const char *const never[] = {
-    "bye.length_invalid",          // rogues keep to the packet limit: the fuzzers do not
-    "bye.check_wrong",             // no byte changes on its way
-    "bye.version_unsupported",     // everybody speaks version 1
-    "bye.suite_refused",           // no client has a floor
-    "bye.name_invalid",            // all names are good
-    "bye.not_authorised",          // reserved
-    "bye.kicked",                  // reserved
-    "bye.type_refused",            // no client is a center
-    "center.events_expired_total", // turns take no time
+    "bye.length_invalid",            // rogues keep to the packet limit: the fuzzers do not
+    "bye.check_wrong",               // no byte changes on its way
+    "bye.version_unsupported",       // everybody speaks version 1
+    "bye.suite_refused",             // no client has a floor
+    "bye.name_invalid",              // all names are good
+    "bye.not_authorised",            // reserved
+    "bye.kicked",                    // reserved
+    "bye.type_refused",              // no client is a center
+    "bye.credential_expired",        // nobody has to prove anything
+    "center.addresses_barred_total", // the same
+    "center.events_expired_total",   // turns take no time
 };
 
 void census_add_center(census *sum, const center_counters *counters)

@@ -36,6 +36,9 @@ void check_drains_all_ended(domain *d);
 // Requests received are requests ended, one way or another, or still open.
 void check_counters(domain *d);
 
+// Of a domain at rest: a place that an address has is a connection that there is.
+void check_places(domain *d);
+
 // Those are chosen that are ready, and what they were chosen for is counted until it ends.
 void check_services(domain *d);
 

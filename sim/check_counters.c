@@ -93,6 +93,20 @@ static void check_worker(domain *d, const center *c)
     check_sessions(d, c, &n);
 }
 
+void check_places(domain *d)
+{
+    uint64_t connections = 0;
+    for (uint32_t i = 0; i < d->worker_count && d->center != NULL; i++) {
+        connections += center_home_count(d->workers[i]);
+    }
+    if (d->center != NULL && d->options.center.address_connections_max != 0 &&
+        d->center->throttle.counted != connections) {
+        domain_fail(d, "%llu connections, but %llu are counted by their address",
+                    (unsigned long long)connections,
+                    (unsigned long long)d->center->throttle.counted);
+    }
+}
+
 void check_counters(domain *d)
 {
     for (uint32_t i = 0; i < d->worker_count && d->center != NULL; i++) {

@@ -313,7 +313,7 @@ bool domain_is_settled(sim *s, void *arg)
     }
     center_counters counters = domain_count(d);
     if (counters.sessions != d->actor_count || counters.calls > 0 || counters.streams > 0 ||
-        !check_links_are_idle(d) || !check_workers_agree(d, NULL)) {
+        counters.throttled > 0 || !check_links_are_idle(d) || !check_workers_agree(d, NULL)) {
         return false; // one that is thrown out may not know it yet
     }
     for (uint32_t i = 0; i < d->actor_count; i++) {

@@ -18,6 +18,8 @@
 #define MESSAGE_BYTES_MAX 300000u
 #define STREAMS_DRAIN_MS_MAX 500u // of a path that carries large messages in good time
 #define SETTLE_SLACK phi_seconds(20)
+#define THROTTLED_PERCENT 25u  // of the worlds
+#define PACKET_BYTES_LEAST 30u // of what an actor says
 
 const char *const chaos_names[CHAOS_KIND_COUNT] = {
     [CHAOS_CUT] = "cut",
@@ -186,6 +188,22 @@ static phi_dur streams_time(const swarm_options *o)
     return phi_us(phi_dur_us(drain_time(o)) * (1 + bytes / o->domain.center.send_buffer_max));
 }
 
+// So long one is read later at most, after whatever a read brought; and all come in one by one.
+static uint64_t throttle_ms(const swarm_options *o)
+{
+    const center_options *c = &o->domain.center;
+    uint64_t rate = c->client_messages_per_second;
+    uint64_t read = o->domain.path.buffer_bytes / PACKET_BYTES_LEAST;
+    uint64_t ms = rate == 0 ? 0 : 1000 * (1 + read / rate);
+    rate = c->client_bytes_per_second;
+    ms += rate == 0 ? 0 : 1000 * (1 + o->domain.path.buffer_bytes / rate);
+    rate = c->address_messages_per_second / o->domain.workers;
+    ms += rate == 0 ? 0 : 1000 * (1 + o->domain.actor_count * read / rate);
+    rate = c->address_connections_per_second;
+    ms += rate == 0 ? 0 : 2000 * (1 + o->domain.actor_count / rate);
+    return ms + (c->address_connections_max == 0 ? 0 : 4000);
+}
+
 // So long a half-open connection can look like a good one, and an actor take to answer. The buffers
 // below a half-open link may still take something that stands before an ask: then grace begins
 // anew.
@@ -193,9 +211,9 @@ static phi_dur notice_time(const swarm_options *o)
 {
     const center_options *c = &o->domain.center;
     const ph_client_options *client = &o->domain.client;
-    return phi_ms(c->heartbeat_idle + 2 * c->heartbeat_grace + client->heartbeat_idle_ms +
-                  2 * client->heartbeat_grace_ms + client->connect_timeout_ms +
-                  phi_dur_ms(o->domain.late_max));
+    return phi_ms(throttle_ms(o) + c->heartbeat_idle + 2 * c->heartbeat_grace +
+                  client->heartbeat_idle_ms + 2 * client->heartbeat_grace_ms +
+                  client->connect_timeout_ms + phi_dur_ms(o->domain.late_max));
 }
 
 // Then a few rounds of coming back, each held up as long as it can be; and the calls that were open
@@ -210,6 +228,36 @@ static phi_dur settle_time(const swarm_options *o)
                   2 * phi_dur_ms(streams_time(o)) + c->full_timeout + 5 * round +
                   o->load_timeout_max_ms + phi_dur_ms(SETTLE_SLACK);
     return phi_ms(ms);
+}
+
+// Limits near what the load is, so that everybody meets them and none falls behind for long. They
+// are drawn apart from all else: what a seed meant before there were any, it means still.
+static void add_throttle(uint64_t seed, swarm_options *o)
+{
+    phi_random random = phi_random_seeded(seed ^ UINT64_C(0x7468726f74746c65));
+    phi_random *r = &random;
+    center_options *c = &o->domain.center;
+    if (!phi_random_chance(r, THROTTLED_PERCENT)) {
+        return;
+    }
+    // An action may cause some packets of the actor, and of those it asks.
+    uint64_t said = 6 * (1 + 1000 / phi_dur_ms(o->load_every));
+    uint64_t everybody = o->domain.actor_count + o->domain.rogue_count;
+    if (phi_random_chance(r, 60)) {
+        c->client_messages_per_second = said * pick(r, 1, 3);
+    }
+    if (phi_random_chance(r, 40)) {
+        c->client_bytes_per_second = said * (100 + o->load_body_max) * pick(r, 1, 3);
+    }
+    if (phi_random_chance(r, 40)) {
+        c->address_messages_per_second = o->domain.workers * everybody * said * pick(r, 1, 3);
+    }
+    if (phi_random_chance(r, 40)) {
+        c->address_connections_max = everybody + pick(r, 0, SPARE_CONNECTIONS);
+    }
+    if (phi_random_chance(r, 40)) {
+        c->address_connections_per_second = pick(r, 2, 2 * everybody);
+    }
 }
 
 swarm_options swarm_options_random(uint64_t seed)
@@ -251,6 +299,7 @@ swarm_options swarm_options_random(uint64_t seed)
         o.chaos_kinds |= 1u << CHAOS_KILL | 1u << CHAOS_CUT;
     }
     add_workers(r, &o);
+    add_throttle(seed, &o);
     o.settle_min = notice_time(&o);
     o.settle_max = settle_time(&o);
     return o;
@@ -275,6 +324,10 @@ void swarm_options_print(FILE *to, const swarm_options *o)
             c->send_memory_max, c->deliveries_per_turn_max, c->calls_max, c->calls_per_client_max,
             d->client.calls_max, c->connections_joining_max, c->packet_max, c->presence_log_max,
             c->heartbeat_idle, c->heartbeat_grace);
+    fprintf(
+        to, "throttle %" PRIu64 "/%" PRIu64 ", address %" PRIu64 ", %" PRIu64 " of %" PRIu64 "; ",
+        c->client_messages_per_second, c->client_bytes_per_second, c->address_messages_per_second,
+        c->address_connections_per_second, c->address_connections_max);
     fprintf(to,
             "load every %" PRIu64 " ms up to %u bytes and %u ms for %" PRIu64
             " ms; faults every %" PRIu64 " ms:",

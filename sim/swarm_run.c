@@ -91,6 +91,7 @@ static void settle(domain *d, const swarm_options *o)
         calm = domain_is_settled(d->s, d) ? calm + SETTLE_STEP.ns : 0;
         if (past >= o->settle_min.ns && calm > calm_min) {
             check_presence_converged(d);
+            check_places(d);
             return;
         }
         if (past > o->settle_max.ns) {
