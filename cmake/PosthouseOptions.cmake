@@ -29,8 +29,8 @@ else()
 endif()
 
 if(PH_SANITIZE)
-    # Between its own calls gcc loses sight of what was written, and warns.
-    add_compile_options(-fsanitize=${PH_SANITIZE} -fno-sanitize-recover=all -Wno-maybe-uninitialized)
+    # Between its own calls gcc loses sight of what was written, and warns; clang does not know that warning.
+    add_compile_options(-fsanitize=${PH_SANITIZE} -fno-sanitize-recover=all $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     add_link_options(-fsanitize=${PH_SANITIZE})
 endif()
 
