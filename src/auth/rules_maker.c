@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "auth/rules_model.h"
+#include "base/assert.h"
 
 static void make_name(char *out, phi_random *r, bool is_pattern);
 static void make_topic(char *out, phi_random *r, bool is_pattern);
@@ -28,6 +29,42 @@ void rules_model_make(rules_model *model, phi_random *r)
                                       : RULES_MODEL_MAY_NOT);
         }
     }
+}
+
+void rules_model_add(rules_model *model, uint32_t rule, rules_model_word word, phi_action action,
+                     const char *text)
+{
+    PH_ASSERT(model->count < RULES_MODEL_LINES_MAX);
+    rules_model_line *l = &model->lines[model->count++];
+    *l = (rules_model_line){ .rule = rule, .word = word, .action = action };
+    snprintf(l->text, sizeof l->text, "%s", text);
+}
+
+uint32_t rules_model_rules(const rules_model *model)
+{
+    return model->count == 0 ? 0 : model->lines[model->count - 1].rule + 1;
+}
+
+phi_rules *rules_model_compile(const rules_model *model, const phi_alloc *alloc)
+{
+    phi_rules *rules;
+    phi_diag diag = { { 0 } };
+    ph_err rc = phi_rules_new(&rules, alloc);
+    for (size_t i = 0; i < model->count && rc == PH_OK; i++) {
+        const rules_model_line *l = &model->lines[i];
+        phi_bytes text = phi_bytes_text(l->text);
+        phi_rules_mark(rules, (uint32_t)i);
+        if (l->rule == phi_rules_count(rules)) {
+            rc = phi_rules_add(rules, (phi_bytes){ 0 }, &diag);
+        }
+        if (rc == PH_OK) {
+            rc = l->word == RULES_MODEL_WHO
+                     ? phi_rules_who(rules, text, &diag)
+                     : phi_rules_entry(rules, l->word == RULES_MODEL_MAY, l->action, text, &diag);
+        }
+    }
+    PH_ASSERT(rc == PH_OK); // what is made is right
+    return rules;
 }
 
 void rules_model_ask(rules_model_asked *asked, phi_random *r)

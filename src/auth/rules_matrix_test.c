@@ -14,30 +14,6 @@
 #define SETS 400
 #define QUESTIONS 30 // about each
 
-static phi_rules *compile(const rules_model *model, const phi_alloc *alloc)
-{
-    phi_rules *rules;
-    phi_diag diag = { { 0 } };
-    EXPECT_ERR(phi_rules_new(&rules, alloc), PH_OK);
-    for (size_t i = 0; i < model->count; i++) {
-        const rules_model_line *l = &model->lines[i];
-        phi_bytes text = phi_bytes_text(l->text);
-        phi_rules_mark(rules, (uint32_t)i);
-        ph_err rc = PH_OK;
-        if (l->rule == phi_rules_count(rules)) {
-            rc = phi_rules_add(rules, (phi_bytes){ 0 }, &diag);
-            EXPECT_ERR(rc, PH_OK);
-        }
-        rc = l->word == RULES_MODEL_WHO
-                 ? phi_rules_who(rules, text, &diag)
-                 : phi_rules_entry(rules, l->word == RULES_MODEL_MAY, l->action, text, &diag);
-        if (rc != PH_OK) {
-            fail_msg("%s: %s", l->text, diag.text);
-        }
-    }
-    return rules;
-}
-
 static phi_target target_of(const rules_model_question *q)
 {
     bool is_center = q->action == PHI_MAY_CENTER;
@@ -109,7 +85,7 @@ TEST(rules, say_what_the_model_says)
     for (int set = 0; set < SETS; set++) {
         rules_model model;
         rules_model_make(&model, &r);
-        phi_rules *rules = compile(&model, &counter.alloc);
+        phi_rules *rules = rules_model_compile(&model, &counter.alloc);
         for (int i = 0; i < QUESTIONS; i++) {
             rules_model_asked asked;
             rules_model_ask(&asked, &r);

@@ -59,6 +59,13 @@ typedef struct rules_model_asked {
 } rules_model_asked;
 
 void rules_model_make(rules_model *model, phi_random *r);
+void rules_model_add(rules_model *model, uint32_t rule, rules_model_word word, phi_action action,
+                     const char *text);
+// How many rules there are.
+uint32_t rules_model_rules(const rules_model *model);
+
+// What stands there, compiled; a line of it stands in the line of its index.
+phi_rules *rules_model_compile(const rules_model *model, const phi_alloc *alloc);
 void rules_model_ask(rules_model_asked *asked, phi_random *r);
 
 #endif // PHI_AUTH_RULES_MODEL_H
