@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// app/cmd_check_config.c - posthouse check-config: proves a configuration before a center is
-// started with it, and shows where each value comes from.
+// app/cmd_check_config.c - posthouse check-config: proves a configuration, and all that it names,
+// before a center is started with it; shows where each value comes from, what protects each
+// listener, and who may join there.
 
 #include "app/command.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "app/config.h"
+#include "app/config_report.h"
+#include "app/security.h"
 #include "app/table.h"
 #include "app/term.h"
 #include "base/assert.h"
@@ -15,7 +19,8 @@
 
 static exit_status run(const args *a);
 static void print_table(const config *c, draft *out);
-static void print_json(const config *c, draft *out);
+static exit_status prove(const config *c, bool is_json);
+static void print_json(const config *c, const security *s, uint64_t now_s, draft *out);
 static void print_json_rules(const config *c, phi_json *j);
 static void print_json_value(const config *c, config_key key, phi_json *j);
 
@@ -34,7 +39,9 @@ const command command_check_config = {
     .example = "posthouse check-config posthouse.yaml\n"
                "posthouse check-config posthouse.yaml --output json\n"
                "POSTHOUSE_SUITE=check posthouse check-config     what would serve run with?\n",
-    .about = "Takes what serve takes, starts nothing. Exit status 2 when anything is wrong.\n",
+    .about =
+        "Takes what serve takes, starts nothing. Reads every file that serve would read, and fetches\n"
+        "the keys of tokens where those have a URL. Exit status 2 when anything is wrong.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .more = config_options,
@@ -63,16 +70,42 @@ static exit_status run(const args *a)
         config_print_errors(&c, &errors);
         return STATUS_USAGE;
     }
+    exit_status status = prove(&c, choice_index("json", args_text(a, "output")) == 0);
+    config_fini(&c);
+    return status;
+}
+
+// Everything that a start would need, files and URL, is read.
+static exit_status prove(const config *c, bool is_json)
+{
+    config_errors errors = { 0 };
+    secret keys = { 0 };
+    security *s = NULL;
+    if (security_fetch(c, &keys, &errors) != PH_OK ||
+        security_new(&s, c, secret_view(&keys), &errors) != PH_OK) {
+        config_print_errors(c, &errors);
+        secret_fini(&keys);
+        return STATUS_USAGE;
+    }
+    uint64_t now_s = (uint64_t)time(NULL);
     draft out;
     draft_init(&out);
-    if (choice_index("json", args_text(a, "output")) == 0) {
-        print_json(&c, &out);
+    if (is_json) {
+        print_json(c, s, now_s, &out);
     } else {
-        print_table(&c, &out);
+        print_table(c, &out);
+        config_report_table(c, s, now_s, &out);
     }
     term_print(&out);
+    for (security_warning w = 0; w < SECURITY_WARN_COUNT && !is_json; w++) {
+        if (security_warns(s, w, now_s)) {
+            const phi_log_event *e = app_event_get(security_event(w));
+            term_note("warning: %s. %s", e->text, e->advice);
+        }
+    }
     draft_fini(&out);
-    config_fini(&c);
+    security_free(&s);
+    secret_fini(&keys);
     return STATUS_OK;
 }
 
@@ -108,11 +141,13 @@ static void print_table(const config *c, draft *out)
     table_fini(&t);
 }
 
-static void print_json(const config *c, draft *out)
+static void print_json(const config *c, const security *s, uint64_t now_s, draft *out)
 {
     static const char *const origins[] = { "default", "file", "environment", "flag" };
     phi_json j;
     phi_json_init_buf(&j, &out->buf);
+    phi_json_object_begin(&j);
+    phi_json_key(&j, "keys");
     phi_json_array_begin(&j);
     for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
         const config_value *v = &c->values[key];
@@ -133,6 +168,8 @@ static void print_json(const config *c, draft *out)
     }
     print_json_rules(c, &j);
     phi_json_array_end(&j);
+    config_report_json(c, s, now_s, &j);
+    phi_json_object_end(&j);
     draft_json_end(out, &j);
 }
 

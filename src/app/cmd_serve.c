@@ -22,9 +22,11 @@
 
 #include <posthouse/version.h>
 
+#include "app/app_log.h"
 #include "app/config.h"
 #include "app/crew.h"
-#include "app/log_sink.h"
+#include "app/keeper.h"
+#include "app/security.h"
 #include "app/term.h"
 #include "base/assert.h"
 #include "center/center.h"
@@ -37,24 +39,13 @@ typedef struct server {
     const args *args;
     config config;
     log_sink sink; // for what the program says; the workers have their own
+    keeper *keeper;
     crew *crew;
     char bound[CONFIG_LISTEN_MAX][LISTENER_TEXT_MAX];
     size_t bound_count;
     rlim_t descriptors; // fewer than connections_max needs; 0: enough
     bool is_stopping;
 } server;
-
-enum {
-#define APP_EVENT(name, id, level, text, advice) EVENT_##name,
-#include "app/log_events.def"
-#undef APP_EVENT
-};
-
-static const phi_log_event events[] = {
-#define APP_EVENT(name, id, level, text, advice) { id, PHI_LOG_##level, text, advice },
-#include "app/log_events.def"
-#undef APP_EVENT
-};
 
 static exit_status run(const args *a);
 static exit_status start(server *s);
@@ -67,11 +58,12 @@ static bool write_addresses(server *s, int fd);
 static void say_ready(server *s);
 static void on_stop(void *arg, int signum);
 static void on_reload(void *arg, int signum);
+static void on_taken(void *arg);
 static void on_count(void *arg, int signum);
 static void on_counted(void *arg, const center_counters *now, uint64_t lines_lost);
 static void compare(server *s, const config *fresh);
 static void apply_log(server *s);
-static void log_event(server *s, int event, const phi_log_field *fields, size_t count);
+static void log_event(server *s, app_event event, const phi_log_field *fields, size_t count);
 
 static const option options[] = {
     { .name = "config",
@@ -121,12 +113,18 @@ static exit_status run(const args *a)
     log_sink_init(&s.sink, STDERR_FILENO, false, PHI_LOG_INFO);
     apply_log(&s);
     raise_descriptors(&s);
-
+    if (keeper_new(&s.keeper, &s.config, &errors) != PH_OK) {
+        config_print_errors(&s.config, &errors);
+        return STATUS_USAGE;
+    }
     exit_status status = start(&s);
     if (status == STATUS_OK) {
         crew_run(s.crew);
     }
+    keeper_stop(s.keeper);
     crew_free(&s.crew);
+    keeper_free(&s.keeper); // behind those who use what it has
+    config_fini(&s.config);
     return status;
 }
 
@@ -136,6 +134,10 @@ static exit_status start(server *s)
     center_options options_center = config_center(&s->config);
     uint32_t workers = (uint32_t)s->config.values[CONFIG_workers].number;
     ph_err rc = crew_new(&s->crew, workers, &options_center, &s->sink, &diag);
+    if (rc != PH_OK) {
+        return fail(&diag, rc);
+    }
+    rc = keeper_start(s->keeper, s->crew, &s->sink, on_taken, s, &diag);
     if (rc != PH_OK) {
         return fail(&diag, rc);
     }
@@ -234,7 +236,7 @@ static void say_descriptors(server *s)
         PHI_LOG_NUMBER("connections_max", v->number),
     };
     bool is_wish = v->origin != CONFIG_FROM_DEFAULT;
-    log_event(s, is_wish ? EVENT_DESCRIPTORS_FEW : EVENT_DESCRIPTORS_BOUND, fields,
+    log_event(s, is_wish ? APP_EVENT_DESCRIPTORS_FEW : APP_EVENT_DESCRIPTORS_BOUND, fields,
               PHI_COUNT_OF(fields));
 }
 
@@ -294,7 +296,7 @@ static void say_ready(server *s)
         PHI_LOG_TEXT("config", phi_bytes_text(s->config.file)), // the last: left out without one
     };
     size_t count = PHI_COUNT_OF(fields) - (s->config.file[0] == '\0' ? 1 : 0);
-    log_event(s, EVENT_STARTED, fields, count);
+    log_event(s, APP_EVENT_STARTED, fields, count);
     if (s->sink.is_json || !term_is_terminal(STDERR_FILENO) || args_flag(s->args, "quiet")) {
         return;
     }
@@ -321,11 +323,11 @@ static void on_stop(void *arg, int signum)
         PHI_LOG_TEXT("signal", phi_bytes_text(sigabbrev_np(signum))),
     };
     if (s->is_stopping) {
-        log_event(s, EVENT_STOP_FORCED, fields, PHI_COUNT_OF(fields));
+        log_event(s, APP_EVENT_STOP_FORCED, fields, PHI_COUNT_OF(fields));
         _exit(STATUS_FAILED);
     }
     s->is_stopping = true;
-    log_event(s, EVENT_STOP_ASKED, fields, PHI_COUNT_OF(fields));
+    log_event(s, APP_EVENT_STOP_ASKED, fields, PHI_COUNT_OF(fields));
     crew_stop(s->crew);
 }
 
@@ -344,19 +346,25 @@ static void on_reload(void *arg, int signum)
                 PHI_LOG_NUMBER("column", e->column),
                 PHI_LOG_TEXT("error", phi_bytes_text(e->text)),
             };
-            log_event(s, EVENT_RELOAD_REFUSED, fields, PHI_COUNT_OF(fields));
+            log_event(s, APP_EVENT_RELOAD_REFUSED, fields, PHI_COUNT_OF(fields));
         }
         config_fini(&fresh);
+        keeper_count_refused(s->keeper);
         return;
     }
     compare(s, &fresh);
-    s->config.values[CONFIG_log_level] = fresh.values[CONFIG_log_level];
-    s->config.values[CONFIG_log_format] = fresh.values[CONFIG_log_format];
+    keeper_reload(s->keeper, &fresh);
+    config_fini(&fresh);
+}
+
+static void on_taken(void *arg)
+{
+    server *s = arg;
     apply_log(s);
     crew_set_log(s->crew, &s->sink);
-    config_fini(&fresh);
-    const phi_log_field fields[] = { PHI_LOG_TEXT("file", phi_bytes_text(fresh.file)) };
-    log_event(s, EVENT_RELOADED, fields, fresh.file[0] == '\0' ? 0 : PHI_COUNT_OF(fields));
+    const char *file = s->config.file;
+    const phi_log_field fields[] = { PHI_LOG_TEXT("file", phi_bytes_text(file)) };
+    log_event(s, APP_EVENT_RELOADED, fields, *file == '\0' ? 0 : PHI_COUNT_OF(fields));
 }
 
 static void on_count(void *arg, int signum)
@@ -369,14 +377,21 @@ static void on_count(void *arg, int signum)
 static void on_counted(void *arg, const center_counters *now, uint64_t lines_lost)
 {
     server *s = arg;
+    const keeper_counters own = keeper_count(s->keeper);
+    bool has_certificate = own.certificate_days_left != SECURITY_NO_CERTIFICATE;
     const phi_log_field fields[] = {
 #define CENTER_METRIC(name, kind, help) PHI_LOG_NUMBER(#name, now->name),
 #include "center/metrics.def"
 #undef CENTER_METRIC
+#define APP_METRIC(name, kind, help) PHI_LOG_NUMBER(#name, own.name),
+#include "app/metrics.def"
+#undef APP_METRIC
         PHI_LOG_NUMBER("log_lines_lost_total", s->sink.lines_lost + lines_lost),
+        PHI_LOG_NUMBER("certificate_days_left", own.certificate_days_left), // the last
     };
     // Asked for, so it is written whatever the level, and with more fields than others have.
-    log_sink_write(&s->sink, &events[EVENT_COUNTERS], fields, PHI_COUNT_OF(fields));
+    log_sink_write(&s->sink, app_event_get(APP_EVENT_COUNTERS), fields,
+                   PHI_COUNT_OF(fields) - (has_certificate ? 0 : 1));
 }
 
 // Tells which changes have to wait for a restart. What runs keeps its old value.
@@ -400,7 +415,7 @@ static void compare(server *s, const config *fresh)
             PHI_LOG_TEXT("running", draft_view(&was)),
             PHI_LOG_TEXT("file", draft_view(&is)),
         };
-        log_event(s, EVENT_RELOAD_RESTART, fields, PHI_COUNT_OF(fields));
+        log_event(s, APP_EVENT_RELOAD_RESTART, fields, PHI_COUNT_OF(fields));
     }
     draft_fini(&was);
     draft_fini(&is);
@@ -418,9 +433,7 @@ static void apply_log(server *s)
     }
 }
 
-static void log_event(server *s, int event, const phi_log_field *fields, size_t count)
+static void log_event(server *s, app_event event, const phi_log_field *fields, size_t count)
 {
-    if (events[event].level >= s->sink.log.level) {
-        log_sink_write(&s->sink, &events[event], fields, count);
-    }
+    app_log(&s->sink, event, fields, count);
 }

@@ -239,6 +239,23 @@ static ph_err add_user(config *c, size_t count, const char *chars, phi_diag *dia
     return rc;
 }
 
+void config_take_reloadable(config *to, config *from)
+{
+    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+        if (config_get_row(key)->can_reload) {
+            to->values[key] = from->values[key];
+        }
+    }
+    PH_ASSERT(config_get_row(CONFIG_users)->can_reload);
+    memcpy(to->users, from->users, sizeof to->users);
+    to->user_count = from->user_count;
+    config_fini(to);
+    to->rules = from->rules;
+    to->rules_line = from->rules_line;
+    from->rules = NULL;
+    from->rules_line = 0;
+}
+
 bool config_is_list(config_key key)
 {
     config_kind kind = config_get_row(key)->kind;

@@ -160,6 +160,10 @@ bool config_is_set(const config *c, config_key key);
 const char *config_text(const config *c, config_key key);
 bool config_flag(const config *c, config_key key);
 
+// What can be taken over without a restart (can_reload, and the rules, which are moved), with where
+// it came from.
+void config_take_reloadable(config *to, config *from);
+
 PHI_PRINTF(4, 5)
 void config_complain(config_errors *errors, uint32_t line, uint32_t column, const char *format,
                      ...);

@@ -20,7 +20,6 @@ static void judge_tokens(const config *c, config_errors *errors);
 static void judge_tls(const config *c, config_errors *errors);
 static bool has_tls(const config *c);
 static bool is_choice(const config *c, config_key key, const char *word);
-static listener listener_at(const config *c, size_t index);
 
 void config_judge_safety(const config *c, config_errors *errors)
 {
@@ -35,7 +34,7 @@ void config_judge_safety(const config *c, config_errors *errors)
 static void judge_listeners(const config *c, config_errors *errors)
 {
     for (size_t i = 0; i < c->listen_count; i++) {
-        listener l = listener_at(c, i);
+        listener l = config_listener_at(c, i);
         if (l.kind == CENTER_LISTENER_PLAIN && !l.is_local &&
             !config_flag(c, CONFIG_insecure_allow_remote)) {
             config_complain_key(errors, c, CONFIG_listen,
@@ -49,15 +48,16 @@ static void judge_listeners(const config *c, config_errors *errors)
 
 static void judge_tls(const config *c, config_errors *errors)
 {
-    static const config_key both[2] = { CONFIG_tls_certificate, CONFIG_tls_key };
-    for (size_t i = 0; i < 2; i++) {
-        bool is_alone = config_is_set(c, both[1 - i]);
-        if (!config_is_set(c, both[i]) && (has_tls(c) || is_alone)) {
-            config_complain_key(errors, c, is_alone ? both[1 - i] : CONFIG_listen,
-                                "TLS needs %s as well; posthouse cert dev makes certificates to "
-                                "try it with",
-                                config_get_row(both[i])->path);
-        }
+    bool has_certificate = config_is_set(c, CONFIG_tls_certificate);
+    bool has_key = config_is_set(c, CONFIG_tls_key);
+    if (has_certificate != has_key) {
+        config_complain_key(errors, c, has_key ? CONFIG_tls_key : CONFIG_tls_certificate,
+                            "a certificate and its key go together: set %s, too",
+                            has_key ? "tls.certificate" : "tls.key");
+    } else if (has_tls(c) && !has_certificate) {
+        config_complain_key(errors, c, CONFIG_listen,
+                            "TLS needs a certificate: set tls.certificate and tls.key; posthouse "
+                            "cert dev makes some to try it with");
     }
     bool has_authorities = config_is_set(c, CONFIG_tls_authorities);
     bool has_centers = config_is_set(c, CONFIG_tls_centers_authorities);
@@ -155,7 +155,7 @@ size_t config_count_listeners(const config *c, center_listener kind)
 {
     size_t count = 0;
     for (size_t i = 0; i < c->listen_count; i++) {
-        count += listener_at(c, i).kind == kind ? 1 : 0;
+        count += config_listener_at(c, i).kind == kind ? 1 : 0;
     }
     return count;
 }
@@ -164,7 +164,7 @@ size_t config_count_insecure(const config *c)
 {
     size_t count = 0;
     for (size_t i = 0; i < c->listen_count; i++) {
-        listener l = listener_at(c, i);
+        listener l = config_listener_at(c, i);
         count += l.kind == CENTER_LISTENER_PLAIN && !l.is_local ? 1 : 0;
     }
     return count;
@@ -187,7 +187,7 @@ static bool is_choice(const config *c, config_key key, const char *word)
     return c->values[key].number == (uint64_t)index;
 }
 
-static listener listener_at(const config *c, size_t index)
+listener config_listener_at(const config *c, size_t index)
 {
     listener l;
     ph_err rc = listener_parse(c->listen[index], &l, NULL);

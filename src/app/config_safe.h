@@ -20,4 +20,6 @@ size_t config_count_insecure(const config *c);
 
 bool config_has_tokens(const config *c);
 
+listener config_listener_at(const config *c, size_t index);
+
 #endif // APP_CONFIG_SAFE_H

@@ -269,8 +269,8 @@ ph_err security_read_fetch_authorities(const config *c, secret *out, phi_diag *d
 
 static void take_rules(security *s, const config *c)
 {
-    (void)s;
-    (void)c;
+    s->center.rules = c->rules;
+    s->facts.rules = c->rules == NULL ? 0 : phi_rules_count(c->rules);
 }
 
 static void take_users(security *s, const config *c)
@@ -334,6 +334,19 @@ bool security_warns(const security *s, security_warning warning, uint64_t now_s)
         break;
     }
     PH_UNREACHABLE("no such warning");
+}
+
+app_event security_event(security_warning warning)
+{
+    static const app_event events[] = {
+        [SECURITY_WARN_REMOTE] = APP_EVENT_WARN_REMOTE,
+        [SECURITY_WARN_ANONYMOUS] = APP_EVENT_WARN_ANONYMOUS,
+        [SECURITY_WARN_RULES] = APP_EVENT_WARN_RULES,
+        [SECURITY_WARN_AUDIENCE] = APP_EVENT_WARN_AUDIENCE,
+        [SECURITY_WARN_CERTIFICATE] = APP_EVENT_WARN_CERTIFICATE,
+    };
+    PH_ASSERT(warning < SECURITY_WARN_COUNT);
+    return events[warning];
 }
 
 void security_each_file(const config *c, void (*found)(void *arg, const char *path), void *arg)

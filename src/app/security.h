@@ -10,6 +10,7 @@
 #ifndef APP_SECURITY_H
 #define APP_SECURITY_H
 
+#include "app/app_log.h"
 #include "app/config.h"
 #include "app/secret.h"
 #include "center/security.h"
@@ -45,7 +46,7 @@ typedef struct security_facts {
 PHI_MUST_CHECK ph_err security_fetch(const config *c, secret *out, config_errors *errors);
 
 // Reads every file that the configuration names. `fetched` is what came from the URL of
-// tokens.keys; the snapshot keeps no view of it or of `c`.
+// tokens.keys. The rules of `c` are borrowed, and must outlive the snapshot; nothing else of both is.
 //
 // PH_ECONFIG   errors were added, each with what to do; nothing that is secret is in them
 // PH_ENOMEM    the same
@@ -59,6 +60,7 @@ const security_facts *security_get_facts(const security *s);
 // 0: today, or it has ended. SECURITY_NO_CERTIFICATE without one.
 #define SECURITY_NO_CERTIFICATE UINT64_MAX
 uint64_t security_days_left(const security *s, uint64_t now_s);
+app_event security_event(security_warning warning);
 bool security_warns(const security *s, security_warning warning, uint64_t now_s);
 
 // Reads the CAs that the server of tokens.keys is judged by; *out stays empty where that is up to

@@ -53,7 +53,7 @@ POSTHOUSE_CALL_TIME_DEFAULT=20s expect 2 'also when one is from elsewhere' posth
 holds err 'and said where from' 'POSTHOUSE_CALL_TIME_DEFAULT: 20s is more than call_time_max, 10s (c.yaml:1)'
 expect 0 'a default yields to a limit that was set' posthouse check-config c.yaml --output json
 json out 'and shows it' \
-    '[(v["value"], v["line"]) for v in x[0] if v["key"] == "call_time_default"] == [(10000, 1)]'
+    '[(v["value"], v["line"]) for v in x[0]["keys"] if v["key"] == "call_time_default"] == [(10000, 1)]'
 
 # All mistakes of a file in one run, and no more than ten.
 refuses 'several mistakes' 'a: 1\nsuite: x\ncalls_max: 0\n' 'c.yaml:3:12'
@@ -85,12 +85,12 @@ expect 2 'serve refuses what check-config refuses' posthouse serve --config many
 printf 'domain: file\nsuite: check\njoin_timeout: 7s\n' >c.yaml
 POSTHOUSE_DOMAIN=environment POSTHOUSE_SUITE=paper posthouse check-config c.yaml --domain flag --output json >out 2>err
 json out 'flag before environment before file before default' \
-    '{v["key"]: (v["value"], v["from"]) for v in x[0]}.items() >= {"domain": ("flag", "flag"), "suite": ("paper", "environment"), "join_timeout": (7000, "file"), "calls_max": (1048576, "default")}.items()'
-json out 'a value of the file has its line' '[v["line"] for v in x[0] if v["key"] == "join_timeout"] == [3]'
+    '{v["key"]: (v["value"], v["from"]) for v in x[0]["keys"]}.items() >= {"domain": ("flag", "flag"), "suite": ("paper", "environment"), "join_timeout": (7000, "file"), "calls_max": (1048576, "default")}.items()'
+json out 'a value of the file has its line' '[v["line"] for v in x[0]["keys"] if v["key"] == "join_timeout"] == [3]'
 POSTHOUSE_LISTEN=127.0.0.1:1,127.0.0.1:2 posthouse check-config --output json >out 2>err
-json out 'a list from the environment' '[v["value"] for v in x[0] if v["key"] == "listen"] == [["127.0.0.1:1", "127.0.0.1:2"]]'
+json out 'a list from the environment' '[v["value"] for v in x[0]["keys"] if v["key"] == "listen"] == [["127.0.0.1:1", "127.0.0.1:2"]]'
 posthouse check-config --listen 127.0.0.1:3 --listen 127.0.0.1:4 --output json >out 2>err
-json out 'a list from flags' '[v["value"] for v in x[0] if v["key"] == "listen"] == [["127.0.0.1:3", "127.0.0.1:4"]]'
+json out 'a list from flags' '[v["value"] for v in x[0]["keys"] if v["key"] == "listen"] == [["127.0.0.1:3", "127.0.0.1:4"]]'
 POSTHOUSE_CALLS_MAX=none expect 2 'a wrong variable is refused' posthouse check-config
 holds err 'and named' 'POSTHOUSE_CALLS_MAX'
 expect 2 'a wrong flag is refused' posthouse check-config --calls-max none
