@@ -169,10 +169,9 @@ static bool read_principal(may *m, const char *word)
     if (!read_name("an account", word)) {
         return false;
     }
-    snprintf(m->principal, sizeof m->principal, "%s", word);
-    if (!phi_principal_is_valid(phi_bytes_text(word))) {
-        *strrchr(m->principal, '-') = '\0';
-        PH_ASSERT(phi_principal_owns(phi_bytes_text(m->principal), phi_bytes_text(word)));
+    phi_bytes who = phi_principal_of_account(phi_bytes_text(word));
+    snprintf(m->principal, sizeof m->principal, "%.*s", (int)who.size, (const char *)who.data);
+    if (strcmp(m->principal, word) != 0) {
         term_note("%s is a made-up account of %s, which is who the rules know", word, m->principal);
     }
     m->q.principal = m->principal;
@@ -305,13 +304,12 @@ static bool is_own(const may_question *q)
                                            : phi_bytes_equal(who, q->target.service);
     case PHI_MAY_SEE:
         return phi_bytes_equal(who, q->target.account);
-    case PHI_MAY_CENTER:
-        return phi_principal_owns(who, q->target.domain);
     case PHI_MAY_CALL:
     case PHI_MAY_SEND:
     case PHI_MAY_PUBLISH:
     case PHI_MAY_SUBSCRIBE:
     case PHI_MAY_DRAIN:
+    case PHI_MAY_CENTER:
     case PHI_ACTION_COUNT:
         break;
     }

@@ -63,6 +63,7 @@ refused 'mallory see bank' "no rule is about 'mallory'"
 allowed 'mallory register mallory' 'no rule is needed: mallory is its own'
 allowed 'mallory register mallory-7f3a' 'mallory-7f3a is its own'
 allowed 'mallory see mallory' 'is its own'
+refused 'us center us' 'no rule says that us may be the center of us'
 refused 'mallory register orders' 'no rule says that mallory may register as orders'
 refused 'mallory register service:orders' 'no rule says'
 allowed 'orders-7f3a call service:stock get' 'says that orders may call'

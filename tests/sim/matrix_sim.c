@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tests/sim/matrix_sim.c - the authorisation matrix, end to end in virtual time: a production center
-// with generated rules, production clients that try everything with each other, and what became of
-// it beside what the model says (auth/rules_model.h). [P-77]
+// tests/sim/matrix_sim.c - the authorisation matrix, end to end in virtual time: a production
+// center with generated rules, production clients that try everything with each other, and what
+// became of it beside what the model says (auth/rules_model.h). [P-77]
 //
 // Each client is a user of the center's machine, so that who it is does not follow from the account
-// that it wants to be. Rules are taken away and given back while all are connected; workers learn of
-// it one after the other.
+// that it wants to be. Rules are taken away and given back while all are connected; workers learn
+// of it one after the other.
 
 #include <posthouse/client.h>
 #include <posthouse/dialog.h>
@@ -25,7 +25,7 @@
 #define EVENTS_MAX 1024u
 #define ASKS_MAX 1024u
 
-// Who they are, who they want to be, and what of. Some account, and some service, is its owner's own.
+// Who they are, who they want to be, and what of. Some accounts, and services, are their own.
 static const struct {
     const char *principal;
     const char *account;
