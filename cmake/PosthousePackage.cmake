@@ -8,7 +8,7 @@ function(ph_package)
     set(objects ${ARGN})
     list(TRANSFORM objects PREPEND "$<TARGET_OBJECTS:")
     list(TRANSFORM objects APPEND ">")
-    set(uses PkgConfig::LIBUV PkgConfig::CRYPTO PkgConfig::CARES)
+    set(uses PkgConfig::LIBUV PkgConfig::TLS PkgConfig::CRYPTO PkgConfig::CARES)
 
     add_library(posthouse_shared SHARED ${objects})
     # Until 1.0 a new minor version may break what was compiled against the one before.

@@ -98,6 +98,18 @@ void phi_endpoint_format(const phi_endpoint *endpoint, char text[PHI_ADDRESS_TEX
     PH_ASSERT(size < PHI_ADDRESS_TEXT_MAX);
 }
 
+void phi_endpoint_host(const phi_endpoint *endpoint, char text[PHI_ENDPOINT_NAME_MAX + 1])
+{
+    PH_ASSERT(endpoint->kind != PHI_ENDPOINT_UNIX);
+    if (endpoint->kind == PHI_ENDPOINT_NAME) {
+        memcpy(text, endpoint->name, strlen(endpoint->name) + 1);
+        return;
+    }
+    int family = endpoint->kind == PHI_ENDPOINT_IP4 ? AF_INET : AF_INET6;
+    const char *written = inet_ntop(family, endpoint->host, text, PHI_ENDPOINT_NAME_MAX + 1);
+    PH_ASSERT(written != NULL);
+}
+
 bool phi_endpoint_is_localhost(const phi_endpoint *endpoint)
 {
     return endpoint->kind == PHI_ENDPOINT_NAME && strcasecmp(endpoint->name, "localhost") == 0;

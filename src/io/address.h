@@ -47,6 +47,9 @@ PHI_MUST_CHECK ph_err phi_endpoint_parse_dialled(const char *text, phi_endpoint 
 // As phi_endpoint_parse reads it.
 void phi_endpoint_format(const phi_endpoint *endpoint, char text[PHI_ADDRESS_TEXT_MAX]);
 
+// The host alone, without brackets. Not of a Unix socket.
+void phi_endpoint_host(const phi_endpoint *endpoint, char text[PHI_ENDPOINT_NAME_MAX + 1]);
+
 // "localhost", whatever its letters' case.
 bool phi_endpoint_is_localhost(const phi_endpoint *endpoint);
 

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// A certificate may bear more names; a peer with those is refused, because nobody could say which
-// of them counts.
+// A client with more names in its certificate is refused, because nobody could say which of them
+// counts; of a center's the first are told.
 #define PHI_IDENTITY_NAMES_MAX 8u
 #define PHI_IDENTITY_NAME_BYTES_MAX 255u // a longer one is refused with its certificate
 

@@ -181,7 +181,8 @@ static inline void phi_stream_attach(phi_io *io, phi_stream *s, const phi_stream
 
 // Hands over as many bytes as go without waiting; the rest stays the caller's. When fewer than all
 // went, on_writable follows. A broken stream takes nothing, and on_closed follows. An accepted one
-// that is not attached may be written to as well, before it is closed; nothing follows then.
+// that is not attached may be written to as well, before it is closed; nothing follows then. One of
+// TLS takes nothing before its handshake is done, and on_writable follows.
 static inline size_t phi_stream_write(phi_io *io, phi_stream *s, phi_bytes bytes)
 {
     return io->ops->stream_write(s, bytes);

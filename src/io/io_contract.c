@@ -148,6 +148,22 @@ static const phi_listener_events world_events = {
     .on_shed = world_on_shed,
 };
 
+phi_listen_options io_driver_listens(const io_driver *driver)
+{
+    return (phi_listen_options){ .address = driver->address,
+                                 .tls =
+                                     driver->tls == NULL ? NULL : driver->tls(driver->arg, true) };
+}
+
+phi_connect_options io_driver_dials(const io_driver *driver, const char *bound,
+                                    char text[PHI_ADDRESS_TEXT_MAX])
+{
+    bool is_tls = driver->tls != NULL;
+    (void)snprintf(text, PHI_ADDRESS_TEXT_MAX, "%s%s", is_tls ? "tls:" : "", bound);
+    return (phi_connect_options){ .address = text,
+                                  .tls = is_tls ? driver->tls(driver->arg, false) : NULL };
+}
+
 static world *world_new(const io_driver *driver)
 {
     world *w = (world *)calloc(1, sizeof *w);
@@ -159,8 +175,8 @@ static world *world_new(const io_driver *driver)
     w->server.world = w;
     w->server2.world = w;
     phi_diag diag = { "" };
-    if (phi_io_listen(w->io, &(phi_listen_options){ .address = driver->address }, &world_events, w,
-                      &w->listener, &diag) != PH_OK) {
+    phi_listen_options at = io_driver_listens(driver);
+    if (phi_io_listen(w->io, &at, &world_events, w, &w->listener, &diag) != PH_OK) {
         fail_msg("%s", diag.text);
     }
     phi_listener_address(w->io, w->listener, w->address);
@@ -207,10 +223,10 @@ static void settle(world *w)
 
 static void connect_begin(world *w, end *e)
 {
+    char text[PHI_ADDRESS_TEXT_MAX];
+    phi_connect_options to = io_driver_dials(w->driver, w->address, text);
     w->is_inside = true;
-    EXPECT_ERR(phi_io_connect(w->io, &(phi_connect_options){ .address = w->address }, &end_events,
-                              e, &e->stream, NULL),
-               PH_OK);
+    EXPECT_ERR(phi_io_connect(w->io, &to, &end_events, e, &e->stream, NULL), PH_OK);
     w->is_inside = false;
 }
 
@@ -219,6 +235,9 @@ static void connect_pair(world *w)
 {
     connect_begin(w, &w->client);
     TURN_UNTIL(w, w->client.opened == 1 && w->server.accepted == 1);
+    if (w->driver->tls != NULL) { // the server hears a little later that the handshake is done
+        settle(w);
+    }
 }
 
 static void connect_second_pair(world *w)

@@ -31,6 +31,8 @@ typedef struct io_driver {
     // Breaks the connection of `s` hard: the other end sees a reset, this end may see anything.
     void (*cut)(void *arg, phi_stream *s);
     const char *address; // to listen on; the system picks the port
+    // Credentials of the ends; NULL: the streams are plain.
+    phi_tls *(*tls)(void *arg, bool is_listener);
 } io_driver;
 
 #define IO_CONTRACT_CHECKS(X)                                                                      \
@@ -41,8 +43,6 @@ typedef struct io_driver {
     X(connect_address_that_does_not_parse)                                                         \
     X(listen_twice_on_one_address)                                                                 \
     X(listener_closed_accepts_no_more)                                                             \
-    X(accept_closed_without_owner)                                                                 \
-    X(accept_owner_that_closes_at_once)                                                            \
     X(write_short_then_writable)                                                                   \
     X(write_before_open_is_called_for_later)                                                       \
     X(write_to_broken_takes_nothing)                                                               \
@@ -72,17 +72,33 @@ typedef struct io_driver {
     X(mail_has_one_order_for_all)                                                                  \
     X(mail_is_roomy_while_it_is_read)                                                              \
     X(released_stream_goes_on_elsewhere)                                                           \
+    X(released_stream_that_broke)
+
+// Where one speaks before a handshake could have been done, which TLS cannot do.
+#define IO_CONTRACT_CHECKS_PLAIN(X)                                                                \
+    X(accept_closed_without_owner)                                                                 \
+    X(accept_owner_that_closes_at_once)                                                            \
     X(released_stream_keeps_what_came)                                                             \
     X(released_stream_comes_back)                                                                  \
-    X(released_stream_that_nobody_takes)                                                           \
-    X(released_stream_that_broke)
+    X(released_stream_that_nobody_takes)
+
+// How a check listens, and dials what it listens on.
+phi_listen_options io_driver_listens(const io_driver *driver);
+phi_connect_options io_driver_dials(const io_driver *driver, const char *bound,
+                                    char text[PHI_ADDRESS_TEXT_MAX]);
 
 #define IO_CONTRACT_DECLARE(check) void io_contract_##check(const io_driver *driver);
 IO_CONTRACT_CHECKS(IO_CONTRACT_DECLARE)
+IO_CONTRACT_CHECKS_PLAIN(IO_CONTRACT_DECLARE)
 #undef IO_CONTRACT_DECLARE
 
 // One TEST for each check; to be used once per program, so the names need no more than `check`.
 #define IO_CONTRACT(driver)                                                                        \
+    IO_CONTRACT_TLS(driver)                                                                        \
+    IO_CONTRACT_CHECKS_PLAIN(IO_CONTRACT_TEST)
+
+// The same over TLS: the driver has credentials.
+#define IO_CONTRACT_TLS(driver)                                                                    \
     static const io_driver *const io_contract_driver = (driver);                                   \
     IO_CONTRACT_CHECKS(IO_CONTRACT_TEST)
 

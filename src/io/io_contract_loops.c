@@ -473,17 +473,19 @@ static handover *handover_new(const io_driver *driver)
     h->o = office_new(driver, 3, BYTES_MAX);
     phi_io *io = h->o->clerks[0].io;
     phi_diag diag = { "" };
-    if (phi_io_listen(io, &(phi_listen_options){ .address = driver->address }, &handover_events, h,
-                      &h->listener, &diag) != PH_OK) {
+    phi_listen_options at = io_driver_listens(driver);
+    if (phi_io_listen(io, &at, &handover_events, h, &h->listener, &diag) != PH_OK) {
         fail_msg("%s", diag.text);
     }
     char address[PHI_ADDRESS_TEXT_MAX];
     phi_listener_address(io, h->listener, address);
     h->client.io = h->o->clerks[2].io;
-    EXPECT_ERR(phi_io_connect(h->client.io, &(phi_connect_options){ .address = address },
-                              &side_events, &h->client, &h->client.stream, NULL),
+    char text[PHI_ADDRESS_TEXT_MAX];
+    phi_connect_options to = io_driver_dials(driver, address, text);
+    EXPECT_ERR(phi_io_connect(h->client.io, &to, &side_events, &h->client, &h->client.stream, NULL),
                PH_OK);
-    TURN_UNTIL(h->o, h->client.opened == 1 && h->loose != NULL);
+    // Of TLS the handshake is the business of the loop that adopts.
+    TURN_UNTIL(h->o, h->loose != NULL && (h->client.opened == 1 || driver->tls != NULL));
     return h;
 }
 
@@ -503,6 +505,7 @@ static void adopt(handover *h, uint32_t loop)
 static void attach(handover *h)
 {
     phi_stream_attach(h->server.io, h->server.stream, &side_events, &h->server);
+    TURN_UNTIL(h->o, h->client.opened == 1 || h->server.closed == 1);
 }
 
 static void say(side *e, const char *text)

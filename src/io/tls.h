@@ -25,6 +25,7 @@
 #define PHI_TLS_ALPN "posthouse/1"
 #define PHI_TLS_PEM_BYTES_MAX (1024u * 1024u) // of each of the files
 #define PHI_TLS_CHAIN_MAX 4u                  // certificates between one and the CA
+#define PHI_TLS_CERTIFICATE_BYTES_MAX 32768   // what the other end may send of them
 
 typedef struct phi_tls phi_tls;
 

@@ -58,6 +58,8 @@ static const phi_io_ops uv_ops = {
     .stream_release = phi_uv_stream_release,
     .stream_adopt = phi_uv_stream_adopt,
     .loose_stream_close = phi_uv_loose_stream_close,
+    .tls_load = phi_uv_tls_load,
+    .tls_drop = phi_uv_tls_drop,
     .entropy = op_entropy,
     .wall_ms = op_wall_ms,
     .read_clock = op_read_clock,
@@ -81,6 +83,7 @@ ph_err phi_uv_new(phi_uv **out, const phi_alloc *alloc, phi_diag *diag)
     phi_list_init(&uv->due);
     phi_list_init(&uv->due_later);
     phi_list_init(&uv->lingering);
+    phi_list_init(&uv->shared_tls);
     phi_streams_init(uv);
     uv->spare_fd = -1;
     uv->wait_until = PHI_TIME_NEVER;
@@ -142,6 +145,8 @@ void phi_uv_free(phi_uv **uv_ptr)
     if (uv->spare_fd >= 0) {
         close(uv->spare_fd);
     }
+    PH_ASSERT(phi_list_is_empty(&uv->shared_tls)); // who loaded credentials gives them back
+    phi_secure_room_free(uv);
     const phi_alloc *alloc = uv->io.alloc;
     phi_give(alloc, uv, sizeof *uv);
     *uv_ptr = NULL;

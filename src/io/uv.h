@@ -28,6 +28,17 @@
 #define PHI_UV_LINGERING_MAX 1024u
 #define PHI_UV_LINGER_MS 2000u
 
+// Of TLS: what is enciphered at once, and so what may be kept with a stream that its other end does
+// not read, with what is said beside it.
+#define PHI_UV_TLS_WRITE_BYTES (64u * 1024u)
+#define PHI_UV_TLS_PENDING_BYTES_MAX (256u * 1024u)
+// What a stranger may send before it has proved who it is: a client hello, certificates, and a
+// signature; and in one turn.
+#define PHI_UV_TLS_SHAKE_BYTES_MAX (96u * 1024u)
+#define PHI_UV_TLS_SHAKE_BYTES_PER_TURN (32u * 1024u)
+// New keys, or tickets, in one reading of what came.
+#define PHI_UV_TLS_RENEWALS_MAX 16u
+
 typedef struct phi_uv phi_uv;
 typedef struct phi_uv_mailboxes phi_uv_mailboxes;
 

@@ -30,6 +30,8 @@ struct phi_dial {
     char look_up_error[64];
 };
 
+static ph_err dial_secure(phi_stream *s, const phi_endpoint *target,
+                          const phi_connect_options *options, phi_diag *diag);
 static ph_err dial_prepare(phi_dial *d, phi_diag *diag);
 static void dial_next(phi_dial *d);
 static int dial_try(phi_dial *d, const phi_sock_end *end);
@@ -53,8 +55,8 @@ ph_err phi_uv_connect(phi_io *io, const phi_connect_options *options,
 
     phi_endpoint target;
     ph_err err = phi_endpoint_parse_dialled(options->address, &target, diag);
-    if (err == PH_OK && target.is_tls) { // never without what was asked for
-        err = phi_diag_add(diag, PH_EINVAL, "TLS is not there yet");
+    if (err == PH_OK && target.is_tls && options->tls == NULL) {
+        err = phi_diag_add(diag, PH_EINVAL, "there are no credentials for TLS");
     }
     if (err != PH_OK) {
         goto fail;
@@ -72,7 +74,10 @@ ph_err phi_uv_connect(phi_io *io, const phi_connect_options *options,
     d->stream = s;
     d->target = target;
     phi_timer_init(&d->timer, on_time);
-    err = dial_prepare(d, diag);
+    err = target.is_tls ? dial_secure(s, &target, options, diag) : PH_OK;
+    if (err == PH_OK) {
+        err = dial_prepare(d, diag);
+    }
     if (err != PH_OK) {
         goto fail_stream;
     }
@@ -89,6 +94,17 @@ fail_dial:
     phi_give(io->alloc, d, sizeof *d);
 fail:
     return phi_diag_add(diag, err, "connect to %s", options->address);
+}
+
+static ph_err dial_secure(phi_stream *s, const phi_endpoint *target,
+                          const phi_connect_options *options, phi_diag *diag)
+{
+    if (!phi_secure_new(s, options->tls)) {
+        return PH_ENOMEM;
+    }
+    char host[PHI_ENDPOINT_NAME_MAX + 1];
+    phi_endpoint_host(target, host);
+    return phi_secure_open(s, options->tls_name != NULL ? options->tls_name : host, diag);
 }
 
 // Fills `ends`, or begins to look them up.

@@ -86,17 +86,22 @@ fixture *fixture_new(const char *address)
     f->io = phi_uv_io(f->uv);
     f->client.f = f;
     if (address != NULL) {
-        phi_diag diag = { "" };
-        if (phi_io_listen(f->io, &(phi_listen_options){ .address = address },
-                          &fixture_listener_events, f, &f->listener, &diag) != PH_OK) {
-            fail_msg("%s", diag.text);
-        }
-        phi_listener_address(f->io, f->listener, f->address);
-        phi_endpoint at;
-        EXPECT_ERR(phi_endpoint_parse(f->address, &at, NULL), PH_OK);
-        f->port = at.port;
+        fixture_listen(f, address, NULL);
     }
     return f;
+}
+
+void fixture_listen(fixture *f, const char *address, phi_tls *tls)
+{
+    phi_diag diag = { "" };
+    phi_listen_options options = { .address = address, .tls = tls };
+    if (phi_io_listen(f->io, &options, &fixture_listener_events, f, &f->listener, &diag) != PH_OK) {
+        fail_msg("%s", diag.text);
+    }
+    phi_listener_address(f->io, f->listener, f->address);
+    phi_endpoint at;
+    EXPECT_ERR(phi_endpoint_parse(f->address, &at, NULL), PH_OK);
+    f->port = at.port;
 }
 
 void fixture_free(fixture *f)

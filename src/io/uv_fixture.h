@@ -43,6 +43,7 @@ struct fixture {
 
 // A loop; with an address also a listener.
 fixture *fixture_new(const char *address);
+void fixture_listen(fixture *f, const char *address, phi_tls *tls);
 // Fails the test when memory or descriptors were not given back.
 void fixture_free(fixture *f);
 

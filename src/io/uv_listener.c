@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "io/tls_private.h"
 #include "io/uv_private.h"
 
 #define PAUSE (phi_ms(4))
@@ -68,8 +69,11 @@ ph_err phi_uv_listen(phi_io *io, const phi_listen_options *options,
                                "machine, or 0.0.0.0 for all");
         }
     }
-    if (err == PH_OK && (at.is_tls || options->tls != NULL)) { // never without what was asked for
-        err = phi_diag_add(diag, PH_EINVAL, "TLS is not there yet");
+    if (err == PH_OK && at.is_tls) {
+        err = phi_diag_add(diag, PH_EINVAL, "its credentials say that it is TLS, not its address");
+    }
+    if (err == PH_OK && at.kind == PHI_ENDPOINT_UNIX && options->tls != NULL) {
+        err = phi_diag_add(diag, PH_EINVAL, "TLS is for HOST:PORT, not for unix:PATH");
     }
     if (err != PH_OK) {
         goto fail;
@@ -87,6 +91,7 @@ ph_err phi_uv_listen(phi_io *io, const phi_listen_options *options,
     if (err != PH_OK) {
         goto fail_take;
     }
+    l->tls = options->tls == NULL ? NULL : phi_tls_ref(options->tls);
     phi_list_append(&uv->listeners, &l->node);
     spare_open(uv);
     *out = l;
@@ -131,9 +136,10 @@ fail_open:
 
 void phi_uv_listener_secure(phi_listener *l, phi_tls *tls)
 {
-    (void)l;
-    (void)tls;
-    PH_UNREACHABLE("no listener has credentials");
+    PH_ASSERT(l->tls != NULL);
+    phi_tls *before = l->tls;
+    l->tls = phi_tls_ref(tls);
+    phi_tls_free(&before);
 }
 
 void phi_uv_listener_address(const phi_listener *l, char text[PHI_ADDRESS_TEXT_MAX])
@@ -163,6 +169,7 @@ void phi_uv_listener_close(phi_listener *l)
     path_remove(l);
     close(l->fd);
     l->fd = -1;
+    phi_tls_free(&l->tls);
 }
 
 static void on_released(uv_handle_t *handle)
@@ -200,7 +207,8 @@ static unsigned accept_one(phi_listener *l)
     }
     spare_open(l->uv); // if it was lost
     phi_stream *s = phi_stream_new(l->uv);
-    if (s == NULL || !phi_stream_give_socket(s, fd)) {
+    if (s == NULL || (l->tls != NULL && !phi_secure_new(s, l->tls)) ||
+        !phi_stream_give_socket(s, fd)) {
         if (s != NULL) {
             phi_stream_drop(s);
         }
@@ -258,7 +266,7 @@ static unsigned shed_one(phi_listener *l)
 static void shed(phi_listener *l, int fd, ph_err reason)
 {
     phi_bytes last = l->events->on_shed(l->owner, reason);
-    if (last.size != 0) {
+    if (last.size != 0 && l->tls == NULL) { // nothing can be said before a handshake
         (void)send(fd, last.data, last.size, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     close(fd);

@@ -4,6 +4,8 @@
 //
 //     uv.c           life, turns, the table of operations
 //     uv_stream.c    an established connection: read, write, close, linger
+//     uv_tls.c       what is more to a stream of TLS
+//     uv_tls_files.c credentials from files
 //     uv_listener.c  sockets that accept
 //     uv_dial.c      the way to a connection: addresses tried one after the other
 //     uv_resolve.c   names to addresses, by c-ares
@@ -46,6 +48,8 @@ typedef struct phi_uv_signal_slot {
 } phi_uv_signal_slot;
 
 typedef struct phi_uv_box phi_uv_box;
+typedef struct phi_secure phi_secure;
+typedef struct phi_secure_room phi_secure_room;
 
 struct phi_uv {
     phi_io io;
@@ -73,7 +77,9 @@ struct phi_uv {
     phi_timer linger_timer; // for the oldest that lingers
 
     int spare_fd; // given up to accept and close one connection when there are no others; -1 none
-    const char *name_servers; // "127.0.0.1:53,..."; NULL: those of the system. Borrowed.
+    const char *name_servers;     // "127.0.0.1:53,..."; NULL: those of the system. Borrowed.
+    phi_list shared_tls;          // of uv_tls_files.c
+    phi_secure_room *secure_room; // owned; NULL until there was a stream of TLS
     uint32_t signal_count;
     phi_uv_signal_slot signals[PHI_UV_SIGNALS_MAX];
     uint8_t input[PHI_UV_INPUT_BYTES];
@@ -82,6 +88,7 @@ struct phi_uv {
 typedef enum phi_stream_state {
     STREAM_NEW,     // accepted, or about to be dialled
     STREAM_DIALING, // on its way; `dial` says how far
+    STREAM_SHAKING, // connected; in the handshake of TLS
     STREAM_OPEN,
     STREAM_BROKEN,    // nothing can be sent; what came before is still read
     STREAM_CLOSING,   // closed by its owner, who will be told in the next turn
@@ -104,10 +111,13 @@ struct phi_stream {
     phi_uv *uv;
     const phi_stream_events *events; // NULL while nobody is attached
     void *owner;
-    phi_list node;         // on uv->streams
-    phi_list due;          // on uv->due, uv->due_later or uv->lingering
-    phi_dial *dial;        // owned; NULL unless STREAM_DIALING
-    phi_time linger_until; // STREAM_LINGERING
+    phi_list node; // on uv->streams
+    phi_list due;  // on uv->due, uv->due_later or uv->lingering
+    union {
+        phi_dial *dial;        // owned; NULL unless STREAM_DIALING
+        phi_time linger_until; // STREAM_LINGERING
+    };
+    phi_secure *secure; // owned; NULL: it is not TLS
     phi_sm sm;
     phi_sock_end peer;
     int fd;                 // -1 none
@@ -126,6 +136,7 @@ struct phi_listener {
     const phi_listener_events *events;
     void *owner;
     phi_list node;   // on uv->listeners
+    phi_tls *tls;    // owned; NULL: what comes is not TLS
     phi_timer pause; // set while it does not accept, for want of descriptors or memory
     int fd;          // -1 closed
     char path[PHI_ENDPOINT_PATH_MAX + 1]; // of a Unix socket; ""
@@ -175,6 +186,12 @@ void phi_stream_dialing(phi_stream *s, phi_dial *dial, const phi_stream_events *
 // The connection stands.
 void phi_stream_opened(phi_stream *s);
 
+// Nothing can be sent any more; what came before is still read.
+void phi_stream_break(phi_stream *s, int error);
+
+// Ends it with its last event, and lets the other end read what it was sent last.
+void phi_stream_end_politely(phi_stream *s, ph_err reason, const char *why);
+
 // What a stream on uv->due is there for.
 void phi_stream_step(phi_stream *s);
 
@@ -193,6 +210,41 @@ ph_err phi_uv_stream_verify(const phi_stream *s, const phi_tls *tls, phi_diag *d
 ph_err phi_uv_stream_release(phi_stream *s, phi_loose_stream **out);
 ph_err phi_uv_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out);
 void phi_uv_loose_stream_close(phi_loose_stream *loose);
+
+// ---- uv_tls.c. All but the first want a stream that has `secure`.
+
+// Makes it one of TLS. False: no memory.
+PHI_MUST_CHECK bool phi_secure_new(phi_stream *s, phi_tls *tls);
+void phi_secure_free(phi_stream *s); // accepts one without
+void phi_secure_room_free(phi_uv *uv);
+
+// Of one that was accepted and is to be released.
+phi_tls *phi_secure_take_tls(phi_stream *s);
+
+// Of one that is to be dialled: what its other end must prove to be. As phi_tls_open.
+PHI_MUST_CHECK ph_err phi_secure_open(phi_stream *s, const char *name, phi_diag *diag);
+
+// The connection stands, and the handshake begins.
+void phi_secure_start(phi_stream *s);
+void phi_secure_on_ready(phi_stream *s, int events); // while STREAM_SHAKING
+void phi_secure_step(phi_stream *s);                 // what it was due for
+void phi_secure_on_bytes(phi_stream *s, phi_span in);
+void phi_secure_on_writable(phi_stream *s);
+size_t phi_secure_write(phi_stream *s, phi_bytes bytes);
+bool phi_secure_is_over(const phi_stream *s); // the other end said so
+
+// Says that nothing more will come. True when all has left; else phi_secure_go_on_saying, when the
+// socket takes more. That is false when it never will.
+bool phi_secure_say_goodbye(phi_stream *s);
+bool phi_secure_go_on_saying(phi_stream *s, bool *is_said);
+
+void phi_secure_identity(const phi_stream *s, phi_identity *out);
+ph_err phi_secure_verify(const phi_stream *s, const phi_tls *tls, phi_diag *diag);
+
+// ---- uv_tls_files.c
+
+ph_err phi_uv_tls_load(phi_io *io, phi_tls_files *files, phi_diag *diag);
+void phi_uv_tls_drop(phi_io *io, phi_tls_files *files);
 
 // ---- uv_listener.c
 

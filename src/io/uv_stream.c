@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "io/tls.h"
 #include "io/uv_private.h"
 
 #define LINGER_TIME (phi_ms(PHI_UV_LINGER_MS))
@@ -45,19 +46,24 @@ PH_STATIC_ASSERT(PHI_UV_INPUT_BYTES == SHARE_MAX * KIB);
 struct phi_loose_stream {
     int fd;
     phi_sock_end peer;
+    phi_tls *tls; // owned; NULL: it is not TLS
 };
 
 static const phi_sm_state stream_states[STREAM_STATE_COUNT] = {
     [STREAM_NEW] = { .name = "new",
-                     .next = PHI_SM_TO(STREAM_DIALING) | PHI_SM_TO(STREAM_OPEN) |
-                             PHI_SM_TO(STREAM_LINGERING) | PHI_SM_TO(STREAM_GONE),
+                     .next = PHI_SM_TO(STREAM_DIALING) | PHI_SM_TO(STREAM_SHAKING) |
+                             PHI_SM_TO(STREAM_OPEN) | PHI_SM_TO(STREAM_LINGERING) |
+                             PHI_SM_TO(STREAM_GONE),
                      .is_initial = true },
     [STREAM_DIALING] = { .name = "dialing",
+                         .next = PHI_SM_TO(STREAM_SHAKING) | PHI_SM_TO(STREAM_OPEN) |
+                                 PHI_SM_TO(STREAM_CLOSING) | PHI_SM_TO(STREAM_GONE) },
+    [STREAM_SHAKING] = { .name = "shaking",
                          .next = PHI_SM_TO(STREAM_OPEN) | PHI_SM_TO(STREAM_CLOSING) |
-                                 PHI_SM_TO(STREAM_GONE) },
+                                 PHI_SM_TO(STREAM_LINGERING) | PHI_SM_TO(STREAM_GONE) },
     [STREAM_OPEN] = { .name = "open",
                       .next = PHI_SM_TO(STREAM_BROKEN) | PHI_SM_TO(STREAM_CLOSING) |
-                              PHI_SM_TO(STREAM_GONE) },
+                              PHI_SM_TO(STREAM_LINGERING) | PHI_SM_TO(STREAM_GONE) },
     [STREAM_BROKEN] = { .name = "broken",
                         .next = PHI_SM_TO(STREAM_CLOSING) | PHI_SM_TO(STREAM_GONE) },
     [STREAM_CLOSING] = { .name = "closing",
@@ -72,13 +78,15 @@ static void on_ready(uv_poll_t *handle, int status, int events);
 static void on_released(uv_handle_t *handle);
 static void read_mail(const phi_stream *s);
 static void on_readable(phi_stream *s);
+static void give_bytes(phi_stream *s, phi_span bytes);
+static void end_in_order(phi_stream *s);
 static uint8_t next_share(uint8_t share, size_t came);
 static void on_writable(phi_stream *s);
 static void on_leftovers(phi_stream *s, int status, int events);
-static void stream_break(phi_stream *s, int error);
 static void step_broken(phi_stream *s);
 static void step_closing(phi_stream *s);
 static void say_goodbye(phi_stream *s);
+static bool go_on_saying(phi_stream *s);
 static void linger(phi_stream *s);
 static void linger_end(phi_stream *s);
 static bool drain(phi_stream *s);
@@ -156,6 +164,7 @@ static void stream_free(phi_stream *s)
     PH_ASSERT(s->poll_state == HANDLE_NONE);
     PH_ASSERT(s->fd == -1);
     PH_ASSERT(s->dial == NULL);
+    phi_secure_free(s);
     phi_list_remove(&s->node);
     phi_list_remove(&s->due);
     phi_give(s->uv->io.alloc, s, sizeof *s);
@@ -195,6 +204,17 @@ void phi_stream_end(phi_stream *s, ph_err reason, const char *why)
     }
 }
 
+void phi_stream_end_politely(phi_stream *s, ph_err reason, const char *why)
+{
+    const phi_stream_events *events = s->events;
+    PH_ASSERT(events != NULL);
+    s->events = NULL;
+    phi_list_remove(&s->due);
+    say_goodbye(s);
+    linger(s);
+    events->on_closed(s->owner, reason, why);
+}
+
 // ---- operations
 
 void phi_uv_stream_attach(phi_stream *s, const phi_stream_events *events, void *owner)
@@ -207,14 +227,18 @@ void phi_uv_stream_attach(phi_stream *s, const phi_stream_events *events, void *
     s->owner = owner;
     if (phi_sm_is(&s->sm, STREAM_NEW)) {
         PH_ASSERT(s->fd >= 0);
-        phi_stream_move(s, STREAM_OPEN);
-        phi_stream_arm(s, UV_READABLE);
+        phi_stream_move(s, s->secure == NULL ? STREAM_OPEN : STREAM_SHAKING);
+        if (s->secure == NULL) {
+            phi_stream_arm(s, UV_READABLE);
+        } else {
+            phi_secure_start(s);
+        }
     }
 }
 
 size_t phi_uv_stream_write(phi_stream *s, phi_bytes bytes)
 {
-    if (phi_sm_is(&s->sm, STREAM_DIALING)) {
+    if (phi_sm_is(&s->sm, STREAM_DIALING) || phi_sm_is(&s->sm, STREAM_SHAKING)) {
         s->wants_write = s->wants_write || bytes.size != 0;
         return 0;
     }
@@ -222,10 +246,13 @@ size_t phi_uv_stream_write(phi_stream *s, phi_bytes bytes)
     if (!(is_new || phi_sm_is(&s->sm, STREAM_OPEN)) || bytes.size == 0) {
         return 0;
     }
+    if (s->secure != NULL) { // which can say nothing before its handshake
+        return is_new ? 0 : phi_secure_write(s, bytes);
+    }
     ssize_t n = send(s->fd, bytes.data, bytes.size, MSG_NOSIGNAL);
     if (n < 0) {
         if (!is_new && errno != EAGAIN && errno != EINTR) {
-            stream_break(s, errno);
+            phi_stream_break(s, errno);
             return 0;
         }
         n = 0;
@@ -242,7 +269,12 @@ size_t phi_uv_stream_write(phi_stream *s, phi_bytes bytes)
 void phi_uv_stream_pause(phi_stream *s, bool is_paused)
 {
     s->is_paused = is_paused;
-    if (!is_paused && phi_sm_is(&s->sm, STREAM_OPEN)) {
+    if (is_paused || !phi_sm_is(&s->sm, STREAM_OPEN)) {
+        return;
+    }
+    if (s->secure != NULL && phi_secure_is_over(s)) {
+        phi_stream_due_later(s); // the end is what it has not heard of
+    } else {
         phi_stream_arm(s, s->armed | UV_READABLE);
     }
 }
@@ -260,6 +292,7 @@ void phi_uv_stream_close(phi_stream *s)
         phi_stream_move(s, STREAM_CLOSING);
         phi_stream_due_later(s);
         break;
+    case STREAM_SHAKING:
     case STREAM_OPEN:
         say_goodbye(s);
         phi_stream_move(s, STREAM_CLOSING);
@@ -303,13 +336,17 @@ void phi_uv_stream_identity(const phi_stream *s, phi_identity *out)
         out->uid = peer.uid;
         out->gid = peer.gid;
     }
+    if (s->secure != NULL) {
+        phi_secure_identity(s, out);
+    }
 }
 
 ph_err phi_uv_stream_verify(const phi_stream *s, const phi_tls *tls, phi_diag *diag)
 {
-    (void)s;
-    (void)tls;
-    return phi_diag_add(diag, PH_EACCESS, "the connection is not secured");
+    if (s->secure == NULL) {
+        return phi_diag_add(diag, PH_EACCESS, "the connection is not secured");
+    }
+    return phi_secure_verify(s, tls, diag);
 }
 
 // ---- from loop to loop
@@ -324,6 +361,7 @@ ph_err phi_uv_stream_release(phi_stream *s, phi_loose_stream **out)
     }
     loose->fd = s->fd;
     loose->peer = s->peer;
+    loose->tls = s->secure == NULL ? NULL : phi_secure_take_tls(s);
     s->fd = -1; // so it stays open
     phi_stream_drop(s);
     *out = loose;
@@ -333,7 +371,8 @@ ph_err phi_uv_stream_release(phi_stream *s, phi_loose_stream **out)
 ph_err phi_uv_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out)
 {
     phi_stream *s = phi_stream_new(phi_uv_of(io));
-    if (s == NULL || !phi_stream_give_socket(s, loose->fd)) {
+    if (s == NULL || (loose->tls != NULL && !phi_secure_new(s, loose->tls)) ||
+        !phi_stream_give_socket(s, loose->fd)) {
         if (s != NULL) {
             phi_stream_drop(s);
         }
@@ -341,6 +380,7 @@ ph_err phi_uv_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out
         return PH_ENOMEM;
     }
     s->peer = loose->peer;
+    phi_tls_free(&loose->tls);
     phi_give(&phi_alloc_heap, loose, sizeof *loose);
     *out = s;
     return PH_OK;
@@ -349,6 +389,7 @@ ph_err phi_uv_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out
 void phi_uv_loose_stream_close(phi_loose_stream *loose)
 {
     close(loose->fd);
+    phi_tls_free(&loose->tls);
     phi_give(&phi_alloc_heap, loose, sizeof *loose);
 }
 
@@ -365,9 +406,13 @@ static void on_ready(uv_poll_t *handle, int status, int events)
     case STREAM_DIALING:
         phi_dial_on_ready(s->dial);
         break;
+    case STREAM_SHAKING:
+        // An error on the socket is found by reading.
+        phi_secure_on_ready(s, status < 0 ? UV_READABLE : events);
+        break;
     case STREAM_OPEN:
         if (status < 0) {
-            stream_break(s, 0);
+            phi_stream_break(s, 0);
             break;
         }
         if ((events & UV_WRITABLE) != 0) {
@@ -414,11 +459,30 @@ static void on_readable(phi_stream *s)
     PH_ASSERT(!s->is_paused);
     if (n > 0) {
         s->share = next_share(s->share, (size_t)n);
-        s->events->on_bytes(s->owner, (phi_span){ input, (size_t)n });
+        give_bytes(s, (phi_span){ input, (size_t)n });
     } else if (n == 0) {
-        phi_stream_end(s, PH_ECLOSED, "closed by the other end");
+        end_in_order(s);
     } else if (error != EAGAIN && error != EINTR) {
         phi_stream_end(s, PH_ERESET, phi_sock_error_text(error));
+    }
+}
+
+static void give_bytes(phi_stream *s, phi_span bytes)
+{
+    if (s->secure == NULL) {
+        s->events->on_bytes(s->owner, bytes);
+    } else {
+        phi_secure_on_bytes(s, bytes);
+    }
+}
+
+// The other end's FIN. Of TLS that is no order: anybody on the way could have sent it.
+static void end_in_order(phi_stream *s)
+{
+    if (s->secure == NULL) {
+        phi_stream_end(s, PH_ECLOSED, "closed by the other end");
+    } else {
+        phi_stream_end(s, PH_ERESET, "cut off: the other end did not say that it closes");
     }
 }
 
@@ -434,6 +498,10 @@ static uint8_t next_share(uint8_t share, size_t came)
 
 static void on_writable(phi_stream *s)
 {
+    if (s->secure != NULL) {
+        phi_secure_on_writable(s);
+        return;
+    }
     if (!s->wants_write) {
         phi_stream_arm(s, s->armed & ~UV_WRITABLE);
         return;
@@ -445,11 +513,11 @@ static void on_writable(phi_stream *s)
 // Something comes for a stream that its owner has closed.
 static void on_leftovers(phi_stream *s, int status, int events)
 {
-    if (status == 0 && (events & UV_READABLE) == 0) {
-        phi_stream_arm(s, UV_READABLE); // the last write was short
-        return;
+    bool is_well = status == 0;
+    if (is_well && (events & UV_WRITABLE) != 0) {
+        is_well = go_on_saying(s);
     }
-    if (status == 0 && drain(s)) {
+    if (is_well && ((events & UV_READABLE) == 0 || drain(s))) {
         return;
     }
     if (phi_sm_is(&s->sm, STREAM_LINGERING)) {
@@ -471,6 +539,11 @@ void phi_stream_dialing(phi_stream *s, phi_dial *dial, const phi_stream_events *
 void phi_stream_opened(phi_stream *s)
 {
     PH_ASSERT(s->dial == NULL);
+    if (s->secure != NULL) {
+        phi_stream_move(s, STREAM_SHAKING);
+        phi_secure_start(s);
+        return;
+    }
     phi_stream_move(s, STREAM_OPEN);
     phi_stream_arm(s, (s->is_paused ? 0 : UV_READABLE) | (s->wants_write ? UV_WRITABLE : 0));
     s->events->on_open(s->owner);
@@ -482,6 +555,10 @@ void phi_stream_step(phi_stream *s)
     case STREAM_DIALING:
         phi_dial_on_due(s->dial);
         break;
+    case STREAM_SHAKING:
+    case STREAM_OPEN:
+        phi_secure_step(s);
+        break;
     case STREAM_BROKEN:
         step_broken(s);
         break;
@@ -489,7 +566,6 @@ void phi_stream_step(phi_stream *s)
         step_closing(s);
         break;
     case STREAM_NEW:
-    case STREAM_OPEN:
     case STREAM_LINGERING:
     case STREAM_GONE:
     case STREAM_STATE_COUNT:
@@ -499,7 +575,7 @@ void phi_stream_step(phi_stream *s)
 
 // ---- breaking
 
-static void stream_break(phi_stream *s, int error)
+void phi_stream_break(phi_stream *s, int error)
 {
     phi_stream_move(s, STREAM_BROKEN);
     s->error = (int16_t)error;
@@ -519,9 +595,9 @@ static void step_broken(phi_stream *s)
     }
     if (n > 0) {
         phi_stream_due_later(s);
-        s->events->on_bytes(s->owner, (phi_span){ input, (size_t)n });
+        give_bytes(s, (phi_span){ input, (size_t)n });
     } else if (n == 0 && s->error == 0) {
-        phi_stream_end(s, PH_ECLOSED, "closed by the other end");
+        end_in_order(s);
     } else {
         phi_stream_end(s, PH_ERESET, phi_sock_error_text(s->error != 0 ? s->error : error));
     }
@@ -545,9 +621,32 @@ static void step_closing(phi_stream *s)
 // All that was written, and then FIN.
 static void say_goodbye(phi_stream *s)
 {
-    (void)shutdown(s->fd, SHUT_WR); // fails when the other end is gone, which the drain will see
     s->wants_write = false;
-    phi_stream_arm(s, s->armed | UV_READABLE);
+    if (s->secure == NULL || phi_secure_say_goodbye(s)) {
+        (void)shutdown(s->fd, SHUT_WR); // fails when the other end is gone, which drain will see
+        phi_stream_arm(s, s->armed | UV_READABLE);
+    } else {
+        phi_stream_arm(s, UV_READABLE | UV_WRITABLE); // go_on_saying
+    }
+}
+
+// False when the rest can never be said.
+static bool go_on_saying(phi_stream *s)
+{
+    bool is_said = true; // a plain write was short once, and nothing is owed
+    if (s->secure != NULL) {
+        bool is_well = phi_secure_go_on_saying(s, &is_said);
+        if (!is_well) {
+            return false;
+        }
+        if (is_said) {
+            (void)shutdown(s->fd, SHUT_WR);
+        }
+    }
+    if (is_said) {
+        phi_stream_arm(s, UV_READABLE);
+    }
+    return true;
 }
 
 static void linger(phi_stream *s)
@@ -570,6 +669,7 @@ static void linger_end(phi_stream *s)
     PH_ASSERT(s->uv->lingering_count > 0);
     s->uv->lingering_count--;
     phi_list_remove(&s->due);
+    s->dial = NULL; // where linger_until stood
     phi_stream_move(s, STREAM_GONE);
     phi_stream_close_socket(s);
     PH_ASSERT(s->poll_state == HANDLE_CLOSING); // on_released frees it

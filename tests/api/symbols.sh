@@ -41,7 +41,7 @@ result 4 "soname"
 
 # What else it pulls into a program.
 objdump -p "$library" | awk '$1 == "NEEDED" { print $2 }' |
-    grep -v -e '^libuv\.so' -e '^libcrypto\.so' -e '^libcares\.so' -e '^libc\.so' -e '^lib[at]san\.so' >"$work/wrong" || true
-result 5 "needs libuv, libcrypto, libcares and libc only"
+    grep -v -e '^libuv\.so' -e '^libssl\.so' -e '^libcrypto\.so' -e '^libcares\.so' -e '^libc\.so' -e '^lib[at]san\.so' >"$work/wrong" || true
+result 5 "needs libuv, libssl, libcrypto, libcares and libc only"
 echo 1..5
 exit $failed
