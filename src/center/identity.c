@@ -230,9 +230,9 @@ static bool may_be(const center *c, const session *s, const claim *proved, const
     if (wanted->is_center) {
         const phi_target domain = { .domain = wanted->account };
         if (wanted->account.size == 0 || !is_granted(c, who, PHI_MAY_CENTER, &domain)) {
-            return refuse(why, IDENTITY_CENTER,
-                          "principal '%.*s' may not be the center of domain '%.*s'", who_size,
-                          who_text, (int)wanted->account.size, (const char *)wanted->account.data);
+            return refuse(why, IDENTITY_CENTER, "principal '%.*s' may not be the center of '%.*s'",
+                          who_size, who_text, (int)wanted->account.size,
+                          (const char *)wanted->account.data);
         }
         return true;
     }

@@ -429,6 +429,7 @@ static void peer_pump(peer *p)
             p->session = event.welcome.session;
             p->epoch = event.welcome.epoch;
             p->joined_revision = event.welcome.revision;
+            p->expires_ms = event.welcome.expires_ms;
             break;
         case PHI_LINK_EVENT_PACKET:
             if (event.packet.command == PHI_COMMAND_ONLINE_LIST) {

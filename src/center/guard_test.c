@@ -1,0 +1,631 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/guard_test.c - who may do what, packet by packet: each action allowed and refused, what a
+// refusal gives away (nothing), what other rules change for those who are there, and presence.
+
+#include <string.h>
+
+#include "center/state.h"
+#include "center/world_test.h"
+#include "tests/harness/test.h"
+#include "wire/subscription.h"
+
+// ---- helpers
+
+static peer *join_as(world *w, const char *name, const char *serves)
+{
+    phi_join join = { .version = PHI_PROTOCOL_VERSION,
+                      .type = PHI_TYPE_CLIENT,
+                      .account = phi_bytes_text(name),
+                      .service = phi_bytes_text(serves) };
+    peer *p = world_connect_as(w, &join);
+    world_settle(w);
+    EXPECT(p->is_open);
+    return p;
+}
+
+static void ask(peer *p, const char *to, const char *method, uint64_t number)
+{
+    peer_say(p, &(phi_message){ .kind = PHI_KIND_REQUEST,
+                                .ttl_ms = 1000,
+                                .call = number,
+                                .from = phi_bytes_text(p->id),
+                                .to = phi_bytes_text(to),
+                                .method = phi_bytes_text(method) });
+    world_settle(p->w);
+}
+
+static void expect_asked(peer *p, peer *responder, uint64_t number)
+{
+    const phi_message *m = peer_next(responder);
+    EXPECT(m != NULL);
+    EXPECT_EQ(m->kind, PHI_KIND_REQUEST);
+    peer_reply(responder, m->call, "yes");
+    world_settle(p->w);
+    peer_expect(p, PHI_KIND_REPLY, number, "yes");
+}
+
+static void say(peer *p, const char *to, const char *method, uint64_t number)
+{
+    peer_say(p, &(phi_message){ .kind = PHI_KIND_EVENT,
+                                .flags = PHI_FLAG_RECEIPT,
+                                .call = number,
+                                .from = phi_bytes_text(p->id),
+                                .to = phi_bytes_text(to),
+                                .method = phi_bytes_text(method) });
+    world_settle(p->w);
+}
+
+static void expect_receipt(peer *p, uint32_t delivered, uint32_t dropped, uint16_t code)
+{
+    const phi_message *m = peer_next(p);
+    while (m != NULL && m->kind == PHI_KIND_EVENT) { // which it got itself
+        m = peer_next(p);
+    }
+    EXPECT(m != NULL);
+    EXPECT_EQ(m->kind, PHI_KIND_RECEIPT);
+    phi_receipt receipt;
+    EXPECT_ERR(phi_receipt_decode(m->body, &receipt), PH_OK);
+    EXPECT_EQ(receipt.delivered, delivered);
+    EXPECT_EQ(receipt.dropped, dropped);
+    EXPECT_EQ(receipt.code, code);
+}
+
+// How many patterns of one packet the center refused, all with the code of policy.
+static size_t subscribe(peer *p, const char *pattern)
+{
+    uint8_t bytes[PHI_SUBSCRIPTION_BYTES_MAX];
+    phi_writer out = phi_writer_of((phi_span){ bytes, sizeof bytes });
+    phi_subscription_begin(&out, 1);
+    phi_write_change(&out, PHI_SUBSCRIPTION_ADD, phi_bytes_text(pattern));
+    peer_packet(p, PHI_COMMAND_SUBSCRIPTION, bytes, phi_writer_size(&out));
+    world_settle(p->w);
+    phi_bytes answer = peer_next_packet(p, PHI_COMMAND_SUBSCRIPTION);
+    phi_subscription said;
+    EXPECT_ERR(phi_subscription_decode(answer, &said), PH_OK);
+    if (said.changes.size == 0) {
+        return 0;
+    }
+    EXPECT_EQ(phi_get_u16(said.changes.data + 3), PH_FAILURE_REFUSED_BY_POLICY);
+    return 1;
+}
+
+static uint16_t drain(peer *p, const char *name)
+{
+    uint8_t body[64] = { 1 };
+    size_t size = strlen(name);
+    phi_put_u32(body + 1, 0);
+    body[5] = (uint8_t)size;
+    memcpy(body + 6, name, size);
+    peer_say(p, &(phi_message){ .kind = PHI_KIND_REQUEST,
+                                .ttl_ms = 1000,
+                                .call = 99,
+                                .from = phi_bytes_text(p->id),
+                                .to = phi_bytes_text("@d"),
+                                .method = phi_bytes_text("drain"),
+                                .body = phi_bytes_of(body, 6 + size) });
+    world_settle(p->w);
+    const phi_message *m = peer_next(p);
+    EXPECT(m != NULL);
+    return m->kind == PHI_KIND_REPLY ? 0 : phi_get_u16(m->body.data);
+}
+
+// ---- calls and events
+
+// What is allowed passes, what is not is refused, by whatever address it was sent; and nobody may do
+// what no rule mentions.
+TEST(guard, calls_are_judged_by_their_receiver)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "shop may call service:stock", "shop may call bank pay.*",
+                 "shop may_not call stock-2", "* may register service:*");
+    peer *shop = join_as(w, "shop", "");
+    peer *stock = join_as(w, "stock-1", "stock");
+    peer *bank = join_as(w, "bank", "bank");
+    ask(shop, "service:stock", "get", 1);
+    expect_asked(shop, stock, 1);
+    ask(shop, "stock-1", "get", 2); // the same one, by its name
+    expect_asked(shop, stock, 2);
+    ask(shop, "bank@d", "pay.now", 3);
+    expect_asked(shop, bank, 3);
+    ask(shop, "service:bank", "pay.now", 4);
+    expect_asked(shop, bank, 4);
+    ask(shop, "bank", "refund", 5);
+    peer_expect_failure(shop, 5, PH_FAILURE_REFUSED_BY_POLICY);
+    ask(shop, "bank", "pay", 6);
+    peer_expect_failure(shop, 6, PH_FAILURE_REFUSED_BY_POLICY);
+    ask(bank, "shop", "pay.now", 7); // nobody said that it might
+    peer_expect_failure(bank, 7, PH_FAILURE_REFUSED_BY_POLICY);
+    peer_leave(stock);
+    join_as(w, "stock-2", "stock");
+    ask(shop, "service:stock", "get", 8);
+    peer_expect_failure(shop, 8, PH_FAILURE_REFUSED_BY_POLICY);
+    EXPECT_EQ(world_count(w).refused_by_policy_total, 4);
+    world_expect_no_calls(w);
+    world_expect_balance(w);
+    world_free(w);
+}
+
+// In a call that was allowed, both ends may say what belongs to it, though neither may call or send
+// to the other otherwise: a responder could not reply. [P-56] [P-62]
+TEST(guard, what_belongs_to_a_call_is_allowed_with_it)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "shop may call bank");
+    peer *shop = join_as(w, "shop", "");
+    peer *bank = join_as(w, "bank", "");
+    uint64_t number = peer_call(shop, bank, "bank", 1);
+    peer_inquire(bank, number, 1, 0);
+    world_settle(w);
+    peer_expect(shop, PHI_KIND_INQUIRY, 1, "??");
+    peer_answer(shop, 1, 1, "pin");
+    world_settle(w);
+    peer_expect(bank, PHI_KIND_ANSWER, number, "pin");
+    peer_reply(bank, number, "paid");
+    world_settle(w);
+    peer_expect(shop, PHI_KIND_REPLY, 1, "paid");
+    number = peer_call(shop, bank, "bank", 2);
+    peer_cancel(shop, 2);
+    world_settle(w);
+    peer_expect_cancel(bank, number, PH_FAILURE_CANCELLED);
+    peer_expect_failure(shop, 2, PH_FAILURE_CANCELLED);
+    world_free(w);
+}
+
+// Events to one, to the instances of a service, and to everybody: those who may get it do, and the
+// receipt tells of nobody else.
+TEST(guard, events_reach_whom_they_may)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "shop may send stock-*", "shop may_not send stock-3",
+                 "* may register service:*");
+    peer *shop = join_as(w, "shop", "");
+    peer *one = join_as(w, "stock-1", "stock");
+    peer *two = join_as(w, "stock-2", "stock");
+    peer *three = join_as(w, "stock-3", "stock");
+    peer *bank = join_as(w, "bank", "bank");
+    say(shop, "stock-1", "", 1);
+    expect_receipt(shop, 1, 0, 0);
+    say(shop, "all:stock", "", 2);
+    expect_receipt(shop, 2, 0, 0);
+    say(shop, "all:", "", 3);
+    expect_receipt(shop, 2, 0, 0);
+    say(shop, "stock-3", "", 4);
+    expect_receipt(shop, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+    say(shop, "all:bank", "", 5);
+    expect_receipt(shop, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+    say(bank, "all:", "", 6);
+    expect_receipt(bank, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+    for (int i = 0; i < 3; i++) {
+        EXPECT(peer_next(one) != NULL);
+        EXPECT(i == 0 || peer_next(two) != NULL);
+    }
+    EXPECT(peer_next(one) == NULL);
+    EXPECT(peer_next(two) == NULL);
+    EXPECT(peer_next(three) == NULL);
+    EXPECT(peer_next(bank) == NULL);
+    world_free(w);
+}
+
+// A question to all instances goes to those who may be asked, and its summary names no other.
+// [P-65]
+TEST(guard, gathers_ask_whom_they_may)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "shop may call service:stock", "shop may_not call stock-3",
+                 "* may register service:*");
+    peer *shop = join_as(w, "shop", "");
+    peer *one = join_as(w, "stock-1", "stock");
+    peer *two = join_as(w, "stock-2", "stock");
+    peer *three = join_as(w, "stock-3", "stock");
+    join_as(w, "bank", "bank");
+    ask(shop, "all:stock", "count", 1);
+    peer_reply(one, peer_next(one)->call, "1");
+    peer_failure(two, peer_next(two)->call, PH_FAILURE_NO_HANDLER);
+    EXPECT(peer_next(three) == NULL);
+    world_settle(w);
+    EXPECT(peer_next(shop) != NULL); // two parts, in whatever order
+    EXPECT(peer_next(shop) != NULL);
+    const phi_message *end = peer_next(shop);
+    phi_gathered all;
+    EXPECT_ERR(phi_gathered_decode(end->body, &all), PH_OK);
+    EXPECT_EQ(all.asked, 2);
+    EXPECT_EQ(all.replied, 1);
+    EXPECT_EQ(all.count, 1);
+    peer_leave(one);
+    peer_leave(two);
+    world_settle(w);
+    ask(shop, "all:stock", "count", 2); // one is there, whom it may not ask
+    peer_expect_failure(shop, 2, PH_FAILURE_NO_READY_INSTANCE);
+    ask(shop, "all:bank", "count", 3);
+    peer_expect_failure(shop, 3, PH_FAILURE_REFUSED_BY_POLICY);
+    world_expect_no_calls(w);
+    world_expect_balance(w);
+    world_free(w);
+}
+
+// ---- nothing is given away
+
+// Who may not write to somebody must not find out whether he is there: every question gets the same
+// answer before he comes, while he is there, and after he has left. [P-58]
+TEST(guard, refusals_do_not_tell_who_is_there)
+{
+    static const char *const addresses[] = { "hidden", "hidden@d", "service:vault", "all:vault",
+                                             "all:" };
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "spy may call friend", "spy may send friend", "* may register service:*");
+    peer *spy = join_as(w, "spy", "");
+    for (int stage = 0; stage < 3; stage++) {
+        peer *hidden = stage == 1 ? join_as(w, "hidden", "vault") : NULL;
+        for (size_t i = 0; i < PHI_COUNT_OF(addresses); i++) {
+            bool is_event_only = strcmp(addresses[i], "all:") == 0;
+            if (!is_event_only) {
+                ask(spy, addresses[i], "get", 10 + i);
+                peer_expect_failure(spy, 10 + i, PH_FAILURE_REFUSED_BY_POLICY);
+            }
+            say(spy, addresses[i], "", 20 + i);
+            expect_receipt(spy, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+        }
+        EXPECT_EQ(drain(spy, "hidden"), PH_FAILURE_REFUSED_BY_POLICY);
+        if (hidden != NULL) {
+            EXPECT(peer_next(hidden) == NULL);
+            peer_leave(hidden);
+            world_settle(w);
+        }
+    }
+    // Of whom it may call, it hears that he is not there.
+    ask(spy, "friend", "get", 30);
+    peer_expect_failure(spy, 30, PH_FAILURE_NO_SUCH_ACCOUNT);
+    say(spy, "friend", "", 31);
+    expect_receipt(spy, 0, 0, PH_FAILURE_NO_SUCH_ACCOUNT);
+    world_free(w);
+}
+
+// ---- topics
+
+// What somebody publishes reaches those who subscribed and may; who may not publish it hears so,
+// whether anybody listens or not. [P-73]
+TEST(guard, topics_are_judged_at_both_ends)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "shop may publish orders.>", "shop may_not publish orders.secret",
+                 "* may subscribe orders.*", "spy may_not subscribe orders.paid");
+    peer *shop = join_as(w, "shop", "");
+    peer *desk = join_as(w, "desk", "");
+    peer *spy = join_as(w, "spy", "");
+    say(shop, "topic:cash", "", 1);
+    expect_receipt(shop, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+    EXPECT_EQ(subscribe(desk, "orders.*"), 0);
+    EXPECT_EQ(subscribe(desk, "orders.>"), 1);
+    EXPECT_EQ(subscribe(desk, ">"), 1);
+    EXPECT_EQ(subscribe(spy, "orders.paid"), 1);
+    EXPECT_EQ(subscribe(spy, "orders.*"), 1); // it would bring what it may not have
+    EXPECT_EQ(subscribe(spy, "orders.new"), 0);
+    say(shop, "topic:orders.new", "", 2);
+    expect_receipt(shop, 2, 0, 0);
+    say(shop, "topic:orders.paid", "", 3);
+    expect_receipt(shop, 1, 0, 0);
+    say(shop, "topic:orders.secret", "", 4);
+    expect_receipt(shop, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+    say(desk, "topic:orders.new", "", 5);
+    expect_receipt(desk, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+    EXPECT_EQ(world_count(w).subscriptions_refused_total, 4);
+    world_free(w);
+}
+
+// ---- other rules, while they are there
+
+// Rights come and go with the rules, for those who are there, and for subscriptions that they have;
+// a call that was allowed goes on to its end.
+TEST(guard, other_rules_count_at_once)
+{
+    world *w = world_new(NULL);
+    peer *shop = join_as(w, "shop", "");
+    peer *bank = join_as(w, "bank", "");
+    EXPECT_EQ(subscribe(bank, "orders.*"), 0);
+    uint64_t number = peer_call(shop, bank, "bank", 1);
+    say(shop, "topic:orders.new", "", 2);
+    expect_receipt(shop, 1, 0, 0);
+    EXPECT(peer_next(bank) != NULL);
+
+    WORLD_SECURE(w, "shop may publish orders.*"); // and nothing else
+    ask(shop, "bank", "pay", 3);
+    peer_expect_failure(shop, 3, PH_FAILURE_REFUSED_BY_POLICY);
+    say(shop, "topic:orders.new", "", 4);
+    expect_receipt(shop, 0, 0, 0); // the subscription is there, and brings nothing
+    peer_reply(bank, number, "late");
+    world_settle(w);
+    peer_expect(shop, PHI_KIND_REPLY, 1, "late");
+
+    WORLD_SECURE(w, "shop may publish orders.*", "bank may subscribe orders.*",
+                 "shop may call bank");
+    ask(shop, "bank", "pay", 5);
+    expect_asked(shop, bank, 5);
+    say(shop, "topic:orders.new", "", 6);
+    expect_receipt(shop, 1, 0, 0);
+    EXPECT(peer_next(bank) != NULL);
+
+    WORLD_SECURE(w, NULL);
+    ask(bank, "shop", "anything", 7);
+    expect_asked(bank, shop, 7);
+    center_check(w->c);
+    world_free(w);
+}
+
+// Who is from elsewhere and has proved who it is may do nothing as long as there are no rules: a
+// TLS listener that was opened, and rules forgotten, must not open everything.
+TEST(guard, remote_without_rules_may_do_nothing)
+{
+    world *w = world_new(NULL);
+    peer *bank = join_as(w, "bank", "");
+    EXPECT_EQ(subscribe(bank, "news"), 0);
+    world_from_far(w, "shop");
+    peer *shop = world_join(w, "shop");
+    ask(shop, "bank", "pay", 1);
+    peer_expect_failure(shop, 1, PH_FAILURE_REFUSED_BY_POLICY);
+    ask(shop, "nobody", "pay", 2);
+    peer_expect_failure(shop, 2, PH_FAILURE_REFUSED_BY_POLICY);
+    say(shop, "bank", "", 3);
+    expect_receipt(shop, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+    say(shop, "topic:news", "", 4);
+    expect_receipt(shop, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+    EXPECT_EQ(subscribe(shop, "news"), 1);
+    EXPECT_EQ(drain(shop, "bank"), PH_FAILURE_REFUSED_BY_POLICY);
+    peer_ask(shop, &(phi_presence_ask){ .wants = true });
+    world_settle(w);
+    EXPECT_EQ(shop->table_count, 1); // itself
+    // Others may call it, and it may reply.
+    ask(bank, "shop", "offer", 5);
+    expect_asked(bank, shop, 5);
+    say(bank, "topic:news", "", 6);
+    expect_receipt(bank, 1, 0, 0);
+    world_free(w);
+}
+
+// Rules that were written anew and say the same change nothing: nobody gets a list again because a
+// certificate was renewed.
+TEST(guard, same_rules_again_change_nothing)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "* may see *", "* may send *");
+    peer *a = world_watch(w, "a");
+    EXPECT_EQ(a->lists, 1);
+    uint64_t generation = w->c->guard.generation;
+    WORLD_SECURE(w, "* may see *", "* may send *");
+    world_settle(w);
+    EXPECT_EQ(w->c->guard.generation, generation);
+    EXPECT_EQ(a->lists, 1);
+    WORLD_SECURE(w, "* may see *", "* may call *"); // others, but not of what is seen
+    world_settle(w);
+    EXPECT(w->c->guard.generation > generation);
+    EXPECT_EQ(a->lists, 1);
+    world_free(w);
+}
+
+// ---- who may stay
+
+// Who may no longer be who it is, or is no longer believed, is put out and told why; others notice
+// nothing.
+TEST(guard, those_who_may_not_stay_are_put_out)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "shop may register till", "shop may register service:tills");
+    world_listen_as(w, CENTER_LISTENER_TLS);
+    world_from_far(w, "shop");
+    peer *till = world_join(w, "till");
+    peer *tills = join_as(w, "shop-0001", "tills");
+    peer *shop = join_as(w, "shop", "shop");
+    world_from_far(w, "bank");
+    peer *bank = world_join(w, "bank");
+    w->distrusted = "bank";
+    WORLD_SECURE(w, "shop may register service:tills");
+    world_settle(w);
+    peer_expect_bye(till, PHI_BYE_NOT_AUTHORISED);
+    EXPECT(phi_bytes_equal(till->end.text,
+                           phi_bytes_text("principal 'shop' may not use account 'till'")));
+    peer_expect_bye(bank, PHI_BYE_NOT_AUTHORISED);
+    EXPECT(phi_bytes_equal(bank->end.text, phi_bytes_text("its certificate has been revoked")));
+    EXPECT(!tills->is_ended);
+    EXPECT(!shop->is_ended);
+    EXPECT_EQ(world_count(w).identities_revoked_total, 2);
+    EXPECT(world_logged(w, "CE0012"));
+    WORLD_SECURE(w, "nobody may call *");
+    world_settle(w);
+    peer_expect_bye(tills, PHI_BYE_NOT_AUTHORISED);
+    EXPECT(!shop->is_ended);
+    world_free(w);
+}
+
+// A user of this machine whom the configuration now calls somebody else is that, with what he may
+// do, or goes.
+TEST(guard, users_are_looked_up_again)
+{
+    static const center_user users[] = { { .uid = 7, .principal = { (const uint8_t *)"shop", 4 } },
+                                         { .uid = 8,
+                                           .principal = { (const uint8_t *)"shop", 4 } } };
+    static const center_user changed[] = {
+        { .uid = 7, .principal = { (const uint8_t *)"bank", 4 } },
+        { .uid = 8, .principal = { (const uint8_t *)"bank", 4 } },
+    };
+    world *w = world_new(NULL);
+    w->security.users = users;
+    w->security.user_count = 2;
+    WORLD_SECURE(w, "shop may call *", "bank may register lent");
+    peer *other = join_as(w, "other", "");
+    w->who.has_user = true;
+    w->who.uid = 7;
+    peer *goes = join_as(w, "shop", "");
+    w->who.uid = 8;
+    peer *stays = join_as(w, "", "");
+    ask(stays, "other", "x", 1);
+    expect_asked(stays, other, 1);
+    w->security.users = changed;
+    WORLD_SECURE(w, "shop may call *", "bank may register shop-*");
+    world_settle(w);
+    peer_expect_bye(goes, PHI_BYE_NOT_AUTHORISED);
+    EXPECT(!stays->is_ended);
+    ask(stays, "other", "x", 2);
+    peer_expect_failure(stays, 2, PH_FAILURE_REFUSED_BY_POLICY);
+    world_free(w);
+}
+
+// Ten thousand are not judged in one turn, or a turn would take seconds.
+TEST(guard, reviews_are_made_in_shares)
+{
+    world *w = world_new(NULL);
+    world_from_far(w, "shop");
+    for (int i = 0; i < 100; i++) {
+        world_join(w, "");
+    }
+    WORLD_SECURE(w, "nobody may call *");
+    EXPECT(w->c->is_reviewing);
+    for (int i = 0; i < 3; i++) {
+        world_turn(w);
+        EXPECT(w->c->is_reviewing);
+    }
+    world_turn(w);
+    world_turn(w);
+    EXPECT(!w->c->is_reviewing);
+    world_free(w);
+}
+
+// ---- presence
+
+// A watcher is shown those whom it may see, and itself, in the list and in what changes; nobody
+// else's coming and going moves it.
+TEST(guard, watchers_see_whom_they_may)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "desk may see stock-*", "all may see *", "* may register service:*");
+    peer *all = world_watch(w, "all");
+    peer *desk = world_watch(w, "desk");
+    peer *none = world_watch(w, "none");
+    peer *one = join_as(w, "stock-1", "stock");
+    peer *bank = join_as(w, "bank", "bank");
+    world_settle(w);
+    EXPECT_EQ(all->table_count, 5);
+    EXPECT_EQ(desk->table_count, 2);
+    EXPECT_EQ(none->table_count, 1);
+    EXPECT(peer_find(desk, "stock-1@d") != NULL);
+    EXPECT(peer_find(desk, "desk@d") != NULL);
+    EXPECT(peer_find(none, "none@d") != NULL);
+    size_t statuses = none->statuses;
+    peer_own_state(bank, &(phi_own_state){ .state = PHI_STATE_DRAINING });
+    world_settle(w);
+    EXPECT_EQ(none->statuses, statuses);
+    peer_own_state(desk, &(phi_own_state){ .state = PHI_STATE_DRAINING });
+    world_settle(w);
+    EXPECT_EQ(peer_find(desk, "desk@d")->state, PHI_STATE_DRAINING);
+    EXPECT_EQ(none->statuses, statuses);
+    peer_own_state(none, &(phi_own_state){ .state = PHI_STATE_STARTING });
+    world_settle(w);
+    EXPECT_EQ(peer_find(none, "none@d")->state, PHI_STATE_STARTING);
+    peer_leave(one);
+    peer_leave(bank);
+    world_settle(w);
+    EXPECT_EQ(all->table_count, 3);
+    EXPECT_EQ(desk->table_count, 1);
+    EXPECT_EQ(none->table_count, 1);
+    center_check(w->c);
+    world_free(w);
+}
+
+// The same with a filter, which a right to see does not widen: one that wants a service, and is an
+// instance itself, sees itself.
+TEST(guard, filters_hold_for_what_is_seen)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "desk may see *", "* may register service:*");
+    peer *desk = join_as(w, "desk", "");
+    peer *stock = join_as(w, "stock-1", "stock");
+    const phi_presence_ask wanted = { .wants = true, .service = phi_bytes_text("stock") };
+    peer_ask(desk, &wanted);
+    peer_ask(stock, &wanted);
+    join_as(w, "stock-2", "stock");
+    join_as(w, "bank", "bank");
+    world_settle(w);
+    EXPECT_EQ(desk->table_count, 2);
+    EXPECT_EQ(stock->table_count, 1);
+    EXPECT(peer_find(stock, "stock-1@d") != NULL);
+    peer_own_state(stock, &(phi_own_state){ .state = PHI_STATE_DRAINING });
+    world_settle(w);
+    EXPECT_EQ(peer_find(stock, "stock-1@d")->state, PHI_STATE_DRAINING);
+    EXPECT_EQ(peer_find(desk, "stock-1@d")->state, PHI_STATE_DRAINING);
+    world_free(w);
+}
+
+// When the rules show a watcher something else, it is sent the list, and nothing in between that it
+// may not see any more; one whom they show the same goes on.
+TEST(guard, other_rules_show_something_else)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "desk may see *", "same may see *");
+    peer *desk = world_watch(w, "desk");
+    peer *same = world_watch(w, "same");
+    peer *bank = join_as(w, "bank", "");
+    EXPECT_EQ(desk->table_count, 3);
+    WORLD_SECURE(w, "desk may see shop", "same may see *");
+    peer_own_state(bank, &(phi_own_state){ .state = PHI_STATE_DRAINING }); // in the same turn
+    world_settle(w);
+    EXPECT_EQ(desk->lists, 2);
+    EXPECT_EQ(same->lists, 1);
+    EXPECT_EQ(desk->table_count, 1);
+    EXPECT_EQ(same->table_count, 3);
+    EXPECT_EQ(peer_find(same, "bank@d")->state, PHI_STATE_DRAINING);
+    join_as(w, "shop", "");
+    world_settle(w);
+    EXPECT_EQ(desk->table_count, 2);
+    EXPECT_EQ(same->table_count, 4);
+    WORLD_SECURE(w, NULL);
+    world_settle(w);
+    world_expect_converged(w, desk);
+    world_expect_converged(w, same);
+    center_check(w->c);
+    world_free(w);
+}
+
+// A drain waits for those who see the account and for nobody else, also when rules change under it:
+// it would wait for its whole patience for somebody who is never told. [P-69]
+TEST(guard, drain_waits_for_those_who_see_it)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "oper may drain victim", "seer may see *");
+    peer *oper = join_as(w, "oper", "");
+    world_watch(w, "seer");
+    world_watch(w, "blind");
+    join_as(w, "victim", "");
+    join_as(w, "other", "");
+    EXPECT_EQ(drain(oper, "other"), PH_FAILURE_REFUSED_BY_POLICY);
+    EXPECT_EQ(drain(oper, "nobody"), PH_FAILURE_REFUSED_BY_POLICY);
+    EXPECT_EQ(drain(oper, "victim"), 0);
+    world_free(w);
+}
+
+// Whoever gets no role for want of memory may do nothing, and nothing of it leaks: the n-th
+// allocation fails, for every n.
+TEST(guard, without_memory_nobody_may_more)
+{
+    for (size_t n = 1; n < 400; n++) {
+        world *w = world_new(NULL);
+        w->alloc.fail_at = w->alloc.takes + n;
+        WORLD_SECURE(w, "shop may call bank", "shop may subscribe news", "shop may see bank");
+        world_from_far(w, "shop");
+        peer *shop = world_connect(w, "shop");
+        peer *bank = world_connect(w, "bank-1");
+        shop->join.presence.wants = true;
+        world_settle(w);
+        if (shop->is_open && !shop->is_ended) {
+            peer_request(shop, "hidden", 1, 1000);
+            world_settle(w);
+        }
+        EXPECT(!bank->is_open);
+        const phi_message *m = shop->is_open ? peer_next(shop) : NULL;
+        EXPECT(m == NULL || phi_get_u16(m->body.data) != PH_FAILURE_NO_SUCH_ACCOUNT);
+        bool is_done = w->alloc.takes < w->alloc.fail_at;
+        world_free(w);
+        if (is_done) {
+            return;
+        }
+    }
+    fail_msg("the story does not end");
+}
