@@ -10,6 +10,8 @@
 #include "app/config.h"
 #include "app/term.h"
 #include "app/value.h"
+#include "auth/jwk.h"
+#include "auth/strict.h"
 #include "base/assert.h"
 #include "center/center.h"
 #include "center/drain.h"
@@ -28,6 +30,7 @@
 
 static exit_status run(const args *a);
 static void write_limits(draft *t);
+static void write_fixed_tokens(draft *t);
 static void write_fixed(draft *t);
 static void write_sample(draft *t);
 static void write_range(draft *t, const config_row *row);
@@ -126,10 +129,24 @@ static void write_limits(draft *t)
     write_fixed(t);
 }
 
-static void write_fixed(draft *t)
-{
 #define LIMIT(name, number, help)                                                                  \
     draft_format(t, "| %s | %llu | %s |\n", (name), (unsigned long long)(number), (help))
+
+static void write_fixed_tokens(draft *t)
+{
+    LIMIT("objects in objects, in a token or key set", PHI_STRICT_DEPTH_MAX,
+          "Refused as malformed [P-79].");
+    LIMIT("key set of tokens, bytes", PHI_JWKS_BYTES_MAX, "It is refused.");
+    LIMIT("keys in a key set", PHI_JWKS_KEYS_MAX, "The set is refused.");
+    LIMIT("id of a key (`kid`), bytes", PHI_JWK_ID_BYTES_MAX, "The key set is refused.");
+    LIMIT("RSA key of tokens, bits", PHI_RSA_BITS_MAX,
+          "The key set is refused; so it is below 2,048.");
+    LIMIT("shared secret of tokens, bytes", PHI_SECRET_BYTES_MAX,
+          "It is refused; so it is below 32, or when it would be guessed.");
+}
+
+static void write_fixed(draft *t)
+{
     draft_add(t, "\n## Fixed\n\nBy the protocol, or because nobody needs another value.\n\n"
                  "| limit | value | what happens at it |\n|---|---|---|\n");
     LIMIT("packet, bytes", PHI_PACKET_BYTES_MAX,
@@ -192,10 +209,12 @@ static void write_fixed(draft *t)
     LIMIT("rules", PHI_RULES_MAX, "The configuration is refused.");
     LIMIT("entries of one list in a rule", PHI_RULE_ENTRIES_MAX,
           "The configuration is refused; each method of an entry counts.");
-#undef LIMIT
+    write_fixed_tokens(t);
     draft_add(t, "\nThe limits of the client library are the fields of `ph_client_options` in\n"
                  "[`posthouse/client.h`](../include/posthouse/client.h), each with its default.\n");
 }
+
+#undef LIMIT
 
 static void write_sample(draft *t)
 {

@@ -994,7 +994,7 @@ static void set_signature(token *t, phi_bytes bytes)
 
 // ---- the tests
 
-// Somebody would get in who has no business here, under any name that he likes. [P-35]
+// Somebody would get in who has no business here, under any name that he likes. [P-79]
 TEST(jwt, forged_is_refused_for_its_own_reason)
 {
     setup();
@@ -1014,7 +1014,7 @@ TEST(jwt, forged_is_refused_for_its_own_reason)
     EXPECT(PHI_COUNT_OF(forgeries) >= 60);
 }
 
-// What is refused above would be refused for being made wrongly here, and say nothing. [P-35]
+// What is refused above would be refused for being made wrongly here, and say nothing. [P-79]
 TEST(jwt, not_forged_is_good)
 {
     static const forgery good[] = {

@@ -26,7 +26,10 @@
 #define PHI_JWKS_BYTES_MAX (64u * 1024u)
 #define PHI_JWKS_KEYS_MAX 64u
 #define PHI_JWK_ID_BYTES_MAX 128u
+#define PHI_RSA_BITS_MIN 2048u
+#define PHI_RSA_BITS_MAX 8192u
 #define PHI_SECRET_BYTES_MIN 32u
+#define PHI_SECRET_BYTES_MAX 1024u
 
 typedef enum phi_jws_algorithm {
     PHI_JWS_HS256,

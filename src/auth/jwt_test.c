@@ -58,7 +58,7 @@ static phi_jwt_fault judge(const char *payload, const phi_jwt_expect *expect, ui
     return fault;
 }
 
-// Tokens that other implementations make would be refused. [P-35]
+// Tokens that other implementations make would be refused. [P-79]
 TEST(jwt, of_the_standard_is_good_until_its_second)
 {
     phi_jwks *keys = NULL;
@@ -74,7 +74,7 @@ TEST(jwt, of_the_standard_is_good_until_its_second)
     phi_jwks_free(&keys);
 }
 
-// RFC 8037 A.4: with that key this input has this signature, and EdDSA has no other. [P-35]
+// RFC 8037 A.4: with that key this input has this signature, and EdDSA has no other. [P-79]
 TEST(jwt, of_the_standard_for_curves_has_its_signature)
 {
     static const char key[] = "{\"kty\":\"OKP\",\"crv\":\"Ed25519\","
@@ -95,7 +95,7 @@ TEST(jwt, of_the_standard_for_curves_has_its_signature)
     phi_signer_free(&signer);
 }
 
-// Who is cut off a second early joins in vain; who is let in a second late should be gone. [P-35]
+// Who is cut off a second early joins in vain; who is let in a second late should be gone. [P-79]
 TEST(jwt, times_are_judged_to_the_second)
 {
     static const struct {
@@ -143,7 +143,7 @@ TEST(jwt, times_are_judged_to_the_second)
     }
 }
 
-// The account would be another's, or the wrong one of several names. [P-35]
+// The account would be another's, or the wrong one of several names. [P-79]
 TEST(jwt, names_its_principal_in_the_claim_that_was_asked_for)
 {
     phi_jwt_claims claims;
@@ -162,7 +162,7 @@ TEST(jwt, names_its_principal_in_the_claim_that_was_asked_for)
     EXPECT_EQ(strlen(claims.principal), PHI_NAME_BYTES_MAX);
 }
 
-// Without an expected issuer or audience any is good; but a broken one is no claim. [P-35]
+// Without an expected issuer or audience any is good; but a broken one is no claim. [P-79]
 TEST(jwt, for_anybody_is_still_well_formed)
 {
     phi_jwt_claims claims;
@@ -175,7 +175,7 @@ TEST(jwt, for_anybody_is_still_well_formed)
 }
 
 // With one key that has an id, a token that names none is its own; one that names another is not.
-// [P-35]
+// [P-79]
 TEST(jwt, without_a_kid_is_of_the_only_key)
 {
     phi_jwks *keys = NULL;

@@ -16,10 +16,7 @@
 #include "auth/strict.h"
 
 #define PHI_EC_CURVE "P-256" // lint: allow clauses, because it is a curve's name
-#define PHI_RSA_BITS_MIN 2048u
-#define PHI_RSA_BITS_MAX 8192u
 #define PHI_SIGNATURE_BYTES_MAX (PHI_RSA_BITS_MAX / 8u)
-#define PHI_SECRET_BYTES_MAX 1024u
 
 // Zeroed: none.
 typedef struct phi_jwk {

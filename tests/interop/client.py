@@ -111,7 +111,7 @@ def connect(host, port, timeout=30):
 
 class Client:
     def __init__(self, host, port, account="", service="", floor=PLAIN, watch=False, on_request=None, on_inquiry=None, timeout=30,
-                 message_max=1 << 26, dial=None, **own):
+                 message_max=1 << 26, dial=None, token="", **own):
         self.socket = dial(host, port) if dial else connect(host, port, timeout)  # TLS is the caller's business
         self.on_request = on_request  # request -> body, or None
         self.on_inquiry = on_inquiry  # the same for an inquiry to a call of this client
@@ -134,7 +134,7 @@ class Client:
         self.leave = {}  # (kind, turn, call) -> bytes that may be sent, or the failure code that refused it
         self.next_number = 1  # of calls, events, inquiries and subscriptions
         self.receiving = self.sending = Direction(PLAIN)  # P-21: HELLO is plain
-        self.join(floor, account, service, watch, own)
+        self.join(floor, account, service, watch, token, own)
 
     # ---- packets
 
@@ -177,7 +177,7 @@ class Client:
             raise ValueError(f"command {command} instead of handshake {kind}")
         return dict(fields_of(payload[1:]))
 
-    def join(self, floor, account, service, watch, own):
+    def join(self, floor, account, service, watch, token, own):
         hello = self.handshake(HELLO)
         self.suite = hello[2][0]
         self.domain = hello[3].decode()
@@ -195,6 +195,8 @@ class Client:
             join += field(2, account.encode())
         if service:
             join += field(4, service.encode())
+        if token:
+            join += field(5, token.encode())
         self.send(HANDSHAKE, bytes([JOIN]) + join)
         self.id = self.handshake(WELCOME)[1].decode()
 
