@@ -293,17 +293,19 @@ static bool keep(center *c, session *s, const claim *proved, bool is_made_up, id
     if (proved->proof == PHI_PROOF_NONE) {
         identity_forget(c, s);
     } else if (s->identity == NULL) {
-        s->identity = phi_take(center_alloc(c, CENTER_MEMORY_SESSIONS), sizeof *s->identity);
+        s->identity =
+            phi_take_zeroed(center_alloc(c, CENTER_MEMORY_SESSIONS), 1, sizeof *s->identity);
         if (s->identity == NULL) {
             return refuse(why, IDENTITY_MEMORY, "no memory");
         }
     }
     if (s->identity != NULL) {
-        *s->identity = (identity){ .expires = time_of(c, proved->expires_s),
-                                   .proof = (uint8_t)proved->proof,
-                                   .is_made_up = is_made_up,
-                                   .name_size = (uint8_t)proved->name.size };
+        s->identity->expires = time_of(c, proved->expires_s);
+        s->identity->proof = (uint8_t)proved->proof;
+        s->identity->is_made_up = is_made_up;
+        s->identity->name_size = (uint8_t)proved->name.size;
         memcpy(s->identity->name, proved->name.data, proved->name.size);
+        credential_until(c, s, s->identity->expires);
     }
     if (is_joined && !is_same) {
         guard_renamed(c, s);
@@ -314,6 +316,9 @@ static bool keep(center *c, session *s, const claim *proved, bool is_made_up, id
 
 void identity_forget(center *c, session *s)
 {
+    if (s->identity != NULL) {
+        credential_until(c, s, PHI_TIME_NEVER);
+    }
     phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), s->identity, sizeof *s->identity);
     s->identity = NULL;
 }

@@ -8,12 +8,13 @@
 // principal, when that does not follow from its account's name.
 //
 // Life     identity_admit keeps one for the session -> identity_again* -> identity_forget
-// Limits   one of some 120 bytes for each client that has proved who it is; none for others
+// Limits   one of some 180 bytes for each client that has proved who it is; none for others
 // Threads  none
 
 #ifndef CENTER_IDENTITY_H
 #define CENTER_IDENTITY_H
 
+#include "center/credential.h"
 #include "center/security.h"
 #include "center/session.h"
 #include "wire/codes.h"
@@ -47,6 +48,7 @@ struct identity {
     bool is_made_up;  // the account was made up for it, from its name
     uint8_t name_size;
     uint8_t name[PHI_NAME_BYTES_MAX];
+    struct credential_state credential; // at home
 };
 
 // What other workers are told of a client; it never leaves the process.

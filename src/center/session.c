@@ -240,6 +240,7 @@ void session_on_room(center *c, session *s)
     subscription_on_room(c, s);
     drain_on_room(c, s);
     watch_on_room(c, s);
+    credential_on_room(c, s);
 }
 
 void session_probe(center *c, session *s)

@@ -68,7 +68,7 @@ typedef struct peer {
     uint64_t session;
     uint64_t epoch;
     uint64_t joined_revision;
-    uint32_t expires_ms;
+    uint32_t expires_ms; // of its WELCOME
 
     got *inbox; // messages
     size_t inbox_count;
