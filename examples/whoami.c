@@ -4,12 +4,12 @@
 // proves who it is itself, with a certificate, or with a token that is replaced now and then. It
 // answers each request with the account that asked.
 //
-//     export POSTHOUSE_CENTER=tls:center.example POSTHOUSE_TLS_CA=ca.pem
+//     export POSTHOUSE_CENTER=tls:center.example POSTHOUSE_TLS_CA=ca.crt
 //
-//     POSTHOUSE_TLS_CERT=whoami.pem POSTHOUSE_TLS_KEY=whoami.key whoami       with a certificate,
+//     POSTHOUSE_TLS_CERT=whoami.crt POSTHOUSE_TLS_KEY=whoami.key whoami       with a certificate,
 //     POSTHOUSE_TOKEN_FILE=/run/secrets/token whoami                          or with a token
 //
-//     posthouse call whoami me --tls-cert alice.pem --tls-key alice.key       alice@home
+//     posthouse call whoami me --tls-cert alice.crt --tls-key alice.key       alice@home
 //
 // What to learn here: TLS is an address and some files. Those are read again before each dial, so
 // replacing one is all there is to a rotation. A token is asked for when it is wanted: before the

@@ -21,6 +21,7 @@
 #include "wire/name.h"
 
 #define CENTERS_MAX 16u // that a client takes
+#define SAY_WHY_MS 100  // for the client, whose own time is over then, to say what it met
 #define BYE_WAIT_MS 500 // a center that does not take our bye is left without
 
 static volatile sig_atomic_t is_interrupted;
@@ -320,7 +321,8 @@ static void on_token(ph_client *client, void *arg)
 
 static exit_status wait_until_up(connection *s)
 {
-    uint64_t give_up = connection_now_ns() + args_number(s->args, "timeout") * UINT64_C(1000000);
+    uint64_t wait_ms = args_number(s->args, "timeout") + SAY_WHY_MS;
+    uint64_t give_up = connection_now_ns() + wait_ms * UINT64_C(1000000);
     size_t tries = address_count(args_text(s->args, "center"));
     ph_err seen = PH_OK;
     while (!s->is_up && !s->is_closed && tries != 0) {
@@ -368,7 +370,7 @@ static exit_status refused(const connection *s)
         term_error("%s", s->reason);
         return STATUS_REFUSED;
     }
-    if (s->err == PH_ETIMEDOUT) {
+    if (s->err == PH_ETIMEDOUT && *s->reason == '\0') {
         term_error("cannot connect to %s: no answer within --timeout", centers);
     } else {
         term_error("%s", *s->reason == '\0' ? ph_err_text(s->err) : s->reason);

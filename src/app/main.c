@@ -290,9 +290,9 @@ static void program_help(draft *t)
     draft_format(t, "\n%sOptions of those that talk to a center%s\n", style.bold, style.reset);
     options_help(t, options_client, PHI_COUNT_OF(options_client));
     print_lines(t, "From another machine, to a center that listens on tls:",
-                "posthouse ls --center tls:center.example --tls-ca ca.pem --token-file token\n"
-                "posthouse ls --center tls:center.example --tls-ca ca.pem \\\n"
-                "             --tls-cert orders.pem --tls-key orders.key\n");
+                "posthouse ls --center tls:center.example --tls-ca ca.crt --token-file token\n"
+                "posthouse ls --center tls:center.example --tls-ca ca.crt \\\n"
+                "             --tls-cert orders.crt --tls-key orders.key\n");
     print_lines(t, "Exit status",
                 "0 ok   1 failed   2 wrong usage or configuration   3 cannot connect\n"
                 "4 refused   5 out of time   6 nobody of that name\n");

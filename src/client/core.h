@@ -53,7 +53,7 @@
 #define PHI_CENTERS_MAX 16u
 
 // Why it is not up: a bye's text, what the link says about itself, and when it goes on.
-#define PHI_TROUBLE_BYTES_MAX (PHI_BYE_TEXT_BYTES_MAX + PHI_ADDRESS_TEXT_MAX + 128u)
+#define PHI_TROUBLE_BYTES_MAX (PHI_BYE_TEXT_BYTES_MAX + PHI_ADDRESS_TEXT_MAX + 384u)
 
 typedef enum phi_client_state {
     PHI_CLIENT_NEW,      // not opened

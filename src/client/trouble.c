@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "client/core.h"
+#include "io/tls.h"
 
 static void advise(ph_client *client, const phi_link_end *end);
 static bool is_silent(const ph_client *client, const phi_link_end *end);
@@ -41,7 +42,12 @@ void phi_client_describe_end(ph_client *client, const phi_link_end *end, bool wa
 static void advise(ph_client *client, const phi_link_end *end)
 {
     const phi_center_address *center = &client->centers[client->center_index];
-    if (!center->is_tls && strncmp(center->text, "unix:", 5) != 0 && is_silent(client, end)) {
+    if (end->err == PH_ETLS && strstr(client->trouble, PHI_TLS_UNKNOWN) != NULL) {
+        const char *path = client->options.tls_authorities_file;
+        add(client, "; known are those of ");
+        add(client, path == NULL ? "the system" : path);
+    } else if (!center->is_tls && strncmp(center->text, "unix:", 5) != 0 &&
+               is_silent(client, end)) {
         add(client, "; nothing was said: if TLS is spoken there, write tls:");
         add(client, center->text);
     }

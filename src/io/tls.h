@@ -27,6 +27,9 @@
 #define PHI_TLS_CHAIN_MAX 4u                  // certificates between one and the CA
 #define PHI_TLS_CERTIFICATE_BYTES_MAX 32768   // what the other end may send of them
 
+// Stands in the reason why a certificate is not believed when that is because of who signed it.
+#define PHI_TLS_UNKNOWN "not known here"
+
 typedef struct phi_tls phi_tls;
 
 typedef enum phi_tls_side {

@@ -11,6 +11,7 @@
 // - A reason is a sentence about who is meant: its certificate, an authority above it, our own.
 //   What is quoted from a certificate is printable ASCII; the rest is shown as '?'.
 
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -30,13 +31,13 @@ static const struct {
     { X509_V_ERR_CERT_NOT_YET_VALID, "is not valid yet (is a clock wrong?)" },
     { X509_V_ERR_CERT_REVOKED, "was revoked" },
     { X509_V_ERR_CERT_SIGNATURE_FAILURE, "bears a signature that is wrong" },
-    { X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "was signed by itself, by no authority known here" },
-    { X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "is an authority that is not known here" },
-    { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "was signed by an authority that is not known here" },
+    { X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "was signed by itself, and is " PHI_TLS_UNKNOWN },
+    { X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "leads to an authority that is " PHI_TLS_UNKNOWN },
+    { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "was signed by an authority that is " PHI_TLS_UNKNOWN },
     { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
-      "was signed by an authority that is not known here" },
+      "was signed by an authority that is " PHI_TLS_UNKNOWN },
     { X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
-      "was signed by an authority that is not known here" },
+      "was signed by an authority that is " PHI_TLS_UNKNOWN },
     { X509_V_ERR_CERT_CHAIN_TOO_LONG, "stands at the end of too long a chain of authorities" },
     { X509_V_ERR_INVALID_PURPOSE, "is not for this purpose (extendedKeyUsage)" },
     { X509_V_ERR_INVALID_CA, "signed another, and is no authority (basicConstraints)" },
@@ -124,6 +125,7 @@ static const struct {
 static const char *fault_of(int error);
 static void explain(X509_STORE_CTX *ctx, phi_diag *diag);
 static void explain_name(X509_STORE_CTX *ctx, phi_diag *diag);
+static bool address_of(const GENERAL_NAME *name, char text[INET6_ADDRSTRLEN]);
 static bool names_are_fit(X509 *leaf, phi_diag *diag);
 static bool name_is_fit(const ASN1_IA5STRING *text);
 static const ASN1_IA5STRING *name_of(const GENERAL_NAME *name);
@@ -274,7 +276,9 @@ static void explain(X509_STORE_CTX *ctx, phi_diag *diag)
         explain_name(ctx, diag);
         return;
     }
-    bool is_own = X509_STORE_CTX_get_error_depth(ctx) == 0;
+    // With an authority that the other end shows and nobody here knows, all of its chain is judged.
+    bool is_own =
+        X509_STORE_CTX_get_error_depth(ctx) == 0 || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
     const char *fault = fault_of(error);
     const char *whose = is_own ? "its certificate" : "the certificate of an authority above it";
     if (fault != NULL) {
@@ -309,6 +313,17 @@ static void quote(char *out, size_t room, const unsigned char *data, size_t size
     out[used] = '\0';
 }
 
+static bool address_of(const GENERAL_NAME *name, char text[INET6_ADDRSTRLEN])
+{
+    if (name->type != GEN_IPADD) {
+        return false;
+    }
+    int size = ASN1_STRING_length(name->d.iPAddress);
+    int family = size == 4 ? AF_INET : AF_INET6;
+    return (size == 4 || size == 16) && inet_ntop(family, ASN1_STRING_get0_data(name->d.iPAddress),
+                                                  text, INET6_ADDRSTRLEN) != NULL;
+}
+
 // "its certificate is for 'a.example', 'b.example', and not for 'c.example'"
 static void explain_name(X509_STORE_CTX *ctx, phi_diag *diag)
 {
@@ -321,10 +336,14 @@ static void explain_name(X509_STORE_CTX *ctx, phi_diag *diag)
         (GENERAL_NAMES *)X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
     int count = 0;
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-        const ASN1_IA5STRING *text = name_of(sk_GENERAL_NAME_value(names, i));
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        char address[INET6_ADDRSTRLEN];
+        const ASN1_IA5STRING *text = name_of(name);
         if (text != NULL && count++ < NAMES_SHOWN) {
             quote(shown, sizeof shown, ASN1_STRING_get0_data(text),
                   (size_t)ASN1_STRING_length(text));
+        } else if (address_of(name, address) && count++ < NAMES_SHOWN) {
+            quote(shown, sizeof shown, (const unsigned char *)address, strlen(address));
         }
     }
     GENERAL_NAMES_free(names);

@@ -39,6 +39,7 @@ static void contents_fini(contents *c);
 static bool contents_digest(const contents *c, bool allows_tls12, uint8_t out[DIGEST_BYTES]);
 static ph_err shared_make(phi_uv *uv, const contents *c, const phi_tls_files *files,
                           const uint8_t digest[DIGEST_BYTES], shared_tls **out, phi_diag *diag);
+static void explain(const phi_tls_files *files, ph_err err, const phi_diag *why, phi_diag *diag);
 static shared_tls *shared_find(phi_uv *uv, const uint8_t digest[DIGEST_BYTES]);
 
 ph_err phi_uv_tls_load(phi_io *io, phi_tls_files *files, phi_diag *diag)
@@ -156,8 +157,10 @@ static ph_err shared_make(phi_uv *uv, const contents *c, const phi_tls_files *fi
         .authorities = phi_file_view(&c->authorities),
         .allows_tls12 = files->allows_tls12,
     };
-    ph_err rc = phi_tls_new(&shared->tls, &options, diag);
+    phi_diag why = { "" };
+    ph_err rc = phi_tls_new(&shared->tls, &options, &why);
     if (rc != PH_OK) {
+        explain(files, rc, &why, diag);
         phi_give(uv->io.alloc, shared, sizeof *shared);
         return rc;
     }
@@ -165,6 +168,27 @@ static ph_err shared_make(phi_uv *uv, const contents *c, const phi_tls_files *fi
     phi_list_append(&uv->shared_tls, &shared->node);
     *out = shared;
     return PH_OK;
+}
+
+// phi_tls_new knows what is in the files, and not where they are.
+static void explain(const phi_tls_files *files, ph_err err, const phi_diag *why, phi_diag *diag)
+{
+    const struct {
+        const char *front;
+        const char *path;
+    } all[] = {
+        { "authorities: ", files->authorities },
+        { "certificate: ", files->certificate },
+        { "key: ", files->key },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(all); i++) {
+        size_t size = strlen(all[i].front);
+        if (all[i].path != NULL && strncmp(why->text, all[i].front, size) == 0) {
+            (void)phi_diag_add(diag, err, "%s: %s", all[i].path, why->text + size);
+            return;
+        }
+    }
+    (void)phi_diag_add(diag, err, "%s", why->text);
 }
 
 static shared_tls *shared_find(phi_uv *uv, const uint8_t digest[DIGEST_BYTES])
