@@ -101,6 +101,30 @@ TEST(secure, token_that_ended_is_asked_for_again)
     fort_fini(&f);
 }
 
+// One that is set while it is up is told to the center, which goes on with it; and one that proves
+// somebody else ends the connection. [P-76]
+TEST(secure, token_is_renewed_while_it_is_up)
+{
+    fort f;
+    fort_init(&f);
+    fort_open(&f);
+    fort_client bob;
+    fort_client_init(&bob, &f, "bob");
+    bob.options.token = fort_token(&f, "bob", 600);
+    fort_client_new(&bob);
+    fort_wait(&f, &bob.ups, 1);
+    EXPECT_ERR(ph_client_set_token(bob.client, fort_token(&f, "bob", 900)), PH_OK);
+    fort_call(&bob, "bob", "who"); // goes behind it
+    EXPECT_ERR(bob.status, PH_OK);
+    EXPECT_EQ(bob.downs, 0);
+    EXPECT_ERR(ph_client_set_token(bob.client, fort_token(&f, "mallory", 900)), PH_OK);
+    fort_wait(&f, &bob.closes, 1);
+    SAYS(&bob, PH_EREFUSED, "mallory", "bob");
+    EXPECT_EQ(bob.ups, 1);
+    fort_client_free(&bob);
+    fort_fini(&f);
+}
+
 // What rules forbid reaches the program with its code and a text; the rest goes on.
 TEST(secure, what_rules_forbid_is_told)
 {
