@@ -224,6 +224,16 @@ bool phi_jwks_has_secret(const phi_jwks *keys)
     return false;
 }
 
+bool phi_jwks_has(const phi_jwks *keys, const phi_jwk_mark *mark)
+{
+    for (uint32_t i = 0; i < keys->count; i++) {
+        if (memcmp(keys->keys[i].mark.bytes, mark->bytes, sizeof mark->bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const phi_jwk *phi_jwks_find(const phi_jwks *keys, const phi_bytes *id)
 {
     if (id == NULL) {

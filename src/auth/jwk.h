@@ -69,6 +69,15 @@ uint32_t phi_jwks_count(const phi_jwks *keys);
 // cannot have come from a server that gives it to everybody.
 bool phi_jwks_has_secret(const phi_jwks *keys);
 
+// What tells a key from all others, whatever its id and in whichever set. Nothing of it can be
+// learned from that.
+typedef struct phi_jwk_mark {
+    uint8_t bytes[16];
+} phi_jwk_mark;
+
+// Whether the key with that mark is among them: who was believed because of it still is.
+bool phi_jwks_has(const phi_jwks *keys, const phi_jwk_mark *mark);
+
 // The key of that id, letter by letter; or with `id` NULL, for a token that names none, the only
 // key there is. NULL: none.
 struct phi_jwk; // key.h

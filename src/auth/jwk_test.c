@@ -371,6 +371,10 @@ TEST(jwk, made_by_a_signer_verifies_what_that_signed)
         EXPECT_EQ(phi_jwks_has_secret(keys), i == PHI_JWS_HS256);
         phi_bytes id = phi_signer_id(again);
         EXPECT(phi_jwks_find(keys, &id) != NULL);
+        phi_jwk_mark mark = phi_jwks_find(keys, &id)->mark;
+        EXPECT(phi_jwks_has(keys, &mark));
+        mark.bytes[15] ^= 1;
+        EXPECT(!phi_jwks_has(keys, &mark));
         phi_jwks_free(&keys);
         phi_signer_free(&made);
         phi_signer_free(&again);

@@ -124,7 +124,13 @@ phi_jwt_fault phi_jwt_judge(phi_bytes token, const phi_jwks *keys, const phi_jwt
     if (!phi_jwk_verify(key, parts.signed_text, parts.signature)) {
         return PHI_JWT_SIGNATURE;
     }
-    return judge_payload(parts.payload, expect, now_s, out);
+    phi_jwt_claims claims = { .key = key->mark };
+    fault = judge_payload(parts.payload, expect, now_s, &claims);
+    if (fault == PHI_JWT_GOOD) {
+        PH_ASSERT(claims.expires_s > now_s);
+        *out = claims;
+    }
+    return fault;
 }
 
 bool phi_jwt_time(const json_t *value, uint64_t *out)
@@ -198,8 +204,7 @@ static phi_jwt_fault judge_payload(phi_bytes json, const phi_jwt_expect *expect,
     if (claims == NULL) {
         return PHI_JWT_MALFORMED;
     }
-    phi_jwt_claims judged = { .expires_s = 0 };
-    phi_jwt_fault fault = judge_times(claims, expect->leeway_s, now_s, &judged.expires_s);
+    phi_jwt_fault fault = judge_times(claims, expect->leeway_s, now_s, &out->expires_s);
     if (fault == PHI_JWT_GOOD) {
         fault = judge_issuer(claims, expect->issuer);
     }
@@ -207,13 +212,9 @@ static phi_jwt_fault judge_payload(phi_bytes json, const phi_jwt_expect *expect,
         fault = judge_audience(claims, expect->audience);
     }
     if (fault == PHI_JWT_GOOD) {
-        fault = judge_principal(claims, expect->claim, &judged);
+        fault = judge_principal(claims, expect->claim, out);
     }
     json_decref(claims);
-    if (fault == PHI_JWT_GOOD) {
-        PH_ASSERT(judged.expires_s > now_s);
-        *out = judged;
-    }
     return fault;
 }
 

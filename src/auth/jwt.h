@@ -55,6 +55,7 @@ const char *phi_jwt_fault_text(phi_jwt_fault fault);
 typedef struct phi_jwt_claims {
     char principal[PHI_NAME_BYTES_MAX + 1];
     uint64_t expires_s; // since 1970; `exp` plus the leeway
+    phi_jwk_mark key;   // that it was signed with
 } phi_jwt_claims;
 
 // `now_s` is seconds since 1970. *out is written for PHI_JWT_GOOD only.

@@ -19,6 +19,7 @@
 #include <openssl/hmac.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <string.h>
 
 #include "auth/base64url.h"
@@ -69,6 +70,7 @@ static bool verify_pkey(const phi_jwk *key, phi_bytes input, phi_bytes signature
 static bool sign_pkey(const phi_jwk *key, phi_bytes input, uint8_t *out, size_t *size);
 static bool set_padding(phi_jws_algorithm algorithm, EVP_PKEY_CTX *context);
 static const EVP_MD *digest_of(phi_jws_algorithm algorithm);
+static ph_err make_mark(phi_jwk *key);
 
 // ---- life
 
@@ -109,6 +111,11 @@ ph_err phi_jwk_read(phi_jwk *out, const phi_alloc *alloc, const json_t *object, 
         return rc;
     }
     PH_ASSERT((key.pkey == NULL) != (key.secret == NULL));
+    rc = make_mark(&key);
+    if (rc != PH_OK) {
+        phi_jwk_fini(&key);
+        return rc;
+    }
     *out = key;
     *is_for_us = true;
     return PH_OK;
@@ -122,9 +129,15 @@ ph_err phi_jwk_of_secret(phi_jwk *out, const phi_alloc *alloc, phi_bytes secret)
         return PH_ENOMEM;
     }
     memcpy(copy, secret.data, secret.size);
-    *out = (phi_jwk){
+    phi_jwk key = {
         .alloc = alloc, .algorithm = PHI_JWS_HS256, .secret = copy, .secret_size = secret.size
     };
+    ph_err rc = make_mark(&key);
+    if (rc != PH_OK) {
+        phi_jwk_fini(&key);
+        return rc;
+    }
+    *out = key;
     return PH_OK;
 }
 
@@ -582,4 +595,28 @@ static bool set_padding(phi_jws_algorithm algorithm, EVP_PKEY_CTX *context)
 static const EVP_MD *digest_of(phi_jws_algorithm algorithm)
 {
     return algorithm == PHI_JWS_EDDSA ? NULL : EVP_sha256(); // EdDSA has its own
+}
+
+// The digest of what it is for and of its public part, or of the secret.
+static ph_err make_mark(phi_jwk *key)
+{
+    uint8_t digest[DIGEST_BYTES];
+    uint8_t algorithm = (uint8_t)key->algorithm;
+    uint8_t *der = NULL;
+    int size = key->pkey == NULL ? 0 : i2d_PUBKEY(key->pkey, &der);
+    phi_bytes bytes = key->pkey == NULL ? phi_bytes_of(key->secret, key->secret_size)
+                                        : phi_bytes_of(der, size < 0 ? 0 : (size_t)size);
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    bool is_made = md != NULL && bytes.size != 0 &&
+                   EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+                   EVP_DigestUpdate(md, &algorithm, 1) == 1 &&
+                   EVP_DigestUpdate(md, bytes.data, bytes.size) == 1 &&
+                   EVP_DigestFinal_ex(md, digest, NULL) == 1;
+    EVP_MD_CTX_free(md);
+    OPENSSL_free(der);
+    if (!is_made) {
+        return PH_ENOMEM;
+    }
+    memcpy(key->mark.bytes, digest, sizeof key->mark.bytes);
+    return PH_OK;
 }

@@ -22,6 +22,7 @@
 typedef struct phi_jwk {
     const phi_alloc *alloc; // of `secret`
     phi_jws_algorithm algorithm;
+    phi_jwk_mark mark;
     size_t id_size; // 0: it has no id
     uint8_t id[PHI_JWK_ID_BYTES_MAX];
     EVP_PKEY *pkey;  // owned; NULL for HS256

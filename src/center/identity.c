@@ -32,6 +32,7 @@ typedef struct claim {
     phi_proof proof;
     phi_bytes name; // empty: nothing is proved
     uint64_t expires_s;
+    phi_jwk_mark key;                  // of a token
     char text[PHI_NAME_BYTES_MAX + 1]; // of the name, when it is in nothing else
 } claim;
 
@@ -99,6 +100,10 @@ bool identity_again(center *c, session *s, identity_refusal *why)
     const wish wanted = wish_of(s);
     claim proved = { .proof = PHI_PROOF_NONE };
     if (known != NULL && known->proof == PHI_PROOF_TOKEN) {
+        const phi_jwks *keys = c->security->keys;
+        if (keys == NULL || !phi_jwks_has(keys, &known->key)) {
+            return refuse(why, IDENTITY_TOKEN, "the key of its token is not believed any more");
+        }
         proved.proof = PHI_PROOF_TOKEN;
         proved.name = session_principal(s);
         return may_be(c, s, &proved, &wanted, why);
@@ -149,6 +154,7 @@ static bool prove_by_token(const center *c, const session *s, phi_bytes token, c
     memcpy(out->text, claims.principal, sizeof out->text);
     out->name = phi_bytes_text(out->text);
     out->expires_s = claims.expires_s;
+    out->key = claims.key;
     // The connection is no better than the certificate behind which it was made.
     phi_identity peer;
     phi_stream_identity(c->io, s->transport.stream, &peer);
@@ -304,6 +310,7 @@ static bool keep(center *c, session *s, const claim *proved, bool is_made_up, id
         s->identity->proof = (uint8_t)proved->proof;
         s->identity->is_made_up = is_made_up;
         s->identity->name_size = (uint8_t)proved->name.size;
+        s->identity->key = proved->key;
         memcpy(s->identity->name, proved->name.data, proved->name.size);
         credential_until(c, s, s->identity->expires);
     }

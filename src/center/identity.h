@@ -48,6 +48,7 @@ struct identity {
     bool is_made_up;  // the account was made up for it, from its name
     uint8_t name_size;
     uint8_t name[PHI_NAME_BYTES_MAX];
+    phi_jwk_mark key;                   // of its token, when that is the proof
     struct credential_state credential; // at home
 };
 

@@ -304,6 +304,37 @@ TEST(identity, token_comes_before_all_else)
     issuer_fini(&i);
 }
 
+// Who has stolen an issuer's key would stay as long as he has made his tokens last; and everybody
+// would be put out when the keys are read anew. [P-77] [P-79]
+TEST(identity, token_ends_with_its_key)
+{
+    static const char other[] = "M4vQ9rXc2sLw6TzPnB8yHdYk7jUaE1gK";
+    issuer i;
+    issuer_init(&i);
+    phi_jwks *others = NULL;
+    phi_jwks *again = NULL;
+    EXPECT_ERR(phi_jwks_of_secret(&others, &phi_alloc_heap, phi_bytes_text(other), NULL), PH_OK);
+    EXPECT_ERR(phi_jwks_of_secret(&again, &phi_alloc_heap, phi_bytes_text(SECRET), NULL), PH_OK);
+    world *w = world_new(NULL);
+    w->security.keys = i.keys;
+    WORLD_SECURE(w, NULL);
+    peer *p = join_with(w, "orders", token_of(&i, "orders", now_s(w) + 60));
+    peer *unproved = world_join(w, "bank");
+    w->security.keys = again;
+    WORLD_SECURE(w, NULL);
+    world_settle(w);
+    EXPECT(p->is_open);
+    w->security.keys = others;
+    WORLD_SECURE(w, NULL);
+    world_settle(w);
+    expect_refused(p, "the key of its token is not believed any more");
+    EXPECT(unproved->is_open);
+    world_free(w);
+    phi_jwks_free(&again);
+    phi_jwks_free(&others);
+    issuer_fini(&i);
+}
+
 // A client must know when what it proved ends, or it could not renew it in time; behind a
 // certificate that ends before the token, it is that. [P-36] [P-76]
 TEST(identity, welcome_says_when_the_proof_ends)
