@@ -119,17 +119,33 @@ class Center(Child):
             raise SystemExit(f"the center did not start; why says: {shlex.join([self.process.args[0], 'serve', *options])}")
 
 
-class NatsServer(Child):
-    def __init__(self, files=None, nice=0):
+class Credentials:
+    """A CA, and the certificate of a server on this machine, in a folder of their own."""
+
+    def __init__(self, build):
         self.folder = tempfile.TemporaryDirectory()
-        super().__init__(["nats-server", "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", self.folder.name], nice=nice, files=files,
+        subprocess.run([f"{build}/src/app/posthouse", "cert", "dev", "--dir", self.folder.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       check=True)
+        self.ca, self.certificate, self.key = (f"{self.folder.name}/{name}" for name in ("ca.crt", "center.crt", "center.key"))
+
+    def center_options(self):
+        return ["--tls-certificate", self.certificate, "--tls-key", self.key, "--tls-authorities", self.ca]
+
+    def nats_options(self):
+        return ["--tls", "--tlscert", self.certificate, "--tlskey", self.key]
+
+
+class NatsServer(Child):
+    def __init__(self, files=None, nice=0, options=()):
+        self.folder = tempfile.TemporaryDirectory()
+        super().__init__(["nats-server", "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", self.folder.name, *options], nice=nice, files=files,
                          stderr=subprocess.DEVNULL)
         path = f"{self.folder.name}/nats-server_{self.pid}.ports"
         deadline = time.monotonic() + 10
         while True:
             try:
                 with open(path, encoding="utf-8") as file:
-                    self.target = json.load(file)["nats"][0].removeprefix("nats://")
+                    self.target = json.load(file)["nats"][0].split("://")[-1]
                 return
             except (FileNotFoundError, json.JSONDecodeError):
                 if time.monotonic() > deadline:

@@ -8,6 +8,8 @@ and after; the processor time is the center's, while nothing but heartbeats runs
 connect to nats-server: CONNECT, PING, and PONG when it asks; its own pings come every two minutes.
 """
 
+import json
+import subprocess
 import sys
 import time
 
@@ -17,6 +19,7 @@ SPARE = 100  # descriptors that are none of the connections
 SOURCES = 4
 KIB = 1024
 TARGET_KIB = 2
+TARGET_TLS_KIB = 24
 IDLE_SECONDS = 10  # heartbeat_idle
 BEATS_MAX = 3000  # heartbeats_per_second_max; centers that stand for one share it
 
@@ -97,6 +100,48 @@ def run_nats(args, count):
     return {"held": held, "bytes": (after - before) / max(held, 1), "core": 100 * ran / took}
 
 
+class Holder(harness.Child):
+    """bench/hold_tls.c: so many TLS connections, which stay until it is ended."""
+
+    def __init__(self, args, system, target, ca, count):
+        super().__init__([f"{args.build}/bench/hold_tls", "--system", system, "--target", target, "--ca", ca, "--count", str(count)],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.count = json.loads(self.process.stdout.readline() or '{"held": 0}')["held"]
+
+
+def held_in_tls(args, system, make, count, credentials):
+    """Memory for a connection, and how many, over as many servers as it takes."""
+    bytes_all = held = servers = 0
+    for part in split(count, harness.descriptors() - SPARE):
+        server = make()
+        time.sleep(0.5)
+        before = settle(server)
+        harness.progress(f"{part:,} TLS connections to {system}")
+        holder = Holder(args, system, server.target.removeprefix("tls:"), credentials.ca, part)
+        bytes_all += settle(server) - before
+        held += holder.count
+        servers += 1
+    harness.Child.end_all()
+    return {"bytes": bytes_all / max(held, 1), "held": held, "servers": servers}
+
+
+def measure_tls(args):
+    credentials = harness.Credentials(args.build)
+    options = ["--log-level", "error", "--heartbeat-idle", "1h", *credentials.center_options()]
+    ours = held_in_tls(args, "posthouse", lambda: harness.Center(args.build, options, listen="tls:127.0.0.1:0"), args.connections, credentials)
+    rows = [
+        harness.row("TLS connections held", ours["held"], "", args.connections, 0, least=True),
+        harness.row("resident memory per connection", ours["bytes"] / KIB, "KiB", TARGET_TLS_KIB, 2),
+    ]
+    if not args.no_nats:
+        count = min(args.connections, harness.descriptors() - SPARE)
+        theirs = held_in_tls(args, "nats", lambda: harness.NatsServer(options=credentials.nats_options()), count, credentials)
+        rows.append(harness.row("nats-server: TLS connections held", theirs["held"], "", digits=0))
+        rows.append(harness.row("nats-server: resident memory per connection", theirs["bytes"] / KIB, "KiB", digits=2))
+    notes = [f"{ours['servers']} centers held them: a process here has {harness.descriptors():,} descriptors."] if ours["servers"] > 1 else []
+    return rows, notes
+
+
 def beat_rows(args, ours):
     if not ours["beats"]:
         return [harness.row("heartbeats", ours["core"], "% of a core", digits=2, note=f"none was due in {args.seconds:g} s: --seconds 20 sees some")]
@@ -131,11 +176,15 @@ def measure(args):
 
 def main():
     parser = harness.options("idle", __doc__)
-    parser.add_argument("--connections", type=int, default=50000, help="(default 50,000)")
+    parser.add_argument("--connections", type=int, help="(default 50,000; in TLS 20,000)")
+    parser.add_argument("--tls", action="store_true", help="in TLS, without heartbeats")
     parser.add_argument("--seconds", type=harness.positive(float), default=20, help="of heartbeats (default 20)")
     parser.add_argument("--suite", choices=["plain", "check", "paper"], default="plain", help="(default plain)")
     parser.add_argument("--no-nats", action="store_true", help="leave nats-server out")
     args = parser.parse_args()
+    args.connections = args.connections or (20000 if args.tls else 50000)
+    if args.tls:
+        return harness.run(args, "idle --tls", f"{args.connections:,} idle connections in TLS", measure_tls)
     return harness.run(args, "idle", f"{args.connections:,} idle connections, suite {args.suite}", measure)
 
 

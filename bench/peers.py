@@ -22,12 +22,15 @@ import harness
 SUITES = ["plain", "check", "paper"]
 # How a center and its clients are connected. Latency mode (`poll`) is in all three processes.
 WAYS = ["tcp", "unix", "poll", "unix-poll"]
+TLS = "tls"  # a way of its own, which nats-server goes, too
 POLL_US = 20
 MEASUREMENT_MAX = 60  # seconds after which one is stuck
 
 
 def kinds(args, system):
     """(suite, way) of each row of a system; of the other ways only suite plain."""
+    if args.way == [TLS]:
+        return [("plain" if system == "posthouse" else None, TLS)]
     if system != "posthouse":
         return [(None, "tcp")]
     return [(suite, way) for way in args.way for suite in args.suite or SUITES if way == "tcp" or suite == "plain"]
@@ -103,6 +106,11 @@ class Servers:
         self.center_options = list(center_options)
         self.running = {}
         self.folder = None  # of Unix sockets
+        self.credentials = None
+
+    def tls(self):
+        self.credentials = self.credentials or harness.Credentials(self.build)
+        return self.credentials
 
     def once(self, key, make):
         if key not in self.running:
@@ -115,10 +123,14 @@ class Servers:
         if way.startswith("unix"):
             self.folder = self.folder or tempfile.TemporaryDirectory()
             listen = {"listen": f"unix:{self.folder.name}/{suite}-{workers}-{way}.sock"}
+        if way == TLS:
+            options += self.tls().center_options()
+            listen = {"listen": "tls:127.0.0.1:0"}
         return self.once(("center", suite, workers, way), lambda: harness.Center(self.build, options, nice=Priority.nice, **listen))
 
-    def nats(self):
-        return self.once("nats", lambda: harness.NatsServer(nice=Priority.nice))
+    def nats(self, way="tcp"):
+        options = self.tls().nats_options() if way == TLS else ()
+        return self.once(("nats", way), lambda: harness.NatsServer(nice=Priority.nice, options=options))
 
     def mosquitto(self):
         return self.once("mosquitto", Mosquitto)
@@ -148,7 +160,7 @@ class Pair:
 
 
 def pair(servers, kind, system, suite, name, options, way="tcp"):
-    """`kind` is rr or publish. The end that waits has the account or subject `name`. Only a center has other ways than TCP."""
+    """`kind` is rr or publish. The end that waits has the account or subject `name`. Ways other than TCP are a center's, but TLS is nats-server's, too."""
     waiting, acting = {"rr": ("responder", "caller"), "publish": ("receiver", "sender")}[kind]
     program = f"{servers.build}/bench/{kind}_{system}"
     if system == "relay":
@@ -159,12 +171,12 @@ def pair(servers, kind, system, suite, name, options, way="tcp"):
         target, back = server.line.split()
         program = f"{servers.build}/bench/bench_zmq"
     elif system == "nats":
-        server = servers.nats()
+        server = servers.nats(way)
         target = back = f"nats://{server.target}"
     else:
         server = servers.center(suite, way=way)
         target = back = server.target
-    options = [str(word) for word in ["--name", name, *options, *poll_options(way)]]
+    options = [str(word) for word in ["--name", name, *options, *poll_options(way), *(["--ca", servers.tls().ca] if way == TLS else [])]]
     made = Pair(system, suite, way, server, target, (program, acting, options))
     made.waiting = Program([program, "--role", waiting, "--target", back, *options])
     return made

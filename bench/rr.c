@@ -28,6 +28,8 @@ static bool parse_text(rr_options *o, const char *key, const char *value)
         o->target = value;
     } else if (strcmp(key, "--name") == 0) {
         o->name = value;
+    } else if (strcmp(key, "--ca") == 0) {
+        o->ca = value;
     } else {
         return strcmp(key, "--role") == 0;
     }

@@ -13,6 +13,7 @@
 typedef struct rr_options {
     const char *target;    // where to connect
     const char *name;      // account, subject
+    const char *ca;        // of TLS; NULL: without
     uint32_t in_flight;    // calls open at a time
     uint32_t payload;      // bytes there and back; at least 8, the first 8 number the call
     uint32_t busy_poll_us; // posthouse's latency mode
@@ -35,7 +36,7 @@ typedef struct rr_record {
     uint32_t *round_trip_ns; // owned
 } rr_record;
 
-// Reads the fields above (--target --name --in-flight --payload --seconds --warm --rate --slow-ms
+// Reads the fields above (--target --name --ca --in-flight --payload --seconds --warm --rate --slow-ms
 // --slow-every --gather); exits with 2 and a line of help when wrong.
 rr_options rr_options_parse(int argc, char **argv);
 

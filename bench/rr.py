@@ -23,6 +23,7 @@ TARGETS = [
     (64, "unix-poll", "per_second", "nats", 15, True),
     (512, "tcp", "per_second", "nats", 8, True),
     (512, "tcp", "per_second", "relay", 0.33, True),
+    (512, "tls", "per_second", "nats", 4, True),
 ]
 NAMES = {"p50_us": "p50", "p99_us": "p99", "per_second": "rate"}
 
@@ -62,8 +63,11 @@ def main():
     parser.add_argument("--suite", action="append", choices=peers.SUITES, help="suites of posthouse (default all; may be repeated)")
     parser.add_argument("--system", action="append", choices=SYSTEMS, help="(default all; may be repeated)")
     peers.add_way(parser, peers.WAYS)
+    parser.add_argument("--tls", action="store_true", help="nats-server and posthouse, both in TLS 1.3")
     args = peers.arguments(parser)
     systems = args.system or SYSTEMS
+    if args.tls:
+        args.way, systems = [peers.TLS], ["nats", "posthouse"]
     servers = peers.Servers(args, args.center_option)
     pairs = [(pair_of(args, servers, system, kind, window), window) for window in args.in_flight or WINDOWS for system in systems
              for kind in peers.kinds(args, system)]
@@ -78,8 +82,8 @@ def main():
                ("per second", ">", peers.figure), ("range", ">", peers.spread),
                ("p50 / relay", ">", lambda r: peers.ratio(r, base(r, "relay"), "p50_us")),
                ("rate / relay", ">", lambda r: peers.ratio(r, base(r, "relay"))), ("rate / nats", ">", lambda r: peers.ratio(r, base(r, "nats")))]
-    title = f"request/reply, {args.payload} bytes there and back"
-    return peers.report(args, "rr", title, (rows, columns), targets_of(rows), systems)
+    title = f"request/reply{' in TLS' if args.tls else ''}, {args.payload} bytes there and back"
+    return peers.report(args, "rr --tls" if args.tls else "rr", title, (rows, columns), targets_of(rows), systems)
 
 
 if __name__ == "__main__":

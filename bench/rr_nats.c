@@ -37,6 +37,11 @@ static natsConnection *connect_to(const rr_options *o)
     check(natsOptions_SetIOBufSize(options, IO_BUFFER_BYTES), "buffer");
     check(natsOptions_SetSendAsap(options, !o->is_gathering), "asap");
     check(natsOptions_SetMaxPendingMsgs(options, 1 << 20), "pending");
+    if (o->ca != NULL) {
+        check(natsOptions_SetSecure(options, true), "tls");
+        check(natsOptions_LoadCATrustedCertificates(options, o->ca), "ca");
+        check(natsOptions_SetExpectedHostname(options, "localhost"), "name");
+    }
     check(natsConnection_Connect(&connection, options), "connect");
     natsOptions_Destroy(options);
     return connection;

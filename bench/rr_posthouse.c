@@ -100,6 +100,7 @@ static int run_responder(const rr_options *o)
     r.delay_ns = o->slow_ms * UINT64_C(1000000);
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.centers = o->target;
+    options.tls_authorities_file = o->ca;
     options.account = o->name;
     options.on_request = on_request;
     options.on_link = on_link;
@@ -232,6 +233,7 @@ static int run_caller(const rr_options *o)
     caller c = { .request = PH_OUTGOING_INIT };
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.centers = o->target;
+    options.tls_authorities_file = o->ca;
     options.account = "rr-caller";
     options.calls_max = o->in_flight;
     check(ph_client_new(&c.client, &options), "client");
