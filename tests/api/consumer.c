@@ -74,6 +74,29 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
     }
 }
 
+static void on_token(ph_client *client, void *arg)
+{
+    (void)arg;
+    if (ph_client_set_token(client, "head.claims.signature") != PH_OK) {
+        fprintf(stderr, "the token was not taken\n");
+    }
+}
+
+/* A center behind TLS whose files are not there: which is said, and nothing is dialled. */
+static int is_told_of_files(void)
+{
+    ph_client *client = NULL;
+    ph_client_options options = PH_CLIENT_OPTIONS_INIT;
+    options.centers = "tls:localhost";
+    options.tls_authorities_file = "/nonexistent/ca.crt";
+    options.on_token = on_token;
+    int is_told = ph_client_new(&client, &options) == PH_OK &&
+                  ph_client_open_wait(client, 20) == PH_ETIMEDOUT &&
+                  strstr(ph_client_trouble(client), "/nonexistent/ca.crt") != NULL;
+    ph_client_free(&client);
+    return is_told;
+}
+
 /* What a program does with a service; here nobody is there, and each call says so. */
 static int use(ph_client *client)
 {
@@ -118,5 +141,9 @@ int main(void)
         return 1;
     }
     ph_client_free(&client);
+    if (!is_told_of_files()) {
+        fprintf(stderr, "files of TLS were not missed\n");
+        return 1;
+    }
     return 0;
 }
