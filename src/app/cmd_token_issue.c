@@ -31,6 +31,7 @@ static bool write_all(int fd, phi_bytes bytes);
 static void say_made(const args *a, const phi_signer *signer);
 static ph_err read_signer(const args *a, phi_signer **out, phi_diag *diag);
 static ph_err issue(const args *a, const phi_signer *signer, draft *out, phi_diag *diag);
+static void warn_of_readers(void);
 static bool has_public(const phi_signer *signer);
 static void wipe(draft *t);
 
@@ -197,6 +198,7 @@ exit_status token_issue(const args *a)
     if (rc == PH_OK) {
         draft_add(&out, "\n");
         term_print(&out);
+        warn_of_readers();
     } else {
         term_error("token issue: %s", diag.text[0] == '\0' ? ph_err_text(rc) : diag.text);
     }
@@ -250,6 +252,18 @@ static ph_err issue(const args *a, const phi_signer *signer, draft *out, phi_dia
         term_note("token issue: nobody can take this token back before it expires");
     }
     return rc;
+}
+
+// Whoever has a token is its subject. A file that others can read is refused when it is used; here it
+// can still be helped.
+static void warn_of_readers(void)
+{
+    struct stat info;
+    if (fstat(STDOUT_FILENO, &info) == 0 && S_ISREG(info.st_mode) &&
+        (info.st_mode & S_IROTH) != 0) {
+        term_note("token issue: everybody can read where it was written to: chmod 600 it, and "
+                  "umask 077 before");
+    }
 }
 
 // ---- helpers

@@ -53,6 +53,13 @@ chmod 600 other
 expect 4 'another does not' posthouse token inspect --secret file:other secret.token
 holds out 'and says why' "the token's signature is wrong"
 
+# ---- whoever can read a token is its subject
+
+(umask 022 && posthouse token issue --key ES256.key --subject orders >open.token 2>err)
+holds err 'a file that everybody can read is warned of' 'chmod 600'
+(umask 077 && posthouse token issue --key ES256.key --subject orders >closed.token 2>err)
+is err 'one that nobody else can is not' ''
+
 # ---- nothing is written over, nothing is half made
 
 cp ES256.key before

@@ -106,7 +106,7 @@ def _():
 @test("tokens_center_starts_with_a_key_set_of_jose")
 def _():
     global center  # pylint: disable=global-statement
-    center = Center("--tokens-keys", keys, "--tokens-issuer", ISSUER, "--tokens-audience", AUDIENCE, "--anonymous", "never")
+    center = Center("--tokens-keys", keys, "--tokens-issuer", ISSUER, "--tokens-audience", AUDIENCE, "--anonymous", "never", workers=2, level="debug")
 
 
 for _name, _token in made.get("good", []):
@@ -142,6 +142,15 @@ for _name, _token in made.get("forged", []):
 def _():
     refused = join(center, "")
     equal(refused.reason, NOT_AUTHORISED)
+
+
+@test("tokens_are_in_no_line_of_the_log")
+def _():
+    center.log(lambda event: "refused" in event["msg"])  # something was written
+    log = "\n".join(center.lines())
+    for name, token in made["good"] + made["forged"]:
+        for part in token.split("."):
+            holds(len(part) < 20 or part not in log, f"a part of '{name}' is there")
 
 
 @test("tokens_forged_cause_no_connection")
