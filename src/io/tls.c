@@ -149,8 +149,9 @@ static ph_err set_protocol(phi_tls *tls, const phi_tls_options *options)
     (void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
                                        SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                        SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
-    // A write is given again from where it stopped, from wherever its bytes stand by then.
-    (void)SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    // What is sent is what stands in the file, and not what else could be found in the authorities:
+    // the other end has those, and would keep a second copy for each connection.
+    (void)SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_cert_list(ctx, PHI_TLS_CERTIFICATE_BYTES_MAX);
     SSL_CTX_set_verify_depth(ctx, PHI_TLS_CHAIN_MAX);
