@@ -5,6 +5,7 @@
 #include "io/tls_fixture.h"
 
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/tls_private.h"
 #include "tests/harness/test.h"
 
 #define DAY_S INT64_C(86400)
@@ -219,5 +221,38 @@ phi_tls *fixture_credentials(phi_tls_side side, const fixture_issued *own,
     if (phi_tls_new(&tls, &options, &diag) != PH_OK) {
         fail_msg("%s", diag.text);
     }
+    return tls;
+}
+
+fixture_issued *fixture_forge(const fixture_issued *authority)
+{
+    fixture_issued *forged = fixture_authority();
+    EXPECT_EQ(
+        X509_set_subject_name(forged->certificate, X509_get_subject_name(authority->certificate)),
+        1);
+    return forged;
+}
+
+void fixture_issued_chain(fixture_issued *issued, const fixture_issued *above)
+{
+    char *both = fixture_join(issued->certificate_pem, above->certificate_pem);
+    free(issued->certificate_pem);
+    issued->certificate_pem = both;
+}
+
+phi_tls *fixture_credentials_unjudged(const fixture_issued *own, const fixture_issued *authority)
+{
+    phi_tls *tls = fixture_credentials(PHI_TLS_CLIENT, NULL, authority, NULL, PHI_TLS_PEERS_ASKED);
+    SSL_CTX_set_security_level(tls->ctx, 0);
+    EXPECT_EQ(SSL_CTX_use_certificate(tls->ctx, own->certificate), 1);
+    EXPECT_EQ(SSL_CTX_use_PrivateKey(tls->ctx, own->key), 1);
+    BIO *bio = BIO_new_mem_buf(own->certificate_pem, -1);
+    X509 *above = PEM_read_bio_X509(bio, NULL, NULL, NULL); // its own
+    X509_free(above);
+    while ((above = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        EXPECT_EQ(SSL_CTX_add0_chain_cert(tls->ctx, above), 1);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
     return tls;
 }

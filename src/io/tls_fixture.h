@@ -51,6 +51,12 @@ typedef struct fixture_issued {
 fixture_issued *fixture_issue(const fixture_issued *issuer, const fixture_recipe *recipe);
 void fixture_issued_free(fixture_issued **issued);
 
+// One with the name of `authority` and a key of its own.
+fixture_issued *fixture_forge(const fixture_issued *authority);
+
+// The certificate of `above` stands behind its own from now on.
+void fixture_issued_chain(fixture_issued *issued, const fixture_issued *above);
+
 // The usual: an authority, and somebody it vouches for.
 fixture_issued *fixture_authority(void);
 fixture_issued *fixture_issue_for(const fixture_issued *issuer, const char *names);
@@ -66,5 +72,8 @@ char *fixture_join(const char *first, const char *second);
 phi_tls *fixture_credentials(phi_tls_side side, const fixture_issued *own,
                              const fixture_issued *authority, const char *revoked,
                              phi_tls_peers peers);
+
+// A client's, with a certificate that phi_tls_new would refuse.
+phi_tls *fixture_credentials_unjudged(const fixture_issued *own, const fixture_issued *authority);
 
 #endif // PHI_IO_TLS_FIXTURE_H
