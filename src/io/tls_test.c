@@ -86,7 +86,7 @@ TEST(tls, good_files_are_taken)
     }
 }
 
-// Whoever has only a token has no certificate; and the system's authorities are for whom names none.
+// Whoever has only a token has no certificate; who names no authorities believes the system's.
 TEST(tls, client_needs_no_files)
 {
     expect_taken(&(phi_tls_options){ .side = PHI_TLS_CLIENT });

@@ -321,7 +321,7 @@ TEST(uv_tls, certificates_of_others_are_not_believed)
     fixture_issued *own = fixture_issue_for(other, "DNS:a");
     expect_client_refused(authority, own, NULL, "signed by an authority that is not known here");
     fixture_issued_chain(own, other);
-    expect_client_refused(authority, own, NULL, "is an authority that is not known here");
+    expect_client_refused(authority, own, NULL, "leads to an authority that is not known here");
     fixture_issued_free(&own);
 
     own = fixture_issue(NULL, &(fixture_recipe){ .names = "DNS:a", .usage = FIXTURE_CERTIFICATE });
