@@ -254,8 +254,8 @@ static ph_err issue(const args *a, const phi_signer *signer, draft *out, phi_dia
     return rc;
 }
 
-// Whoever has a token is its subject. A file that others can read is refused when it is used; here it
-// can still be helped.
+// Whoever has a token is its subject. A file that others can read is refused when it is used; here
+// it can still be helped.
 static void warn_of_readers(void)
 {
     struct stat info;

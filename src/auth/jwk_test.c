@@ -70,6 +70,8 @@ TEST(jwk, set_is_read_and_what_is_for_something_else_passed_over)
         { "of another curve", "{'keys':[{'kty':'EC','crv':'secp256k1'}," GOOD_ED "]}", 1, 1 },
         { "of X25519", "{'keys':[{'kty':'OKP','crv':'X25519'}," GOOD_ED "]}", 1, 1 },
         { "for longer digests", "{'keys':[{'kty':'RSA','alg':'RS512'}," GOOD_ED "]}", 1, 1 },
+        { "a secret for encryption", "{'keys':[{'kty':'oct','use':'enc','k':'AAAA'}," GOOD_ED "]}",
+          1, 1 },
         { "for RSA encryption", "{'keys':[{'kty':'RSA','alg':'RSA-OAEP'}," GOOD_ED "]}", 1, 1 },
         { "for wrapping keys", "{'keys':[{'kty':'oct','alg':'A256KW'}," GOOD_ED "]}", 1, 1 },
         { "by its newer name", "{'kty':'OKP','crv':'Ed25519','alg':'Ed25519'," ED_X "}", 1, 0 },

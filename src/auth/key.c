@@ -4,7 +4,7 @@
 //
 // Design notes
 // - Everything that a key may be is decided by two members, `kty` and `crv`, and `alg` may only
-//   agree with them. A member that is not needed is not looked at.
+//   choose among what is left: `kinds` says which. A member that is not needed is not looked at.
 // - Whatever the crypto library has to say about a failure is taken off its queue again: the queue
 //   is the thread's, and a TLS connection would believe that it is about itself.
 // - A signature has exactly one size for its key. So DER instead of r and s, and cut off or
@@ -49,19 +49,39 @@ static const struct {
 
 #define NUMBERS_PUBLIC 2u
 
-typedef enum kind { KIND_OTHER, KIND_RSA, KIND_EC, KIND_OKP, KIND_OCT } kind;
+typedef ph_err key_reader(phi_jwk *key, const json_t *object, phi_jwk_part part, phi_diag *diag);
 
-static ph_err read_kind(const json_t *object, kind *out, phi_diag *diag);
-static ph_err check_public(const json_t *object, kind k, phi_diag *diag);
+// A kind of key that is spoken here.
+typedef struct key_kind {
+    const char *name;           // `kty`
+    const char *curve;          // `crv`; NULL: it has none
+    uint32_t algorithms;        // bits of phi_jws_algorithm: what it can be for
+    phi_jws_algorithm fallback; // what it is for when it does not say; PHI_JWS_COUNT: it must
+    bool is_secret;             // all of it, so that it has no public part
+    key_reader *read;
+} key_kind;
+
+static key_reader read_rsa;
+static key_reader read_ec;
+static key_reader read_okp;
+static key_reader read_oct;
+
+#define BIT(algorithm) (UINT32_C(1) << (algorithm))
+
+static const key_kind kinds[] = {
+    { "RSA", NULL, BIT(PHI_JWS_RS256) | BIT(PHI_JWS_PS256), PHI_JWS_RS256, false, read_rsa },
+    { "EC", PHI_EC_CURVE, BIT(PHI_JWS_ES256), PHI_JWS_ES256, false, read_ec },
+    { "OKP", "Ed25519", BIT(PHI_JWS_EDDSA), PHI_JWS_EDDSA, false, read_okp },
+    { "oct", NULL, BIT(PHI_JWS_HS256), PHI_JWS_COUNT, true, read_oct },
+};
+
+static ph_err find_kind(const json_t *object, const key_kind **out, phi_diag *diag);
 static bool is_for(const json_t *object, phi_jwk_part part);
-static ph_err read_algorithm(const json_t *object, kind k, phi_jws_algorithm *out, bool *is_spoken,
+static bool is_of_curve(const json_t *object, const key_kind *kind);
+static ph_err read_algorithm(const json_t *object, const key_kind *kind, phi_jws_algorithm *out,
                              phi_diag *diag);
 static ph_err read_id(phi_jwk *key, const json_t *object, phi_diag *diag);
-static ph_err read_rsa(EVP_PKEY **out, const json_t *object, phi_jwk_part part, phi_diag *diag);
 static ph_err check_rsa(const BIGNUM *n, const BIGNUM *e, phi_diag *diag);
-static ph_err read_ec(EVP_PKEY **out, const json_t *object, phi_jwk_part part, phi_diag *diag);
-static ph_err read_okp(EVP_PKEY **out, const json_t *object, phi_jwk_part part, phi_diag *diag);
-static ph_err read_oct(phi_jwk *key, const json_t *object, phi_diag *diag);
 static bool read_member(const json_t *object, const char *name, phi_span room, phi_bytes *out);
 static EVP_PKEY *make_pkey(const char *type, OSSL_PARAM_BLD *parts, phi_jwk_part part);
 static bool verify_secret(const phi_jwk *key, phi_bytes input, phi_bytes signature);
@@ -80,20 +100,25 @@ ph_err phi_jwk_read(phi_jwk *out, const phi_alloc *alloc, const json_t *object, 
     PH_ASSERT(out != NULL);
     PH_ASSERT(alloc != NULL);
 
-    kind k = KIND_OTHER;
-    phi_jwk key = { .alloc = alloc };
-    bool is_spoken = false;
-    ph_err rc = read_kind(object, &k, diag);
-    if (rc == PH_OK && part == PHI_JWK_PUBLIC) {
-        rc = check_public(object, k, diag);
+    const key_kind *kind;
+    ph_err rc = find_kind(object, &kind, diag);
+    if (rc != PH_OK) {
+        return rc;
     }
-    if (rc == PH_OK) {
-        rc = read_algorithm(object, k, &key.algorithm, &is_spoken, diag);
+    if (kind != NULL && !kind->is_secret && part == PHI_JWK_PUBLIC &&
+        json_object_get(object, "d") != NULL) { // whatever it is for
+        return phi_diag_add(diag, PH_EINVAL,
+                            "it is a private key, and this is to verify with: keep it where tokens "
+                            "are signed, and put the public key here");
+    }
+    phi_jwk key = { .alloc = alloc, .algorithm = PHI_JWS_COUNT };
+    if (kind != NULL && is_for(object, part) && is_of_curve(object, kind)) {
+        rc = read_algorithm(object, kind, &key.algorithm, diag);
     }
     if (rc != PH_OK) {
         return rc;
     }
-    if (!is_spoken || !is_for(object, part)) {
+    if (key.algorithm == PHI_JWS_COUNT) {
         *is_for_us = false;
         return PH_OK;
     }
@@ -101,10 +126,7 @@ ph_err phi_jwk_read(phi_jwk *out, const phi_alloc *alloc, const json_t *object, 
     ERR_set_mark();
     rc = read_id(&key, object, diag);
     if (rc == PH_OK) {
-        rc = k == KIND_RSA   ? read_rsa(&key.pkey, object, part, diag)
-             : k == KIND_EC  ? read_ec(&key.pkey, object, part, diag)
-             : k == KIND_OKP ? read_okp(&key.pkey, object, part, diag)
-                             : read_oct(&key, object, diag);
+        rc = kind->read(&key, object, part, diag);
     }
     ERR_pop_to_mark();
     if (rc != PH_OK) {
@@ -225,14 +247,9 @@ ph_err phi_jwk_sign(const phi_jwk *key, phi_bytes input, uint8_t out[PHI_SIGNATU
 
 // ---- reading what is common
 
-static ph_err read_kind(const json_t *object, kind *out, phi_diag *diag)
+// NULL: one that is not spoken here.
+static ph_err find_kind(const json_t *object, const key_kind **out, phi_diag *diag)
 {
-    static const struct {
-        const char *name;
-        kind kind;
-    } kinds[] = {
-        { "RSA", KIND_RSA }, { "EC", KIND_EC }, { "OKP", KIND_OKP }, { "oct", KIND_OCT }
-    };
     phi_bytes name;
     if (!json_is_object(object)) {
         return phi_diag_add(diag, PH_EINVAL, "it is no object");
@@ -240,23 +257,11 @@ static ph_err read_kind(const json_t *object, kind *out, phi_diag *diag)
     if (phi_strict_text(object, "kty", &name) != PHI_STRICT_TEXT) {
         return phi_diag_add(diag, PH_EINVAL, "it does not say its kind (`kty`)");
     }
-    *out = KIND_OTHER;
+    *out = NULL;
     for (size_t i = 0; i < PHI_COUNT_OF(kinds); i++) {
         if (phi_bytes_equal(name, phi_bytes_text(kinds[i].name))) {
-            *out = kinds[i].kind;
+            *out = &kinds[i];
         }
-    }
-    return PH_OK;
-}
-
-// Whatever it is for: a private key that lies here is one that too many can read.
-static ph_err check_public(const json_t *object, kind k, phi_diag *diag)
-{
-    bool has_public = k == KIND_RSA || k == KIND_EC || k == KIND_OKP;
-    if (has_public && json_object_get(object, "d") != NULL) {
-        return phi_diag_add(diag, PH_EINVAL,
-                            "it is a private key, and this is to verify with: keep it where tokens "
-                            "are signed, and put the public key here");
     }
     return PH_OK;
 }
@@ -279,46 +284,36 @@ static bool is_for(const json_t *object, phi_jwk_part part)
     return is_listed;
 }
 
-static ph_err read_algorithm(const json_t *object, kind k, phi_jws_algorithm *out, bool *is_spoken,
+static bool is_of_curve(const json_t *object, const key_kind *kind)
+{
+    phi_bytes curve;
+    return kind->curve == NULL || (phi_strict_text(object, "crv", &curve) == PHI_STRICT_TEXT &&
+                                   phi_bytes_equal(curve, phi_bytes_text(kind->curve)));
+}
+
+// PHI_JWS_COUNT: one that is not spoken here, of encryption or with a longer digest.
+static ph_err read_algorithm(const json_t *object, const key_kind *kind, phi_jws_algorithm *out,
                              phi_diag *diag)
 {
-    phi_bytes curve = { NULL, 0 };
     phi_bytes name;
-    bool is_right = phi_strict_text(object, "crv", &curve) == PHI_STRICT_TEXT;
-    is_right = k == KIND_EC    ? is_right && phi_bytes_equal(curve, phi_bytes_text(PHI_EC_CURVE))
-               : k == KIND_OKP ? is_right && phi_bytes_equal(curve, phi_bytes_text("Ed25519"))
-                               : k != KIND_OTHER;
-    *is_spoken = false;
-    if (!is_right) {
-        return PH_OK;
-    }
-    *out = k == KIND_EC ? PHI_JWS_ES256 : k == KIND_OKP ? PHI_JWS_EDDSA : PHI_JWS_RS256;
-    switch (phi_strict_text(object, "alg", &name)) {
-    case PHI_STRICT_OTHER:
+    phi_jws_algorithm named = kind->fallback;
+    phi_strict_member member = phi_strict_text(object, "alg", &name);
+    if (member == PHI_STRICT_OTHER) {
         return phi_diag_add(diag, PH_EINVAL, "its `alg` is no text");
-    case PHI_STRICT_ABSENT:
-        if (k == KIND_OCT) {
-            return phi_diag_add(diag, PH_EINVAL,
-                                "a shared secret must say what it is for: add \"alg\": \"HS256\"");
-        }
-        *is_spoken = true;
+    }
+    if (member == PHI_STRICT_ABSENT && named == PHI_JWS_COUNT) {
+        return phi_diag_add(diag, PH_EINVAL,
+                            "a shared secret must say what it is for: add \"alg\": \"HS256\"");
+    }
+    if (member == PHI_STRICT_TEXT && !phi_jws_algorithm_of_name(name, &named)) {
+        *out = PHI_JWS_COUNT;
         return PH_OK;
-    case PHI_STRICT_TEXT:
-        break;
     }
-    phi_jws_algorithm named;
-    if (!phi_jws_algorithm_of_name(name, &named)) {
-        return PH_OK; // of encryption, or longer digests
-    }
-    bool fits = k == KIND_OCT   ? named == PHI_JWS_HS256
-                : k == KIND_RSA ? named == PHI_JWS_RS256 || named == PHI_JWS_PS256
-                                : named == *out;
-    if (!fits) {
+    if ((kind->algorithms & BIT(named)) == 0) {
         return phi_diag_add(diag, PH_EINVAL, "its `alg` %s is not for a key of its kind",
                             phi_jws_algorithm_name(named));
     }
     *out = named;
-    *is_spoken = true;
     return PH_OK;
 }
 
@@ -341,7 +336,7 @@ static ph_err read_id(phi_jwk *key, const json_t *object, phi_diag *diag)
 
 // ---- reading the key
 
-static ph_err read_rsa(EVP_PKEY **out, const json_t *object, phi_jwk_part part, phi_diag *diag)
+static ph_err read_rsa(phi_jwk *key, const json_t *object, phi_jwk_part part, phi_diag *diag)
 {
     BIGNUM *values[PHI_COUNT_OF(numbers)] = { NULL };
     size_t count = part == PHI_JWK_PUBLIC ? NUMBERS_PUBLIC : PHI_COUNT_OF(numbers);
@@ -365,8 +360,8 @@ static ph_err read_rsa(EVP_PKEY **out, const json_t *object, phi_jwk_part part, 
         rc = check_rsa(values[0], values[1], diag);
     }
     if (rc == PH_OK) {
-        *out = make_pkey("RSA", parts, part);
-        rc = *out != NULL ? PH_OK : phi_diag_add(diag, PH_EINVAL, "it is no RSA key");
+        key->pkey = make_pkey("RSA", parts, part);
+        rc = key->pkey != NULL ? PH_OK : phi_diag_add(diag, PH_EINVAL, "it is no RSA key");
     }
     for (size_t i = 0; i < PHI_COUNT_OF(numbers); i++) {
         BN_clear_free(values[i]);
@@ -391,7 +386,7 @@ static ph_err check_rsa(const BIGNUM *n, const BIGNUM *e, phi_diag *diag)
     return PH_OK;
 }
 
-static ph_err read_ec(EVP_PKEY **out, const json_t *object, phi_jwk_part part, phi_diag *diag)
+static ph_err read_ec(phi_jwk *key, const json_t *object, phi_jwk_part part, phi_diag *diag)
 {
     uint8_t point[POINT_BYTES] = { POINT_CONVERSION_UNCOMPRESSED };
     uint8_t scalar[COORDINATE_BYTES];
@@ -428,11 +423,11 @@ static ph_err read_ec(EVP_PKEY **out, const json_t *object, phi_jwk_part part, p
     if (pkey == NULL) {
         return phi_diag_add(diag, PH_EINVAL, "it is no point of its curve, or not its own");
     }
-    *out = pkey;
+    key->pkey = pkey;
     return PH_OK;
 }
 
-static ph_err read_okp(EVP_PKEY **out, const json_t *object, phi_jwk_part part, phi_diag *diag)
+static ph_err read_okp(phi_jwk *key, const json_t *object, phi_jwk_part part, phi_diag *diag)
 {
     uint8_t room[COORDINATE_BYTES];
     uint8_t scalar[COORDINATE_BYTES];
@@ -463,12 +458,13 @@ static ph_err read_okp(EVP_PKEY **out, const json_t *object, phi_jwk_part part, 
         EVP_PKEY_free(pkey);
         return phi_diag_add(diag, PH_EINVAL, "its `x` does not belong to its `d`");
     }
-    *out = pkey;
+    key->pkey = pkey;
     return PH_OK;
 }
 
-static ph_err read_oct(phi_jwk *key, const json_t *object, phi_diag *diag)
+static ph_err read_oct(phi_jwk *key, const json_t *object, phi_jwk_part part, phi_diag *diag)
 {
+    (void)part; // both sides have all of it
     uint8_t room[PHI_SECRET_BYTES_MAX];
     phi_bytes secret;
     if (!read_member(object, "k", (phi_span){ room, sizeof room }, &secret)) {
