@@ -32,6 +32,7 @@ static void on_child(int signum);
 static bool open_pipes(int pipes[3][2]);
 static void close_both(int pair[2]);
 static void close_fd(int *fd);
+static bool is_secret(const char *variable);
 static ph_err spawn(const jobs *js, int pipes[3][2], const ph_incoming *incoming, pid_t *pid,
                     phi_diag *diag);
 static void cancel(job *j);
@@ -215,6 +216,18 @@ static bool open_pipes(int pipes[3][2])
     return true;
 }
 
+// What proves who this program is, or leads there, is not the command's: peers decide when it runs.
+static bool is_secret(const char *variable)
+{
+    static const char *const fronts[] = { "POSTHOUSE_TOKEN", "POSTHOUSE_TLS_KEY",
+                                          "CREDENTIALS_DIRECTORY=" };
+    bool is_one = false;
+    for (size_t i = 0; i < PHI_COUNT_OF(fronts); i++) {
+        is_one = is_one || strncmp(variable, fronts[i], strlen(fronts[i])) == 0;
+    }
+    return is_one;
+}
+
 static ph_err spawn(const jobs *js, int pipes[3][2], const ph_incoming *incoming, pid_t *pid,
                     phi_diag *diag)
 {
@@ -228,7 +241,7 @@ static ph_err spawn(const jobs *js, int pipes[3][2], const ph_incoming *incoming
     static char *environment[ENV_MAX + 4];
     size_t count = 0;
     for (char **e = environ; *e != NULL && count < ENV_MAX; e++) {
-        if (strncmp(*e, "PH_", 3) != 0) {
+        if (strncmp(*e, "PH_", 3) != 0 && !is_secret(*e)) {
             environment[count++] = *e;
         }
     }
