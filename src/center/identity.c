@@ -147,6 +147,9 @@ static bool prove_by_token(const center *c, const session *s, phi_bytes token, c
     phi_jwt_claims claims;
     phi_jwt_fault fault = phi_jwt_judge(token, security->keys, &security->expect,
                                         phi_io_wall_ms(c->io) / 1000, &claims);
+    if (fault == PHI_JWT_KEY_UNKNOWN && c->options.on_unknown_key != NULL) {
+        c->options.on_unknown_key(c->options.on_unknown_key_arg);
+    }
     if (fault != PHI_JWT_GOOD) {
         return refuse(why, IDENTITY_TOKEN, "%s", phi_jwt_fault_text(fault));
     }

@@ -293,7 +293,7 @@ TEST(identity, token_comes_before_all_else)
     EXPECT_EQ(strncmp(join_with(w, "", token)->id, "orders-", 7), 0);
     uint8_t spoilt[512];
     memcpy(spoilt, token.data, token.size);
-    spoilt[token.size - 3] ^= 1;
+    spoilt[token.size - 3] = spoilt[token.size - 3] == 'A' ? 'B' : 'A'; // still base64url
     peer *p = join_with(w, "bank", phi_bytes_of(spoilt, token.size));
     expect_refused(p, phi_jwt_fault_text(PHI_JWT_SIGNATURE));
     world_from_here(w);
@@ -301,6 +301,51 @@ TEST(identity, token_comes_before_all_else)
     expect_refused(p, phi_jwt_fault_text(PHI_JWT_EXPIRED));
     EXPECT_EQ(world_count(w).joins_refused_token_total, 3);
     world_free(w);
+    issuer_fini(&i);
+}
+
+static void count_unknown(void *arg)
+{
+    (*(int *)arg)++;
+}
+
+static int unknown;
+
+static void tell_unknown(center_options *options)
+{
+    options->on_unknown_key = count_unknown;
+    options->on_unknown_key_arg = &unknown;
+}
+
+// An issuer that changes its keys would be refused until they are fetched again some minutes later,
+// if nobody were told; and told of every bad token, whoever fetches would be at any peer's command.
+TEST(identity, a_key_that_is_not_known_is_told)
+{
+    static const char two[] = "{\"keys\":[{\"kty\":\"oct\",\"alg\":\"HS256\",\"kid\":\"a\","
+                              "\"k\":\"b7e151628aed2a6abf7158809cf4f3c762e7160f38c\"},"
+                              "{\"kty\":\"oct\",\"alg\":\"HS256\",\"kid\":\"b\","
+                              "\"k\":\"c8f262739bfe3b7bcf8269910df5f4d873f8271f49c\"}]}";
+    issuer i;
+    issuer_init(&i);
+    phi_jwks *keys = NULL;
+    phi_diag diag = { "" };
+    EXPECT_ERR(phi_jwks_parse(&keys, &phi_alloc_heap, phi_bytes_text(two), NULL, &diag), PH_OK);
+    unknown = 0;
+    world *w = world_new(tell_unknown);
+    w->security.keys = i.keys;
+    WORLD_SECURE(w, NULL);
+    phi_bytes token = token_of(&i, "orders", now_s(w) + 60);
+    EXPECT_TEXT(join_with(w, "orders", token)->id, "orders@d");
+    expect_refused(join_with(w, "bank", phi_bytes_of(token.data, token.size - 1)),
+                   phi_jwt_fault_text(PHI_JWT_MALFORMED));
+    EXPECT_EQ(unknown, 0);
+    w->security.keys = keys; // it names none of them
+    WORLD_SECURE(w, NULL);
+    world_settle(w);
+    expect_refused(join_with(w, "orders", token), phi_jwt_fault_text(PHI_JWT_KEY_UNKNOWN));
+    EXPECT_EQ(unknown, 1);
+    world_free(w);
+    phi_jwks_free(&keys);
     issuer_fini(&i);
 }
 
