@@ -77,6 +77,8 @@ static const struct {
     { X509_V_ERR_SIGNATURE_ALGORITHM_MISMATCH, "bears a signature that is not what it says" },
     { X509_V_ERR_SIGNATURE_ALGORITHM_INCONSISTENCY, "bears a signature that is not what it says" },
     { X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3, "has extensions that its version does not know" },
+    { X509_V_ERR_KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA,
+      "may sign others (keyUsage), and is no authority's" },
 };
 
 // The alerts of TLS with which the other end tells why it will not.
@@ -120,12 +122,17 @@ static const struct {
     { SSL_R_NO_APPLICATION_PROTOCOL, "it does not speak " PHI_TLS_ALPN },
     { SSL_R_EXCESSIVE_MESSAGE_SIZE, "what it sends of certificates is too much" },
     { SSL_R_BAD_SIGNATURE, "it has not the key of its certificate" },
+    { SSL_R_WRONG_CURVE, "its certificate has a kind of key that is not taken here" },
+    { SSL_R_WRONG_SIGNATURE_TYPE, "its certificate has a kind of key that is not taken here" },
+    { SSL_R_CERT_LENGTH_MISMATCH, "what it sent is no certificate" },
+    { ERR_R_ASN1_LIB, "what it sent is no certificate" },
 };
 
 static const char *fault_of(int error);
 static void explain(X509_STORE_CTX *ctx, phi_diag *diag);
 static void explain_name(X509_STORE_CTX *ctx, phi_diag *diag);
 static bool address_of(const GENERAL_NAME *name, char text[INET6_ADDRSTRLEN]);
+static bool is_fit_for_an_end(X509 *leaf, phi_diag *diag);
 static bool names_are_fit(X509 *leaf, phi_diag *diag);
 static bool name_is_fit(const ASN1_IA5STRING *text);
 static const ASN1_IA5STRING *name_of(const GENERAL_NAME *name);
@@ -148,7 +155,8 @@ static ph_err verify(X509_STORE_CTX *ctx, bool is_client, phi_diag *diag)
         explain(ctx, diag);
         return X509_STORE_CTX_get_error(ctx) == X509_V_ERR_OUT_OF_MEM ? PH_ENOMEM : PH_EACCESS;
     }
-    if (is_client && !names_are_fit(X509_STORE_CTX_get0_cert(ctx), diag)) {
+    X509 *leaf = X509_STORE_CTX_get0_cert(ctx);
+    if (!is_fit_for_an_end(leaf, diag) || (is_client && !names_are_fit(leaf, diag))) {
         X509_STORE_CTX_set_error(ctx, X509_V_ERR_APPLICATION_VERIFICATION);
         return PH_EACCESS;
     }
@@ -212,6 +220,23 @@ void phi_tls_identify(const SSL *ssl, phi_identity *out)
     }
     GENERAL_NAMES_free(names);
     ERR_clear_error();
+}
+
+// An authority's key signs certificates and nothing else; who had one could not be told from those
+// for whom it signs. And in TLS 1.3 the key of either end signs, if its keyUsage speaks of that.
+static bool is_fit_for_an_end(X509 *leaf, phi_diag *diag)
+{
+    if ((X509_get_extension_flags(leaf) & EXFLAG_CA) != 0) {
+        (void)phi_diag_add(diag, PH_EACCESS,
+                           "its certificate is an authority's, which must not use it for itself");
+        return false;
+    }
+    if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0) {
+        (void)phi_diag_add(diag, PH_EACCESS,
+                           "its certificate is not for signatures (keyUsage: digitalSignature)");
+        return false;
+    }
+    return true;
 }
 
 // What we make of a certificate later must be sure when it is let in.
@@ -279,7 +304,11 @@ static void explain(X509_STORE_CTX *ctx, phi_diag *diag)
     // With an authority that the other end shows and nobody here knows, all of its chain is judged.
     bool is_own =
         X509_STORE_CTX_get_error_depth(ctx) == 0 || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
-    const char *fault = fault_of(error);
+    X509 *about = X509_STORE_CTX_get_current_cert(ctx);
+    // OpenSSL looks for no authority of such a one, and says that it found none.
+    bool is_malformed = about != NULL && (X509_get_extension_flags(about) & EXFLAG_INVALID) != 0;
+    const char *fault =
+        is_malformed ? "has an extension that is malformed, or there twice" : fault_of(error);
     const char *whose = is_own ? "its certificate" : "the certificate of an authority above it";
     if (fault != NULL) {
         (void)phi_diag_add(diag, PH_EACCESS, "%s %s", whose, fault);
@@ -347,11 +376,16 @@ static void explain_name(X509_STORE_CTX *ctx, phi_diag *diag)
         }
     }
     GENERAL_NAMES_free(names);
-    const char *asked = host != NULL ? host : ip != NULL ? ip : "?";
-    if (count == 0) {
-        (void)phi_diag_add(diag, PH_EACCESS, "its certificate is not for '%s'", asked);
+    char asked[NAMES_SHOWN_BYTES]; // a host of those digits would be another name than the address
+    if (host != NULL) {
+        (void)snprintf(asked, sizeof asked, "'%s'", host);
     } else {
-        (void)phi_diag_add(diag, PH_EACCESS, "its certificate is for %s%s, and not for '%s'", shown,
+        (void)snprintf(asked, sizeof asked, "the address %s", ip != NULL ? ip : "?");
+    }
+    if (count == 0) {
+        (void)phi_diag_add(diag, PH_EACCESS, "its certificate is not for %s", asked);
+    } else {
+        (void)phi_diag_add(diag, PH_EACCESS, "its certificate is for %s%s, and not for %s", shown,
                            count > NAMES_SHOWN ? ", ..." : "", asked);
     }
     OPENSSL_free(ip);
