@@ -389,6 +389,13 @@ static void handle_closed(center *c, session *s, const phi_link_end *end)
                          PHI_LOG_TEXT("reason", phi_bytes_text(phi_bye_name((uint16_t)end->code))),
                          PHI_LOG_TEXT("text", end->text));
     }
+    if (end->err == PH_ETLS) {
+        char peer[PHI_ADDRESS_TEXT_MAX];
+        session_peer(s, peer);
+        c->counters.tls_refused_total++;
+        CENTER_LOG_WRITE(c, NO_TRUST, PHI_LOG_TEXT("peer", phi_bytes_text(peer)),
+                         PHI_LOG_TEXT("reason", end->text));
+    }
     if (is_lost(end)) {
         c->counters.links_lost_total++;
     } else {
@@ -550,7 +557,7 @@ static phi_why why_of(const phi_link_end *end)
 // [P-71]
 static bool is_lost(const phi_link_end *end)
 {
-    return end->err == PH_ECLOSED || end->err == PH_ERESET;
+    return end->err == PH_ECLOSED || end->err == PH_ERESET || end->err == PH_ETLS;
 }
 
 // What an operator wants to hear of: somebody who does not speak the protocol.
