@@ -45,7 +45,7 @@ typedef struct tls_files {
 static void read_tls(security *s, const config *c, config_errors *errors);
 static void make_tls(security *s, const config *c, const tls_files *files, config_errors *errors);
 static void make_one_tls(phi_tls **out, const config *c, const phi_tls_options *options,
-                         config_key key, config_errors *errors);
+                         config_key authorities, config_errors *errors);
 static void read_keys(security *s, const config *c, phi_bytes fetched, config_errors *errors);
 static void read_keys_file(security *s, const config *c, config_errors *errors);
 static void read_secret(security *s, const config *c, config_errors *errors);
@@ -136,7 +136,7 @@ static void make_tls(security *s, const config *c, const tls_files *files, confi
             has_authorities ? peers[c->values[CONFIG_tls_peers].number] : PHI_TLS_PEERS_UNASKED,
         .allows_tls12 = config_flag(c, CONFIG_tls_allow_1_2),
     };
-    make_one_tls(&s->center.tls, c, &options, CONFIG_tls_certificate, errors);
+    make_one_tls(&s->center.tls, c, &options, CONFIG_tls_authorities, errors);
     if (s->center.tls == NULL) {
         return;
     }
@@ -153,14 +153,30 @@ static void make_tls(security *s, const config *c, const tls_files *files, confi
 }
 
 static void make_one_tls(phi_tls **out, const config *c, const phi_tls_options *options,
-                         config_key key, config_errors *errors)
+                         config_key authorities, config_errors *errors)
 {
     phi_diag diag = { { 0 } };
     ph_err rc = phi_tls_new(out, options, &diag);
-    if (rc != PH_OK) {
-        config_complain_key(errors, c, key, "%s",
-                            diag.text[0] == '\0' ? ph_err_text(rc) : diag.text);
+    if (rc == PH_OK) {
+        return;
     }
+    const struct {
+        const char *part; // of the diag: which file it is about
+        config_key key;
+    } parts[] = { { "certificate: ", CONFIG_tls_certificate },
+                  { "key: ", CONFIG_tls_key },
+                  { "authorities: ", authorities },
+                  { "revoked: ", CONFIG_tls_revoked } };
+    for (size_t i = 0; i < PHI_COUNT_OF(parts); i++) {
+        size_t size = strlen(parts[i].part);
+        if (strncmp(diag.text, parts[i].part, size) == 0) {
+            config_complain_key(errors, c, parts[i].key, "'%s': %s", c->values[parts[i].key].text,
+                                diag.text + size);
+            return;
+        }
+    }
+    config_complain_key(errors, c, CONFIG_tls_certificate, "%s",
+                        diag.text[0] == '\0' ? ph_err_text(rc) : diag.text);
 }
 
 // ---- tokens
