@@ -100,23 +100,19 @@ class Center:
     def __init__(self, *options, listen=("127.0.0.1:0",), domain="interop", level="info", workers=None):
         self.folder = tempfile.TemporaryDirectory()
         self.said = open(os.path.join(self.folder.name, "log"), "w+", encoding="utf-8")
-        path = os.path.join(self.folder.name, "port")
-        os.mkfifo(path)
+        ports, told = os.pipe()  # which ends with the center, if that does not start
         where = [word for address in listen for word in ("--listen", address)]
-        self.child = subprocess.Popen([POSTHOUSE, "serve", *where, "--domain", domain, "--log-level", level, "--log-format", "json", "--port-file", path,
-                                       *(["--workers", str(workers)] if workers else []), *options], stderr=self.said, env=ENVIRONMENT)
-        watcher = threading.Thread(target=self.open_at_its_end, args=(path,), daemon=True)
-        watcher.start()  # else the next line would wait for ever when it does not start
-        with open(path, encoding="utf-8") as file:
-            self.addresses = [line.strip() for line in file]
-        if not self.addresses:
+        self.child = subprocess.Popen([POSTHOUSE, "serve", *where, "--domain", domain, "--log-level", level, "--log-format", "json",
+                                       "--port-file", f"/dev/fd/{told}", *(["--workers", str(workers)] if workers else []), *options],
+                                      stderr=self.said, env=ENVIRONMENT, pass_fds=(told,))
+        os.close(told)
+        with open(ports, encoding="utf-8") as file:
+            self.addresses = [file.readline().strip() for _ in listen]
+        if not all(self.addresses):
+            self.child.kill()
+            self.child.wait()
             raise AssertionError("the center did not start: " + "\n".join(self.lines()))
         self.ports = [int(address.rsplit(":", 1)[-1]) if not address.startswith("unix:") else 0 for address in self.addresses]
-
-    def open_at_its_end(self, path):
-        self.child.wait()
-        with contextlib.suppress(OSError):
-            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
 
     def lines(self):
         with open(self.said.name, encoding="utf-8") as file:

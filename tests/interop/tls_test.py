@@ -41,11 +41,15 @@ class GnuTls:
             return file.read()
 
     def close(self):
+        """Lets it end by itself, so that it writes its log."""
         for pipe in (self.child.stdin, self.child.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()
-        self.child.kill()
-        self.child.wait()
+        try:
+            self.child.wait(h.PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
 
 
 def joins_with_gnutls(center, certificates):
@@ -60,17 +64,17 @@ def joins_with_gnutls(center, certificates):
                 client = ph.Client("127.0.0.1", 0, "orders", dial=lambda *_: wire)
                 h.equal(client.id, "orders@interop")
                 h.equal(client.call("echo", "turn", b"a" * 30000 + b"b"), b"b" + b"a" * 30000)
-                said = wire.said()
-                h.holds(f"TLS{version}" in said and "Status: The certificate is trusted" in said, said)
                 client.bye()
+                said = wire.said()
+                h.holds(f"TLS{version}" in said and "Status: The certificate is trusted" in said and "protocol: posthouse/1" in said, said)
 
     @h.test(f"tls_{center.label}_gnutls_without_a_certificate_is_told_why_not")
     def _():
         wire = GnuTls(center.ports[0], certificates)
         try:
             ph.Client("127.0.0.1", 0, "orders", dial=lambda *_: wire)
-        except (ph.Bye, EOFError) as told:
-            h.holds("certificate" in str(told) or "certificate" in wire.said().lower(), f"{told}: {wire.said()}")
+        except ph.Bye as told:
+            h.holds("a token or a certificate is needed" in str(told), str(told))
         else:
             raise AssertionError("it was let in")
         finally:
