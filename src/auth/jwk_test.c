@@ -11,6 +11,7 @@
 #include "auth/base64url.h"
 #include "auth/key.h"
 #include "auth/signer.h"
+#include "auth/strict.h"
 #include "auth/token_fixture.h"
 #include "base/random.h"
 #include "tests/harness/test.h"
@@ -215,6 +216,7 @@ TEST(jwk, of_rsa_has_the_right_size_and_exponent)
         { 256, 0x80, "AQ", "whose exponent" },
         { 256, 0x80, "Aw", "whose exponent" },
         { 256, 0x80, "AQAA", "whose exponent" },
+        { 256, 0x80, "AQAC", "whose exponent" },
         { 256, 0x80, "AQAAAAE", "whose exponent" },
         { 256, 0x80, "_____w", NULL },
     };
@@ -250,6 +252,74 @@ TEST(jwk, of_rsa_has_the_right_size_and_exponent)
         } else if (rc != PH_EINVAL || strstr(diag.text, cases[i].says) == NULL) {
             fail_msg("case %zu: '%s' does not say '%s'", i, diag.text, cases[i].says);
         }
+    }
+}
+
+// A modulus that can be divided would be broken at once. The fixture's last digit is that of an odd
+// number; one less makes it even.
+TEST(jwk, of_rsa_is_no_even_number)
+{
+    json_t *object = phi_strict_object(phi_bytes_text(phi_fixture_private[PHI_JWS_RS256]));
+    uint8_t number[256];
+    uint8_t chars[PHI_BASE64URL_CHARS(256)];
+    phi_bytes text;
+    phi_bytes n;
+    EXPECT_EQ(phi_strict_text(object, "n", &text), PHI_STRICT_TEXT);
+    EXPECT(phi_base64url_decode(text, (phi_span){ number, sizeof number }, &n));
+    for (int step = 0; step < 2; step++) {
+        number[255] = (uint8_t)(number[255] - step);
+        phi_bytes made = phi_base64url_encode(n, (phi_span){ chars, sizeof chars });
+        char json[512];
+        snprintf(json, sizeof json, "{'kty':'RSA','e':'AQAB','n':'%.*s'}", (int)made.size,
+                 (const char *)made.data);
+        phi_jwks *keys = NULL;
+        phi_diag diag;
+        EXPECT_ERR(parse(json, &keys, NULL, &diag), step == 0 ? PH_OK : PH_EINVAL);
+        EXPECT(step == 0 || strstr(diag.text, "it is no RSA key") != NULL);
+        phi_jwks_free(&keys);
+    }
+    json_decref(object);
+}
+
+// Signing with a public part that is another's gives the private one away (EdDSA), or makes tokens
+// that nobody can verify.
+TEST(jwk, to_sign_with_has_its_own_public_part)
+{
+    static const struct {
+        phi_jws_algorithm algorithm;
+        const char *member; // that is taken from a stranger's key
+    } cases[] = {
+        { PHI_JWS_EDDSA, "x" }, { PHI_JWS_EDDSA, "d" }, { PHI_JWS_ES256, "d" },
+        { PHI_JWS_RS256, "p" }, { PHI_JWS_RS256, "d" },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        phi_signer *stranger = NULL;
+        phi_signer *mixed = NULL;
+        phi_buf text;
+        phi_buf_init(&text, &phi_alloc_heap, PHI_JWKS_BYTES_MAX);
+        json_t *own = phi_strict_object(phi_bytes_text(phi_fixture_private[cases[i].algorithm]));
+        if (cases[i].algorithm == PHI_JWS_RS256) { // making one takes too long: one of its numbers
+            EXPECT_EQ(json_object_set(own, cases[i].member, json_object_get(own, "q")), 0);
+        } else {
+            EXPECT_ERR(phi_signer_make(&stranger, &phi_alloc_heap, cases[i].algorithm,
+                                       phi_bytes_text(""), NULL),
+                       PH_OK);
+            EXPECT_ERR(phi_signer_write_private(stranger, &text), PH_OK);
+            json_t *other = phi_strict_object(phi_span_view(phi_buf_view(&text)));
+            EXPECT_EQ(
+                json_object_set(own, cases[i].member, json_object_get(other, cases[i].member)), 0);
+            json_decref(other);
+        }
+        char *json = json_dumps(own, JSON_COMPACT);
+        phi_diag diag = { { 0 } };
+        ph_err rc = phi_signer_parse(&mixed, &phi_alloc_heap, phi_bytes_text(json), &diag);
+        if (rc != PH_EINVAL || diag.text[0] == '\0') {
+            fail_msg("%s of another: taken", cases[i].member);
+        }
+        free(json);
+        json_decref(own);
+        phi_buf_fini(&text);
+        phi_signer_free(&stranger);
     }
 }
 

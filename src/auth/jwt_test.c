@@ -143,6 +143,46 @@ TEST(jwt, times_are_judged_to_the_second)
     }
 }
 
+// A token would be read that does not fit where it is read to; or one that fits would be refused.
+// [P-35]
+TEST(jwt, has_at_most_4096_bytes)
+{
+    phi_signer *signer = NULL;
+    phi_jwks *keys = NULL;
+    EXPECT_ERR(phi_signer_parse(&signer, &phi_alloc_heap,
+                                phi_bytes_text(phi_fixture_private[PHI_JWS_ES256]), NULL),
+               PH_OK);
+    EXPECT_ERR(
+        phi_jwks_parse(&keys, &phi_alloc_heap, phi_bytes_text(phi_fixture_public), NULL, NULL),
+        PH_OK);
+    unsigned seen = 0;
+    for (int filler = 2935; filler < 2955; filler++) {
+        for (int blanks = 0; blanks < 3; blanks++) {
+            char header[64];
+            char payload[4096];
+            phi_buf token;
+            phi_buf_init(&token, &phi_alloc_heap, 2 * PHI_JWT_BYTES_MAX);
+            snprintf(header, sizeof header, "{\"alg\":\"ES256\",\"kid\":\"es\"%*s}", blanks, "");
+            snprintf(payload, sizeof payload, "{\"sub\":\"a\",\"exp\":1800000100,\"x\":\"%0*d\"}",
+                     filler, 0);
+            EXPECT_ERR(
+                phi_signer_sign(signer, phi_bytes_text(header), phi_bytes_text(payload), &token),
+                PH_OK);
+            phi_jwt_claims claims;
+            phi_bytes view = phi_span_view(phi_buf_view(&token));
+            EXPECT_EQ(phi_jwt_judge(view, keys, &anybody, NOW_S, &claims),
+                      view.size <= PHI_JWT_BYTES_MAX ? PHI_JWT_GOOD : PHI_JWT_MALFORMED);
+            seen |= view.size == PHI_JWT_BYTES_MAX       ? 1u
+                    : view.size == PHI_JWT_BYTES_MAX + 1 ? 2u
+                                                         : 0;
+            phi_buf_fini(&token);
+        }
+    }
+    EXPECT_EQ(seen, 3);
+    phi_jwks_free(&keys);
+    phi_signer_free(&signer);
+}
+
 // The account would be another's, or the wrong one of several names. [P-79]
 TEST(jwt, names_its_principal_in_the_claim_that_was_asked_for)
 {
