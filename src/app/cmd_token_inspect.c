@@ -169,6 +169,10 @@ static ph_err read_keys(const args *a, phi_jwks **out, phi_diag *diag)
             rc = phi_jwks_parse(out, &phi_alloc_heap, secret_view(&found), NULL, diag);
             rc = rc == PH_OK ? rc : phi_diag_add(diag, rc, "%s", path);
         }
+        if (rc == PH_OK && phi_jwks_has_secret(*out)) { // then it is judged as what it is
+            secret_fini(&found);
+            rc = secret_read_file(path, SECRET_PRIVATE, PHI_JWKS_BYTES_MAX, &found, diag);
+        }
     }
     secret_fini(&found);
     return rc;
@@ -182,6 +186,7 @@ static ph_err judge(inspection *i, const args *a, phi_diag *diag)
     phi_jwks *keys = NULL;
     ph_err rc = read_keys(a, &keys, diag);
     if (rc != PH_OK) {
+        phi_jwks_free(&keys);
         return rc;
     }
     phi_jwt_expect expect = {

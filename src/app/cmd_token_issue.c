@@ -155,7 +155,8 @@ static void say_made(const args *a, const phi_signer *signer)
         draft_format(&out, "%s  a key for %s, id ", private_path,
                      phi_jws_algorithm_name(phi_signer_algorithm(signer)));
         draft_printable(&out, phi_signer_id(signer));
-        draft_add(&out, ": for who issues tokens, and nobody else\n");
+        draft_add(&out, has_public(signer) ? ": for who issues tokens, and nobody else\n"
+                                           : ": for who issues tokens, and for the center\n");
         if (has_public(signer)) {
             draft_format(&out, "%s  its public key: for centers\n", for_center);
         }

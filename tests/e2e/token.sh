@@ -36,6 +36,11 @@ holds out 'HS256: for people, too' "Good for 'orders' until"
 expect 4 'another key does not verify it' posthouse token inspect HS256.token --keys ES256.keys
 holds out 'and says why' "the token's key is not known here"
 
+chmod 644 HS256.key
+expect 2 'nor does a shared one that everybody can read' posthouse token inspect HS256.token --keys HS256.key
+holds err 'and says what to do' 'chmod'
+chmod 600 HS256.key
+
 # ---- a secret, from where it is
 
 head -c 32 /dev/urandom | base64 >secret
