@@ -18,6 +18,7 @@
 #include "sim/census.h"
 #include "sim/check.h"
 #include "sim/domain.h"
+#include "sim/tokens.h"
 
 #define REQUEST_BYTES_MIN 8u
 #define EVENT_BYTES_MIN 8u
@@ -73,6 +74,7 @@ bool actor_start(actor *a)
     options.on_cancel = on_cancel;
     options.on_inquiry = a->is_deaf ? NULL : on_inquiry;
     options.on_writable = on_writable;
+    options.on_token = d->tokens == NULL ? options.on_token : tokens_on_wanted;
     options.arg = a;
     ph_err rc = phi_client_new_on(&a->client, sim_io(d->s, a->node), &options);
     if (rc == PH_OK && a->is_watching && a->watched[0] != '\0') {

@@ -17,11 +17,9 @@ static const char *const never[] = {
     "bye.version_unsupported",       // everybody speaks version 1
     "bye.suite_refused",             // no client has a floor
     "bye.name_invalid",              // all names are good
-    "bye.not_authorised",            // reserved
     "bye.kicked",                    // reserved
     "bye.type_refused",              // no client is a center
-    "bye.credential_expired",        // nobody has to prove anything
-    "center.addresses_barred_total", // the same
+    "center.addresses_barred_total", // nobody is refused so often
     "center.events_expired_total",   // turns take no time
 };
 

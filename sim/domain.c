@@ -13,6 +13,7 @@
 #include "sim/census.h"
 #include "sim/check.h"
 #include "sim/rogue.h"
+#include "sim/tokens.h"
 #include "tests/harness/rules.h"
 
 #define MAIL_BYTES_FALLBACK (16u << 20)
@@ -32,6 +33,7 @@ domain *domain_new(const domain_options *options)
     d->options = *options;
     d->options.center.domain = DOMAIN_NAME;
     d->security = center_security_open;
+    d->tokens = options->token_life.ns == 0 ? NULL : tokens_new(d);
     d->calls = phi_take(&phi_alloc_heap, CALLS_MAX * sizeof d->calls[0]); // each is filled in first
     PH_ASSERT(d->calls != NULL);
     d->dialogs = dialogs_new();
@@ -100,6 +102,7 @@ void domain_free(domain **d_in, char *fault)
     sim_free(&d->s);
     phi_rules_free(&d->rules[0]);
     phi_rules_free(&d->rules[1]);
+    tokens_free(&d->tokens);
     dialogs_free(&d->dialogs);
     phi_give(&phi_alloc_heap, d->drains, DRAIN_RECORDS_MAX * sizeof d->drains[0]);
     phi_give(&phi_alloc_heap, d->calls, CALLS_MAX * sizeof d->calls[0]);

@@ -70,7 +70,8 @@ typedef struct domain_options {
     ph_client_options client; // account, service and callbacks are filled in
     uint32_t actor_count;
     uint32_t rogue_count;
-    phi_dur late_max; // MANNER_LATE waits up to so long
+    phi_dur token_life; // of what actors prove who they are with; zero: they do not
+    phi_dur late_max;   // MANNER_LATE waits up to so long
     FILE *trace;
     struct census *census; // everything is counted into it; may be NULL
 } domain_options;
@@ -203,6 +204,7 @@ struct domain {
     uint32_t worker_count;
     center_security security; // what its workers are told, with `rules`; at first all is open
     phi_rules *rules[2];      // owned: those of now, and those before
+    struct tokens *tokens;    // owned; NULL: actors have none
     bool center_is_ending;    // it was told to stop
     unsigned stopped;         // workers that have
     unsigned center_lives;

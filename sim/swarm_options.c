@@ -19,6 +19,7 @@
 #define STREAMS_DRAIN_MS_MAX 500u // of a path that carries large messages in good time
 #define SETTLE_SLACK phi_seconds(20)
 #define THROTTLED_PERCENT 25u  // of the worlds
+#define TOKENS_PERCENT 20u     // same
 #define PACKET_BYTES_LEAST 30u // of what an actor says
 
 const char *const chaos_names[CHAOS_KIND_COUNT] = {
@@ -260,6 +261,15 @@ static void add_throttle(uint64_t seed, swarm_options *o)
     }
 }
 
+// What actors prove who they are with ends after a few seconds, again and again. Drawn apart, too.
+static void add_tokens(uint64_t seed, swarm_options *o)
+{
+    phi_random random = phi_random_seeded(seed ^ UINT64_C(0x746f6b656e730000));
+    if (phi_random_chance(&random, TOKENS_PERCENT)) {
+        o->domain.token_life = phi_ms(pick(&random, 2000, 12000));
+    }
+}
+
 swarm_options swarm_options_random(uint64_t seed)
 {
     phi_random random = phi_random_seeded(seed ^ UINT64_C(0x706f7374686f7573));
@@ -300,6 +310,7 @@ swarm_options swarm_options_random(uint64_t seed)
     }
     add_workers(r, &o);
     add_throttle(seed, &o);
+    add_tokens(seed, &o);
     o.settle_min = notice_time(&o);
     o.settle_max = settle_time(&o);
     return o;
@@ -324,6 +335,7 @@ void swarm_options_print(FILE *to, const swarm_options *o)
             c->send_memory_max, c->deliveries_per_turn_max, c->calls_max, c->calls_per_client_max,
             d->client.calls_max, c->connections_joining_max, c->packet_max, c->presence_log_max,
             c->heartbeat_idle, c->heartbeat_grace);
+    fprintf(to, "tokens %" PRIu64 " ms; ", phi_dur_ms(d->token_life));
     fprintf(
         to, "throttle %" PRIu64 "/%" PRIu64 ", address %" PRIu64 ", %" PRIu64 " of %" PRIu64 "; ",
         c->client_messages_per_second, c->client_bytes_per_second, c->address_messages_per_second,

@@ -10,6 +10,7 @@
 #include "sim/check.h"
 #include "sim/rogue.h"
 #include "sim/swarm.h"
+#include "sim/tokens.h"
 
 #define CHECK_EVERY phi_ms(100)
 #define SETTLE_STEP phi_ms(50)
@@ -78,6 +79,9 @@ static void describe_unsettled(domain *d, const swarm_options *o)
 
 static void settle(domain *d, const swarm_options *o)
 {
+    if (d->tokens != NULL) {
+        tokens_hurry(d->tokens);
+    }
     for (uint32_t i = 0; i < d->rogue_count; i++) {
         rogue_kill(d->rogues[i]);
     }

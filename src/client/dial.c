@@ -90,6 +90,7 @@ void phi_client_dial_close(ph_client *client)
     if (phi_client_is(client, PHI_CLIENT_DIALING) || phi_client_is(client, PHI_CLIENT_UP)) {
         phi_transport_bye(&client->transport, PHI_BYE_NORMAL, 0, NULL);
     }
+    phi_client_token_rest(client);
     phi_sm_move(&client->sm, PHI_CLIENT_CLOSING);
     phi_timer_set(&client->io->timers, &client->timer, now);
     phi_io_hurry(client->io);

@@ -10,6 +10,8 @@
 //               What the center did not believe is *spent*: with on_token, another is asked for and
 //               tried once at once; from then on the usual waits apply, because an application that
 //               gives the same one again must not make a center's log its own.
+//               An answer may have waited long behind other packets: the time that it names is
+//               counted from when the question was asked, which is never too late.
 //               Nothing of a token is ever told: not in `trouble`, not in a failure.
 //
 // Invariants    `text` is from the client's allocator, terminated, and wiped before it is given
@@ -33,7 +35,7 @@
 #define LASTED_MIN phi_seconds(1)
 
 static void on_timer(phi_timer *timer, phi_time now);
-static void renew_in(ph_client *client, phi_dur left, unsigned quarters);
+static void renew_at(ph_client *client, phi_time when);
 static bool fits(const ph_client *client, phi_bytes token);
 static void wipe(ph_client *client);
 
@@ -152,44 +154,46 @@ void phi_client_token_ask(ph_client *client)
 
 // ---- time
 
-// `quarters` of what is left pass; then another is asked for.
-static void renew_in(ph_client *client, phi_dur left, unsigned quarters)
+// Another is asked for then; not when it could not be fetched any more.
+static void renew_at(ph_client *client, phi_time when)
 {
-    if (client->options.on_token == NULL || left.ns < RENEW_MIN.ns) {
-        return;
+    phi_dur left = phi_time_diff(client->token.ends, client->io->now);
+    if (client->options.on_token != NULL && left.ns >= RENEW_MIN.ns) {
+        phi_timer_set(&client->io->timers, &client->token.timer, when);
     }
-    phi_time when = phi_time_add(client->io->now, phi_ns(left.ns / 4 * quarters));
-    phi_timer_set(&client->io->timers, &client->token.timer, when);
 }
 
 static void on_timer(phi_timer *timer, phi_time now)
 {
     ph_client *client = PHI_CONTAINER_OF(timer, ph_client, token.timer);
     PH_ASSERT(phi_client_is(client, PHI_CLIENT_UP));
-    renew_in(client, phi_time_diff(client->token.ends, now), 2);
+    phi_dur left = phi_time_diff(client->token.ends, now);
+    renew_at(client, phi_time_add(now, phi_ns(left.ns / 2)));
     phi_client_token_ask(client);
 }
 
 // ---- the center
 
-// What was proved is good for so long; 0: for ever.
-static void expires_in(ph_client *client, uint32_t expires_ms)
+// What was proved is good for so long, counted from `since`; 0: for ever.
+static void expires(ph_client *client, phi_time since, uint32_t expires_ms)
 {
     phi_token *t = &client->token;
     phi_timer_clear(&client->io->timers, &t->timer);
     t->ends = PHI_TIME_NEVER;
     t->is_limited = expires_ms != 0;
     if (t->is_limited) {
-        t->ends = phi_time_add(client->io->now, phi_ms(expires_ms));
-        renew_in(client, phi_ms(expires_ms), 3);
+        phi_dur all = phi_ms(expires_ms);
+        t->ends = phi_time_add(since, all);
+        renew_at(client, phi_time_add(since, phi_ns(all.ns / 4 * 3)));
     }
 }
 
 void phi_client_token_on_open(ph_client *client, const phi_welcome *welcome)
 {
     client->token.refusals = 0;
+    client->token.unanswered = 0;
     client->token.is_spent = false;
-    expires_in(client, welcome->expires_ms);
+    expires(client, client->io->now, welcome->expires_ms);
     phi_client_token_flush(client);
 }
 
@@ -214,6 +218,8 @@ void phi_client_token_flush(ph_client *client)
     phi_transport_commit(&client->transport, PHI_COMMAND_CREDENTIAL, phi_writer_size(&w));
     phi_outbound_guard(&client->transport.link.out);
     t->is_owed = false;
+    t->told = client->io->now;
+    t->unanswered++;
 }
 
 void phi_client_on_credential(ph_client *client, phi_bytes payload)
@@ -223,15 +229,24 @@ void phi_client_on_credential(ph_client *client, phi_bytes payload)
         phi_client_breach(client, "an answer to a credential breaks its form");
         return;
     }
-    expires_in(client, answer.expires_ms);
+    phi_token *t = &client->token;
+    t->unanswered -= t->unanswered > 0;
+    if (t->unanswered == 0) { // else that of the last one follows
+        expires(client, t->told, answer.expires_ms);
+    }
+}
+
+void phi_client_token_rest(ph_client *client)
+{
+    phi_timer_clear(&client->io->timers, &client->token.timer);
+    client->token.is_owed = false;
+    client->token.is_limited = false;
 }
 
 bool phi_client_token_on_end(ph_client *client, const phi_link_end *end, bool was_up)
 {
     phi_token *t = &client->token;
-    phi_timer_clear(&client->io->timers, &t->timer);
-    t->is_owed = false;
-    t->is_limited = false;
+    phi_client_token_rest(client);
     bool is_over = end->by_peer && end->code == PHI_BYE_CREDENTIAL_EXPIRED;
     bool is_refused = end->by_peer && end->code == PHI_BYE_NOT_AUTHORISED;
     if (!is_over && !is_refused) {

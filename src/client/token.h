@@ -18,14 +18,16 @@ struct ph_client;
 
 // What a client proves itself with, and until when the center believes it; token.c.
 typedef struct phi_token {
-    char *text;        // owned, terminated; NULL: there is none
-    size_t size;       // of it
-    phi_timer timer;   // when to ask for another
-    phi_time ends;     // NEVER: it does not, or nobody said so
-    uint32_t refusals; // since the client was up
-    bool is_spent;     // the center did not believe it
-    bool is_owed;      // the center has not been told of it
-    bool is_limited;   // the center named an end over this connection
+    char *text;          // owned, terminated; NULL: there is none
+    size_t size;         // of it
+    phi_timer timer;     // when to ask for another
+    phi_time ends;       // NEVER: it does not, or nobody said so
+    phi_time told;       // when the center was last told of one
+    uint32_t unanswered; // of those
+    uint32_t refusals;   // since the client was up
+    bool is_spent;       // the center did not believe it
+    bool is_owed;        // the center has not been told of it
+    bool is_limited;     // the center named an end over this connection
 } phi_token;
 
 void phi_client_token_init(struct ph_client *client);
@@ -46,7 +48,10 @@ void phi_client_token_on_open(struct ph_client *client, const phi_welcome *welco
 // Tells the center of one that came while the client was up: now, or as soon as there is room.
 void phi_client_token_flush(struct ph_client *client);
 void phi_client_on_credential(struct ph_client *client, phi_bytes payload);
-// Whether to dial again at once, because there may be another token, or certificate, that is good.
+// The client is up no more.
+void phi_client_token_rest(struct ph_client *client);
+// The same, because of that. Whether to dial again at once: there may be another token, or
+// certificate, that is good.
 bool phi_client_token_on_end(struct ph_client *client, const phi_link_end *end, bool was_up);
 
 #endif // PHI_CLIENT_TOKEN_H

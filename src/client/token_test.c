@@ -476,6 +476,43 @@ TEST(token, close_inside_the_callback)
     stage_fini(&s);
 }
 
+// An answer that had to wait behind much else must not make the token look longer than it is.
+TEST(token, time_counts_from_when_the_center_was_told)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    s.expires_ms = 100000;
+    client_that_is_asked(&s, "first", NULL);
+    stage_heard(&s);
+    s.is_mute = true;
+    EXPECT_ERR(ph_client_set_token(s.client, "second"), PH_OK);
+    stage_pass(&s, phi_seconds(10));
+    EXPECT_ERR(ph_client_set_token(s.client, "third"), PH_OK);
+    stage_pass(&s, phi_seconds(30));
+    const uint8_t answer[] = { 2, 0, 4, 0, 1, 0x86, 0xa0 }; // 100,000 ms
+    stage_say(&s, PHI_COMMAND_CREDENTIAL, phi_bytes_of(answer, sizeof answer));
+    EXPECT_EQ(ms_until_heard(&s, 20000), 20000); // of the second: does not count
+    stage_say(&s, PHI_COMMAND_CREDENTIAL, phi_bytes_of(answer, sizeof answer));
+    EXPECT_EQ(ms_until_heard(&s, 100000), 75000 - 50000);
+    EXPECT_TEXT(stage_heard(&s), "token?\n");
+    stage_fini(&s);
+}
+
+// Who has closed is not asked for tokens any more, while what it said last still leaves.
+TEST(token, is_not_asked_for_by_who_has_closed)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    s.expires_ms = 4000;
+    client_that_is_asked(&s, "first", NULL);
+    EXPECT_TEXT(stage_heard(&s), "up me@home\n");
+    s.write_max = 0; // the bye has to wait
+    ph_client_close(s.client);
+    stage_pass(&s, phi_seconds(10));
+    EXPECT_TEXT(stage_heard(&s), "closed PH_ECLOSED\n");
+    stage_fini(&s);
+}
+
 // A center that answers a credential with what is no answer has broken the protocol. [P-31]
 TEST(token, answer_that_breaks_its_form_ends_the_connection)
 {
