@@ -162,6 +162,20 @@ class Repeats(Path):
         return data + (data if self.is_replay else data[:5] + bytes(len(data) - 5))
 
 
+class Cuts(Path):
+    """Ends the connection towards the client as if the center had, once the order is under way: when the client speaks for the fourth time,
+    after its part of the handshake, its certificate, and JOIN. Each waits for what the center says before."""
+
+    last, turns = "down", 0
+
+    def passes(self, way, data):
+        self.turns += (self.last, way) == ("down", "up")
+        self.last = way
+        if way == "up" and self.turns == 4:
+            self.client.shutdown(socket.SHUT_WR)
+        return data
+
+
 class Impersonates(Path):
     """A center for whoever believes it: TLS with the right name, of another authority. Notes what it is told."""
 
@@ -350,6 +364,16 @@ def main():
             h.holds(stage.path.is_over.wait(h.PATIENCE), "the client came")
             h.equal((status, stage.path.plain, stage.bank.paid), (4, b"", []))
             h.holds("certificate" in said, said)
+
+    # Without it, whoever can send a FIN could make a part look like the whole.
+    @h.test("attacks_tls_a_stream_that_is_cut_counts_as_broken")
+    def _():
+        with Stage("tls", certificates, Cuts) as stage:
+            stage.bank.client.on_request = None  # nobody answers before the cut
+            address = "tls:localhost:%d" % stage.path.address[1]
+            status, out, said = h.posthouse("call", "bank", "pay", ORDER.decode(), "--center", address, *certificates.join("customer"), "--timeout", "5s")
+            h.equal((status != 0, out), (True, ""))
+            h.holds("did not say that it closes" in said, said)
 
     certificates.close()
     stranger.close()
