@@ -82,10 +82,12 @@ def bad(who, other_use):
                lambda w: sent(one(late := f.authority("Late", w.root, begins=-30 * f.DAY, ends=-f.DAY)), late), "an authority above it has expired")
     yield Case("an authority between is not yet valid",
                lambda w: sent(one(early := f.authority("Early", w.root, begins=f.DAY)), early), "an authority above it is not valid yet")
+
     # ---- who signed it
     yield Case("of another authority", lambda w: sent(one(w.stranger), w.stranger), "an authority that is not known here")
     yield Case("of another authority, which is not sent", lambda w: sent(one(w.stranger)), "by an authority that is not known here")
-    yield Case("of another authority of the same name", lambda w: sent(one(w.namesake), w.namesake), "an authority that is not known here|signature that is wrong")
+    yield Case("of another authority of the same name", lambda w: sent(one(w.namesake), w.namesake),
+               "an authority that is not known here|signature that is wrong")
     yield Case("signed by itself", lambda w: sent(one(None)), "signed by itself")
     yield Case("signed by itself, under the authority's name", lambda w: sent(one(None, issuer_name=w.root.subject)),
                "by an authority that is not known here|signature that is wrong")
@@ -108,6 +110,7 @@ def bad(who, other_use):
     yield Case("with a bit of its signature changed", lambda w: sent(one(w.root).altered(-1)), "signature that is wrong")
     yield Case("with a bit of its serial number changed", lambda w: sent(changed_serial(one(w.root))), "signature that is wrong")
     yield Case("with another algorithm inside than outside", lambda w: sent(one(w.root, inner_digest="sha384")), "signature that is not what it says")
+
     # ---- what it is for
     yield Case("for the other end", lambda w: sent(one(w.root, purposes=(other_use,))), "not for this purpose")
     yield Case("for mail", lambda w: sent(one(w.root, purposes=(f.EMAIL,))), "not for this purpose")
@@ -120,6 +123,7 @@ def bad(who, other_use):
     yield Case("of a proxy, signed by an account",
                lambda w: sent(one(leaf := who.make(w.root, subject="leaf", own=f.key("p256", "leaf")), more=[f.proxy()]), leaf),
                "by an authority that is not known here|extension that is malformed")
+
     # ---- strength
     yield Case("signed with SHA-1", lambda w: sent(one(w.root, digest="sha1")), "hash that is broken")
     yield Case("signed with MD5, by an authority of RSA",
@@ -133,6 +137,7 @@ def bad(who, other_use):
     yield Case("on a curve of Bitcoin", lambda w: sent(one(w.root, own=f.key("k256"))), "kind of key that is not taken")
     yield Case("with a key of DSA of 1024 bits", lambda w: sent(one(w.root, own=f.key("dsa1024"))), "key that is too weak")
     yield Case("with a key of DSA of 2048 bits", lambda w: sent(one(w.root, own=f.key("dsa2048"))), "kind of key that is not taken")
+
     # ---- form
     yield Case("with an unknown critical extension", lambda w: sent(one(w.root, more=[f.unknown(True)])), "critical extension that is not known")
     yield Case("with its names twice", lambda w: sent(one(w.root, more=[f.alternative(*who.names)])), "malformed, or there twice")
@@ -144,10 +149,12 @@ def bad(who, other_use):
     yield Case("no certificate at all, but bytes", lambda w: sent(b"\x30\x82\x01\x00" + b"\0" * 256, key=who.own),
                "what it sent is no certificate")
     yield Case("with a hundred others behind it", lambda w: sent(one(w.root), *(w.stranger for _ in range(2000))), "of certificates is too much")
+
     # ---- whose it is
     yield Case("proved with another key", lambda w: sent(one(w.root), key=f.key("p256", "thief")), "has not the key of its certificate")
     yield Case("proved for another connection", lambda w: sent(one(w.root), proof="wrong"), "has not the key of its certificate")
     yield Case("not proved", lambda w: sent(one(w.root), proof="none"), "unexpected message")
+
     # ---- what its authority may not sign
     yield Case("outside what its authority may name", outside(one, permitted=True), "name that its authority may not give")
     yield Case("inside what its authority may not name", outside(one, permitted=False), "name that its authority may not give")
