@@ -62,9 +62,10 @@ bool actor_start(actor *a)
     a->receipts_open = 0;
 
     ph_client_options options = d->options.client;
-    options.centers = DOMAIN_ADDRESS;
+    bool is_plain = d->options.kind == CENTER_LISTENER_PLAIN;
+    options.centers = is_plain ? DOMAIN_ADDRESS : "tls:" DOMAIN_ADDRESS;
     options.account = a->account;
-    options.service = a->service;
+    options.service = a->service[0] == '\0' ? NULL : a->service;
     options.is_watching = a->is_watching && a->watched[0] == '\0';
     options.on_link = on_link;
     options.on_presence = on_presence;
@@ -147,7 +148,7 @@ static void on_link(ph_client *client, const ph_link_change *change, void *arg)
         return;
     }
     a->downs++;
-    if (change->state == PH_LINK_CLOSED && !a->is_closing) {
+    if (change->state == PH_LINK_CLOSED && !a->is_closing && !a->may_be_refused) {
         domain_fail(d, "%s gave up for good: %s", a->account, a->how_text);
     }
 }
@@ -201,11 +202,28 @@ static void check_event_order(actor *a, const ph_incoming *event)
     a->heard_last[sender] = number;
 }
 
+// When it was said, as far as that is remembered.
+static phi_time said_at(const actor *a, const ph_incoming *event)
+{
+    const domain *d = a->domain;
+    const phi_time long_ago = { 0 };
+    const uint8_t *body = (const uint8_t *)event->body.data;
+    size_t size = event->body.size;
+    if (event->from.data[0] != 'c' || size < EVENT_BYTES_MIN || size >= EVENT_BYTES_LARGE) {
+        return long_ago;
+    }
+    uint32_t sender = phi_get_u32(body);
+    uint32_t number = phi_get_u32(body + 4);
+    bool is_kept = sender < d->actor_count && d->actors[sender].events_said - number < SAID_MAX;
+    return is_kept ? d->actors[sender].said_at[number % SAID_MAX] : long_ago;
+}
+
 static void on_event(ph_client *client, const ph_incoming *event, void *arg)
 {
     (void)client;
     actor *a = arg;
     a->events++;
+    check_rules_incoming(a, event, PHI_MAY_SEND, said_at(a, event));
     check_event_order(a, event);
     check_topic_event(a, event);
     sim_note(a->domain->s, a->node, "event of %zu bytes from %.*s", event->body.size,
@@ -454,7 +472,11 @@ static ph_outgoing event_of(actor *a, const char *to, size_t body_size)
     static uint8_t body[BODY_BYTES_MAX];
     PH_ASSERT(body_size <= sizeof body);
     phi_put_u32(body, a->index);
-    uint32_t number = body_size >= EVENT_BYTES_LARGE ? ++a->larges_said : ++a->events_said;
+    bool is_large = body_size >= EVENT_BYTES_LARGE;
+    uint32_t number = is_large ? ++a->larges_said : ++a->events_said;
+    if (!is_large) {
+        a->said_at[number % SAID_MAX] = sim_now(a->domain->s);
+    }
     phi_put_u32(body + 4, number);
     body_fill(body, EVENT_BYTES_MIN, body_size, number);
     ph_outgoing outgoing = PH_OUTGOING_INIT;
@@ -501,7 +523,7 @@ ph_err actor_event_with_receipt(actor *a, const char *to, size_t body_size, uint
 
 const char *actor_pattern(uint32_t which)
 {
-    static const char *const patterns[ACTOR_PATTERNS] = { "t.a", "t.*", "t.>", "*.b", ">" };
+    static const char *const patterns[ACTOR_PATTERNS] = { "a.a", "a.*", "a.>", "*.b", ">" };
     PH_ASSERT(which < ACTOR_PATTERNS);
     return patterns[which];
 }
@@ -670,10 +692,15 @@ static void on_request(ph_client *client, ph_request_id id, const ph_incoming *i
     actor *a = arg;
     a->requests++;
     if (incoming->body.size < REQUEST_BYTES_MIN) {
+        check_rules_incoming(a, incoming, PHI_MAY_CALL, (phi_time){ 0 });
         (void)!ph_client_fail(a->client, id, PH_FAILURE_NO_HANDLER, NULL); // a rogue's
         return;
     }
     held_request request = request_of(a, id, incoming);
+    uint32_t serial = phi_get_u32(request.body + 4);
+    bool is_call = request.from != NOBODY && serial < a->domain->call_count;
+    check_rules_incoming(a, incoming, PHI_MAY_CALL,
+                         is_call ? a->domain->calls[serial].begun : (phi_time){ 0 });
     answer(a, &request, a->manner);
 }
 

@@ -47,6 +47,15 @@ void check_services(domain *d);
 void check_topic_event(actor *a, const ph_incoming *event);
 void check_topics(domain *d);
 const char *check_topic(uint32_t which); // one of those that it knows
+// What one publishes there comes to those who subscribed and may have it, and to nobody else.
+void check_topic_reach(domain *d, const char *topic, uint32_t publisher);
+
+// Nothing comes to anybody that the rules forbid, since when it was said. The last one is for when
+// nothing is wrong: then what is allowed happens, and the rest is refused.
+void check_rules_incoming(const actor *a, const ph_incoming *incoming, phi_action action,
+                          phi_time since);
+void check_rules_seen(const actor *a, const char *id);
+void check_rules(domain *d);
 
 // No link, at either end, stays in a state past its deadline.
 void check_links(domain *d);

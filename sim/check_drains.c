@@ -13,6 +13,7 @@
 #include "center/entry.h"
 #include "center/state.h"
 #include "sim/check.h"
+#include "sim/rules.h"
 
 enum {
     SPARE_MS = 200, // the call's time, beside the patience
@@ -129,6 +130,9 @@ static void check_known(const drain_record *r, uint64_t revision)
         }
         // A line that changed and changed back before it was told looks as it did: the client says
         // nothing of it, and needs not.
+        if (!rules_saw_always(d, a, target->account)) {
+            continue; // it was not waited for while it did not see it
+        }
         const known_peer *known = actor_knows(a, target->id);
         if (known != NULL && known->revision < revision && known->state != PH_STATE_DRAINING) {
             domain_fail(d, "drain %u is done as of revision %llu, but %s knows %s as of %llu",

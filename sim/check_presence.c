@@ -17,11 +17,20 @@
 #include "center/state.h"
 #include "client/core.h"
 #include "sim/check.h"
+#include "sim/rules.h"
 
 static bool is_of_interest(const actor *a, const account *other)
 {
     return a->watched[0] == '\0' ||
            phi_bytes_equal(account_service(other), phi_bytes_text(a->watched));
+}
+
+// Whether the rules show it that one: now, or always, so that it must know him by now.
+static bool is_shown(const actor *a, const account *other, bool always)
+{
+    char name[PHI_NAME_BYTES_MAX + 1];
+    snprintf(name, sizeof name, "%.*s", (int)other->name_size, (const char *)other->id);
+    return always ? rules_saw_always(a->domain, a, name) : rules_see(a->domain, a, name);
 }
 
 // The account of an id of this domain, as the center has it now; NULL: none.
@@ -59,8 +68,8 @@ static void check_no_gap(actor *a, uint64_t revision)
 {
     const center *c = a->domain->center;
     const phi_peers *peers = &a->client->peers;
-    if (c == NULL || peers->sync != PHI_PEERS_LIVE || peers->epoch != c->presence.epoch ||
-        peers->dropped != 0) {
+    if (c == NULL || peers->sync != PHI_PEERS_LIVE ||
+        phi_epoch_life(peers->epoch) != phi_epoch_life(c->presence.epoch) || peers->dropped != 0) {
         return; // a list is on its way, or is not complete
     }
     uint32_t index = 0;
@@ -70,7 +79,7 @@ static void check_no_gap(actor *a, uint64_t revision)
         if (!other->is_listed || other->line.revision >= revision || !is_of_interest(a, other)) {
             continue;
         }
-        if (phi_list_is_linked(&other->untold)) {
+        if (phi_list_is_linked(&other->untold) || !is_shown(a, other, /* always= */ true)) {
             continue; // what it said last is told a little later, with a revision of its own [P-72]
         }
         char id[48];
@@ -106,6 +115,9 @@ void check_presence_change(actor *a, ph_change change, const ph_peer *peer)
     }
     if (!a->is_watching) {
         domain_fail(d, "%s was told of %s, but watches nobody", a->account, id);
+    }
+    if (change != PH_OFFLINE) {
+        check_rules_seen(a, id);
     }
     check_no_gap(a, peer->revision);
 }
@@ -180,7 +192,8 @@ bool check_presence_agrees(const actor *a, const char **why)
     uint64_t handle = 0;
     const account *other;
     for (; (other = phi_slots_next(&c->registry.accounts, &index, &handle)) != NULL; index++) {
-        if (!other->is_listed || !a->is_watching || !is_of_interest(a, other)) {
+        if (!other->is_listed || !a->is_watching || !is_of_interest(a, other) ||
+            !is_shown(a, other, /* always= */ false)) {
             continue;
         }
         char id[48];

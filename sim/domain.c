@@ -13,8 +13,8 @@
 #include "sim/census.h"
 #include "sim/check.h"
 #include "sim/rogue.h"
+#include "sim/rules.h"
 #include "sim/tokens.h"
-#include "tests/harness/rules.h"
 
 #define MAIL_BYTES_FALLBACK (16u << 20)
 
@@ -37,6 +37,7 @@ domain *domain_new(const domain_options *options)
     d->calls = phi_take(&phi_alloc_heap, CALLS_MAX * sizeof d->calls[0]); // each is filled in first
     PH_ASSERT(d->calls != NULL);
     d->dialogs = dialogs_new();
+    d->rule_sets = rule_sets_new();
     d->drains = phi_take(&phi_alloc_heap, DRAIN_RECORDS_MAX * sizeof d->drains[0]);
     PH_ASSERT(d->drains != NULL);
     d->s = sim_new(&(sim_options){
@@ -100,8 +101,7 @@ void domain_free(domain **d_in, char *fault)
         memcpy(fault, d->fault, sizeof d->fault);
     }
     sim_free(&d->s);
-    phi_rules_free(&d->rules[0]);
-    phi_rules_free(&d->rules[1]);
+    rule_sets_free(&d->rule_sets);
     tokens_free(&d->tokens);
     dialogs_free(&d->dialogs);
     phi_give(&phi_alloc_heap, d->drains, DRAIN_RECORDS_MAX * sizeof d->drains[0]);
@@ -196,13 +196,9 @@ static void tell_security(domain *d)
     }
 }
 
-// Those before must be there until all workers know the new ones.
 void domain_secure(domain *d, const char *const *lines)
 {
-    phi_rules_free(&d->rules[1]);
-    d->rules[1] = d->rules[0];
-    d->rules[0] = rules_of_lines(lines);
-    d->security.rules = d->rules[0];
+    d->security.rules = rule_sets_add(d, lines);
     tell_security(d);
 }
 

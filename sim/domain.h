@@ -30,6 +30,7 @@
 #define HELD_MAX 64u
 #define HELD_BYTES 24u
 #define KNOWN_MAX 128u
+#define SAID_MAX 64u
 #define DRAIN_RECORDS_MAX 1024u
 #define DOMAIN_NAME "sim"
 #define DOMAIN_ADDRESS "127.0.0.1:7678"
@@ -142,11 +143,13 @@ struct actor {
     domain *domain;
     uint32_t index;
     sim_node node;
-    ph_client *client; // NULL while its process is dead
-    bool is_closing;   // ph_client_close was called
+    ph_client *client;   // NULL while its process is dead
+    bool is_closing;     // ph_client_close was called
+    bool may_be_refused; // for good: it is not to be there, or not for ever
     char account[16];
     char id[48];
     char service[16];
+    char principal[16];  // that it is taken for; "": its account's
     manner manner;       // with requests
     manner asked_manner; // with inquiries
     bool is_deaf;        // has no on_inquiry
@@ -179,6 +182,7 @@ struct actor {
     uint16_t cancel_code; // of the last
     unsigned events;
     uint32_t events_said;
+    phi_time said_at[SAID_MAX]; // world time of the last events, by number
     uint32_t larges_said;
     uint32_t heard_last[ACTORS_MAX];    // the number of the last event of each
     uint32_t heard_highest[ACTORS_MAX]; // of large ones, which need not keep their order
@@ -202,11 +206,12 @@ struct domain {
     sim_node worker_nodes[WORKERS_MAX];
     center *workers[WORKERS_MAX]; // NULL while their process is dead
     uint32_t worker_count;
-    center_security security; // what its workers are told, with `rules`; at first all is open
-    phi_rules *rules[2];      // owned: those of now, and those before
-    struct tokens *tokens;    // owned; NULL: actors have none
-    bool center_is_ending;    // it was told to stop
-    unsigned stopped;         // workers that have
+    center_security security;    // what its workers are told, with `rules`; at first all is open
+    struct rule_sets *rule_sets; // owned; rules.h
+    center_user users[ACTORS_MAX];
+    struct tokens *tokens; // owned; NULL: actors have none
+    bool center_is_ending; // it was told to stop
+    unsigned stopped;      // workers that have
     unsigned center_lives;
     actor actors[ACTORS_MAX];
     uint32_t actor_count;
@@ -240,8 +245,8 @@ void domain_center_kill(domain *d);
 void domain_center_stop(domain *d);
 void domain_center_freeze(domain *d, bool is_frozen);
 
-// Other rules from now on, or none (lines[0] NULL; see tests/harness/rules.h), and d->security as it
-// is now; also for a center that is started later.
+// Other rules from now on, or none (lines[0] NULL; see tests/harness/rules.h), and d->security as
+// it is now; also for a center that is started later.
 void domain_secure(domain *d, const char *const *lines);
 #define DOMAIN_SECURE(d, ...) domain_secure((d), (const char *const[]){ __VA_ARGS__, NULL })
 

@@ -48,6 +48,9 @@ typedef struct swarm_options {
     uint32_t chaos_kinds; // bit set of chaos_kind
     uint32_t alloc_per_million;
     phi_dur rogue_every;
+
+    bool has_rules;      // and clients that are somebody; then
+    phi_dur rules_every; // mean time between two changes of them
 } swarm_options;
 
 swarm_options swarm_options_random(uint64_t seed);

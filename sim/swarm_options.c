@@ -20,6 +20,7 @@
 #define SETTLE_SLACK phi_seconds(20)
 #define THROTTLED_PERCENT 25u  // of the worlds
 #define TOKENS_PERCENT 20u     // same
+#define RULED_PERCENT 50u      // same
 #define PACKET_BYTES_LEAST 30u // of what an actor says
 
 const char *const chaos_names[CHAOS_KIND_COUNT] = {
@@ -270,6 +271,14 @@ static void add_tokens(uint64_t seed, swarm_options *o)
     }
 }
 
+// In half of the worlds not everybody may do everything, and not always the same. Drawn apart, too.
+static void add_rules(uint64_t seed, swarm_options *o)
+{
+    phi_random random = phi_random_seeded(seed ^ UINT64_C(0x72756c6573));
+    o->has_rules = phi_random_chance(&random, RULED_PERCENT);
+    o->rules_every = phi_ms(pick(&random, 300, 5000));
+}
+
 swarm_options swarm_options_random(uint64_t seed)
 {
     phi_random random = phi_random_seeded(seed ^ UINT64_C(0x706f7374686f7573));
@@ -311,6 +320,7 @@ swarm_options swarm_options_random(uint64_t seed)
     add_workers(r, &o);
     add_throttle(seed, &o);
     add_tokens(seed, &o);
+    add_rules(seed, &o);
     o.settle_min = notice_time(&o);
     o.settle_max = settle_time(&o);
     return o;
@@ -340,6 +350,9 @@ void swarm_options_print(FILE *to, const swarm_options *o)
         to, "throttle %" PRIu64 "/%" PRIu64 ", address %" PRIu64 ", %" PRIu64 " of %" PRIu64 "; ",
         c->client_messages_per_second, c->client_bytes_per_second, c->address_messages_per_second,
         c->address_connections_per_second, c->address_connections_max);
+    if (o->has_rules) {
+        fprintf(to, "rules every %" PRIu64 " ms; ", phi_dur_ms(o->rules_every));
+    }
     fprintf(to,
             "load every %" PRIu64 " ms up to %u bytes and %u ms for %" PRIu64
             " ms; faults every %" PRIu64 " ms:",

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "sim/check.h"
 #include "sim/rogue.h"
+#include "sim/rules.h"
 #include "sim/swarm.h"
 #include "sim/tokens.h"
 
@@ -23,6 +24,36 @@ static void check_all(domain *d)
     check_streams(d);
     check_counters(d);
     check_services(d);
+}
+
+// Some prove who they are, some of these as somebody else than their account is named after.
+static void become_somebody(domain *d)
+{
+    for (uint32_t i = 0; i < d->actor_count; i++) {
+        actor *a = &d->actors[i];
+        if (i % 3 == 0) {
+            continue;
+        }
+        snprintf(a->principal, sizeof a->principal, "%c%02u", i % 3 == 1 ? 'c' : 'p', i);
+        const phi_identity who = { .is_local = true, .has_user = true, .uid = 1000 + i };
+        sim_identity_set(d->s, a->node, &who);
+        d->users[d->security.user_count++] =
+            (center_user){ .uid = who.uid, .principal = phi_bytes_text(a->principal) };
+    }
+    d->security.users = d->users;
+}
+
+static void change_rules(domain *d, phi_random *random)
+{
+    domain_secure(d, rule_lines_random(random));
+    sim_note(d->s, SIM_WORLD, "rules %u", d->rule_sets->count);
+}
+
+// Nothing is forbidden any more.
+static void allow_all(domain *d)
+{
+    DOMAIN_SECURE(d, "* may register *", "* may register service:*", "* may call *", "* may send *",
+                  "* may see *", "* may drain *", "* may publish >", "* may subscribe >");
 }
 
 static void start(domain *d, load *l, const swarm_options *o)
@@ -43,9 +74,13 @@ static void start(domain *d, load *l, const swarm_options *o)
     }
 }
 
-static void run_faults(domain *d, const swarm_options *o)
+static void run_faults(domain *d, const swarm_options *o, phi_random *random)
 {
+    uint64_t odds = o->rules_every.ns / CHECK_EVERY.ns;
     for (uint64_t past = 0; past < o->duration.ns && !domain_has_fault(d); past += CHECK_EVERY.ns) {
+        if (o->has_rules && phi_random_below(random, odds) == 0) {
+            change_rules(d, random);
+        }
         sim_run_for(d->s, CHECK_EVERY);
         check_all(d);
     }
@@ -166,17 +201,34 @@ swarm_outcome swarm_run(uint64_t seed, FILE *trace, census *sum)
     domain *d = domain_new(&options.domain);
     load *l = load_new(d, &options);
     chaos *c = chaos_new(d, l, &options);
+    phi_random random = phi_random_seeded(seed ^ UINT64_C(0x72756c6573));
+    if (options.has_rules) {
+        if (d->tokens == NULL) { // else that is who they are
+            become_somebody(d);
+        }
+        change_rules(d, &random);
+    }
     start(d, l, &options);
     chaos_begin(c);
-    run_faults(d, &options);
+    run_faults(d, &options, &random);
     load_stop(l);
     chaos_stop(c);
+    if (options.has_rules) {
+        allow_all(d);
+    }
     settle(d, &options);
     swarm_outcome out = { .settled = sim_now(d->s) };
     if (!domain_has_fault(d)) {
         check_topics(d);
     }
     last_calls(d);
+    if (options.has_rules && !domain_has_fault(d)) {
+        change_rules(d, &random);
+        sim_run_for(d->s, phi_seconds(5));
+        check_rules(d);
+        allow_all(d);
+        sim_run_for(d->s, phi_seconds(5));
+    }
     if (!domain_has_fault(d)) {
         last_death(d);
     }

@@ -104,6 +104,7 @@ void guard_leave(center *c, session *s)
 void guard_renamed(center *c, session *s)
 {
     if (c->guard.rules != NULL) {
+        watch_unsight_one(c, s);
         set_role(c, s, &c->guard.unknown);
     }
 }
@@ -222,24 +223,26 @@ static bool lists_agree(const phi_rules *a, const phi_rules *b, uint32_t rule, u
     return true;
 }
 
-uint64_t guard_sight(const center *c, const role *r)
+uint32_t guard_sight(const center *c, const role *r)
 {
     const guard *g = &c->guard;
-    uint64_t sight = 0;
-    if (r == NULL || g->rules == NULL || r == &g->nothing) {
-        return r == NULL;
+    if (r == NULL) {
+        return 0;
     }
-    for (uint32_t rule = 0; rule < phi_rules_count(g->rules); rule++) {
+    uint64_t sight = 1; // who sees nobody
+    bool sees = g->rules != NULL && r != &g->nothing;
+    for (uint32_t rule = 0; sees && rule < phi_rules_count(g->rules); rule++) {
         bool fits = (r->fits.fits[rule / 64] >> rule % 64 & 1) != 0;
         for (uint32_t may = 0; fits && may <= 1; may++) {
             uint32_t list = 1 + 2 * PHI_MAY_SEE + may;
             for (uint32_t i = 0; i < list_count(g->rules, rule, list); i++) {
-                phi_hash_key key = { c->hash.k0 ^ sight, c->hash.k1 + may };
+                // What all workers have alike, and nobody else knows beforehand.
+                phi_hash_key key = { c->presence.epoch ^ sight, may };
                 sight = phi_siphash(key, list_get(g->rules, rule, list, i));
             }
         }
     }
-    return sight;
+    return (uint32_t)sight | 1;
 }
 
 static void set_role(center *c, session *s, role *r)

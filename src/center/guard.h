@@ -100,8 +100,9 @@ bool guard_may_publish(center *c, session *s, guard_topic *topic);
 // that went.
 bool guard_sees(const center *c, const role *r, phi_bytes name, phi_bytes serves);
 
-// What who has that role sees, as a number: another one when rules say something else of it.
-uint64_t guard_sight(const center *c, const role *r);
+// What who has that role sees, as a number: another one when rules say something else of it. 0:
+// everything, without a role. The same at every worker.
+uint32_t guard_sight(const center *c, const role *r);
 
 // Slow path of deliver_is_allowed. Do not call.
 bool guard_allows(center *c, session *sender, session *receiver, phi_bytes payload,

@@ -112,8 +112,8 @@ static uint16_t drain(peer *p, const char *name)
 
 // ---- calls and events
 
-// What is allowed passes, what is not is refused, by whatever address it was sent; and nobody may do
-// what no rule mentions.
+// What is allowed passes, what is not is refused, by whatever address it was sent; and nobody may
+// do what no rule mentions.
 TEST(guard, calls_are_judged_by_their_receiver)
 {
     world *w = world_new(NULL);

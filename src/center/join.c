@@ -282,7 +282,7 @@ void join_welcome(center *c, session *s, const phi_join *join)
                           &(phi_welcome){
                               .id = session_id(s),
                               .session = s->number,
-                              .epoch = c->presence.epoch,
+                              .epoch = watch_epoch(c, s),
                               .revision = presence_revision(&c->presence),
                               .expires_ms = phi_expires_ms(identity_expires(s), c->io->now),
                           });

@@ -68,7 +68,7 @@ struct watch {
     bool is_blocked;     // on watches.blocked
     bool is_unsighted;   // the rules are others: what it may see is to be looked at
     bool sees_itself;    // though its role does not see it
-    uint64_t sight;      // guard_sight
+    uint64_t epoch;      // of the table, as it is shown it
 };
 
 // A stretch of changes as an audience gets it, and of which.
@@ -92,6 +92,8 @@ typedef enum outcome {
     NO_ROOM,
 } outcome;
 
+static ph_err begin(center *c, session *s, const phi_presence_ask *ask, uint64_t acked_max);
+static void unsight(center *c, watch *w);
 static void leave_audience(center *c, watch_audience *u);
 static void sight(center *c, watch *w);
 static bool sees(const center *c, const watch *w, phi_bytes name, phi_bytes serves);
@@ -149,6 +151,12 @@ void watches_fini(watches *all)
 
 ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
 {
+    return begin(c, s, ask, UINT64_MAX);
+}
+
+// Who resumes has acknowledged what it says that it knows, but no more than `acked_max`.
+static ph_err begin(center *c, session *s, const phi_presence_ask *ask, uint64_t acked_max)
+{
     watches *all = &c->presence.watches;
     PH_ASSERT(session_is(s, SESSION_JOINED));
     PH_ASSERT(ask->service.size <= UINT8_MAX); // not judged: what is no name fits nobody (P-38)
@@ -165,14 +173,15 @@ ph_err watch_begin(center *c, session *s, const phi_presence_ask *ask)
         }
         return PH_ENOMEM;
     }
-    bool resumes = ask->last_epoch == c->presence.epoch &&
-                   presence_log_holds(&c->presence.log, ask->last_revision);
+    uint64_t epoch = watch_epoch(c, s);
+    bool resumes =
+        ask->last_epoch == epoch && presence_log_holds(&c->presence.log, ask->last_revision);
     // Until its list is there it may show anything: what it knew of another epoch, or by another
     // filter.
     uint64_t acked = resumes ? ask->last_revision : 0;
+    acked = acked < acked_max ? acked : acked_max;
     watch_end(c, s);
-    *w = (watch){ .owner = s, .audience = u, .marked = acked, .acked = acked };
-    w->sight = guard_sight(c, r);
+    *w = (watch){ .owner = s, .audience = u, .epoch = epoch, .marked = acked, .acked = acked };
     w->sees_itself = !guard_sees(c, r, session_account(s), session_service(s)) &&
                      watch_audience_wants(u, s->account->entry[ENTRY_TYPE_AT], session_service(s));
     drain_on_watch(c, w);
@@ -228,16 +237,29 @@ void watch_unsight(center *c)
     session *s;
     for (; all->count != 0 && (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL;
          index++) {
-        watch *w = s->watch;
-        if (w == NULL || w->is_unsighted) {
-            continue;
+        if (s->watch != NULL) {
+            unsight(c, s->watch);
         }
-        drain_on_ack(c, w, w->acked, UINT64_MAX); // until it is known whether it sees it
-        w->is_unsighted = true;
-        if (!w->is_blocked) {
-            phi_list_remove(&w->node);
-            phi_list_append(&all->behind, &w->node);
-        }
+    }
+}
+
+void watch_unsight_one(center *c, session *s)
+{
+    if (s->watch != NULL) {
+        unsight(c, s->watch);
+    }
+}
+
+static void unsight(center *c, watch *w)
+{
+    if (w->is_unsighted) {
+        return;
+    }
+    drain_on_ack(c, w, w->acked, UINT64_MAX); // until it is known whether it sees it
+    w->is_unsighted = true;
+    if (!w->is_blocked) {
+        phi_list_remove(&w->node);
+        phi_list_append(&c->presence.watches.behind, &w->node);
     }
     phi_io_hurry(c->io);
 }
@@ -256,18 +278,19 @@ static void sight(center *c, watch *w)
     } else {
         ask.type = watch_audience_type(u);
     }
-    bool goes_on = w->has_begun && !w->is_listing && w->sight == guard_sight(c, guard_role(c, s));
+    bool goes_on = w->has_begun && !w->is_listing && w->epoch == watch_epoch(c, s);
     if (goes_on) {
-        ask.last_epoch = c->presence.epoch;
+        ask.last_epoch = w->epoch;
         ask.last_revision = w->told;
     }
-    uint64_t acked = w->acked;
-    if (watch_begin(c, s, &ask) != PH_OK) {
+    if (begin(c, s, &ask, w->acked) != PH_OK) {
         session_end(c, s, PHI_BYE_INTERNAL, 0, "no memory");
-    } else if (goes_on) {
-        s->watch->acked = acked;
-        s->watch->marked = acked;
     }
+}
+
+uint64_t watch_epoch(center *c, session *s)
+{
+    return phi_epoch_of(c->presence.epoch, guard_sight(c, guard_role(c, s)));
 }
 
 // It sees that one, by its role, or because it is itself.
@@ -459,7 +482,7 @@ static outcome tell_page(center *c, watch *w, size_t *bytes)
     }
     // An ask makes a new watch, so this is the count of the ask that the list answers.
     uint8_t asks = (uint8_t)(w->owner->ask_count << PHI_PAGE_ASKS_SHIFT);
-    phi_page page = { .epoch = p->epoch, .flags = asks };
+    phi_page page = { .epoch = w->epoch, .flags = asks };
     if (!w->has_begun) {
         page.flags |= PHI_PAGE_FIRST;
         w->place = presence_revision(p);
@@ -504,7 +527,7 @@ static outcome tell_status(center *c, watch *w, size_t *bytes)
     }
     phi_writer out = phi_writer_of((phi_span){ room, size });
     phi_status_encode_head(&out, &(phi_status){
-                                     .epoch = p->epoch,
+                                     .epoch = w->epoch,
                                      .previous = w->told,
                                      .revision = b->end,
                                      .count = b->count,

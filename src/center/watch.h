@@ -85,6 +85,9 @@ void watch_confirm_end(center *c);
 // It has read what was queued before that mark.
 void watch_confirmed(center *c, session *s, uint64_t mark);
 
+// The table's epoch for that client. Who comes back with another one was shown another table.
+uint64_t watch_epoch(center *c, session *s);
+
 // The revision that it has acknowledged, or said that it knew when it asked; 0: neither.
 uint64_t watch_acked(const watch *w);
 
@@ -94,6 +97,8 @@ bool watch_wants(const center *c, const watch *w, const watch_subject *subject);
 // The rules are about to be others: what watchers may see is looked at anew before they are told
 // anything more. Those whom the new ones show something else are sent the list.
 void watch_unsight(center *c);
+// The same for one, who is somebody else from now on.
+void watch_unsight_one(center *c, session *s);
 
 // There is room in its buffer.
 void watch_on_room(center *c, session *s);

@@ -342,8 +342,9 @@ static void on_page(peer *p, phi_bytes payload)
 {
     phi_page page;
     EXPECT_ERR(phi_page_decode(payload, &page), PH_OK);
-    EXPECT_EQ(page.epoch, p->epoch);
+    EXPECT_EQ(phi_epoch_life(page.epoch), phi_epoch_life(p->epoch));
     if ((page.flags & PHI_PAGE_FIRST) != 0) {
+        p->epoch = page.epoch;
         p->table_count = 0;
         p->revision = page.revision;
         p->lists++;

@@ -2,7 +2,7 @@
 //
 // client/peers.c - the online list of one client.
 //
-// A peer is known by (epoch, session): a session number is unique only while its center runs. A
+// A peer is known by the epoch's life and its session, whose number is unique only in that. A
 // page or status that tells of a session already known changes it, or, when nothing that shows is
 // different, nothing; one that tells of another session of the same id first ends the old one. What
 // an application is told is thus a function of the difference between two tables, never of how
@@ -519,12 +519,13 @@ static void apply(phi_peers *peers, const phi_entry *entry, uint64_t epoch, bool
     }
     uint64_t handle = 0;
     peer *p = find(peers, entry->id, &handle);
-    bool is_same = p != NULL && p->epoch == epoch && p->session == entry->session;
-    if (p != NULL && p->epoch == epoch && !is_list && entry->revision <= p->revision) {
+    bool is_known = p != NULL && phi_epoch_life(p->epoch) == phi_epoch_life(epoch);
+    bool is_same = is_known && p->session == entry->session;
+    if (is_known && !is_list && entry->revision <= p->revision) {
         return; // a page showed it already [P-44]
     }
     if (entry->what == PHI_WHAT_OFFLINE) {
-        bool is_later = p != NULL && p->epoch == epoch && entry->session > p->session;
+        bool is_later = is_known && entry->session > p->session;
         if (is_same || is_later) { // a later one says the same [P-48]
             peer gone = take_out(peers, p, handle);
             gone.revision = entry->revision; // that of leaving, so that revisions told only grow

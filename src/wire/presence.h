@@ -12,6 +12,18 @@
 #include "base/compiler.h"
 #include "wire/fields.h"
 
+// An epoch's lower half names one life of the table, its upper half what of it this client is
+// shown (P-41).
+static inline uint32_t phi_epoch_life(uint64_t epoch)
+{
+    return (uint32_t)epoch;
+}
+
+static inline uint64_t phi_epoch_of(uint64_t epoch, uint32_t sight)
+{
+    return epoch ^ (uint64_t)sight << 32;
+}
+
 typedef enum phi_client_type {
     PHI_TYPE_CLIENT = 1,
     PHI_TYPE_GATEWAY = 2,
