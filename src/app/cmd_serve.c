@@ -58,6 +58,7 @@ static bool write_addresses(server *s, int fd);
 static void say_ready(server *s);
 static void on_stop(void *arg, int signum);
 static void on_reload(void *arg, int signum);
+static void reread(void *arg);
 static void on_taken(void *arg);
 static void on_count(void *arg, int signum);
 static void on_counted(void *arg, const center_counters *now, uint64_t lines_lost);
@@ -137,7 +138,8 @@ static exit_status start(server *s)
     if (rc != PH_OK) {
         return fail(&diag, rc);
     }
-    rc = keeper_start(s->keeper, s->crew, &s->sink, on_taken, s, &diag);
+    const keeper_events kept = { .reread = reread, .taken = on_taken, .arg = s };
+    rc = keeper_start(s->keeper, s->crew, &s->sink, &kept, &diag);
     if (rc != PH_OK) {
         return fail(&diag, rc);
     }
@@ -334,9 +336,15 @@ static void on_stop(void *arg, int signum)
 static void on_reload(void *arg, int signum)
 {
     (void)signum;
+    reread(arg);
+}
+
+static void reread(void *arg)
+{
     server *s = arg;
     static config fresh;
     config_errors errors;
+    keeper_before_read(s->keeper);
     if (config_load(&fresh, s->args, &errors) != PH_OK) {
         for (size_t i = 0; i < errors.count; i++) {
             const struct config_error *e = &errors.list[i];

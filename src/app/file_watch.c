@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 
+static size_t find(const file_watch *w, const char *path);
 static file_mark mark_of(const char *path);
 static bool is_same(const file_mark *a, const file_mark *b);
 static uint64_t ns_of(struct timespec at);
@@ -21,9 +22,12 @@ void file_watch_init(file_watch *w)
 
 void file_watch_add(file_watch *w, const char *path)
 {
-    PH_ASSERT(w->count < FILE_WATCH_MAX);
-    PH_ASSERT(strlen(path) < FILE_WATCH_PATH_BYTES);
-    snprintf(w->files[w->count++].path, FILE_WATCH_PATH_BYTES, "%s", path);
+    size_t index = find(w, path);
+    if (index == w->count) {
+        PH_ASSERT(w->count < FILE_WATCH_MAX);
+        PH_ASSERT(strlen(path) < FILE_WATCH_PATH_BYTES);
+        snprintf(w->files[w->count++].path, FILE_WATCH_PATH_BYTES, "%s", path);
+    }
 }
 
 void file_watch_mark(file_watch *w)
@@ -32,6 +36,25 @@ void file_watch_mark(file_watch *w)
     for (size_t i = 0; i < w->count; i++) {
         w->files[i].marked = mark_of(w->files[i].path);
         w->files[i].seen = w->files[i].marked;
+    }
+}
+
+void file_watch_mark_one(file_watch *w, const char *path)
+{
+    size_t index = find(w, path);
+    if (index < w->count) {
+        w->files[index].marked = mark_of(path);
+        w->files[index].seen = w->files[index].marked;
+    }
+}
+
+void file_watch_join(file_watch *w, const file_watch *other)
+{
+    for (size_t i = 0; i < other->count; i++) {
+        if (find(w, other->files[i].path) == w->count) {
+            PH_ASSERT(w->count < FILE_WATCH_MAX);
+            w->files[w->count++] = other->files[i];
+        }
     }
 }
 
@@ -59,6 +82,21 @@ const char *file_watch_changed(const file_watch *w)
         }
     }
     return NULL;
+}
+
+bool file_watch_has_changed(const file_watch *w, const char *path)
+{
+    size_t index = find(w, path);
+    return index < w->count && !is_same(&w->files[index].marked, &w->files[index].seen);
+}
+
+static size_t find(const file_watch *w, const char *path)
+{
+    size_t index = 0;
+    while (index < w->count && strcmp(w->files[index].path, path) != 0) {
+        index++;
+    }
+    return index;
 }
 
 static file_mark mark_of(const char *path)

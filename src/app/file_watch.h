@@ -7,7 +7,7 @@
 //     file_watch_add(w, path)...; file_watch_mark(w);      what is read from now on is what counts
 //     file_watch_look(w)                                   every FILE_WATCH_MS; _QUIET_MS after MOVING
 //
-// Limits   FILE_WATCH_MAX files; more are not watched, which their schema does not allow
+// Limits   FILE_WATCH_MAX files: those of two configurations
 // Threads  none
 
 #ifndef APP_FILE_WATCH_H
@@ -54,11 +54,18 @@ typedef struct file_watch {
 } file_watch;
 
 void file_watch_init(file_watch *w);
-void file_watch_add(file_watch *w, const char *path);
+void file_watch_add(file_watch *w, const char *path); // once, however often
 void file_watch_mark(file_watch *w);
+void file_watch_mark_one(file_watch *w, const char *path);
 file_watch_state file_watch_look(file_watch *w);
 
-// The first file that is not as it was marked when it was last looked at; NULL: none.
+// Adds what only `other` has, as it is marked there.
+void file_watch_join(file_watch *w, const file_watch *other);
+
+// A file is not as it was marked when it was last looked at.
+bool file_watch_has_changed(const file_watch *w, const char *path);
+
+// The first that is not; NULL: none.
 const char *file_watch_changed(const file_watch *w);
 
 #endif // APP_FILE_WATCH_H

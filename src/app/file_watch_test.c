@@ -154,3 +154,36 @@ TEST(file_watch, does_not_wait_for_ever)
     EXPECT(file_watch_changed(&w) != NULL);
     end();
 }
+
+// A configuration that was refused because a file of it was not there yet must be tried when that
+// has come, while the files that are in force are still watched.
+TEST(file_watch, two_sets_are_watched_as_one)
+{
+    begin();
+    const char *old = path_of(0, "old");
+    const char *both = path_of(1, "both");
+    const char *fresh = path_of(2, "fresh");
+    static file_watch more;
+    write_to(old, "1");
+    write_to(both, "1");
+    file_watch_add(&w, old);
+    file_watch_add(&w, both);
+    file_watch_mark(&w);
+    file_watch_init(&more);
+    file_watch_add(&more, both);
+    file_watch_add(&more, fresh);
+    file_watch_add(&more, fresh);
+    file_watch_mark(&more);
+    file_watch_join(&w, &more);
+    EXPECT_EQ(w.count, 3);
+    EXPECT_EQ(file_watch_look(&w), FILE_WATCH_SAME);
+    write_to(fresh, "1");
+    EXPECT_EQ(file_watch_look(&w), FILE_WATCH_MOVING);
+    EXPECT(file_watch_has_changed(&w, fresh));
+    EXPECT(!file_watch_has_changed(&w, both));
+    file_watch_mark_one(&w, fresh);
+    EXPECT_EQ(file_watch_look(&w), FILE_WATCH_SAME);
+    write_to(old, "22");
+    changes_once();
+    end();
+}

@@ -39,8 +39,7 @@ struct keeper {
     crew *crew;
     phi_io *io;
     log_sink *sink;
-    keeper_taken *taken;
-    void *taken_arg;
+    keeper_events events;
     security *current;
     security *next;                        // being handed to the workers; NULL: nothing is
     reason next_reason;                    //
@@ -55,6 +54,7 @@ struct keeper {
     config candidate; // that, where no restart is needed; the rest as it is in force
     bool has_candidate;
     bool is_candidate_next; // `next` is made of it
+    bool has_refused;       // the last one, and so its files are watched, too
     // ---- keys from a URL
     jwks_fetch *fetcher;
     bool is_fetching;
@@ -75,6 +75,7 @@ static void refuse_candidate(keeper *k, const config_errors *errors);
 static void renew(keeper *k, const config *c, reason why, const char *file);
 static void on_secured(void *arg);
 static void on_look(phi_timer *timer, phi_time now);
+static void take_change(keeper *k);
 static void fetch_when_due(keeper *k);
 static ph_err begin_fetch(keeper *k, const config *c, phi_diag *diag);
 static void on_fetched(void *arg, ph_err result, secret *keys, const char *why);
@@ -116,14 +117,13 @@ ph_err keeper_new(keeper **out, config *c, config_errors *errors)
     return PH_OK;
 }
 
-ph_err keeper_start(keeper *k, crew *workers, log_sink *sink, keeper_taken *taken, void *arg,
+ph_err keeper_start(keeper *k, crew *workers, log_sink *sink, const keeper_events *events,
                     phi_diag *diag)
 {
     k->crew = workers;
     k->io = phi_uv_io(crew_uv(workers));
     k->sink = sink;
-    k->taken = taken;
-    k->taken_arg = arg;
+    k->events = *events;
     ph_err rc = jwks_fetch_new(&k->fetcher, crew_uv(workers), on_fetched, k, diag);
     if (rc != PH_OK) {
         return rc;
@@ -177,6 +177,12 @@ void keeper_reload(keeper *k, config *fresh)
     k->has_wanted = true;
     fresh->rules = NULL;
     go_on(k);
+}
+
+void keeper_before_read(keeper *k)
+{
+    file_watch_mark_one(&k->watch, k->config->file);
+    k->has_refused = false;
 }
 
 void keeper_count_refused(keeper *k)
@@ -262,6 +268,8 @@ static void renew(keeper *k, const config *c, reason why, const char *file)
         secret_fini(&k->keys_fresh);
         k->has_fresh = false;
         if (why == REASON_CONFIG) {
+            file_watch_join(&k->watch, &k->watch_next); // what it names may still come
+            k->has_refused = true;
             refuse_candidate(k, &errors);
         } else {
             k->watch = k->watch_next; // tried again when they have changed again
@@ -301,7 +309,7 @@ static void on_secured(void *arg)
     if (k->is_candidate_next) {
         k->is_candidate_next = false;
         plan_fetch(k, false);
-        k->taken(k->taken_arg);
+        k->events.taken(k->events.arg);
     }
     go_on(k);
 }
@@ -316,7 +324,7 @@ static void on_look(phi_timer *timer, phi_time now)
         file_watch_state state = file_watch_look(&k->watch);
         again_ms = state == FILE_WATCH_MOVING ? FILE_WATCH_QUIET_MS : FILE_WATCH_MS;
         if (state == FILE_WATCH_CHANGED) {
-            renew(k, k->config, REASON_FILE, file_watch_changed(&k->watch));
+            take_change(k);
         }
     }
     fetch_when_due(k);
@@ -324,9 +332,25 @@ static void on_look(phi_timer *timer, phi_time now)
     phi_timer_set(&k->io->timers, &k->look, phi_time_add(now, phi_ms(again_ms)));
 }
 
+// A file of the configuration, or the configuration itself. Where that was refused because of its
+// files, it is read again when any of them has changed.
+static void take_change(keeper *k)
+{
+    bool is_config = file_watch_has_changed(&k->watch, k->config->file);
+    if (!is_config && !k->has_refused) {
+        renew(k, k->config, REASON_FILE, file_watch_changed(&k->watch));
+        return;
+    }
+    file_watch_mark(&k->watch);
+    k->events.reread(k->events.arg);
+}
+
 static void watch_files(file_watch *w, const config *c)
 {
     file_watch_init(w);
+    if (c->file[0] != '\0') {
+        file_watch_add(w, c->file);
+    }
     security_each_file(c, add_file, w);
     file_watch_mark(w);
 }

@@ -25,8 +25,16 @@ typedef struct keeper_counters {
     uint64_t certificate_days_left; // SECURITY_NO_CERTIFICATE: there is none
 } keeper_counters;
 
-// A configuration that was read again is in force, as far as that is possible without a restart.
-typedef void keeper_taken(void *arg);
+// What a keeper asks of the program.
+typedef struct keeper_events {
+    // The configuration's file has changed: read it again. Then keeper_reload or
+    // keeper_count_refused.
+    void (*reread)(void *arg);
+    // A configuration that was read again is in force, as far as that is possible without a
+    // restart.
+    void (*taken)(void *arg);
+    void *arg;
+} keeper_events;
 
 // Reads the files, fetches the keys, and makes the first snapshot.
 //
@@ -36,15 +44,17 @@ typedef void keeper_taken(void *arg);
 // PH_ENOMEM    the same
 PHI_MUST_CHECK ph_err keeper_new(keeper **out, config *config, config_errors *errors);
 
-// Secures the crew, which does not run yet, and logs what there is to warn of. `taken` is called
-// for each keeper_reload that was not refused.
-PHI_MUST_CHECK ph_err keeper_start(keeper *k, crew *workers, log_sink *sink, keeper_taken *taken,
-                                   void *arg, phi_diag *diag);
+// Secures the crew, which does not run yet, and logs what there is to warn of.
+PHI_MUST_CHECK ph_err keeper_start(keeper *k, crew *workers, log_sink *sink,
+                                   const keeper_events *events, phi_diag *diag);
 
 // Takes over what can be without a restart, and the rules of `fresh`; refused, and logged, when that
 // is not safe or a file is not as it should be. A later one takes the place of one that has not come
 // to its end.
 void keeper_reload(keeper *k, config *fresh);
+
+// Before the configuration is read again: what changes in its file from now on is new.
+void keeper_before_read(keeper *k);
 
 // A configuration could not even be read.
 void keeper_count_refused(keeper *k);

@@ -37,11 +37,12 @@ finish_center() {
     wait "$timeout_pid"
 }
 
+umask 077
 key() { # name
     posthouse token key --id "$1" --private "$1.key" --public "$1.json" >/dev/null 2>&1
 }
 token() { # key subject
-    posthouse token issue --key "$1.key" --subject "$2" --audience here >"$1-$2.token" && chmod 600 "$1-$2.token"
+    posthouse token issue --key "$1.key" --subject "$2" --audience here >"$1-$2.token"
 }
 for name in one two three; do
     key "$name"
@@ -103,14 +104,13 @@ awaits 'until it is kept well again' PA0010 'file changed'
 # ---- the configuration
 
 configure 'service:none'
-kill -HUP "$center_pid"
-awaits 'rules that are read again are in force' PA0006 'c.yaml'
+awaits 'rules are in force when the file was saved' PA0006 'c.yaml'
 expect 4 'who may no longer call does not' posthouse call echo say hello --token-file two-orders.token
 
 cat >c.yaml <<EOF
 listen: 127.0.0.1:0
 anonymous: never
-log: {level: error, format: json}
+log: {level: info, format: json}
 tokens: {keys: keys/nowhere.json, audience: here}
 rules:
   - who: orders
@@ -119,6 +119,9 @@ EOF
 kill -HUP "$center_pid"
 awaits 'a configuration whose files are not there is refused' PA0011 'cannot read keys/nowhere.json'
 expect 4 'its rules are not in force' posthouse call echo say hello --token-file two-orders.token
+cp both.json keys/nowhere.json
+awaits 'when they have come, it is' PA0006 'c.yaml'
+expect 0 'and its rules are in force' posthouse call echo say hello --token-file two-orders.token
 
 printf 'listen: 127.0.0.1:0\nanonymous: never\n' >c.yaml
 kill -HUP "$center_pid"
@@ -136,8 +139,46 @@ finish_center
 json center.log 'each refusal was told once' \
     'sum(l["event"] == "PA0011" for l in x) == 3 and sum(l["event"] == "PA0007" for l in x) == 1'
 json center.log 'renewals and refusals are counted' \
-    '[(l["security_reloads_total"], l["security_reloads_failed_total"], l["rules"], l["token_keys"]) for l in x if l["event"] == "PA0004"] == [(5, 4, 1, 2)]'
+    '[(l["security_reloads_total"], l["security_reloads_failed_total"], l["rules"], l["token_keys"]) for l in x if l["event"] == "PA0004"] == [(6, 4, 1, 2)]'
 json center.log 'nobody who was connected was lost' 'not any(l.get("account") == "echo" and "why" in l and l["why"] != "center_stopping" for l in x)'
+kill "$echo_pid" 2>/dev/null
+wait "$echo_pid"
+
+# ---- certificates
+
+posthouse cert dev --dir c --account orders --account echo --account mallory >/dev/null 2>&1
+posthouse cert revoke mallory --dir c >/dev/null 2>&1
+cat >c.yaml <<EOF
+listen: "tls:127.0.0.1:0"
+log: {level: info, format: json}
+tls: {certificate: c/center.crt, key: c/center.key, authorities: c/ca.crt, revoked: c/crl.pem}
+rules: [{who: "*", may: {call: "*", see: "*"}}]
+EOF
+begin
+POSTHOUSE_CENTER=tls:localhost:${POSTHOUSE_CENTER##*:}
+with() { # account: whose certificate
+    printf -- '--tls-ca c/ca.crt --tls-cert c/%s.crt --tls-key c/%s.key' "$1" "$1"
+}
+# shellcheck disable=SC2046 # lists of words
+{
+    start posthouse reply --account echo --echo $(with echo)
+    echo_pid=$started
+    expect 0 'a certificate is good' posthouse call echo say hello $(with orders)
+    expect 4 'one that was revoked is not' posthouse ls $(with mallory)
+    posthouse cert dev --dir c --host more.example --days 10 >/dev/null 2>&1
+    awaits 'a certificate that was renewed is taken' PA0010 '"certificate_days_left":9'
+    awaits 'and warned of, when it ends soon' PA0017 '"certificate_days_left":9'
+    expect 0 'connections go on, and new ones come' posthouse call echo say hello $(with orders)
+    cp c/center.key kept.key && cp c/orders.key c/center.key
+    awaits 'a key that does not fit is refused' PA0011 'tls.certificate'
+    expect 0 'and what was in force stays' posthouse call echo say hello $(with orders)
+    cp kept.key c/center.key
+    awaits 'until it fits again' PA0010 'file changed'
+    posthouse cert revoke echo --dir c >/dev/null 2>&1
+    awaits 'who is revoked is cut off' CE0003 '"id":"echo@local"'
+    expect 6 'and is gone' posthouse call echo say hello $(with orders)
+}
+finish_center
 kill "$echo_pid" 2>/dev/null
 wait "$echo_pid"
 
