@@ -39,9 +39,9 @@ const command command_check_config = {
     .example = "posthouse check-config posthouse.yaml\n"
                "posthouse check-config posthouse.yaml --output json\n"
                "POSTHOUSE_SUITE=check posthouse check-config     what would serve run with?\n",
-    .about =
-        "Takes what serve takes, starts nothing. Reads every file that serve would read, and fetches\n"
-        "the keys of tokens where those have a URL. Exit status 2 when anything is wrong.\n",
+    .about = "Takes what serve takes, starts nothing. Reads every file that serve would read, and\n"
+             "fetches the keys of tokens where those have a URL. Exit status 2 when anything is\n"
+             "wrong.\n",
     .options = options,
     .option_count = PHI_COUNT_OF(options),
     .more = config_options,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // app/config_report.h - what a configuration and its files come to, for people and programs: what
-// protects each listener and who may join there, whose certificate it is and how long, how many keys and
-// rules, and what there is to warn of.
+// protects each listener and who may join there, whose certificate it is and how long, how many
+// keys and rules, and what there is to warn of.
 //
 // Threads  none
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// app/config_safe.h - what would be an unsafe start, as far as the configuration alone shows it. The
-// files that it names are judged where they are read (security.h).
+// app/config_safe.h - what would be an unsafe start, as far as the configuration alone shows it.
+// The files that it names are judged where they are read (security.h).
 //
 // Each refusal says what to do.
 

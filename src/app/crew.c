@@ -13,7 +13,6 @@
 
 #include "app/crew.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,6 +49,10 @@ typedef struct worker {
     center_counters counters;        // of COUNT
     uint64_t lines_lost;             //
     const center_security *security; // of SECURE
+    // ---- of its loop
+    bool has_missed_key; // and the first has not heard of it, or not answered
+    phi_uv_task key_missed;
+    phi_uv_task key_heard;
     // ---- of its loop, until it has stopped
     phi_uv_task stopped;
 } worker;
@@ -70,8 +73,6 @@ struct crew {
     bool is_json;                    //
     crew_key_missed *key_missed;
     void *key_missed_arg;
-    phi_uv_task key_miss;        // of whoever set is_key_missed, until it runs
-    atomic_bool is_key_missed;   //
     phi_uv_mailboxes *mailboxes; // NULL: there is only one worker
     worker workers[];
 };
@@ -85,7 +86,8 @@ static void run_report(phi_uv_task *task);
 static void add_counted(crew *c, const worker *w);
 static void end_securing(crew *c);
 static void on_unknown_key(void *arg);
-static void run_key_miss(phi_uv_task *task);
+static void run_key_missed(phi_uv_task *task);
+static void run_key_heard(phi_uv_task *task);
 static void on_stopped(void *arg);
 static void run_stopped(phi_uv_task *task);
 static void end_threads(crew *c);
@@ -103,7 +105,6 @@ ph_err crew_new(crew **out, uint32_t count, const center_options *options, const
     }
     c->count = count;
     c->running = count;
-    c->key_miss.run = run_key_miss;
     ph_err rc = PH_OK;
     if (count > 1) {
         rc = phi_uv_mailboxes_new(&c->mailboxes, count, CREW_MAIL_BYTES_MAX, diag);
@@ -111,7 +112,6 @@ ph_err crew_new(crew **out, uint32_t count, const center_options *options, const
     center_options own = *options;
     share_out(&own, count);
     own.on_unknown_key = on_unknown_key;
-    own.on_unknown_key_arg = c;
     for (uint32_t i = 0; i < count && rc == PH_OK; i++) {
         worker *w = &c->workers[i];
         w->crew = c;
@@ -146,6 +146,9 @@ static ph_err worker_make(worker *w, uint32_t index, center_options *options, ph
     w->order.run = run_order;
     w->report.run = run_report;
     w->stopped.run = run_stopped;
+    w->key_missed.run = run_key_missed;
+    w->key_heard.run = run_key_heard;
+    options->on_unknown_key_arg = w;
     ph_err rc = phi_uv_new(&w->uv, &phi_alloc_heap, diag);
     if (rc == PH_OK && c->mailboxes != NULL) {
         rc = phi_uv_mailbox(c->mailboxes, index, w->uv, &options->mailbox, diag);
@@ -386,22 +389,29 @@ void crew_on_key_missed(crew *c, crew_key_missed *missed, void *arg)
     c->key_missed_arg = arg;
 }
 
-// On any loop. Peers decide how often: only the first since the last run costs anything.
+// Peers decide how often: until the first worker has answered it is told nothing more.
 static void on_unknown_key(void *arg)
 {
-    crew *c = arg;
-    if (!atomic_exchange(&c->is_key_missed, true)) {
-        phi_uv_hand(c->workers[0].uv, &c->key_miss);
+    worker *w = arg;
+    if (!w->has_missed_key) {
+        w->has_missed_key = true;
+        phi_uv_hand(w->crew->workers[0].uv, &w->key_missed);
     }
 }
 
-static void run_key_miss(phi_uv_task *task)
+static void run_key_missed(phi_uv_task *task)
 {
-    crew *c = PHI_CONTAINER_OF(task, crew, key_miss);
-    atomic_store(&c->is_key_missed, false);
+    worker *w = PHI_CONTAINER_OF(task, worker, key_missed);
+    crew *c = w->crew;
     if (c->key_missed != NULL) {
         c->key_missed(c->key_missed_arg);
     }
+    phi_uv_hand(w->uv, &w->key_heard);
+}
+
+static void run_key_heard(phi_uv_task *task)
+{
+    PHI_CONTAINER_OF(task, worker, key_heard)->has_missed_key = false;
 }
 
 // ---- the end

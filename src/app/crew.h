@@ -3,8 +3,8 @@
 // app/crew.h - the workers of a center: a loop and a center for each, the first in the main thread,
 // the others in threads of their own.
 //
-// Life     crew_new -> crew_secure -> crew_start -> crew_run (crew_set_log, crew_count, crew_secure,
-//          crew_stop) -> crew_free
+// Life     crew_new -> crew_secure -> crew_start -> crew_run (crew_set_log, crew_count,
+//          crew_secure, crew_stop) -> crew_free
 // Limits   CREW_MAIL_BYTES_MAX from one worker to another
 // Threads  a crew belongs to the main thread: it is called outside of turns, or from the first loop
 

@@ -162,6 +162,7 @@ TEST(crew, tells_once_of_many_unknown_keys)
     EXPECT_EQ(s.missed, 0); // inside of a turn
     phi_uv_turn(crew_uv(s.crew), phi_ns(0));
     EXPECT_EQ(s.missed, 1);
+    phi_uv_turn(crew_uv(s.crew), phi_ns(0)); // it was heard
     options->on_unknown_key(options->on_unknown_key_arg);
     phi_uv_turn(crew_uv(s.crew), phi_ns(0));
     EXPECT_EQ(s.missed, 2);

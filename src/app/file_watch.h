@@ -4,8 +4,9 @@
 // inotify: a name may be a symbolic link to a link (Kubernetes swaps one in the middle), stand on a
 // network file system, or not exist yet.
 //
-//     file_watch_add(w, path)...; file_watch_mark(w);      what is read from now on is what counts
-//     file_watch_look(w)                                   every FILE_WATCH_MS; _QUIET_MS after MOVING
+//     file_watch_add(w, path)...
+//     file_watch_mark(w)           what is read from now on is what counts
+//     file_watch_look(w)           every FILE_WATCH_MS; after FILE_WATCH_MOVING, _QUIET_MS later
 //
 // Limits   FILE_WATCH_MAX files: those of two configurations
 // Threads  none

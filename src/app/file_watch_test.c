@@ -101,7 +101,7 @@ TEST(file_watch, sees_a_link_in_the_middle_swapped)
     for (int i = 0; i < 2; i++) {
         snprintf(file, sizeof file, "%s/%s", folder, i == 0 ? "one" : "two");
         EXPECT_EQ(mkdir(file, 0700), 0);
-        strcat(file, "/key");
+        snprintf(file, sizeof file, "%s/%s/key", folder, i == 0 ? "one" : "two");
         write_to(file, "same size");
     }
     EXPECT_EQ(symlink("one", link), 0);

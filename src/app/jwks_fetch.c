@@ -6,14 +6,13 @@
 // - URLs are taken apart by libcurl's own parser, so that what is judged is what is fetched.
 // - A proxy of the environment, a redirect, ~/.netrc: each would have the keys come from somewhere
 //   else than the configuration says. So none is used.
-// - What a thread fetches belongs to it until its task runs on the loop, and then to the loop, which
-//   joins it. To give up sets a flag that libcurl's progress callback sees at least once a second;
-//   a name server that does not answer is not waited for (CURLOPT_QUICK_EXIT).
+// - A fetch is a task of a loop in a thread of its own, made with the first fetch. What it fetches
+//   is that loop's until its report runs on the other. To give up sets a flag that libcurl's
+//   progress callback sees at least once a second; a name server that does not answer is not waited
+//   for (CURLOPT_QUICK_EXIT).
 
 #include "app/jwks_fetch.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,22 +26,27 @@
 
 #define URL_BYTES 1024
 
+// The one thing that two threads look at: a fetch must end with its program, not some seconds
+// later. lint: allow threads, because libcurl waits inside of a task
+typedef atomic_bool give_up;
+
 // One fetch, wherever it runs.
 typedef struct download {
     secret body; // of PHI_JWKS_BYTES_MAX
     bool is_too_large;
-    const atomic_bool *is_given_up; // NULL: nobody can
+    const give_up *is_given_up; // NULL: nobody can
 } download;
 
 struct jwks_fetch {
-    phi_uv *uv;
+    phi_uv *uv;  // of who asks
+    phi_uv *own; // that waits for the network; NULL: nothing was fetched yet
     jwks_fetched *fetched;
     void *arg;
     bool is_running;
-    pthread_t thread;
-    atomic_bool is_given_up;
-    // ---- of the thread while it runs
-    phi_uv_task done;
+    give_up is_given_up;
+    // ---- of its own loop while it runs
+    phi_uv_task order;
+    phi_uv_task report;
     char url[URL_BYTES];
     secret authorities;
     secret keys;
@@ -56,13 +60,14 @@ static ph_err set_options(CURL *curl, const char *url, phi_bytes authorities, do
                           char *problem);
 static ph_err judge_answer(CURL *curl, CURLcode code, const download *d, const char *problem,
                            phi_diag *diag);
-static ph_err fetch(const char *url, phi_bytes authorities, const atomic_bool *is_given_up,
-                    secret *out, phi_diag *diag);
+static ph_err fetch(const char *url, phi_bytes authorities, const give_up *is_given_up, secret *out,
+                    phi_diag *diag);
 static size_t on_body(char *data, size_t one, size_t size, void *arg);
 static int on_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
                        curl_off_t up);
-static void *run_thread(void *arg);
-static void run_done(phi_uv_task *task);
+static ph_err make_loop(jwks_fetch *f, phi_diag *diag);
+static void run_order(phi_uv_task *task);
+static void run_report(phi_uv_task *task);
 
 // ---- URLs
 
@@ -79,6 +84,7 @@ ph_err jwks_fetch_judge_url(const char *url, phi_diag *diag)
     }
     char scheme[16];
     bool is_url = strlen(url) < URL_BYTES && strpbrk(url, " \t\"'<>\\") == NULL &&
+                  strstr(url, ":///") == NULL && // libcurl would take one slash too many for none
                   curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
                   part_of(parts, CURLUPART_SCHEME, scheme, sizeof scheme);
     ph_err rc = PH_OK;
@@ -141,8 +147,8 @@ ph_err jwks_fetch_now(const char *url, phi_bytes authorities, secret *out, phi_d
     return fetch(url, authorities, NULL, out, diag);
 }
 
-static ph_err fetch(const char *url, phi_bytes authorities, const atomic_bool *is_given_up,
-                    secret *out, phi_diag *diag)
+static ph_err fetch(const char *url, phi_bytes authorities, const give_up *is_given_up, secret *out,
+                    phi_diag *diag)
 {
     ph_err rc = jwks_fetch_judge_url(url, diag);
     if (rc != PH_OK) {
@@ -260,7 +266,7 @@ static int on_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off
     (void)up_all;
     (void)up;
     const download *d = arg;
-    return d->is_given_up != NULL && atomic_load(d->is_given_up);
+    return d->is_given_up != NULL && *d->is_given_up;
 }
 
 // ---- beside the loop
@@ -275,7 +281,8 @@ ph_err jwks_fetch_new(jwks_fetch **out, phi_uv *uv, jwks_fetched *fetched, void 
     f->uv = uv;
     f->fetched = fetched;
     f->arg = arg;
-    f->done.run = run_done;
+    f->order.run = run_order;
+    f->report.run = run_report;
     *out = f;
     return PH_OK;
 }
@@ -286,6 +293,10 @@ ph_err jwks_fetch_begin(jwks_fetch *f, const char *url, phi_bytes authorities, p
         return PH_EBUSY;
     }
     PH_ASSERT(strlen(url) < sizeof f->url); // it was judged
+    ph_err rc = make_loop(f, diag);
+    if (rc != PH_OK) {
+        return phi_diag_add(diag, rc, "fetch %s", url);
+    }
     snprintf(f->url, sizeof f->url, "%s", url);
     if (authorities.size != 0) {
         f->authorities.data = malloc(authorities.size);
@@ -297,34 +308,36 @@ ph_err jwks_fetch_begin(jwks_fetch *f, const char *url, phi_bytes authorities, p
         f->authorities.room = authorities.size;
     }
     f->diag.text[0] = '\0';
-    atomic_store(&f->is_given_up, false);
-    sigset_t all; // signals are the main thread's
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&f->thread, NULL, run_thread, f);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
-        secret_fini(&f->authorities);
-        return phi_diag_add(diag, PH_ESYSTEM, "fetch %s: %s", url, strerror(error));
-    }
-    (void)pthread_setname_np(f->thread, "keys");
     f->is_running = true;
+    phi_uv_hand(f->own, &f->order);
     return PH_OK;
 }
 
-static void *run_thread(void *arg)
+static ph_err make_loop(jwks_fetch *f, phi_diag *diag)
 {
-    jwks_fetch *f = arg;
-    f->result = fetch(f->url, secret_view(&f->authorities), &f->is_given_up, &f->keys, &f->diag);
-    phi_uv_hand(f->uv, &f->done);
-    return NULL;
+    if (f->own != NULL) {
+        return PH_OK;
+    }
+    ph_err rc = phi_uv_new(&f->own, &phi_alloc_heap, diag);
+    if (rc == PH_OK) {
+        rc = phi_uv_start(f->own, "keys", diag);
+        if (rc != PH_OK) {
+            phi_uv_free(&f->own);
+        }
+    }
+    return rc;
 }
 
-static void run_done(phi_uv_task *task)
+static void run_order(phi_uv_task *task)
 {
-    jwks_fetch *f = PHI_CONTAINER_OF(task, jwks_fetch, done);
-    (void)pthread_join(f->thread, NULL);
+    jwks_fetch *f = PHI_CONTAINER_OF(task, jwks_fetch, order);
+    f->result = fetch(f->url, secret_view(&f->authorities), &f->is_given_up, &f->keys, &f->diag);
+    phi_uv_hand(f->uv, &f->report);
+}
+
+static void run_report(phi_uv_task *task)
+{
+    jwks_fetch *f = PHI_CONTAINER_OF(task, jwks_fetch, report);
     f->is_running = false;
     secret_fini(&f->authorities);
     secret keys = f->keys;
@@ -342,9 +355,14 @@ void jwks_fetch_free(jwks_fetch **fetch_ptr)
         return;
     }
     f->fetched = NULL;
-    atomic_store(&f->is_given_up, true);
+    f->is_given_up = true;
     while (f->is_running) {
-        phi_uv_turn(f->uv, phi_ms(1000)); // its task is for the loop
+        phi_uv_turn(f->uv, phi_ms(1000)); // its report is for this loop
+    }
+    if (f->own != NULL) {
+        phi_uv_stop(f->own);
+        phi_uv_join(f->own);
+        phi_uv_free(&f->own);
     }
     secret_fini(&f->authorities);
     secret_fini(&f->keys);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // app/jwks_fetch.h - fetches the keys of tokens from a URL, and from nowhere else: no redirects, no
-// proxies, the server's certificate is checked, and what comes is bounded in size and time. The URL is the
-// configuration's; nothing that a token says has any influence on it.
+// proxies, the server's certificate is checked, and what comes is bounded in size and time. The URL
+// is the configuration's; nothing that a token says has any influence on it.
 //
 // A fetch takes a thread of its own for as long as it lasts, so that no worker waits for a name
 // server.

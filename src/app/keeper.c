@@ -4,10 +4,10 @@
 //
 // Design notes
 // - There is one way to renew: `renew` makes a snapshot from a configuration and the files as they
-//   are now, and hands it to the crew. What leads there differs: a file has changed, keys came, or a
-//   configuration was read. While one is handed over the next waits.
-// - Files are marked before they are read. So a change while they are read is seen by the next look,
-//   and a half-written file is tried once, and again when it has changed.
+//   are now, and hands it to the crew. What leads there differs: a file has changed, keys came, or
+//   a configuration was read. While one is handed over the next waits.
+// - Files are marked before they are read. So a change while they are read is seen by the next
+//   look, and a half-written file is tried once, and again when it has changed.
 // - Of a configuration that was read again only what its schema calls reloadable is taken; the rest
 //   stays that of the running center. What results is judged as at a start: so a listener that runs
 //   cannot lose its certificate.

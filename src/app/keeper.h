@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // app/keeper.h - keeps the security of a running center up to date: makes it anew when a file that
-// the configuration names has changed, when keys of tokens were fetched, and when the configuration is read
-// again; all of it or nothing, without ending a connection. What is in force stays until every
-// worker has what follows.
+// the configuration names has changed, when keys of tokens were fetched, and when the configuration
+// is read again; all of it or nothing, without ending a connection. What is in force stays until
+// every worker has what follows.
 //
-// Life     keeper_new -> keeper_start -> keeper_reload* -> keeper_stop -> (crew_free) -> keeper_free
+// Life     keeper_new -> keeper_start -> keeper_reload* -> keeper_stop -> (crew_free) ->
+//          keeper_free
 // Threads  a keeper belongs to the main thread and the crew's first loop
 
 #ifndef APP_KEEPER_H
@@ -48,9 +49,9 @@ PHI_MUST_CHECK ph_err keeper_new(keeper **out, config *config, config_errors *er
 PHI_MUST_CHECK ph_err keeper_start(keeper *k, crew *workers, log_sink *sink,
                                    const keeper_events *events, phi_diag *diag);
 
-// Takes over what can be without a restart, and the rules of `fresh`; refused, and logged, when that
-// is not safe or a file is not as it should be. A later one takes the place of one that has not come
-// to its end.
+// Takes over what can be without a restart, and the rules of `fresh`; refused, and logged, when
+// that is not safe or a file is not as it should be. A later one takes the place of one that has
+// not come to its end.
 void keeper_reload(keeper *k, config *fresh);
 
 // Before the configuration is read again: what changes in its file from now on is new.

@@ -2,10 +2,10 @@
 //
 // app/listener.h - an address as it stands in the configuration: what is spoken there, and where.
 //
-//     127.0.0.1:7678   localhost   unix:/run/posthouse.sock      plain
-//     tls:0.0.0.0:7679   tls:[::]                                TLS
-//     centers:10.0.0.1                                           for centers of other domains: TLS, both ends
-//                                                                have a certificate
+//     127.0.0.1:7678   localhost   unix:/run/posthouse.sock   plain
+//     tls:0.0.0.0:7679   tls:[::]                             TLS
+//     centers:10.0.0.1                                        TLS, for centers of other domains:
+//                                                             both ends have a certificate
 //
 // Threads  none; pure functions
 

@@ -186,7 +186,8 @@ TEST(options, help_shows_every_option_and_its_default)
     draft_fini(&d);
 }
 
-// A command may mean something else by a name than the others do: `serve --tls-key` is the center's.
+// A command may mean something else by a name than the others do: `serve --tls-key` is the
+// center's.
 TEST(options, a_later_table_replaces_a_row)
 {
     static const option own[] = {

@@ -5,8 +5,8 @@
 // where it is.
 //
 // A file is judged before it is believed: others may not write it, and of a private one (a key, a
-// secret) others may not even read it, its group may not write it, and it belongs to root or to the user of this
-// process. Symbolic links are followed: Kubernetes and certbot are made of them.
+// secret) others may not even read it, its group may not write it, and it belongs to root or to the
+// user of this process. Symbolic links are followed: Kubernetes and certbot are made of them.
 //
 // Life     secret_read_* -> secret_view -> secret_fini, which wipes it
 // Threads  none

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// app/security.h - what a configuration and the files that it names make of a center's security: one
-// snapshot, whole or not at all, which is not changed once it is made.
+// app/security.h - what a configuration and the files that it names make of a center's security:
+// one snapshot, whole or not at all, which is not changed once it is made.
 //
 // Life     security_fetch (where tokens.keys is a URL) -> security_new -> security_of_center, while
 //          any worker uses it -> security_free
@@ -46,7 +46,8 @@ typedef struct security_facts {
 PHI_MUST_CHECK ph_err security_fetch(const config *c, secret *out, config_errors *errors);
 
 // Reads every file that the configuration names. `fetched` is what came from the URL of
-// tokens.keys. The rules of `c` are borrowed, and must outlive the snapshot; nothing else of both is.
+// tokens.keys. The rules of `c` are borrowed, and must outlive the snapshot; nothing else of both
+// is.
 //
 // PH_ECONFIG   errors were added, each with what to do; nothing that is secret is in them
 // PH_ENOMEM    the same

@@ -170,7 +170,7 @@ with() { # account: whose certificate
     awaits 'and warned of, when it ends soon' PA0017 '"certificate_days_left":9'
     expect 0 'connections go on, and new ones come' posthouse call echo say hello $(with orders)
     cp c/center.key kept.key && cp c/orders.key c/center.key
-    awaits 'a key that does not fit is refused' PA0011 'tls.certificate'
+    awaits 'a key that does not fit is refused' PA0011 'does not belong to the certificate'
     expect 0 'and what was in force stays' posthouse call echo say hello $(with orders)
     cp kept.key c/center.key
     awaits 'until it fits again' PA0010 'file changed'

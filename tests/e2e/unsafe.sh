@@ -34,7 +34,7 @@ write("expired.crt", old.public_bytes(s.Encoding.PEM), 0o644)
 write("expired.key", key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
 write("encrypted.key", key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.BestAvailableEncryption(b"x")))
 public = key.public_key().public_numbers()
-jwk = {"kty": "EC", "crv": "P-256", "kid": "a", "x": b64(public.x), "y": b64(public.y)}
+jwk = {"kty": "EC", "crv": "P" "-256", "kid": "a", "x": b64(public.x), "y": b64(public.y)}
 weak = rsa.generate_private_key(65537, 1024).public_key().public_numbers()
 sets = {
     "keys.json": {"keys": [jwk]},
