@@ -178,7 +178,7 @@ refuses() { # description expected-text argument...
     refuses 'half a key set' 'no key set' $plain --tokens-keys half.json
     refuses 'an empty key set' 'keys' $plain --tokens-keys empty.json
     refuses 'keys by http:// from elsewhere' 'write https://' $plain --tokens-keys http://192.0.2.1/keys.json
-    refuses 'keys by another way' 'keys are fetched by https://' $plain --tokens-keys file:///etc/passwd
+    refuses 'keys by another way' 'keys are fetched by https://' $plain --tokens-keys ftp://127.0.0.1/keys.json
     refuses 'a password in the URL' 'a user or password' $plain --tokens-keys https://a:hunter2@localhost/keys.json
     if grep -qF hunter2 "$work/err"; then fail 'and it is not repeated' err; else pass 'and it is not repeated'; fi
     refuses 'no keys at the URL' 'answers 404; a center does not start without' $plain --tokens-keys "$url/none"
