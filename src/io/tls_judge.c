@@ -157,7 +157,7 @@ static ph_err verify(X509_STORE_CTX *ctx, bool is_client, phi_diag *diag)
     }
     X509 *leaf = X509_STORE_CTX_get0_cert(ctx);
     if (!is_fit_for_an_end(leaf, diag) || (is_client && !names_are_fit(leaf, diag))) {
-        X509_STORE_CTX_set_error(ctx, X509_V_ERR_APPLICATION_VERIFICATION);
+        X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);
         return PH_EACCESS;
     }
     return PH_OK;
@@ -391,7 +391,7 @@ static void explain_name(X509_STORE_CTX *ctx, phi_diag *diag)
     OPENSSL_free(ip);
 }
 
-ph_err phi_tls_explain(const SSL *ssl, phi_diag *diag)
+ph_err phi_tls_explain(bool was_open, phi_diag *diag)
 {
     unsigned long error = ERR_peek_last_error();
     int reason = ERR_GET_REASON(error);
@@ -401,7 +401,9 @@ ph_err phi_tls_explain(const SSL *ssl, phi_diag *diag)
         return PH_ETLS; // the certificate was judged, and this is why
     }
     for (size_t i = 0; is_ssl && i < PHI_COUNT_OF(alerts); i++) {
-        if (reason - SSL_AD_REASON_OFFSET == alerts[i].alert) {
+        // Of an open connection a client hears late what of its certificate is not believed.
+        if (reason - SSL_AD_REASON_OFFSET == alerts[i].alert &&
+            (alerts[i].is_about_certificate || !was_open)) {
             return phi_diag_add(diag, PH_ETLS, "the other end refused%s: %s",
                                 alerts[i].is_about_certificate ? " our certificate" : "",
                                 alerts[i].says);
@@ -413,7 +415,7 @@ ph_err phi_tls_explain(const SSL *ssl, phi_diag *diag)
         }
     }
     // In the handshake nothing is believed yet; afterwards somebody on the way broke it.
-    ph_err err = SSL_is_init_finished(ssl) == 1 ? PH_ERESET : PH_ETLS;
+    ph_err err = was_open ? PH_ERESET : PH_ETLS;
     const char *text = error == 0 ? NULL : ERR_reason_error_string(error);
     return phi_diag_add(diag, err, "TLS: %s", text == NULL ? "broken" : text);
 }

@@ -52,9 +52,10 @@ ph_err phi_tls_judge(const phi_tls *tls, const SSL *ssl, phi_diag *diag);
 // What a verified certificate says; nothing, when there is none.
 void phi_tls_identify(const SSL *ssl, phi_identity *out);
 
-// Takes the reason of the last failure off OpenSSL's queue and says it for people. PH_ETLS when one
-// end does not believe, or not understand, the other; PH_ERESET when what came was broken.
-ph_err phi_tls_explain(const SSL *ssl, phi_diag *diag);
+// Takes the reason of the last failure off OpenSSL's queue and says it for people, unless *diag
+// says it already. PH_ETLS when one end does not believe, or not understand, the other; PH_ERESET
+// when what came over an open connection was broken.
+ph_err phi_tls_explain(bool was_open, phi_diag *diag);
 
 // "2027-01-31"
 #define PHI_TLS_DATE_BYTES 32

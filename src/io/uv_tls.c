@@ -28,6 +28,7 @@
 #include <openssl/err.h>
 
 #include "base/assert.h"
+#include "io/tls_hello.h"
 #include "io/tls_private.h"
 #include "io/uv_private.h"
 
@@ -51,6 +52,7 @@ struct phi_secure {
     uint32_t pending_size;
     uint32_t pending_sent;              // of it
     uint32_t shake_left;                // what may still come before it is known who it is
+    phi_hello hello;                    // of a client
     bool is_over;                       // close_notify came
     uint8_t trust[PHI_TLS_TRUST_BYTES]; // of the credentials that judged it last
 };
@@ -243,9 +245,9 @@ static void shake_failed(phi_stream *s, phi_diag *diag)
         phi_stream_end(s, PH_ECLOSED, "closed by the other end in the handshake of TLS");
     } else if (s->secure->shake_left == 0) {
         ERR_clear_error();
-        phi_stream_end(s, PH_ETLS, "it sends too much before it has proved who it is");
+        phi_stream_end(s, PH_ETLS, "it sends too much before it has proved who it is, or says so");
     } else {
-        ph_err err = phi_tls_explain(s->secure->ssl, diag);
+        ph_err err = phi_tls_explain(/* was_open= */ false, diag);
         (void)send_out(s); // the alert, if it can still be said
         phi_stream_end_politely(s, err, diag->text);
     }
@@ -323,7 +325,7 @@ static ph_err decipher(phi_stream *s, phi_span in, size_t *size, phi_diag *diag)
         ERR_clear_error();
         return phi_diag_add(diag, PH_ERESET, "it renews its keys without end");
     }
-    return phi_tls_explain(secure->ssl, diag);
+    return phi_tls_explain(/* was_open= */ true, diag);
 }
 
 bool phi_secure_is_over(const phi_stream *s)
@@ -546,6 +548,11 @@ static int read_socket(phi_stream *s, uint8_t *to, size_t size, size_t *got)
     if (n > 0) {
         room->may_read -= (uint32_t)n;
         *left -= (uint32_t)n;
+        if (SSL_is_server(s->secure->ssl) &&
+            !phi_hello_watch(&s->secure->hello, phi_bytes_of(to, (size_t)n))) {
+            *left = 0;
+            return 0;
+        }
         *got = (size_t)n;
         return 1;
     }
