@@ -18,6 +18,7 @@
 #include "app/term.h"
 #include "base/assert.h"
 #include "io/address.h"
+#include "io/tls.h"
 #include "wire/name.h"
 
 #define CENTERS_MAX 16u // that a client takes
@@ -368,6 +369,9 @@ static exit_status refused(const connection *s)
     }
     if (s->err == PH_ETLS) {
         term_error("%s", s->reason);
+        if (strstr(s->reason, PHI_TLS_UNKNOWN) != NULL) {
+            term_hint("--tls-ca names the file of the authority that signed it");
+        }
         return STATUS_REFUSED;
     }
     if (s->err == PH_ETIMEDOUT && *s->reason == '\0') {

@@ -358,5 +358,6 @@ bool phi_client_join_fits(const phi_join *join)
     uint8_t room[PHI_PACKET_BYTES_JOINING_MAX - PHI_PACKET_HEAD_CHECKED];
     phi_writer w = phi_writer_of((phi_span){ room, sizeof room });
     phi_join_encode(&w, &worst);
+    explicit_bzero(room, sizeof room); // of the token
     return !w.failed;
 }

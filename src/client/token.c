@@ -218,7 +218,7 @@ void phi_client_token_flush(ph_client *client)
     phi_transport_commit(&client->transport, PHI_COMMAND_CREDENTIAL, phi_writer_size(&w));
     phi_outbound_guard(&client->transport.link.out);
     t->is_owed = false;
-    t->told = client->io->now;
+    t->told = phi_io_now(client->io);
     t->unanswered++;
 }
 
@@ -230,8 +230,11 @@ void phi_client_on_credential(ph_client *client, phi_bytes payload)
         return;
     }
     phi_token *t = &client->token;
-    t->unanswered -= t->unanswered > 0;
-    if (t->unanswered == 0) { // else that of the last one follows
+    if (t->unanswered == 0) {
+        phi_client_breach(client, "an answer to a credential that was not sent");
+        return;
+    }
+    if (--t->unanswered == 0) { // else that to the last one follows
         expires(client, t->told, answer.expires_ms);
     }
 }
@@ -246,13 +249,14 @@ void phi_client_token_rest(ph_client *client)
 bool phi_client_token_on_end(ph_client *client, const phi_link_end *end, bool was_up)
 {
     phi_token *t = &client->token;
+    bool is_untried = t->is_owed; // it came when the center had the last one already
     phi_client_token_rest(client);
     bool is_over = end->by_peer && end->code == PHI_BYE_CREDENTIAL_EXPIRED;
     bool is_refused = end->by_peer && end->code == PHI_BYE_NOT_AUTHORISED;
     if (!is_over && !is_refused) {
         return false;
     }
-    t->is_spent = true;
+    t->is_spent = !is_untried;
     if (was_up && phi_time_diff(client->io->now, client->up_since).ns < LASTED_MIN.ns) {
         return false;
     }

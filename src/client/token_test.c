@@ -524,4 +524,34 @@ TEST(token, answer_that_breaks_its_form_ends_the_connection)
     stage_say(&s, PHI_COMMAND_CREDENTIAL, phi_bytes_of((const uint8_t[]){ 2, 0, 9 }, 3));
     EXPECT_TEXT(stage_heard(&s), "down PH_EPROTO\n");
     stage_fini(&s);
+
+    stage_init(&s, PHI_SUITE_PLAIN); // so has one that answers what was not asked
+    client_that_is_asked(&s, "first", NULL);
+    stage_heard(&s);
+    stage_say(&s, PHI_COMMAND_CREDENTIAL, phi_bytes_of(NULL, 0));
+    EXPECT_TEXT(stage_heard(&s), "down PH_EPROTO\n");
+    stage_fini(&s);
+}
+
+// One that came while the last was being refused has not been tried: it is, before another is asked
+// for.
+TEST(token, that_came_too_late_for_join_is_tried)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    s.refuse_join = PHI_BYE_NOT_AUTHORISED;
+    ph_client_options o = stage_options(&s);
+    o.token = "first";
+    o.on_token = stage_on_token;
+    EXPECT_ERR(stage_client(&s, &o), PH_OK);
+    EXPECT_ERR(ph_client_open(s.client), PH_OK);
+    while (s.joins == 0) {
+        stage_turn(&s);
+    }
+    EXPECT_ERR(ph_client_set_token(s.client, "second"), PH_OK);
+    s.refuse_join = PHI_BYE_NORMAL;
+    stage_settle(&s);
+    EXPECT_TEXT(stage_heard(&s), "down PH_EREFUSED not_authorised\nup me@home\n");
+    EXPECT_TEXT(s.token, "second");
+    stage_fini(&s);
 }
