@@ -2,6 +2,7 @@
 //
 // center/guard_test.c - who may do what, packet by packet: each action allowed and refused, what a
 // refusal gives away (nothing), what other rules change for those who are there, and presence.
+// [P-80]
 
 #include <string.h>
 
@@ -466,6 +467,29 @@ TEST(guard, users_are_looked_up_again)
     EXPECT(!stays->is_ended);
     ask(stays, "other", "x", 2);
     peer_expect_failure(stays, 2, PH_FAILURE_REFUSED_BY_POLICY);
+    world_free(w);
+}
+
+// A name that was made up for somebody is his, and nobody else's: who proves later that he is
+// another may not keep it, or could act under the name of the first. [P-76]
+TEST(guard, made_up_account_goes_with_who_it_was_made_up_for)
+{
+    static const center_user one[] = { { .uid = 7, .principal = { (const uint8_t *)"shop", 4 } } };
+    static const center_user two[] = { { .uid = 7, .principal = { (const uint8_t *)"bank", 4 } } };
+    world *w = world_new(NULL);
+    w->security.users = one;
+    w->security.user_count = 1;
+    WORLD_SECURE(w, NULL);
+    w->who.has_user = true;
+    w->who.uid = 7;
+    peer *shop = world_join(w, "");
+    WORLD_SECURE(w, NULL);
+    world_settle(w);
+    EXPECT(!shop->is_ended);
+    w->security.users = two;
+    WORLD_SECURE(w, NULL);
+    world_settle(w);
+    peer_expect_bye(shop, PHI_BYE_NOT_AUTHORISED);
     world_free(w);
 }
 

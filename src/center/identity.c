@@ -40,8 +40,8 @@ typedef struct claim {
 typedef struct wish {
     phi_bytes account; // empty: one is to be made up
     phi_bytes service;
+    phi_bytes made_up_for; // whom the account was made up for; empty: it was not
     bool is_center;
-    bool is_made_up; // the account was made up for it
 } wish;
 
 static bool is_believed(const center *c, const session *s, identity_refusal *why);
@@ -59,6 +59,8 @@ static bool may_be(const center *c, const session *s, const claim *proved, const
 static bool is_granted(const center *c, phi_bytes principal, phi_action action,
                        const phi_target *target);
 static phi_bytes name_of_wish(const wish *wanted);
+static bool is_made_up_for(const wish *wanted, phi_bytes principal);
+static phi_bytes principal_of(const session *s, const claim *proved);
 static wish wish_of(const session *s);
 
 static bool keep(center *c, session *s, const claim *proved, bool is_made_up,
@@ -109,7 +111,7 @@ bool identity_again(center *c, session *s, identity_refusal *why)
         return may_be(c, s, &proved, &wanted, why);
     }
     return prove(c, s, wanted.account, &proved, why) && may_be(c, s, &proved, &wanted, why) &&
-           keep(c, s, &proved, wanted.is_made_up, why);
+           keep(c, s, &proved, is_made_up_for(&wanted, proved.name), why);
 }
 
 bool identity_renew(center *c, session *s, phi_bytes token, identity_refusal *why)
@@ -119,7 +121,7 @@ bool identity_renew(center *c, session *s, phi_bytes token, identity_refusal *wh
     const wish wanted = wish_of(s);
     claim proved = { .proof = PHI_PROOF_NONE };
     return prove_by_token(c, s, token, &proved, why) && may_be(c, s, &proved, &wanted, why) &&
-           keep(c, s, &proved, wanted.is_made_up, why);
+           keep(c, s, &proved, is_made_up_for(&wanted, proved.name), why);
 }
 
 // Whether its certificate, if there is one, would still be let in. A connection may be older than
@@ -246,7 +248,7 @@ static bool may_be(const center *c, const session *s, const claim *proved, const
         return true;
     }
     const phi_target as_account = { .account = wanted->account };
-    if (wanted->account.size != 0 && !wanted->is_made_up &&
+    if (wanted->account.size != 0 && !is_made_up_for(wanted, who) &&
         !phi_principal_owns(who, wanted->account) &&
         !is_granted(c, who, PHI_MAY_REGISTER, &as_account)) {
         return refuse(why, IDENTITY_ACCOUNT, "principal '%.*s' may not use account '%.*s'",
@@ -284,13 +286,27 @@ static phi_bytes name_of_wish(const wish *wanted)
     return wanted->service.size != 0 ? wanted->service : phi_bytes_text("client");
 }
 
+// An account that is longer than a name may be, with its digits, lacks the end of the name.
+static bool is_made_up_for(const wish *wanted, phi_bytes principal)
+{
+    return wanted->made_up_for.size != 0 && phi_bytes_equal(wanted->made_up_for, principal);
+}
+
+// Who one that has joined is, by that.
+static phi_bytes principal_of(const session *s, const claim *proved)
+{
+    return proved->name.size != 0 ? proved->name : phi_principal_of_account(session_account(s));
+}
+
 static wish wish_of(const session *s)
 {
     PH_ASSERT(session_is(s, SESSION_JOINED));
     return (wish){ .account = session_account(s),
                    .service = session_service(s),
-                   .is_center = s->account->entry[ENTRY_TYPE_AT] == PHI_TYPE_CENTER,
-                   .is_made_up = s->identity != NULL && s->identity->is_made_up };
+                   .made_up_for = s->identity != NULL && s->identity->is_made_up
+                                      ? session_principal(s)
+                                      : phi_bytes_of(NULL, 0),
+                   .is_center = s->account->entry[ENTRY_TYPE_AT] == PHI_TYPE_CENTER };
 }
 
 // ---- keeping
@@ -298,7 +314,7 @@ static wish wish_of(const session *s)
 static bool keep(center *c, session *s, const claim *proved, bool is_made_up, identity_refusal *why)
 {
     bool is_joined = session_is(s, SESSION_JOINED);
-    bool is_same = is_joined && phi_bytes_equal(session_principal(s), proved->name);
+    bool is_same = is_joined && phi_bytes_equal(session_principal(s), principal_of(s, proved));
     if (proved->proof == PHI_PROOF_NONE) {
         identity_forget(c, s);
     } else if (s->identity == NULL) {

@@ -336,7 +336,7 @@ TEST(identity, a_key_that_is_not_known_is_told)
     WORLD_SECURE(w, NULL);
     phi_bytes token = token_of(&i, "orders", now_s(w) + 60);
     EXPECT_TEXT(join_with(w, "orders", token)->id, "orders@d");
-    expect_refused(join_with(w, "bank", phi_bytes_of(token.data, token.size - 1)),
+    expect_refused(join_with(w, "bank", phi_bytes_of(token.data, token.size - 2)),
                    phi_jwt_fault_text(PHI_JWT_MALFORMED));
     EXPECT_EQ(unknown, 0);
     w->security.keys = keys; // it names none of them
