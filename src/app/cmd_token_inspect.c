@@ -57,6 +57,7 @@ static void print_people(const inspection *i);
 static void print_object(draft *out, const inspection *i, const char *title, const json_t *object);
 static void print_value(draft *out, const inspection *i, const char *name, const json_t *value);
 static void print_time(draft *out, const inspection *i, uint64_t time_s);
+static void add_json(draft *out, const json_t *value);
 static void print_verdict(draft *out, const inspection *i);
 static void print_json(const inspection *i);
 
@@ -300,9 +301,7 @@ static void print_value(draft *out, const inspection *i, const char *name, const
         draft_printable(out, phi_bytes_of(json_string_value(value), json_string_length(value)));
         return;
     }
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
-    draft_add(out, text == NULL ? "?" : text);
-    free(text);
+    add_json(out, value);
     if (is_time && phi_jwt_time(value, &time_s)) {
         print_time(out, i, time_s);
     }
@@ -365,13 +364,24 @@ static void print_json(const inspection *i)
     (void)json_object_set(all, "claims", i->claims);
     (void)json_object_set_new(all, "warnings", warnings);
     (void)json_object_set_new(all, "verdict", verdict);
-    char *text = json_dumps(all, JSON_COMPACT | JSON_ENSURE_ASCII);
     draft out;
     draft_init(&out);
-    draft_add(&out, text == NULL ? "{}" : text);
+    add_json(&out, all);
     draft_add(&out, "\n");
     term_print(&out);
     draft_fini(&out);
-    free(text);
     json_decref(all);
+}
+
+// All that a terminal could obey as an escape: jansson leaves out U+007F, which is only in strings.
+static void add_json(draft *out, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+    const char *rest = text == NULL ? "null" : text;
+    for (size_t size; size = strcspn(rest, "\x7f"), rest[size] != '\0'; rest += size + 1) {
+        draft_bytes(out, phi_bytes_of(rest, size));
+        draft_add(out, "\\u007f");
+    }
+    draft_add(out, rest);
+    free(text);
 }

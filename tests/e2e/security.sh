@@ -150,12 +150,12 @@ sed -n '/^\$ posthouse may /,/^```$/p' "$root/docs/security.md" | sed '/^```/d' 
 grep '^\$' shown | cut -c3- | while IFS= read -r line; do
     printf '$ %s\n' "$line"
     eval "$line" 2>/dev/null || :
-done >done
-if [ -s shown ] && cmp -s shown done; then
+done >now
+if [ -s shown ] && cmp -s shown now; then
     pass 'the answers in docs/security.md are those of posthouse may'
 else
-    diff shown done >diff
-    fail 'the answers in docs/security.md are those of posthouse may' diff
+    diff shown now >differences
+    fail 'the answers in docs/security.md are those of posthouse may' differences
 fi
 
 finish

@@ -6,7 +6,10 @@ Were it to fail, a peer could write to an operator's terminal, forge lines of a 
 Each field carries its own word, so that a test can also see that the field got as far as it is meant to: what never arrives is no proof.
 """
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import json
 import os
 import pty
@@ -20,11 +23,14 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import client as ph  # noqa: E402
+import forge as f  # noqa: E402
+import tls13  # noqa: E402
 
 BUILD = os.environ["PH_BUILD"]
 POSTHOUSE = os.path.join(BUILD, "src/app/posthouse")
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("POSTHOUSE_")}
 results = []
+children = contextlib.ExitStack()
 
 # A window title, a cleared screen, a line of its own, a carriage return, NUL, DEL, C1 as UTF-8, right-to-left, the separators of lines, no UTF-8.
 CONTROLS = b"\x1b]0;pwned\x07\x1b[2J\r\x00\x7f\x08\t\xc2\x9b31m\xe2\x80\xae\xe2\x80\xa8\xe2\x80\xa9"
@@ -80,14 +86,15 @@ def test(name):
 class Center:
     """The real one, with its log in a file."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, listen="127.0.0.1:0"):
         self.folder = tempfile.TemporaryDirectory()
         port = os.path.join(self.folder.name, "port")
         os.mkfifo(port)
         self.log_path = os.path.join(self.folder.name, "log")
         with open(self.log_path, "wb") as log:
-            self.child = subprocess.Popen([POSTHOUSE, "serve", "--listen", "127.0.0.1:0", "--domain", "here", "--log-level", "debug", "--port-file", port,
-                                           *options], stderr=log, env=ENVIRONMENT)
+            self.child = children.enter_context(subprocess.Popen([POSTHOUSE, "serve", "--listen", listen, "--domain", "here", "--log-level", "debug", "--port-file", port,
+                                           *options], stderr=log, env=ENVIRONMENT))
+            children.callback(self.child.kill)  # whatever happens here
         with open(port, encoding="utf-8") as file:
             self.address = file.readline().strip()
         self.port = int(self.address.rsplit(":")[-1])
@@ -95,7 +102,7 @@ class Center:
     def stop(self):
         """What it has logged."""
         self.child.terminate()
-        status = self.child.wait()
+        status = self.child.wait(30)
         with open(self.log_path, "rb") as file:
             log = file.read()
         self.folder.cleanup()
@@ -125,18 +132,18 @@ def on_terminal(center, *arguments):
         while data := os.read(parent, 65536):
             out += data
     os.close(parent)
-    process.wait()
+    process.wait(30)
     return re.sub(rb"\x1b\[[0-9]*m", b"", out).replace(b"\r\n", b"\n")
 
 
 class Peer(ph.Client):
     """One that says anything: its JOIN is made of the fields it is given."""
 
-    def __init__(self, port, *fields):
+    def __init__(self, port, *fields, **options):
         self.extra = b"".join(ph.field(tag, value) for tag, value in fields)
-        super().__init__("127.0.0.1", port)
+        super().__init__("127.0.0.1", port, **options)
 
-    def join(self, floor, account, service, watch, own):
+    def join(self, *_):
         self.handshake(ph.HELLO)
         self.send(ph.HANDSHAKE, bytes([ph.JOIN]) + ph.field(1, struct.pack(">H", 1)) + self.extra)
         self.id = self.handshake(ph.WELCOME)[1].decode()
@@ -151,11 +158,11 @@ def metadata(key, value):
     return 6, bytes([len(key)]) + key + value
 
 
-def is_refused(port, *fields):
+def is_refused(port, *fields, **options):
     """Whether a JOIN ends with a bye."""
     try:
-        Peer(port, *fields).socket.close()
-    except (ph.Bye, EOFError, ConnectionError, UnicodeDecodeError):
+        Peer(port, *fields, **options).socket.close()
+    except (ph.Bye, tls13.Alert, EOFError, OSError, UnicodeDecodeError):
         return True
     return False
 
@@ -465,5 +472,118 @@ def _():
         raise AssertionError("nobody was told what the center said")
 
 
+# ---- proofs
+
+def write(folder, name, data):
+    path = os.path.join(folder, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+        file.write(data)
+    return path
+
+
+def leaf(subject, issuer, use, *names):
+    more = [f.alternative(*names)] if names else []
+    return f.Certificate(subject, issuer, own=f.key("p256", "leaf"),
+                         extensions=[f.constraints(False), f.usage(f.DIGITAL_SIGNATURE), f.extended(use), *more])
+
+
+ROOT = f.authority()
+STRANGER = f.authority("stranger" + TEXT.decode())
+LONG = hostile("long", None, False) * 40
+
+
+def bad_names(use):
+    """Certificates with hostile names, from who is believed, and from who is not."""
+    names = (f.uri(b"posthouse://here/" + hostile("uri")), f.uri(b"posthouse://here/" + hostile("uri", None, False)), f.dns(hostile("dns")),
+             f.dns(hostile("dns", None, False)), f.uri(b"posthouse://here/" + LONG))
+    for name in names:
+        yield leaf("subject" + TEXT.decode(), ROOT, use, name), ROOT
+    yield leaf("subject" + TEXT.decode(), STRANGER, use, names[0]), STRANGER
+    yield leaf("subject" + TEXT.decode(), ROOT, use), ROOT
+
+
+def through(certificate, issuer):
+    return lambda host, port: tls13.connect(socket.create_connection((host, port), 30), [certificate.der, issuer.der], certificate.key, host="localhost")
+
+
+@test("hostile_text_in_certificates_is_escaped_in_logs")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        own = leaf("center", ROOT, f.SERVER_AUTH, f.dns("localhost"))
+        options = ("--tls-certificate", write(folder, "center.crt", own.pem()), "--tls-key", write(folder, "center.key", own.key.pem()),
+                   "--tls-authorities", write(folder, "ca.crt", ROOT.pem()))
+        for form in ("text", "json"):
+            center = Center("--log-format", form, *options, listen="tls:127.0.0.1:0")
+            for certificate, issuer in bad_names(f.CLIENT_AUTH):
+                if not is_refused(center.port, (2, b"orders"), dial=through(certificate, issuer)):
+                    raise AssertionError(f"{certificate.subject!r} was let in")
+            good = leaf("subject" + TEXT.decode(), ROOT, f.CLIENT_AUTH, f.uri(b"posthouse://here/orders"))
+            if is_refused(center.port, (2, b"orders"), dial=through(good, ROOT)):
+                raise AssertionError("a subject is no name, and its text no reason")
+            if not is_refused(center.port, (2, hostile("account", 60)), dial=through(good, ROOT)):
+                raise AssertionError("a hostile account was let in")
+            holds(check_clean(f"log as {form}", center.stop()), "names no account", "orders@here", "account")
+
+
+@test("hostile_text_in_certificates_is_escaped_by_the_command_line")
+def _():
+    shown = ""
+    with tempfile.TemporaryDirectory() as folder:
+        authority = write(folder, "ca.crt", ROOT.pem())
+        for number, (certificate, issuer) in enumerate(bad_names(f.SERVER_AUTH)):
+            path = write(folder, f"{number}.crt", certificate.pem() + issuer.pem())
+            for form in ("table", "json"):
+                process = subprocess.run([POSTHOUSE, "cert", "show", path, "--output", form], stdin=subprocess.DEVNULL, capture_output=True, env=ENVIRONMENT, check=False)
+                (check_json if form == "json" else check_clean)("cert show", process.stdout)
+                shown += check_clean("cert show", process.stdout + process.stderr)
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                def lie(listener=listener, certificate=certificate, issuer=issuer):
+                    with contextlib.suppress(tls13.Alert, EOFError, OSError, ValueError):
+                        tls13.accept(listener.accept()[0], [certificate.der, issuer.der], certificate.key)
+
+                threading.Thread(target=lie, daemon=True).start()
+                out, err = run(f"tls:localhost:{listener.getsockname()[1]}", "ls", "--tls-ca", authority, "--timeout", "3s", "--verbose")
+                shown += check_clean(f"ls at a center with certificate {number}", out + err)
+    holds(shown, "uri\\x1b]0;pwned", "dns")
+
+
+def token(header, claims, secret):
+    parts = [base64.urlsafe_b64encode(part if isinstance(part, bytes) else json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
+    return b".".join(parts + [base64.urlsafe_b64encode(hmac.new(secret, b".".join(parts), hashlib.sha256).digest()).rstrip(b"=")])
+
+
+@test("hostile_text_in_tokens_is_escaped")
+def _():
+    secret = hashlib.sha256(b"not to be guessed").digest() + hashlib.sha256(b"at all").digest()
+    text = TEXT.replace(b"\0", b"").decode()  # JSON with NUL is refused before anybody looks
+    good = {"alg": "HS256", "typ": "JWT"}
+    claims = {"sub": "orders", "exp": 4102444800}
+    tokens = [
+        (good, dict(claims, sub="subject" + text)), (good, dict(claims, sub="subject" + text * 90)), (good, dict(claims, iss="issuer" + text)),
+        (good, dict(claims, aud=["audience" + text])), (dict(good, kid="kid" + text), claims), (dict(good, alg="alg" + text), claims),
+        (dict(good, crit=["crit" + text]), claims), (dict(good, typ="typ" + text), dict(claims, more={"claim" + text: "value" + text})),
+        (good, b'{"sub":"' + BROKEN + b'","exp":4102444800}'), (good, b"{" + TEXT + BROKEN), (b'{"alg":"HS256","kid":"' + BROKEN + b'"}', claims),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        where = write(folder, "secret", secret)
+        for form in ("text", "json"):
+            center = Center("--log-format", form, "--tokens-secret", f"file:{where}", "--tokens-issuer", "somebody")
+            for header, payload in tokens:
+                if not is_refused(center.port, (2, b"orders"), (5, token(header, payload, secret))):
+                    raise AssertionError(f"{payload!r} was let in")
+            holds(check_clean(f"log as {form}", center.stop()), "token")
+        shown = ""
+        for number, (header, payload) in enumerate(tokens):
+            path = write(folder, f"{number}.token", token(header, payload, secret))
+            for more in ((), ("--secret", f"file:{where}")):
+                for form in ("table", "json"):
+                    process = subprocess.run([POSTHOUSE, "token", "inspect", path, "--output", form, *more], stdin=subprocess.DEVNULL, capture_output=True,
+                                             env=ENVIRONMENT, check=False)
+                    (check_json if form == "json" else check_clean)("token inspect", process.stdout)
+                    shown += check_clean("token inspect", process.stdout + process.stderr)
+        holds(shown, "subject\\", "issuer\\", "audience\\")
+
+
+children.close()
 print(f"1..{len(results)}")
 sys.exit(not all(results))
