@@ -138,7 +138,9 @@ typedef struct ph_client_options {
     const char *software;        // this program's version, at most 64 bytes; may be NULL; copied
     const ph_metadata *metadata; // copied
     size_t metadata_count;       // at most 32
-    ph_suite suite_floor;        // a weaker offer is refused
+    // a weaker offer is refused; not for centers behind "tls:", where the suite is plain inside of
+    // what guards better than any
+    ph_suite suite_floor;
     bool is_watching; // ask for presence from the start, as gateways and discoveries always do
 
     uint32_t connect_timeout_ms; // from dialling to joined; 0 means 5000

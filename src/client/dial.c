@@ -47,6 +47,7 @@ const phi_sm_state phi_client_states[PHI_CLIENT_STATE_COUNT] = {
 
 static void on_timer(phi_timer *timer, phi_time now);
 static void dial(ph_client *client);
+static phi_suite suite_floor(const ph_client *client, const phi_center_address *center);
 static void fail(ph_client *client, ph_err err, const char *why);
 static void wait_to_dial(ph_client *client, phi_time now, uint32_t retry_after_ms);
 static void dial_again_at_once(ph_client *client, phi_time now, uint32_t retry_after_ms);
@@ -151,6 +152,7 @@ static void dial(ph_client *client)
     client->owes_own = 0; // JOIN says it
     const phi_center_address *center = &client->centers[client->center_index];
     phi_connect_options to = { .address = center->text, .tls_name = client->options.tls_name };
+    client->link_options.suite_floor = suite_floor(client, center);
     phi_diag diag = { "" };
     if (center->is_tls) {
         ph_err rc = phi_io_tls_load(client->io, &client->tls, &diag);
@@ -168,6 +170,14 @@ static void dial(ph_client *client)
         return;
     }
     fail(client, rc, diag.text[0] != '\0' ? diag.text : ph_err_text(rc));
+}
+
+// Inside TLS nothing weaker than TLS can happen.
+static phi_suite suite_floor(const ph_client *client, const phi_center_address *center)
+{
+    // Indexed by ph_suite, whose order is that of strength.
+    static const phi_suite suites[] = { PHI_SUITE_PLAIN, PHI_SUITE_CHECK, PHI_SUITE_PAPER };
+    return center->is_tls ? PHI_SUITE_PLAIN : suites[client->options.suite_floor];
 }
 
 // An attempt ended before it began. No memory, no descriptor, no token, a certificate that is just

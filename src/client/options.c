@@ -325,8 +325,6 @@ static ph_err centers_split(ph_client *client)
 
 static void link_options_fill(ph_client *client)
 {
-    // Indexed by ph_suite, whose order is that of strength.
-    static const phi_suite suites[] = { PHI_SUITE_PLAIN, PHI_SUITE_CHECK, PHI_SUITE_PAPER };
     const ph_client_options *o = &client->options;
     client->link_options = (phi_link_options){
         .alloc = client->alloc,
@@ -338,7 +336,6 @@ static void link_options_fill(ph_client *client)
         .heartbeat_grace = phi_ms(o->heartbeat_grace_ms),
         .full_timeout = phi_seconds(FULL_TIMEOUT_S),
         .ciphers = &client->transports.ciphers,
-        .suite_floor = suites[o->suite_floor],
         .join = &client->join,
     };
 }

@@ -155,6 +155,29 @@ TEST(tls, no_trust_is_told_and_tried_again_with_tls)
     stage_fini(&s);
 }
 
+// A program that wants no plain bytes must be able to use TLS, inside of which the suite is plain;
+// and of its other centers the floor still holds. [P-22]
+TEST(tls, floor_of_suites_is_for_centers_without_tls)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    ph_client_options o = secure_options(&s);
+    o.suite_floor = PH_SUITE_PAPER;
+    client_of(&s, &o);
+    EXPECT_TEXT(stage_heard(&s), "up me@home\n");
+    stage_fini(&s);
+
+    stage_init(&s, PHI_SUITE_PLAIN);
+    o.centers = "tls:a,unix:/b";
+    s.is_deaf = true;
+    client_of(&s, &o);
+    s.is_deaf = false;
+    stage_pass(&s, phi_seconds(1));
+    EXPECT_TEXT(s.dialled, "unix:/b");
+    EXPECT_TEXT(stage_heard(&s), "down PH_ECONNECT\nclosed PH_ESUITE\n");
+    stage_fini(&s);
+}
+
 // A listener of TLS waits for who dials it, and who dials it plain waits for HELLO: nobody would
 // ever know why. So it is said.
 TEST(tls, listener_that_says_nothing_may_speak_tls)
