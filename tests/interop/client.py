@@ -134,7 +134,8 @@ class Client:
         self.leave = {}  # (kind, turn, call) -> bytes that may be sent, or the failure code that refused it
         self.next_number = 1  # of calls, events, inquiries and subscriptions
         self.receiving = self.sending = Direction(PLAIN)  # P-21: HELLO is plain
-        self.join(floor, account, service, watch, token, own)
+        self.token = token
+        self.join(floor, account, service, watch, own)
 
     # ---- packets
 
@@ -177,7 +178,7 @@ class Client:
             raise ValueError(f"command {command} instead of handshake {kind}")
         return dict(fields_of(payload[1:]))
 
-    def join(self, floor, account, service, watch, token, own):
+    def join(self, floor, account, service, watch, own):
         hello = self.handshake(HELLO)
         self.suite = hello[2][0]
         self.domain = hello[3].decode()
@@ -195,8 +196,8 @@ class Client:
             join += field(2, account.encode())
         if service:
             join += field(4, service.encode())
-        if token:
-            join += field(5, token.encode())
+        if self.token:
+            join += field(5, self.token.encode())
         self.send(HANDSHAKE, bytes([JOIN]) + join)
         self.id = self.handshake(WELCOME)[1].decode()
 
