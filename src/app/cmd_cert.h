@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// app/cmd_cert.h - what the three files of `posthouse cert` share: its subcommands, and the
-// directory in which an authority for development lives.
+// app/cmd_cert.h - what the files of `posthouse cert` share: its subcommands.
 
 #ifndef APP_CMD_CERT_H
 #define APP_CMD_CERT_H
 
-#include "app/cert.h"
+#include "app/cert_store.h"
 #include "app/command.h"
-
-#define CERT_SOON_DAYS 14 // left: then it is worth a warning
 
 exit_status cert_dev(const args *a);
 exit_status cert_revoke(const args *a);

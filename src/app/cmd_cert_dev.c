@@ -6,23 +6,17 @@
 // - What is there decides: each run looks at the directory, makes what is missing, renews what ends
 //   soon, and leaves the rest. An interrupted run is mended by the next.
 // - A renewal keeps the key, and the names of before.
-// - issued.txt remembers the serial number of all that was ever signed: revoking an account must
-//   reach the certificate before the last renewal, too.
 // - The file of account NAME is NAME.crt; so there is no account `ca` and no account `center`.
 
 #include "app/cmd_cert.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <openssl/bn.h>
-#include <openssl/x509v3.h>
 
 #include "app/table.h"
 #include "app/term.h"
@@ -31,12 +25,9 @@
 #include "text/json.h"
 #include "wire/name.h"
 
-#define AUTHORITY "ca"
-#define CENTER "center"
 #define DIR_MODE 0700
 #define PIECES_MAX 1024 // certificates in one directory
 #define SECONDS_PER_DAY 86400
-#define ISSUED_LINE_BYTES 160
 
 // A certificate, and what became of it.
 typedef struct piece {
@@ -47,23 +38,15 @@ typedef struct piece {
 } piece;
 
 typedef struct workshop {
-    const char *dir; // borrowed
+    cert_store store;
     const char *domain;
-    uint32_t days;
-    time_t now;
-    X509 *ca;
-    EVP_PKEY *ca_key;
-    X509_CRL *revoked; // NULL: there is no list yet
-    cert_names hosts;  // asked for
-    piece *pieces;     // the center first, then accounts by name
+    cert_names hosts; // asked for
+    piece *pieces;    // the center first, then accounts by name
     size_t piece_count;
 } workshop;
 
 static ph_err open_workshop(workshop *w, const args *a, phi_diag *diag);
 static void close_workshop(workshop *w);
-static ph_err path_of(const workshop *w, const char *stem, const char *tail, char out[PATH_MAX],
-                      phi_diag *diag);
-static bool exists(const char *path);
 static ph_err each_word(const arg_value *v, ph_err (*take)(workshop *, phi_bytes, phi_diag *),
                         workshop *w, phi_diag *diag);
 static ph_err take_host(workshop *w, phi_bytes word, phi_diag *diag);
@@ -71,11 +54,6 @@ static ph_err take_account(workshop *w, phi_bytes word, phi_diag *diag);
 static ph_err add_piece(workshop *w, phi_bytes stem, bool is_asked, phi_diag *diag);
 static int compare_pieces(const void *a, const void *b);
 static ph_err find_pieces(workshop *w, phi_diag *diag);
-static ph_err open_authority(workshop *w, bool may_make, phi_diag *diag);
-static ph_err make_authority(workshop *w, const char *crt, const char *key, phi_diag *diag);
-static ph_err load_authority(workshop *w, const char *crt, const char *key, phi_diag *diag);
-static ph_err load_revoked(workshop *w, phi_diag *diag);
-static ph_err renew_revoked(workshop *w, phi_diag *diag);
 static ph_err settle(workshop *w, piece *p, phi_diag *diag);
 static ph_err settle_pair(workshop *w, piece *p, const char *crt, EVP_PKEY *key, phi_diag *diag);
 static ph_err wanted_names(const workshop *w, const piece *p, cert_names *names, phi_diag *diag);
@@ -83,12 +61,6 @@ static ph_err merge_names(cert_names *into, const cert_names *from, phi_diag *di
 static bool ends_soon(const workshop *w, const X509 *certificate);
 static ph_err sign(workshop *w, piece *p, const cert_names *names, EVP_PKEY *key, const char *deed,
                    phi_diag *diag);
-static ph_err remember(const workshop *w, const piece *p, const X509 *certificate, phi_diag *diag);
-static ph_err revoke_all(workshop *w, const char *name, size_t *count, phi_diag *diag);
-static ph_err issued_serials(const workshop *w, const char *name, STACK_OF(ASN1_INTEGER) * to,
-                             phi_diag *diag);
-static ph_err write_revoked(workshop *w, const ASN1_INTEGER *const *serials, size_t count,
-                            phi_diag *diag);
 static void print_pieces(const workshop *w, bool is_json);
 static void print_table(const workshop *w, draft *out);
 static void print_json(const workshop *w, draft *out);
@@ -105,19 +77,19 @@ exit_status cert_dev(const args *a)
         rc = each_word(args_get(a, "host"), take_host, &w, &diag);
     }
     if (rc == PH_OK) {
-        rc = add_piece(&w, phi_bytes_text(CENTER), /* is_asked= */ true, &diag);
+        rc = add_piece(&w, phi_bytes_text(CERT_STORE_CENTER), /* is_asked= */ true, &diag);
     }
     if (rc == PH_OK) {
         rc = each_word(args_get(a, "account"), take_account, &w, &diag);
     }
-    if (rc == PH_OK && mkdir(w.dir, DIR_MODE) != 0 && errno != EEXIST) {
-        rc = phi_diag_add(&diag, PH_ESYSTEM, "%s: %s", w.dir, strerror(errno));
+    if (rc == PH_OK && mkdir(w.store.dir, DIR_MODE) != 0 && errno != EEXIST) {
+        rc = phi_diag_add(&diag, PH_ESYSTEM, "%s: %s", w.store.dir, strerror(errno));
     }
     if (rc == PH_OK) {
-        rc = open_authority(&w, /* may_make= */ true, &diag);
+        rc = cert_store_open(&w.store, /* may_make= */ true, &diag);
     }
     if (rc == PH_OK) {
-        rc = renew_revoked(&w, &diag);
+        rc = cert_store_renew_list(&w.store, &diag);
     }
     if (rc == PH_OK) {
         rc = find_pieces(&w, &diag);
@@ -139,41 +111,38 @@ exit_status cert_revoke(const args *a)
 {
     phi_diag diag = { { 0 } };
     const char *name = a->words[1];
-    workshop w;
+    cert_store store;
     size_t count = 0;
-    ph_err rc = open_workshop(&w, a, &diag);
-    if (rc == PH_OK && strcmp(name, CENTER) != 0 && !phi_principal_is_valid(phi_bytes_text(name))) {
+    char list[PATH_MAX];
+    cert_store_init(&store, args_text(a, "dir"), (uint32_t)args_number(a, "days"), time(NULL));
+    ph_err rc = cert_store_path(&store, "crl", ".pem", list, &diag);
+    if (rc == PH_OK && strcmp(name, CERT_STORE_CENTER) != 0 &&
+        !phi_principal_is_valid(phi_bytes_text(name))) {
         rc = phi_diag_add(&diag, PH_EINVAL, "'%.80s' is no name of an account", name);
     }
     if (rc == PH_OK) {
-        rc = open_authority(&w, /* may_make= */ false, &diag);
+        rc = cert_store_open(&store, /* may_make= */ false, &diag);
     }
     if (rc == PH_OK) {
-        rc = revoke_all(&w, name, &count, &diag);
-    }
-    char list[PATH_MAX];
-    if (rc == PH_OK) {
-        rc = path_of(&w, "crl", ".pem", list, &diag);
+        rc = cert_store_revoke(&store, name, &count, &diag);
     }
     if (rc == PH_OK) {
-        term_note("%s: %zu certificate%s of '%s' revoked, in %s", "cert revoke", count,
+        term_note("cert revoke: %zu certificate%s of '%s' revoked, in %s", count,
                   count == 1 ? "" : "s", name, list);
         term_hint("posthouse serve ... --tls-revoked %s    a center that runs takes it by itself",
                   list);
     } else {
         term_error("cert revoke: %s", diag.text);
     }
-    close_workshop(&w);
+    cert_store_fini(&store);
     return status_of(rc);
 }
 
 static ph_err open_workshop(workshop *w, const args *a, phi_diag *diag)
 {
     memset(w, 0, sizeof *w);
-    w->dir = args_text(a, "dir");
+    cert_store_init(&w->store, args_text(a, "dir"), (uint32_t)args_number(a, "days"), time(NULL));
     w->domain = args_text(a, "domain");
-    w->days = (uint32_t)args_number(a, "days");
-    w->now = time(NULL);
     w->pieces = calloc(PIECES_MAX, sizeof *w->pieces);
     return w->pieces != NULL ? PH_OK : phi_diag_add(diag, PH_ENOMEM, "cert");
 }
@@ -184,24 +153,7 @@ static void close_workshop(workshop *w)
         X509_free(w->pieces[i].certificate);
     }
     free(w->pieces);
-    X509_free(w->ca);
-    EVP_PKEY_free(w->ca_key);
-    X509_CRL_free(w->revoked);
-}
-
-static ph_err path_of(const workshop *w, const char *stem, const char *tail, char out[PATH_MAX],
-                      phi_diag *diag)
-{
-    int size = snprintf(out, PATH_MAX, "%s/%s%s", w->dir, stem, tail);
-    if (size < 0 || size >= PATH_MAX) {
-        return phi_diag_add(diag, PH_EINVAL, "the path of --dir is too long");
-    }
-    return PH_OK;
-}
-
-static bool exists(const char *path)
-{
-    return access(path, F_OK) == 0;
+    cert_store_fini(&w->store);
 }
 
 // Words of an option that may repeat, and may hold several with commas between.
@@ -235,11 +187,11 @@ static ph_err take_account(workshop *w, phi_bytes word, phi_diag *diag)
 {
     cert_names names = { 0 };
     ph_err rc = cert_names_add_account(&names, phi_bytes_text(w->domain), word, diag);
-    if (rc == PH_OK && (phi_bytes_equal(word, phi_bytes_text(AUTHORITY)) ||
-                        phi_bytes_equal(word, phi_bytes_text(CENTER)))) {
+    if (rc == PH_OK && (phi_bytes_equal(word, phi_bytes_text(CERT_STORE_AUTHORITY)) ||
+                        phi_bytes_equal(word, phi_bytes_text(CERT_STORE_CENTER)))) {
         rc = phi_diag_add(diag, PH_EINVAL, "'%.*s': its files would be those of the %s",
                           (int)word.size, (const char *)word.data,
-                          word.size == sizeof AUTHORITY - 1 ? "authority" : "center");
+                          word.size == sizeof CERT_STORE_AUTHORITY - 1 ? "authority" : "center");
     }
     if (rc != PH_OK) {
         return phi_diag_add(diag, rc, "--account");
@@ -257,7 +209,7 @@ static ph_err add_piece(workshop *w, phi_bytes stem, bool is_asked, phi_diag *di
     }
     if (w->piece_count == PIECES_MAX) {
         return phi_diag_add(diag, PH_ELIMIT, "%s: more than %d certificates in one directory",
-                            w->dir, PIECES_MAX);
+                            w->store.dir, PIECES_MAX);
     }
     piece *p = &w->pieces[w->piece_count++];
     *p = (piece){ .is_asked = is_asked };
@@ -273,9 +225,9 @@ static int compare_pieces(const void *a, const void *b)
 // What lies in the directory beside what was asked for.
 static ph_err find_pieces(workshop *w, phi_diag *diag)
 {
-    DIR *dir = opendir(w->dir);
+    DIR *dir = opendir(w->store.dir);
     if (dir == NULL) {
-        return phi_diag_add(diag, PH_ESYSTEM, "%s: %s", w->dir, strerror(errno));
+        return phi_diag_add(diag, PH_ESYSTEM, "%s: %s", w->store.dir, strerror(errno));
     }
     ph_err rc = PH_OK;
     const struct dirent *entry;
@@ -285,110 +237,15 @@ static ph_err find_pieces(workshop *w, phi_diag *diag)
             continue;
         }
         phi_bytes stem = phi_bytes_of(entry->d_name, size - 4);
-        if (phi_principal_is_valid(stem) && !phi_bytes_equal(stem, phi_bytes_text(AUTHORITY))) {
+        if (phi_principal_is_valid(stem) &&
+            !phi_bytes_equal(stem, phi_bytes_text(CERT_STORE_AUTHORITY))) {
             rc = add_piece(w, stem, /* is_asked= */ false, diag);
         }
     }
     closedir(dir);
-    PH_ASSERT(strcmp(w->pieces[0].stem, CENTER) == 0); // added before all others
+    PH_ASSERT(strcmp(w->pieces[0].stem, CERT_STORE_CENTER) == 0); // added before all others
     qsort(w->pieces + 1, w->piece_count - 1, sizeof *w->pieces, compare_pieces);
     return rc;
-}
-
-// ---- the authority
-
-static ph_err open_authority(workshop *w, bool may_make, phi_diag *diag)
-{
-    char crt[PATH_MAX];
-    char key[PATH_MAX];
-    ph_err rc = path_of(w, AUTHORITY, ".crt", crt, diag);
-    if (rc == PH_OK) {
-        rc = path_of(w, AUTHORITY, ".key", key, diag);
-    }
-    if (rc != PH_OK) {
-        return rc;
-    }
-    if (exists(crt) != exists(key)) {
-        return phi_diag_add(diag, PH_EINVAL,
-                            "%s is there without %s: bring that back, or take another --dir",
-                            exists(crt) ? crt : key, exists(crt) ? key : crt);
-    }
-    if (!exists(crt)) {
-        return may_make ? make_authority(w, crt, key, diag)
-                        : phi_diag_add(diag, PH_ENOTFOUND,
-                                       "%s: there is no authority; posthouse cert dev makes one",
-                                       w->dir);
-    }
-    rc = load_authority(w, crt, key, diag);
-    return rc == PH_OK ? load_revoked(w, diag) : rc;
-}
-
-static ph_err make_authority(workshop *w, const char *crt, const char *key, phi_diag *diag)
-{
-    ph_err rc = cert_key_make(&w->ca_key, diag);
-    if (rc != PH_OK) {
-        return rc;
-    }
-    // Two authorities must not be taken for one another: so each has a name of its own.
-    char subject[64];
-    snprintf(subject, sizeof subject, "posthouse development %llx", (unsigned long long)w->now);
-    cert_order order = { .kind = CERT_OF_AUTHORITY,
-                         .subject = subject,
-                         .key = w->ca_key,
-                         .issuer_key = w->ca_key,
-                         .now = w->now,
-                         .days = CERT_AUTHORITY_DAYS };
-    rc = cert_make(&w->ca, &order, diag);
-    if (rc == PH_OK) {
-        rc = cert_key_write(key, w->ca_key, diag);
-    }
-    return rc == PH_OK ? cert_write(crt, w->ca, diag) : rc;
-}
-
-static ph_err load_authority(workshop *w, const char *crt, const char *key, phi_diag *diag)
-{
-    ph_err rc = cert_read(crt, &w->ca, diag);
-    if (rc == PH_OK) {
-        rc = cert_key_read(key, &w->ca_key, diag);
-    }
-    if (rc != PH_OK) {
-        return rc;
-    }
-    if (X509_check_private_key(w->ca, w->ca_key) != 1) {
-        return phi_diag_add(diag, PH_EINVAL, "%s is not the key of %s", key, crt);
-    }
-    if (X509_check_ca(w->ca) != 1) {
-        return phi_diag_add(diag, PH_EINVAL, "%s may not sign certificates", crt);
-    }
-    if (cert_time(X509_get0_notAfter(w->ca)) <= w->now) {
-        return phi_diag_add(diag, PH_EINVAL, "%s has expired: begin anew in another --dir", crt);
-    }
-    return PH_OK;
-}
-
-static ph_err load_revoked(workshop *w, phi_diag *diag)
-{
-    char path[PATH_MAX];
-    ph_err rc = path_of(w, "crl", ".pem", path, diag);
-    if (rc != PH_OK || !exists(path)) {
-        return rc;
-    }
-    rc = cert_revocation_read(path, &w->revoked, diag);
-    if (rc == PH_OK && X509_CRL_verify(w->revoked, w->ca_key) != 1) {
-        rc = phi_diag_add(diag, PH_EINVAL, "%s was not signed by %s/%s.crt", path, w->dir,
-                          AUTHORITY);
-    }
-    return rc;
-}
-
-// A list that has ended lets nobody in any more.
-static ph_err renew_revoked(workshop *w, phi_diag *diag)
-{
-    if (w->revoked == NULL) {
-        return PH_OK;
-    }
-    time_t left = cert_time(X509_CRL_get0_nextUpdate(w->revoked)) - w->now;
-    return left < CERT_SOON_DAYS * SECONDS_PER_DAY ? write_revoked(w, NULL, 0, diag) : PH_OK;
 }
 
 // ---- what it signs
@@ -397,18 +254,18 @@ static ph_err settle(workshop *w, piece *p, phi_diag *diag)
 {
     char crt[PATH_MAX];
     char key_path[PATH_MAX];
-    ph_err rc = path_of(w, p->stem, ".crt", crt, diag);
+    ph_err rc = cert_store_path(&w->store, p->stem, ".crt", crt, diag);
     if (rc == PH_OK) {
-        rc = path_of(w, p->stem, ".key", key_path, diag);
+        rc = cert_store_path(&w->store, p->stem, ".key", key_path, diag);
     }
     if (rc != PH_OK) {
         return rc;
     }
     EVP_PKEY *key = NULL;
-    bool has_key = exists(key_path);
+    bool has_key = cert_store_has(key_path);
     if (has_key) {
         rc = cert_key_read(key_path, &key, diag);
-    } else if (exists(crt)) {
+    } else if (cert_store_has(crt)) {
         rc = phi_diag_add(diag, PH_EINVAL,
                           "%s is there without %s: bring that back, or take the first away", crt,
                           key_path);
@@ -418,7 +275,7 @@ static ph_err settle(workshop *w, piece *p, phi_diag *diag)
             rc = cert_key_write(key_path, key, diag);
         }
     }
-    if (rc == PH_OK && exists(crt)) {
+    if (rc == PH_OK && cert_store_has(crt)) {
         rc = settle_pair(w, p, crt, key, diag);
     } else if (rc == PH_OK) {
         cert_names names = { 0 };
@@ -438,16 +295,15 @@ static ph_err settle_pair(workshop *w, piece *p, const char *crt, EVP_PKEY *key,
     if (rc != PH_OK) {
         return rc;
     }
-    X509_REVOKED *entry = NULL;
-    if (X509_verify(p->certificate, w->ca_key) != 1) {
+    if (X509_verify(p->certificate, w->store.ca_key) != 1) {
         return phi_diag_add(diag, PH_EINVAL,
                             "%s was not signed by %s/%s.crt: take it and its key elsewhere", crt,
-                            w->dir, AUTHORITY);
+                            w->store.dir, CERT_STORE_AUTHORITY);
     }
     if (X509_check_private_key(p->certificate, key) != 1) {
         return phi_diag_add(diag, PH_EINVAL, "%s is not the certificate of the key beside it", crt);
     }
-    if (w->revoked != NULL && X509_CRL_get0_by_cert(w->revoked, &entry, p->certificate) == 1) {
+    if (cert_store_is_revoked(&w->store, p->certificate)) {
         p->deed = "revoked";
         return !p->is_asked ? PH_OK
                             : phi_diag_add(diag, PH_EINVAL,
@@ -459,7 +315,7 @@ static ph_err settle_pair(workshop *w, piece *p, const char *crt, EVP_PKEY *key,
     cert_names wanted;
     cert_names_of(p->certificate, &has);
     memset(&wanted, 0, sizeof wanted);
-    bool is_center = strcmp(p->stem, CENTER) == 0;
+    bool is_center = strcmp(p->stem, CERT_STORE_CENTER) == 0;
     if (p->is_asked) {
         rc = wanted_names(w, p, &wanted, diag);
     }
@@ -479,7 +335,7 @@ static ph_err settle_pair(workshop *w, piece *p, const char *crt, EVP_PKEY *key,
 
 static ph_err wanted_names(const workshop *w, const piece *p, cert_names *names, phi_diag *diag)
 {
-    if (strcmp(p->stem, CENTER) != 0) {
+    if (strcmp(p->stem, CERT_STORE_CENTER) != 0) {
         return cert_names_add_account(names, phi_bytes_text(w->domain), phi_bytes_text(p->stem),
                                       diag);
     }
@@ -514,158 +370,21 @@ static bool ends_soon(const workshop *w, const X509 *certificate)
 {
     time_t until = cert_time(X509_get0_notAfter(certificate));
     time_t whole = until - cert_time(X509_get0_notBefore(certificate));
-    time_t most = cert_time(X509_get0_notAfter(w->ca));
-    return until - w->now <= whole / 3 && most > until;
+    time_t most = cert_time(X509_get0_notAfter(w->store.ca));
+    return until - w->store.now <= whole / 3 && most > until;
 }
 
 static ph_err sign(workshop *w, piece *p, const cert_names *names, EVP_PKEY *key, const char *deed,
                    phi_diag *diag)
 {
-    cert_order order = { .kind = strcmp(p->stem, CENTER) == 0 ? CERT_OF_CENTER : CERT_OF_ACCOUNT,
-                         .subject = p->stem,
-                         .names = names,
-                         .key = key,
-                         .issuer = w->ca,
-                         .issuer_key = w->ca_key,
-                         .now = w->now,
-                         .days = w->days };
-    char crt[PATH_MAX];
-    X509 *made = NULL;
-    ph_err rc = path_of(w, p->stem, ".crt", crt, diag);
-    if (rc == PH_OK) {
-        rc = cert_make(&made, &order, diag);
-    }
-    if (rc == PH_OK) {
-        rc = remember(w, p, made, diag); // before it is there: else it could not be revoked
-    }
-    if (rc == PH_OK) {
-        rc = cert_write(crt, made, diag);
-    }
+    X509 *made;
+    ph_err rc = cert_store_sign(&w->store, p->stem, names, key, &made, diag);
     if (rc != PH_OK) {
-        X509_free(made);
         return rc;
     }
     X509_free(p->certificate);
     p->certificate = made;
     p->deed = deed;
-    return PH_OK;
-}
-
-// ---- revocation
-
-// A line of issued.txt: serial number, name.
-static ph_err remember(const workshop *w, const piece *p, const X509 *certificate, phi_diag *diag)
-{
-    char path[PATH_MAX];
-    ph_err rc = path_of(w, "issued", ".txt", path, diag);
-    if (rc != PH_OK) {
-        return rc;
-    }
-    draft line;
-    draft_init(&line);
-    cert_serial_show(X509_get0_serialNumber(certificate), &line);
-    draft_format(&line, " %s\n", p->stem);
-    phi_bytes bytes = draft_view(&line);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, bytes.data, bytes.size) != (ssize_t)bytes.size) {
-        rc = phi_diag_add(diag, PH_ESYSTEM, "%s: %s", path, strerror(errno));
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    draft_fini(&line);
-    return rc;
-}
-
-static ph_err revoke_all(workshop *w, const char *name, size_t *count, phi_diag *diag)
-{
-    STACK_OF(ASN1_INTEGER) *serials = sk_ASN1_INTEGER_new_null();
-    if (serials == NULL) {
-        return phi_diag_add(diag, PH_ENOMEM, "revoke");
-    }
-    ph_err rc = issued_serials(w, name, serials, diag);
-    size_t found = (size_t)sk_ASN1_INTEGER_num(serials);
-    if (rc == PH_OK && found == 0) {
-        rc = phi_diag_add(diag, PH_ENOTFOUND, "no certificate of '%.80s' was made in %s", name,
-                          w->dir);
-    }
-    const ASN1_INTEGER **list = rc == PH_OK ? calloc(found, sizeof(ASN1_INTEGER *)) : NULL;
-    for (size_t i = 0; list != NULL && i < found; i++) {
-        list[i] = sk_ASN1_INTEGER_value(serials, (int)i);
-    }
-    if (rc == PH_OK) {
-        rc = list == NULL ? phi_diag_add(diag, PH_ENOMEM, "revoke")
-                          : write_revoked(w, list, found, diag);
-    }
-    if (rc == PH_OK) {
-        *count = found;
-    }
-    free(list);
-    sk_ASN1_INTEGER_pop_free(serials, ASN1_INTEGER_free);
-    return rc;
-}
-
-// All that issued.txt names for it.
-static ph_err issued_serials(const workshop *w, const char *name, STACK_OF(ASN1_INTEGER) * to,
-                             phi_diag *diag)
-{
-    char path[PATH_MAX];
-    draft file;
-    draft_init(&file);
-    ph_err rc = path_of(w, "issued", ".txt", path, diag);
-    if (rc == PH_OK && exists(path)) {
-        rc = cert_file_read(path, &file, diag);
-    }
-    const char *at = rc == PH_OK ? draft_chars(&file) : "";
-    while (rc == PH_OK && *at != '\0') {
-        size_t size = strcspn(at, "\n");
-        char line[ISSUED_LINE_BYTES];
-        char *mark;
-        BIGNUM *number = NULL;
-        snprintf(line, sizeof line, "%.*s", (int)size, at);
-        at += size + (at[size] == '\n' ? 1 : 0);
-        mark = strchr(line, ' ');
-        if (mark == NULL || strcmp(mark + 1, name) != 0) {
-            continue;
-        }
-        *mark = '\0';
-        ASN1_INTEGER *serial = NULL;
-        if (BN_hex2bn(&number, line) == 0 || (serial = BN_to_ASN1_INTEGER(number, NULL)) == NULL ||
-            sk_ASN1_INTEGER_push(to, serial) == 0) {
-            ASN1_INTEGER_free(serial);
-            rc = phi_diag_add(diag, PH_EINVAL, "%s: '%s' is no serial number", path, line);
-        }
-        BN_free(number);
-    }
-    draft_fini(&file);
-    return rc;
-}
-
-static ph_err write_revoked(workshop *w, const ASN1_INTEGER *const *serials, size_t count,
-                            phi_diag *diag)
-{
-    char path[PATH_MAX];
-    X509_CRL *made = NULL;
-    ph_err rc = path_of(w, "crl", ".pem", path, diag);
-    if (rc == PH_OK) {
-        cert_revocation_order order = { .old = w->revoked,
-                                        .issuer = w->ca,
-                                        .issuer_key = w->ca_key,
-                                        .serials = serials,
-                                        .serial_count = count,
-                                        .now = w->now,
-                                        .days = w->days };
-        rc = cert_revocation_make(&made, &order, diag);
-    }
-    if (rc == PH_OK) {
-        rc = cert_revocation_write(path, made, diag);
-    }
-    if (rc != PH_OK) {
-        X509_CRL_free(made);
-        return rc;
-    }
-    X509_CRL_free(w->revoked);
-    w->revoked = made;
     return PH_OK;
 }
 
@@ -697,8 +416,8 @@ static void print_table(const workshop *w, draft *out)
         cert_names_of(p->certificate, &of);
         draft_clear(&names);
         cert_names_show(&of, &names);
-        time_t left = cert_time(X509_get0_notAfter(p->certificate)) - w->now;
-        table_format(&t, "%s/%s.crt", w->dir, p->stem);
+        time_t left = cert_time(X509_get0_notAfter(p->certificate)) - w->store.now;
+        table_format(&t, "%s/%s.crt", w->store.dir, p->stem);
         table_cell(&t, draft_view(&names));
         table_format(&t, "%lld", (long long)(left / SECONDS_PER_DAY));
         table_text(&t, p->deed);
@@ -723,10 +442,10 @@ static void print_json(const workshop *w, draft *out)
         phi_json_key(&j, "name");
         phi_json_text(&j, p->stem);
         phi_json_key(&j, "certificate");
-        snprintf(path, sizeof path, "%s/%s.crt", w->dir, p->stem);
+        snprintf(path, sizeof path, "%s/%s.crt", w->store.dir, p->stem);
         phi_json_text(&j, path);
         phi_json_key(&j, "key");
-        snprintf(path, sizeof path, "%s/%s.key", w->dir, p->stem);
+        snprintf(path, sizeof path, "%s/%s.key", w->store.dir, p->stem);
         phi_json_text(&j, path);
         phi_json_key(&j, "names");
         phi_json_array_begin(&j);
@@ -748,7 +467,7 @@ static void say_next(const workshop *w)
 {
     draft d;
     draft_init(&d);
-    quote(&d, w->dir);
+    quote(&d, w->store.dir);
     const char *dir = draft_chars(&d);
     const char *account = NULL;
     for (size_t i = 1; account == NULL && i < w->piece_count; i++) {
@@ -758,13 +477,13 @@ static void say_next(const workshop *w)
     term_note("Next:");
     term_hint("posthouse serve --domain %s --listen tls:127.0.0.1 --tls-certificate %s/center.crt "
               "--tls-key %s/center.key --tls-authorities %s/ca.crt%s%s%s",
-              w->domain, dir, dir, dir, w->revoked == NULL ? "" : " --tls-revoked ",
-              w->revoked == NULL ? "" : dir, w->revoked == NULL ? "" : "/crl.pem");
+              w->domain, dir, dir, dir, w->store.revoked == NULL ? "" : " --tls-revoked ",
+              w->store.revoked == NULL ? "" : dir, w->store.revoked == NULL ? "" : "/crl.pem");
     term_hint("posthouse ls --center tls:localhost --tls-ca %s/ca.crt --tls-cert %s/%s.crt "
               "--tls-key %s/%s.key",
               dir, dir, account, dir, account);
-    time_t left = cert_time(X509_get0_notAfter(w->ca)) - w->now;
-    if (left < (time_t)w->days * SECONDS_PER_DAY) {
+    time_t left = cert_time(X509_get0_notAfter(w->store.ca)) - w->store.now;
+    if (left < (time_t)w->store.days * SECONDS_PER_DAY) {
         term_note("The authority ends in %lld days: begin another one in another --dir, and name "
                   "both in tls.authorities for a while.",
                   (long long)(left / SECONDS_PER_DAY));
