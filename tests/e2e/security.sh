@@ -84,10 +84,10 @@ json out 'who may see nobody sees nobody' 'x[0] == []'
 # ---- in mid-session: taken away, and given back
 
 mkfifo events watched
-as audit subscribe 'orders.>' --output json >events 2>said-by-audit &
+posthouse subscribe 'orders.>' --account audit --output json >events 2>said-by-audit &
 pids="$pids $!"
 exec 7<events
-as orders-0001 watch --output json >watched 2>/dev/null &
+posthouse watch --account orders-0001 --output json >watched 2>/dev/null &
 pids="$pids $!"
 exec 8<watched
 IFS= read -r line <&8
