@@ -8,7 +8,6 @@
 
 cat >center.yaml <<'YAML'
 client_messages_per_second: 100
-address_connections_max: 3
 YAML
 start_center --config center.yaml
 start posthouse reply --account echo --echo
@@ -19,11 +18,35 @@ json center.log 'the log says who is read more slowly' \
     'any(line["event"] == "CE0015" and line["id"] in ("fast@local", "echo@local") for line in x)'
 expect 0 'another client notices nothing' posthouse call echo hello --account other
 kill -USR2 "$center_pid"
+expect 0 'the center goes on' posthouse ls
+json center.log 'the counters say how often' \
+    'all(line["pauses_total"] > 0 for line in x if line["msg"] == "counters")'
+
+# ---- a program that dies while it is not read
+
+# It owes for a minute, and is found out at once: it does not take the signs of life that the center gives.
+kill "$started"
+wait "$started" 2>/dev/null
+stop_center
+cat >center.yaml <<'YAML'
+client_messages_per_second: 1
+heartbeat_grace: 200ms
+YAML
+start_center --config center.yaml
+posthouse bench rr --to nobody --account fast -w 1000 -n 1000000 >flood.out 2>&1 </dev/null &
+flood=$!
+pids="$pids $flood"
+tail -n +1 -f center.log | grep -m 1 CE0015 >slowed.log
+kill -9 "$flood"
+wait "$flood" 2>/dev/null
+tail -n +1 -f center.log | timeout 20 grep -m 1 'client left.*connection_lost' >left.log
+json left.log 'its account is free again at once' 'x[0]["id"] == "fast@local"'
+stop_center
 
 # ---- connections of an address
 
-kill "$started"
-wait "$started" 2>/dev/null
+printf 'address_connections_max: 3\n' >center.yaml
+start_center --config center.yaml
 pids_of_watchers=
 for name in one two three; do
     start posthouse reply --account "$name" --echo
@@ -40,8 +63,6 @@ expect 0 'who leaves makes room' posthouse ls --output json
 # shellcheck disable=SC2086 # a list of numbers
 kill $pids_of_watchers 2>/dev/null
 stop_center
-json center.log 'the counters say how often' \
-    'all(line["pauses_total"] > 0 for line in x if line["msg"] == "counters")'
 
 # ---- behind TLS
 
