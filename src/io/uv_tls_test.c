@@ -449,3 +449,370 @@ TEST(uv_tls, center_behind_authorities_is_believed)
     fixture_issued_free(&middle);
     fixture_issued_free(&root);
 }
+
+// ---- credentials that change
+
+static void say_hello(pair *p, fixture_end *e)
+{
+    size_t before = e->size;
+    EXPECT_EQ(phi_stream_write(p->f->io, p->f->client.stream, phi_bytes_text("hello")), 5);
+    FIXTURE_UNTIL(p->f, e->size == before + 5);
+}
+
+static ph_err verified(const pair *p, const phi_tls *tls, phi_diag *diag)
+{
+    *diag = (phi_diag){ "" };
+    return phi_stream_verify(p->f->io, p->f->ends[0].stream, tls, diag);
+}
+
+// Whoever was revoked must not stay because the connection is there already.
+TEST(uv_tls, verify_follows_the_credentials_of_now)
+{
+    pair p = { .authority = fixture_authority() };
+    fixture_issued *own = fixture_issue_for(p.authority, "IP:127.0.0.1");
+    fixture_issued *clients = fixture_issue_for(p.authority, "URI:posthouse://home/a");
+    p.center = fixture_credentials(PHI_TLS_CENTER, own, p.authority, NULL, PHI_TLS_PEERS_ASKED);
+    p.client = fixture_credentials(PHI_TLS_CLIENT, clients, p.authority, NULL, PHI_TLS_PEERS_ASKED);
+    p.f = fixture_new(NULL);
+    fixture_listen(p.f, "127.0.0.1:0", p.center);
+    pair_dial(&p, NULL);
+    FIXTURE_UNTIL(p.f, p.f->client.opened == 1);
+    say_hello(&p, &p.f->ends[0]);
+    phi_diag diag;
+    EXPECT_ERR(verified(&p, p.center, &diag), PH_OK);
+
+    char *nobody = fixture_revoke(p.authority, NULL, 0, 0);
+    phi_tls *listed =
+        fixture_credentials(PHI_TLS_CENTER, own, p.authority, nobody, PHI_TLS_PEERS_ASKED);
+    EXPECT_ERR(verified(&p, listed, &diag), PH_OK);
+    EXPECT_ERR(verified(&p, listed, &diag), PH_OK); // the quick way now
+
+    char *all = fixture_revoke(p.authority, (const fixture_issued *const *)&clients, 1, 0);
+    phi_tls *revoking =
+        fixture_credentials(PHI_TLS_CENTER, own, p.authority, all, PHI_TLS_PEERS_ASKED);
+    EXPECT_ERR(verified(&p, revoking, &diag), PH_EACCESS);
+    EXPECT_TEXT(diag.text, "its certificate was revoked");
+    EXPECT_ERR(verified(&p, revoking, &diag), PH_EACCESS); // also the second time
+
+    fixture_issued *other = fixture_authority();
+    fixture_issued *other_own = fixture_issue_for(other, "IP:127.0.0.1");
+    phi_tls *moved =
+        fixture_credentials(PHI_TLS_CENTER, other_own, other, NULL, PHI_TLS_PEERS_ASKED);
+    EXPECT_ERR(verified(&p, moved, &diag), PH_EACCESS);
+    EXPECT(strstr(diag.text, "an authority that is not known here") != NULL);
+    EXPECT_ERR(verified(&p, listed, &diag), PH_OK); // judged anew each time, not once for all
+    say_hello(&p, &p.f->ends[0]);                   // the connection is as it was
+
+    // Who comes now meets the new ones; and those in between were not needed for it.
+    phi_listener_secure(p.f->io, p.f->listener, revoking);
+    phi_tls_free(&revoking);
+    phi_tls_free(&listed);
+    phi_tls_free(&moved);
+    phi_stream_close(p.f->io, p.f->client.stream);
+    FIXTURE_UNTIL(p.f, p.f->client.closed == 1 && p.f->ends[0].closed == 1);
+    p.f->client.closed = 0;
+    pair_dial(&p, NULL);
+    FIXTURE_UNTIL(p.f, p.f->client.closed == 1 && p.f->ends[1].closed == 1);
+    EXPECT_TEXT(p.f->ends[1].why, "its certificate was revoked");
+    EXPECT(strstr(p.f->client.why, "refused our certificate: it was revoked") != NULL);
+    free(all);
+    free(nobody);
+    fixture_issued_free(&other_own);
+    fixture_issued_free(&other);
+    fixture_issued_free(&clients);
+    fixture_issued_free(&own);
+    pair_free(&p);
+}
+
+// A center that begins to want certificates finds who has none.
+TEST(uv_tls, verify_finds_who_has_no_certificate)
+{
+    pair p;
+    pair_make(&p, NULL, PHI_TLS_PEERS_ASKED);
+    pair_dial(&p, NULL);
+    FIXTURE_UNTIL(p.f, p.f->client.opened == 1);
+    say_hello(&p, &p.f->ends[0]);
+    fixture_issued *own = fixture_issue_for(p.authority, "IP:127.0.0.1");
+    phi_tls *strict =
+        fixture_credentials(PHI_TLS_CENTER, own, p.authority, NULL, PHI_TLS_PEERS_REQUIRED);
+    phi_diag diag;
+    EXPECT_ERR(verified(&p, p.center, &diag), PH_OK);
+    EXPECT_ERR(verified(&p, strict, &diag), PH_EACCESS);
+    EXPECT_TEXT(diag.text, "it has no certificate, and one is required now");
+    phi_tls_free(&strict);
+    fixture_issued_free(&own);
+    pair_free(&p);
+}
+
+// ---- from loop to loop
+
+static phi_loose_stream *loose;
+
+static void release_on_accept(void *owner, phi_stream *s)
+{
+    EXPECT_ERR(phi_stream_release(((fixture *)owner)->io, s, &loose), PH_OK);
+}
+
+// The handshake is done where the connection lives; until then what a client says waits.
+TEST(uv_tls, released_stream_shakes_hands_where_it_is_adopted)
+{
+    pair p;
+    pair_make(&p, "URI:posthouse://home/a", PHI_TLS_PEERS_REQUIRED);
+    phi_listener_close(p.f->io, p.f->listener);
+    phi_listener_events events = fixture_listener_events;
+    events.on_accept = release_on_accept;
+    phi_listen_options at = { .address = "127.0.0.1:0", .tls = p.center };
+    EXPECT_ERR(phi_io_listen(p.f->io, &at, &events, p.f, &p.f->listener, NULL), PH_OK);
+    char address[PHI_ADDRESS_TEXT_MAX];
+    phi_listener_address(p.f->io, p.f->listener, address);
+    phi_endpoint where;
+    EXPECT_ERR(phi_endpoint_parse(address, &where, NULL), PH_OK);
+    p.f->port = where.port;
+    phi_tls_free(&p.center); // what is between two loops keeps what it needs
+
+    fixture *second = fixture_new(NULL);
+    second->descriptors = 0; // those of the other come and go meanwhile
+    pair_dial(&p, NULL);
+    FIXTURE_UNTIL(p.f, loose != NULL);
+    fixture_settle(p.f);
+    EXPECT_EQ(p.f->client.opened, 0);
+    phi_stream *s = NULL;
+    EXPECT_ERR(phi_stream_adopt(second->io, loose, &s), PH_OK);
+    EXPECT_ERR(phi_stream_release(second->io, s, &loose), PH_OK); // it was full, and hands it on
+    EXPECT_ERR(phi_stream_adopt(second->io, loose, &s), PH_OK);
+    loose = NULL;
+    fixture_end *e = &second->ends[0];
+    *e = (fixture_end){ .f = second, .stream = s };
+    EXPECT_EQ(phi_stream_write(second->io, s, phi_bytes_text("too soon")), 0);
+    phi_stream_attach(second->io, s, &fixture_stream_events, e);
+    while (p.f->client.opened == 0) {
+        phi_uv_turn(p.f->uv, phi_ms(1));
+        phi_uv_turn(second->uv, phi_ms(1));
+    }
+    EXPECT_EQ(phi_stream_write(p.f->io, p.f->client.stream, phi_bytes_text("hello")), 5);
+    FIXTURE_UNTIL(second, e->size == 5);
+    EXPECT_EQ(fixture_peer(second, s).name_count, 1);
+
+    p.f->client.opened = 0;
+    pair_dial(&p, NULL);
+    FIXTURE_UNTIL(p.f, loose != NULL);
+    phi_loose_stream_close(second->io, loose);
+    loose = NULL;
+    FIXTURE_UNTIL(p.f, p.f->client.closed == 1);
+    fixture_free(second);
+    pair_free(&p);
+}
+
+// ---- memory
+
+// Each allocation of ours that fails, at either end, ends in one event or a refusal, and nothing
+// stays behind.
+TEST(uv_tls, nth_allocation_failing_ends_clean)
+{
+    pair p;
+    pair_make(&p, "URI:posthouse://home/a", PHI_TLS_PEERS_REQUIRED);
+    unsigned failed = 0;
+    for (size_t n = 1; n < 40; n++) {
+        size_t count = p.f->count;
+        p.f->client = (fixture_end){ .f = p.f };
+        p.f->memory.fail_at = p.f->memory.takes + n;
+        phi_connect_options to = { .address = "tls:127.0.0.1:1", .tls = p.client };
+        char address[PHI_ADDRESS_TEXT_MAX];
+        (void)snprintf(address, sizeof address, "tls:127.0.0.1:%u", p.f->port);
+        to.address = address;
+        ph_err err = phi_io_connect(p.f->io, &to, &fixture_stream_events, &p.f->client,
+                                    &p.f->client.stream, NULL);
+        if (err != PH_OK) {
+            EXPECT_ERR(err, PH_ENOMEM);
+            failed++;
+            continue;
+        }
+        FIXTURE_UNTIL(p.f, p.f->client.opened + p.f->client.closed != 0);
+        if (p.f->client.closed == 0) {
+            phi_stream_close(p.f->io, p.f->client.stream);
+        } else {
+            failed++;
+        }
+        FIXTURE_UNTIL(p.f, p.f->client.closed == 1 &&
+                               (p.f->count == count || p.f->ends[count].closed == 1));
+    }
+    p.f->memory.fail_at = 0;
+    EXPECT(failed > 2);
+    p.f->client = (fixture_end){ .f = p.f };
+    pair_dial(&p, NULL);
+    FIXTURE_UNTIL(p.f, p.f->client.opened == 1);
+    pair_free(&p);
+}
+
+// What is kept for who does not read has an end, and is given back.
+TEST(uv_tls, idle_streams_keep_no_buffers)
+{
+    pair p;
+    pair_make(&p, NULL, PHI_TLS_PEERS_ASKED);
+    pair_dial(&p, NULL);
+    FIXTURE_UNTIL(p.f, p.f->client.opened == 1);
+    say_hello(&p, &p.f->ends[0]);
+    phi_stream *s = p.f->ends[0].stream;
+    size_t idle = p.f->memory.bytes;
+    phi_stream_pause(p.f->io, p.f->client.stream, true);
+    static uint8_t bytes[300000];
+    size_t taken = 0;
+    for (size_t n = 1; n != 0; taken += n) {
+        n = phi_stream_write(p.f->io, s, phi_bytes_of(bytes, sizeof bytes));
+    }
+    size_t kept = p.f->memory.bytes - idle;
+    EXPECT(kept > 0);
+    EXPECT(kept <= PHI_UV_TLS_WRITE_BYTES + 1024);
+    phi_stream_pause(p.f->io, p.f->client.stream, false);
+    FIXTURE_UNTIL(p.f, p.f->client.size == taken);
+    EXPECT_EQ(p.f->memory.bytes, idle);
+    pair_free(&p);
+}
+
+// ---- threads
+
+#define CLERKS 3u
+#define ROUNDS 20u
+
+// A loop in a thread of its own, whose clients dial its own listener again and again; credentials
+// are those of all.
+typedef struct clerk {
+    phi_uv *uv;
+    phi_io *io;
+    const pair *p;
+    phi_listener *listener;
+    phi_stream *stream; // of the client
+    char address[PHI_ADDRESS_TEXT_MAX];
+    unsigned rounds;
+    unsigned names; // that its listener saw
+} clerk;
+
+static void clerk_dial(clerk *c);
+
+static void clerk_on_open(void *owner)
+{
+    clerk *c = (clerk *)owner;
+    (void)phi_stream_write(c->io, c->stream, phi_bytes_text("hello"));
+}
+
+static void clerk_on_answer(void *owner, phi_span bytes)
+{
+    (void)bytes;
+    clerk *c = (clerk *)owner;
+    phi_stream_close(c->io, c->stream);
+}
+
+static void clerk_on_writable(void *owner)
+{
+    (void)owner;
+}
+
+static void clerk_on_closed(void *owner, ph_err reason, const char *why)
+{
+    (void)reason;
+    (void)why;
+    clerk *c = (clerk *)owner;
+    if (++c->rounds == ROUNDS) {
+        phi_uv_stop(c->uv);
+    } else {
+        clerk_dial(c);
+    }
+}
+
+static const phi_stream_events clerk_client_events = {
+    .on_open = clerk_on_open,
+    .on_bytes = clerk_on_answer,
+    .on_writable = clerk_on_writable,
+    .on_closed = clerk_on_closed,
+};
+
+// The accepted end is its own owner: all that it needs is what it is.
+typedef struct guest {
+    clerk *c;
+    phi_stream *stream;
+} guest;
+
+static void guest_on_bytes(void *owner, phi_span bytes)
+{
+    guest *g = (guest *)owner;
+    phi_identity seen;
+    phi_stream_identity(g->c->io, g->stream, &seen);
+    g->c->names += seen.name_count;
+    if (phi_stream_verify(g->c->io, g->stream, g->c->p->center, NULL) == PH_OK) {
+        (void)phi_stream_write(g->c->io, g->stream, phi_bytes_of(bytes.data, bytes.size));
+    }
+}
+
+static void guest_on_closed(void *owner, ph_err reason, const char *why)
+{
+    (void)reason;
+    (void)why;
+    free(owner);
+}
+
+static const phi_stream_events guest_events = {
+    .on_bytes = guest_on_bytes,
+    .on_writable = clerk_on_writable,
+    .on_closed = guest_on_closed,
+};
+
+static void clerk_on_accept(void *owner, phi_stream *s)
+{
+    clerk *c = (clerk *)owner;
+    guest *g = (guest *)calloc(1, sizeof *g);
+    assert_non_null(g);
+    *g = (guest){ .c = c, .stream = s };
+    phi_stream_attach(c->io, s, &guest_events, g);
+    phi_listener_secure(c->io, c->listener, c->p->center); // as a reload does, and references count
+}
+
+static phi_bytes clerk_on_shed(void *owner, ph_err reason)
+{
+    (void)owner;
+    (void)reason;
+    return phi_bytes_text("");
+}
+
+static const phi_listener_events clerk_listener_events = {
+    .on_accept = clerk_on_accept,
+    .on_shed = clerk_on_shed,
+};
+
+static void clerk_dial(clerk *c)
+{
+    phi_connect_options to = { .address = c->address, .tls = c->p->client };
+    EXPECT_ERR(phi_io_connect(c->io, &to, &clerk_client_events, c, &c->stream, NULL), PH_OK);
+}
+
+// Workers share the credentials of their center; this test runs under TSan, too.
+TEST(uv_tls, credentials_serve_several_threads)
+{
+    pair p;
+    pair_make(&p, "URI:posthouse://home/a", PHI_TLS_PEERS_REQUIRED);
+    clerk clerks[CLERKS];
+    for (size_t i = 0; i < CLERKS; i++) {
+        clerk *c = &clerks[i];
+        *c = (clerk){ .p = &p };
+        EXPECT_ERR(phi_uv_new(&c->uv, &phi_alloc_heap, NULL), PH_OK);
+        c->io = phi_uv_io(c->uv);
+        phi_listen_options at = { .address = "127.0.0.1:0", .tls = p.center };
+        EXPECT_ERR(phi_io_listen(c->io, &at, &clerk_listener_events, c, &c->listener, NULL), PH_OK);
+        char bound[PHI_ADDRESS_TEXT_MAX];
+        phi_listener_address(c->io, c->listener, bound);
+        (void)snprintf(c->address, sizeof c->address, "tls:%.100s", bound);
+        clerk_dial(c);
+    }
+    for (size_t i = 0; i < CLERKS; i++) {
+        EXPECT_ERR(phi_uv_start(clerks[i].uv, "clerk", NULL), PH_OK);
+    }
+    for (size_t i = 0; i < CLERKS; i++) {
+        phi_uv_join(clerks[i].uv);
+        EXPECT_EQ(clerks[i].rounds, ROUNDS);
+        EXPECT_EQ(clerks[i].names, ROUNDS);
+        for (int k = 0; k < 20; k++) { // the last guest hears that its client has gone
+            phi_uv_turn(clerks[i].uv, phi_ms(1));
+        }
+        phi_uv_free(&clerks[i].uv);
+    }
+    pair_free(&p);
+}
