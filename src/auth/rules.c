@@ -260,7 +260,7 @@ static ph_err check_rule_name(const phi_rules *r, phi_bytes name, phi_diag *diag
     phi_pattern_shown shown = phi_pattern_show(name);
     if (!phi_name_is_valid(name)) {
         return phi_diag_add(diag, PH_EINVAL,
-                            "'%.80s' is no name for a rule: 1 to %u of a-z 0-9 . _ -, beginning "
+                            "'%s' is no name for a rule: 1 to %u of a-z 0-9 . _ -, beginning "
                             "with a letter or digit",
                             shown.text, PHI_NAME_BYTES_MAX);
     }

@@ -30,14 +30,16 @@ static bool is_printable(phi_bytes text);
 
 phi_pattern_shown phi_pattern_show(phi_bytes pattern)
 {
+    static const char more[] = "...";
     phi_pattern_shown shown;
-    phi_bytes cut = phi_utf8_cut(pattern, sizeof shown.text - 1);
+    phi_bytes cut = phi_utf8_cut(pattern, sizeof shown.text - sizeof more);
     bool is_text = is_printable(cut);
     for (size_t i = 0; i < cut.size; i++) {
         uint8_t c = cut.data[i];
         shown.text[i] = is_text || (c >= ' ' && c < 0x7f) ? (char)c : '?';
     }
-    shown.text[cut.size] = '\0';
+    memcpy(shown.text + cut.size, more, sizeof more);
+    shown.text[cut.size + (cut.size < pattern.size ? sizeof more - 1 : 0)] = '\0';
     return shown;
 }
 
@@ -81,7 +83,7 @@ ph_err phi_pattern_check_method(phi_bytes pattern, phi_diag *diag)
 {
     phi_pattern_shown shown = phi_pattern_show(pattern);
     if (pattern.size == 0 || pattern.size > PHI_METHOD_BYTES_MAX) {
-        return phi_diag_add(diag, PH_EINVAL, "'%.40s...': a method has 1 to %u bytes", shown.text,
+        return phi_diag_add(diag, PH_EINVAL, "'%s': a method has 1 to %u bytes", shown.text,
                             PHI_METHOD_BYTES_MAX);
     }
     if (!is_printable(pattern)) {
@@ -105,8 +107,8 @@ ph_err phi_pattern_check_topic(phi_bytes pattern, phi_diag *diag)
         return PH_OK;
     }
     if (pattern.size > PHI_TOPIC_BYTES_MAX) {
-        return phi_diag_add(diag, PH_EINVAL, "'%.40s...': no topic is longer than %u bytes",
-                            shown.text, PHI_TOPIC_BYTES_MAX);
+        return phi_diag_add(diag, PH_EINVAL, "'%s': no topic is longer than %u bytes", shown.text,
+                            PHI_TOPIC_BYTES_MAX);
     }
     return phi_diag_add(diag, PH_EINVAL,
                         "'%s': a topic is 1 to %u words with dots between them, such as "
@@ -233,18 +235,20 @@ static size_t find(phi_bytes piece, phi_bytes text, size_t from)
     return SIZE_MAX;
 }
 
-// UTF-8 without control characters.
+// UTF-8, and nothing in it that would do something to whoever looks at it.
 static bool is_printable(phi_bytes text)
 {
     if (!phi_utf8_is_valid(text)) {
         return false;
     }
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        bool is_c1 = c == 0xc2 && text.data[i + 1] < 0xa0; // valid: a second byte is there
-        if (c < ' ' || c == 0x7f || is_c1) {
+    for (size_t at = 0; at < text.size;) {
+        size_t skip;
+        size_t size = phi_utf8_char(phi_bytes_of(text.data + at, text.size - at), &skip);
+        PH_ASSERT(size != 0); // valid
+        if (!phi_utf8_is_harmless(phi_utf8_code(text.data + at, size))) {
             return false;
         }
+        at += size;
     }
     return true;
 }

@@ -15,9 +15,9 @@
 
 #define PHI_METHOD_BYTES_MAX 255u // [P-54]
 
-// What of a pattern is shown in a diag: as much as a name or topic may be long, and only what is
-// fit to be printed.
-#define PHI_PATTERN_SHOWN_BYTES 256u
+// What of a pattern is shown in a diag: as much as a name may be long, with "..." for the rest, and
+// only what is fit to be printed.
+#define PHI_PATTERN_SHOWN_BYTES 100u
 typedef struct phi_pattern_shown {
     char text[PHI_PATTERN_SHOWN_BYTES];
 } phi_pattern_shown;

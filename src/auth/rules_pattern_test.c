@@ -152,6 +152,12 @@ TEST(pattern, is_shown_fit_to_print)
     EXPECT_TEXT(phi_pattern_show((phi_bytes){ 0 }).text, "");
     char longest[600];
     memset(longest, 'x', sizeof longest);
-    EXPECT_EQ(strlen(phi_pattern_show(phi_bytes_of(longest, sizeof longest)).text),
-              PHI_PATTERN_SHOWN_BYTES - 1);
+    phi_pattern_shown shown = phi_pattern_show(phi_bytes_of(longest, sizeof longest));
+    EXPECT_EQ(strlen(shown.text), PHI_PATTERN_SHOWN_BYTES - 1);
+    EXPECT_TEXT(shown.text + PHI_PATTERN_SHOWN_BYTES - 6, "xx...");
+    for (size_t i = 0; i + 1 < sizeof longest; i += 2) { // no half a character at the end
+        memcpy(longest + i, "\xc3\xbc", 2);
+    }
+    EXPECT_EQ(strlen(phi_pattern_show(phi_bytes_of(longest, sizeof longest)).text) % 2, 1);
+    EXPECT_TEXT(phi_pattern_show(phi_bytes_text("a\xe2\x80\xae")).text, "a???");
 }
