@@ -88,6 +88,7 @@ static void warn(keeper *k);
 static void warn_of_certificate(keeper *k, phi_time now);
 static void watch_files(file_watch *w, const config *c);
 static void add_file(void *arg, const char *path);
+static void guard_process(const config *c);
 static bool fetches(const config *c);
 static bool is_url_of(const keeper *k, const config *c);
 static uint64_t now_s(const keeper *k);
@@ -102,7 +103,7 @@ ph_err keeper_new(keeper **out, config *c, config_errors *errors)
         return PH_ENOMEM;
     }
     k->config = c;
-    secret_guard_process();
+    guard_process(c);
     watch_files(&k->watch, c);
     ph_err rc = security_fetch(c, &k->keys, errors);
     if (rc == PH_OK) {
@@ -434,6 +435,15 @@ static void on_key_missed(void *arg)
     phi_time soonest = phi_time_add(k->fetched, phi_ms(least_ms));
     k->fetch_next = phi_time_min(k->fetch_next, soonest);
     fetch_when_due(k);
+}
+
+// Before a secret is read. Of a key set it is known only then whether there is one in it.
+static void guard_process(const config *c)
+{
+    if (config_is_set(c, CONFIG_tls_key) || config_is_set(c, CONFIG_tokens_secret) ||
+        config_is_set(c, CONFIG_tokens_keys)) {
+        secret_guard_process();
+    }
 }
 
 static bool fetches(const config *c)

@@ -227,7 +227,22 @@ expect 0 'and those of the other stay' posthouse ls --token-file three-orders.to
 finish_center
 json center.log 'fetches are counted' \
     '[(l["key_fetches_total"] >= 6, l["key_fetches_failed_total"] >= 2) for l in x if l["event"] == "PA0004"] == [(True, True)]'
-sed 's/ .*//' served/requests | sort -u >asked
+
+# Peers decide how often an unknown key comes: not how often keys are fetched.
+cp one.json served/keys.json
+sed -i 's/none.json/keys.json?slowly/; s/refetch_min: 1s/refetch_min: 1h/' c.yaml
+begin
+for i in 1 2 3 4 5; do
+    expect 4 "an unknown key, time $i" posthouse ls --token-file two-orders.token
+done
+expect 0 'a known one' posthouse ls --token-file one-orders.token
+finish_center
+if [ "$(grep -c slowly served/requests)" = 1 ]; then
+    pass 'keys are fetched at the start, and not for each of them'
+else
+    fail 'keys are fetched at the start, and not for each of them' "$work/served/requests"
+fi
+sed 's/[ ?].*//' served/requests | sort -u >asked
 is asked 'nothing else was ever asked of that server' "/keys.json
 /none.json
 /other.json"

@@ -64,8 +64,12 @@ mkdir served && cp ./*.json served/
 mkfifo server_port
 python3 "$root/tests/e2e/keys_server.py" served >server_port &
 pids="$pids $!"
-read -r port <server_port
+port=$(timeout 20 head -n 1 server_port)
 url=http://127.0.0.1:$port
+mkfifo secure_port
+python3 "$root/tests/e2e/keys_server.py" served c/center.crt c/center.key >secure_port &
+pids="$pids $!"
+secure_url=https://localhost:$(timeout 20 head -n 1 secure_port)
 
 # What every row has, and what it takes to be safe.
 tls="--listen tls:127.0.0.1:0 --tls-certificate c/center.crt --tls-key c/center.key"
@@ -109,6 +113,8 @@ refuses() { # description expected-text argument...
     starts 'TLS with a secret for tokens' $tls --tokens-secret file:secret
     starts 'TLS with keys from a file' $tls --tokens-keys keys.json
     starts 'TLS with keys from this machine' $tls --tokens-keys "$url/keys.json"
+    starts 'keys from a server of that CA' $plain --tokens-keys "$secure_url/keys.json" \
+        --tokens-keys-authorities c/ca.crt
     starts 'centers' $tls --listen centers:127.0.0.1:0 --tls-authorities c/ca.crt
     chmod 600 shared.json
     starts 'a shared secret in a private file' $plain --tokens-keys shared.json
@@ -187,6 +193,9 @@ refuses() { # description expected-text argument...
     refuses 'a URL with too much' 'answers with more than 65536 bytes' $plain --tokens-keys "$url/huge"
     refuses 'a URL that announces too much' 'answers with more than 65536 bytes' $plain --tokens-keys "$url/long"
     refuses 'a URL that breaks off' 'a center does not start without' $plain --tokens-keys "$url/broken"
+    refuses 'a server that nobody vouches for' 'certificate' $plain --tokens-keys "$secure_url/keys.json"
+    refuses 'a server that another CA vouches for' 'certificate' $plain --tokens-keys "$secure_url/keys.json" \
+        --tokens-keys-authorities other/ca.crt
     refuses 'nobody at the URL' 'a center does not start without' $plain --tokens-keys http://127.0.0.1:1/keys.json
     refuses 'a shared secret from a URL' 'is not fetched from a URL' $plain --tokens-keys "$url/shared.json"
     refuses 'private keys from a URL' 'private' $plain --tokens-keys "$url/private.json"
