@@ -30,11 +30,17 @@
 
 enum { MAY_NOT, MAY, WORD_COUNT };
 
+// Most names and methods are given as they are: then comparing is enough.
+typedef struct glob {
+    phi_bytes text;
+    bool has_star;
+} glob;
+
 // `text` is "service:bank pay.*", in one block; target and method are views into it.
 typedef struct entry {
     phi_span text;    // owned
-    phi_bytes target; // "bank"
-    phi_bytes method; // "pay.*"; empty: all, also when it was given as "*"
+    glob target;      // "bank"
+    glob method;      // "pay.*"; empty: all, also when it was given as "*"
     phi_topic *topic; // owned, views into text; NULL when the action is not about topics
     bool is_service;
     uint32_t line;
@@ -92,6 +98,8 @@ static ph_err list_add(phi_rules *r, list *l, phi_bytes target, phi_bytes method
 static ph_err entry_make(const phi_alloc *alloc, entry *out, phi_bytes target, phi_bytes method,
                          bool has_topic);
 static void entry_free(const phi_alloc *alloc, entry *e);
+static glob glob_of(phi_bytes text);
+static bool fits(const glob *p, phi_bytes text);
 static void list_free(const phi_alloc *alloc, list *l);
 static void list_cut(const phi_alloc *alloc, list *l, uint32_t count);
 static phi_bytes take_word(phi_bytes *rest);
@@ -381,9 +389,9 @@ static ph_err entry_make(const phi_alloc *alloc, entry *out, phi_bytes target, p
     out->is_service = !has_topic && target.size > 8 && memcmp(text, SERVICE, 8) == 0;
     size_t skip = out->is_service ? 8 : 0;
     out->text = (phi_span){ text, size };
-    out->target = phi_bytes_of(text + skip, target.size - skip);
+    out->target = glob_of(phi_bytes_of(text + skip, target.size - skip));
     if (!phi_bytes_equal(method, phi_bytes_text("*")) && method.size != 0) {
-        out->method = phi_bytes_of(text + target.size + 1, method.size);
+        out->method = glob_of(phi_bytes_of(text + target.size + 1, method.size));
     }
     if (has_topic) {
         out->topic = phi_take(alloc, sizeof *out->topic);
@@ -391,7 +399,7 @@ static ph_err entry_make(const phi_alloc *alloc, entry *out, phi_bytes target, p
             phi_give(alloc, text, size);
             return PH_ENOMEM;
         }
-        bool is_pattern = phi_pattern_parse(out->target, out->topic);
+        bool is_pattern = phi_pattern_parse(out->target.text, out->topic);
         PH_ASSERT(is_pattern); // checked
     }
     return PH_OK;
@@ -424,7 +432,7 @@ phi_role phi_rules_role(const phi_rules *rules, phi_bytes principal)
     for (uint32_t i = 0; i < rules->count; i++) {
         const list *who = &rules->rules[i]->who;
         for (uint32_t k = 0; k < who->count; k++) {
-            if (phi_pattern_fits(who->entries[k].target, principal)) {
+            if (fits(&who->entries[k].target, principal)) {
                 role.fits[i / 64] |= UINT64_C(1) << (i % 64);
                 break;
             }
@@ -510,8 +518,8 @@ static void ask_rule(const list *l, uint32_t rule_index, const question *q, int 
         if (!fits_target(e, q, word)) {
             continue;
         }
-        bool is_whole = e->method.size == 0;
-        if (is_whole || (!a->is_found && phi_pattern_fits(e->method, q->target->method))) {
+        bool is_whole = e->method.text.size == 0;
+        if (is_whole || (!a->is_found && fits(&e->method, q->target->method))) {
             a->is_found = true;
             a->rule = rule_index;
             a->entry = i;
@@ -530,13 +538,13 @@ static bool fits_target(const entry *e, const question *q, int word)
                            : phi_topics_overlap(e->topic, &q->topic);
     }
     if (q->action == PHI_MAY_CENTER) {
-        return phi_pattern_fits(e->target, q->target->domain);
+        return fits(&e->target, q->target->domain);
     }
     if (e->is_service) {
-        return q->target->service.size != 0 && phi_pattern_fits(e->target, q->target->service);
+        return q->target->service.size != 0 && fits(&e->target, q->target->service);
     }
     bool is_asked = q->action != PHI_MAY_REGISTER || q->target->account.size != 0;
-    return is_asked && phi_pattern_fits(e->target, q->target->account);
+    return is_asked && fits(&e->target, q->target->account);
 }
 
 // ---- looking at them
@@ -624,6 +632,16 @@ static uint32_t count_words(phi_bytes text)
         count++;
     }
     return count;
+}
+
+static glob glob_of(phi_bytes text)
+{
+    return (glob){ text, memchr(text.data, '*', text.size) != NULL };
+}
+
+static bool fits(const glob *p, phi_bytes text)
+{
+    return p->has_star ? phi_pattern_fits(p->text, text) : phi_text_equal(p->text, text);
 }
 
 static bool is_name_or_none(phi_bytes name)
