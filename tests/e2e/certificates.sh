@@ -46,6 +46,25 @@ expect 0 'one that has less' posthouse cert dev --dir pki --output json
 json out 'is renewed, with its names' \
     '[(p["done"], p["names"]) for p in x[0] if p["name"] == "stock"] == [("renewed", ["posthouse://shop/stock"])]'
 
+# ---- what it says to type next, typed; with another port
+
+posthouse cert dev --dir 'with a space' --account orders >/dev/null 2>next
+serve=$(sed -n 's/^ *\(posthouse serve .*\)/\1/p' next | sed 's/tls:127.0.0.1/&:0/')
+rm -f port
+mkfifo port
+eval "$serve --port-file port --log-level error 2>center.log &"
+pids="$pids $!"
+IFS= read -r address <port
+ls=$(sed -n 's/^ *\(posthouse ls .*\)/\1/p' next | sed "s/tls:localhost/&:${address##*:}/")
+expect 0 'what cert dev says to type next works' sh -c "$ls"
+expect 4 'without the authority the center is not believed' posthouse ls --center "tls:localhost:${address##*:}"
+holds err 'and it says why' 'an authority that is not known here'
+cert='with a space/orders.crt'
+expect 4 'nor is it by another name' posthouse ls --center "tls:localhost:${address##*:}" --tls-ca 'with a space/ca.crt' --tls-name elsewhere
+holds err 'and it says which it has' "its certificate is for 'localhost'"
+expect 0 'variables stand in for the options' env POSTHOUSE_CENTER="tls:127.0.0.1:${address##*:}" POSTHOUSE_TLS_CA='with a space/ca.crt' \
+    POSTHOUSE_TLS_CERT="$cert" POSTHOUSE_TLS_KEY='with a space/orders.key' posthouse ls
+
 # ---- what it refuses
 
 expect 0 'another authority' posthouse cert dev --dir short
