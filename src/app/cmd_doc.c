@@ -17,6 +17,9 @@
 #include "center/drain.h"
 #include "center/gather.h"
 #include "center/inquiry.h"
+#include "io/identity.h"
+#include "io/tls.h"
+#include "io/tls_hello.h"
 #include "io/uv.h"
 #include "link/transport.h"
 #include "obs/log.h"
@@ -31,6 +34,7 @@
 static exit_status run(const args *a);
 static void write_limits(draft *t);
 static void write_fixed_tokens(draft *t);
+static void write_fixed_tls(draft *t);
 static void write_fixed(draft *t);
 static void write_sample(draft *t);
 static void write_range(draft *t, const config_row *row);
@@ -145,6 +149,28 @@ static void write_fixed_tokens(draft *t)
           "It is refused; so it is below 32, or when it would be guessed.");
 }
 
+static void write_fixed_tls(draft *t)
+{
+    LIMIT("file of TLS, bytes", PHI_TLS_PEM_BYTES_MAX, "It is refused.");
+    LIMIT("certificates between one and its authority", PHI_TLS_CHAIN_MAX, "It is not believed.");
+    LIMIT("certificates of one end, bytes", PHI_TLS_CERTIFICATE_BYTES_MAX,
+          "The handshake fails; in our own files they are refused.");
+    LIMIT("names in a client's certificate", PHI_IDENTITY_NAMES_MAX, "It is not believed.");
+    LIMIT("name in a certificate, bytes", PHI_IDENTITY_NAME_BYTES_MAX,
+          "It is not believed; nor with what is no printable ASCII.");
+    LIMIT("client hello, bytes", PHI_TLS_HELLO_BYTES_MAX,
+          "The handshake fails when it says that it will be longer.");
+    LIMIT("a client's part of a handshake, bytes", PHI_UV_TLS_SHAKE_BYTES_MAX,
+          "The handshake fails; time is limited by `join_timeout`.");
+    LIMIT("of it in a turn, bytes", PHI_UV_TLS_SHAKE_BYTES_PER_TURN,
+          "The rest waits in the kernel.");
+    LIMIT("enciphered at once, bytes", PHI_UV_TLS_WRITE_BYTES,
+          "What the kernel does not take of that is kept; more is taken when it has gone.");
+    LIMIT("enciphered and kept, of one connection, bytes", PHI_UV_TLS_PENDING_BYTES_MAX,
+          "It breaks: it asks for answers and does not read them.");
+    LIMIT("new keys of TLS in one reading", PHI_UV_TLS_RENEWALS_MAX, "The connection is ended.");
+}
+
 static void write_fixed(draft *t)
 {
     draft_add(t, "\n## Fixed\n\nBy the protocol, or because nobody needs another value.\n\n"
@@ -210,6 +236,7 @@ static void write_fixed(draft *t)
     LIMIT("entries of one list in a rule", PHI_RULE_ENTRIES_MAX,
           "The configuration is refused; each method of an entry counts.");
     write_fixed_tokens(t);
+    write_fixed_tls(t);
     draft_add(t, "\nThe limits of the client library are the fields of `ph_client_options` in\n"
                  "[`posthouse/client.h`](../include/posthouse/client.h), each with its default.\n");
 }

@@ -276,8 +276,16 @@ static ph_err use_chain(phi_tls *tls, STACK_OF(X509) * chain, phi_diag *diag)
     if (SSL_CTX_use_certificate(tls->ctx, sk_X509_value(chain, 0)) != 1) {
         return weakness(diag);
     }
+    int bytes = 0;
     for (int i = 0; i < sk_X509_num(chain); i++) {
         X509 *at = sk_X509_value(chain, i);
+        bytes += i2d_X509(at, NULL);
+        if (bytes > PHI_TLS_CERTIFICATE_BYTES_MAX) {
+            return phi_diag_add(diag, PH_EINVAL,
+                                "it and those behind it have more than the %d bytes that the other "
+                                "end takes: fewer names, or fewer certificates",
+                                PHI_TLS_CERTIFICATE_BYTES_MAX);
+        }
         uint64_t ends = phi_tls_seconds(X509_get0_notAfter(at));
         tls->expires_s = i == 0 || ends < tls->expires_s ? ends : tls->expires_s;
         if (i == 0) {

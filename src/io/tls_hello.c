@@ -16,9 +16,9 @@
 PH_STATIC_ASSERT(PHI_TLS_HELLO_BYTES_MAX <= UINT16_MAX);
 
 static bool head_fill(uint8_t *head, size_t size, uint8_t *have, phi_bytes *from);
-static bool watch_messages(phi_hello *h, phi_bytes part);
+static bool watch_messages(phi_tls_hello *h, phi_bytes part);
 
-bool phi_hello_watch(phi_hello *h, phi_bytes bytes)
+bool phi_tls_hello_watch(phi_tls_hello *h, phi_bytes bytes)
 {
     while (bytes.size != 0 && !h->is_done) {
         if (h->record_have < sizeof h->record) {
@@ -43,7 +43,7 @@ bool phi_hello_watch(phi_hello *h, phi_bytes bytes)
     return true;
 }
 
-static bool watch_messages(phi_hello *h, phi_bytes part)
+static bool watch_messages(phi_tls_hello *h, phi_bytes part)
 {
     while (part.size != 0 && !h->is_done) {
         if (h->message_left != 0) {

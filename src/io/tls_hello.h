@@ -5,7 +5,7 @@
 // bytes would cost 128 KiB, for everybody who connects. Whoever says that it will be long is
 // refused.
 //
-// Life     zeroed -> phi_hello_watch, with all that comes, until it is done or refuses
+// Life     zeroed -> phi_tls_hello_watch, with all that comes, until it is done or refuses
 // Threads  none
 
 #ifndef PHI_IO_TLS_HELLO_H
@@ -17,7 +17,7 @@
 // One with post-quantum keys has 2 KiB.
 #define PHI_TLS_HELLO_BYTES_MAX (16u * 1024u)
 
-typedef struct phi_hello {
+typedef struct phi_tls_hello {
     uint8_t record[5]; // its head: type, version, size
     uint8_t record_have;
     uint8_t message[4]; // its head: type, size
@@ -25,9 +25,9 @@ typedef struct phi_hello {
     uint16_t record_left;
     uint16_t message_left;
     bool is_done; // what comes now is no hello any more: OpenSSL's limits are good enough
-} phi_hello;
+} phi_tls_hello;
 
 // False: a hello will be longer than it may be.
-bool phi_hello_watch(phi_hello *hello, phi_bytes bytes);
+bool phi_tls_hello_watch(phi_tls_hello *hello, phi_bytes bytes);
 
 #endif // PHI_IO_TLS_HELLO_H

@@ -26,12 +26,12 @@ static size_t message(uint8_t *out, uint8_t type, uint32_t announced, size_t siz
 }
 
 // Gives it all, cut into pieces of that size.
-static bool watched(phi_hello *h, const uint8_t *bytes, size_t size, size_t piece)
+static bool watched(phi_tls_hello *h, const uint8_t *bytes, size_t size, size_t piece)
 {
-    *h = (phi_hello){ .is_done = false };
+    *h = (phi_tls_hello){ .is_done = false };
     for (size_t at = 0; at < size; at += piece) {
         size_t n = size - at < piece ? size - at : piece;
-        if (!phi_hello_watch(h, phi_bytes_of(bytes + at, n))) {
+        if (!phi_tls_hello_watch(h, phi_bytes_of(bytes + at, n))) {
             return false;
         }
     }
@@ -41,7 +41,7 @@ static bool watched(phi_hello *h, const uint8_t *bytes, size_t size, size_t piec
 static const size_t pieces[] = { 1, 2, 3, 5, 7, 100, SIZE_MAX };
 
 // A client that says hello as it should must get in, also by a second hello when it is asked for.
-TEST(hello, usual_ones_pass_however_they_are_cut)
+TEST(tls_hello, usual_ones_pass_however_they_are_cut)
 {
     uint8_t inner[600];
     uint8_t bytes[2000];
@@ -51,7 +51,7 @@ TEST(hello, usual_ones_pass_however_they_are_cut)
     size += record(bytes + size, 20, (const uint8_t[]){ 1 }, 1);
     size += record(bytes + size, 22, inner, hello);
     for (size_t i = 0; i < PHI_COUNT_OF(pieces); i++) {
-        phi_hello h;
+        phi_tls_hello h;
         EXPECT(watched(&h, bytes, size, pieces[i]));
         EXPECT(!h.is_done);
         size_t whole = size + record(bytes + size, 23, inner, 40);
@@ -61,7 +61,7 @@ TEST(hello, usual_ones_pass_however_they_are_cut)
 }
 
 // Nine bytes would cost 128 KiB.
-TEST(hello, long_ones_are_refused_by_their_head)
+TEST(tls_hello, long_ones_are_refused_by_their_head)
 {
     uint8_t inner[64];
     uint8_t bytes[200];
@@ -72,34 +72,34 @@ TEST(hello, long_ones_are_refused_by_their_head)
         size_t cut = record(bytes + one, 22, inner, 2); // the same in two records
         cut += record(bytes + one + cut, 22, inner + 2, 2);
         for (size_t i = 0; i < PHI_COUNT_OF(pieces); i++) {
-            phi_hello h;
+            phi_tls_hello h;
             EXPECT(!watched(&h, bytes, one, pieces[i]));
             EXPECT(!watched(&h, bytes + one, cut, pieces[i]));
         }
     }
     (void)message(inner, 1, PHI_TLS_HELLO_BYTES_MAX, 0);
-    phi_hello h;
+    phi_tls_hello h;
     EXPECT(watched(&h, bytes, record(bytes, 22, inner, 4), 1));
 }
 
 // The second is as much a stranger's as the first.
-TEST(hello, second_one_is_watched_too)
+TEST(tls_hello, second_one_is_watched_too)
 {
     uint8_t inner[64];
     uint8_t bytes[200];
     size_t size = record(bytes, 22, inner, message(inner, 1, 20, 20));
     size += record(bytes + size, 20, (const uint8_t[]){ 1 }, 1);
     size += record(bytes + size, 22, inner, message(inner, 1, 100000, 0));
-    phi_hello h;
+    phi_tls_hello h;
     EXPECT(!watched(&h, bytes, size, 3));
 }
 
 // What is no hello is for others to judge: a certificate has its own limit, and noise its alert.
-TEST(hello, everything_else_ends_the_look)
+TEST(tls_hello, everything_else_ends_the_look)
 {
     uint8_t inner[64];
     uint8_t bytes[200];
-    phi_hello h;
+    phi_tls_hello h;
     size_t size = record(bytes, 22, inner, message(inner, 1, 20, 20));
     size += record(bytes + size, 22, inner, message(inner, 11, 0xffffff, 20));
     EXPECT(watched(&h, bytes, size, 1));

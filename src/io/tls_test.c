@@ -256,6 +256,33 @@ TEST(tls, authorities_and_lists_that_are_weak_or_over)
     files_free(&f);
 }
 
+// The other end would refuse it, each time.
+TEST(tls, certificates_have_a_largest_size)
+{
+    static const size_t sizes[] = { PHI_TLS_CERTIFICATE_BYTES_MAX / 2,
+                                    PHI_TLS_CERTIFICATE_BYTES_MAX + 2000 };
+    static char names[PHI_TLS_CERTIFICATE_BYTES_MAX * 2];
+    for (size_t k = 0; k < PHI_COUNT_OF(sizes); k++) {
+        size_t size = 0; // "DNS:" takes four bytes, a tag and a size two
+        for (unsigned i = 0; size < sizes[k] + sizes[k] / 4; i++) {
+            size += (size_t)snprintf(names + size, sizeof names - size, "%sDNS:a%08u",
+                                     i == 0 ? "" : ",", i);
+        }
+        files f;
+        files_make(&f, PHI_TLS_CENTER);
+        fixture_issued_free(&f.own);
+        f.own = fixture_issue_for(f.authority, names);
+        f.options.certificate = phi_bytes_text(f.own->certificate_pem);
+        f.options.key = phi_bytes_text(f.own->key_pem);
+        if (k == 0) {
+            expect_taken(&f.options);
+        } else {
+            expect_refused(&f.options, "certificate: it and those behind it have more than");
+        }
+        files_free(&f);
+    }
+}
+
 // A file that somebody points at a device, or a backup, must not take the machine's memory.
 TEST(tls, files_have_a_largest_size)
 {

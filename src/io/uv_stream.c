@@ -555,7 +555,6 @@ void phi_stream_step(phi_stream *s)
     case STREAM_DIALING:
         phi_dial_on_due(s->dial);
         break;
-    case STREAM_SHAKING:
     case STREAM_OPEN:
         phi_secure_step(s);
         break;
@@ -566,6 +565,7 @@ void phi_stream_step(phi_stream *s)
         step_closing(s);
         break;
     case STREAM_NEW:
+    case STREAM_SHAKING:
     case STREAM_LINGERING:
     case STREAM_GONE:
     case STREAM_STATE_COUNT:

@@ -20,7 +20,7 @@
 //   reason back.
 //
 // Invariants   `secure` is set from the stream's first moment to its last. `ssl` is set from the
-//              beginning of the handshake until the end was said. With `pending`, UV_WRITABLE is
+//              first byte of the handshake until the end was said. With `pending`, UV_WRITABLE is
 //              armed. OpenSSL's queue of errors is empty when nothing of this runs.
 
 #include <errno.h>
@@ -52,7 +52,7 @@ struct phi_secure {
     uint32_t pending_size;
     uint32_t pending_sent;              // of it
     uint32_t shake_left;                // what may still come before it is known who it is
-    phi_hello hello;                    // of a client
+    phi_tls_hello hello;                // of a client
     bool is_over;                       // close_notify came
     uint8_t trust[PHI_TLS_TRUST_BYTES]; // of the credentials that judged it last
 };
@@ -74,7 +74,6 @@ static int on_bio_write(BIO *bio, const char *bytes, size_t size, size_t *taken)
 static long on_bio_control(BIO *bio, int command, long number, void *pointer);
 static int read_socket(phi_stream *s, uint8_t *room, size_t size, size_t *got);
 static void on_info(const SSL *ssl, int where, int value);
-static ph_err open_ssl(phi_stream *s, const char *name, phi_diag *diag);
 static void close_ssl(phi_stream *s);
 static void shake(phi_stream *s);
 static void shake_failed(phi_stream *s, phi_diag *diag);
@@ -142,11 +141,6 @@ phi_tls *phi_secure_take_tls(phi_stream *s)
 
 ph_err phi_secure_open(phi_stream *s, const char *name, phi_diag *diag)
 {
-    return open_ssl(s, name, diag);
-}
-
-static ph_err open_ssl(phi_stream *s, const char *name, phi_diag *diag)
-{
     phi_secure *secure = s->secure;
     ph_err err = phi_tls_open(&secure->ssl, secure->tls, name, diag);
     if (err != PH_OK) {
@@ -181,18 +175,14 @@ void phi_secure_start(phi_stream *s)
     PH_ASSERT(phi_sm_is(&s->sm, STREAM_SHAKING));
     if (s->secure->ssl != NULL) { // dialled: the client speaks first
         shake(s);
-    } else if (open_ssl(s, NULL, NULL) == PH_OK) {
-        phi_stream_arm(s, UV_READABLE);
     } else {
-        phi_stream_due_later(s);
+        phi_stream_arm(s, UV_READABLE);
     }
 }
 
 void phi_secure_step(phi_stream *s)
 {
-    if (phi_sm_is(&s->sm, STREAM_SHAKING)) {
-        phi_stream_end(s, PH_ERESET, "out of memory for TLS");
-    } else if (!s->is_paused) { // the end came while nobody wanted it
+    if (!s->is_paused) { // the end came while nobody wanted it
         PH_ASSERT(s->secure->is_over);
         phi_stream_end(s, PH_ECLOSED, "closed by the other end");
     }
@@ -204,7 +194,10 @@ void phi_secure_on_ready(phi_stream *s, int events)
         phi_stream_end(s, PH_ERESET, phi_sock_error_text(errno));
         return;
     }
-    if ((events & UV_READABLE) != 0) {
+    // Who connects and says nothing costs nothing of OpenSSL's.
+    if (s->secure->ssl == NULL && phi_secure_open(s, NULL, NULL) != PH_OK) {
+        phi_stream_end(s, PH_ERESET, "no memory for TLS");
+    } else if ((events & UV_READABLE) != 0) {
         shake(s);
     } else {
         watch(s);
@@ -549,7 +542,7 @@ static int read_socket(phi_stream *s, uint8_t *to, size_t size, size_t *got)
         room->may_read -= (uint32_t)n;
         *left -= (uint32_t)n;
         if (SSL_is_server(s->secure->ssl) &&
-            !phi_hello_watch(&s->secure->hello, phi_bytes_of(to, (size_t)n))) {
+            !phi_tls_hello_watch(&s->secure->hello, phi_bytes_of(to, (size_t)n))) {
             *left = 0;
             return 0;
         }
