@@ -238,6 +238,32 @@ TEST(rules, say_when_methods_make_no_difference)
     phi_rules_free(&r);
 }
 
+// An entry about all methods settles it, wherever it stands beside one about some of them.
+TEST(rules, about_all_methods_go_before_those_about_some)
+{
+    static const line lines[] = {
+        { 'n', 0, "" },
+        { 'w', 0, "*" },
+        { '+', PHI_MAY_CALL, "x a" },
+        { '+', PHI_MAY_CALL, "x *" },
+        { '-', PHI_MAY_CALL, "y a" },
+        { 'n', 0, "" },
+        { 'w', 0, "*" },
+        { '-', PHI_MAY_CALL, "y" },
+    };
+    phi_rules *r = NULL;
+    EXPECT_ERR(build(&r, &phi_alloc_heap, lines, PHI_COUNT_OF(lines)), PH_OK);
+    phi_verdict v = judge(r, "z", PHI_MAY_CALL, "x", "", "a");
+    EXPECT(v.is_allowed);
+    EXPECT(v.is_for_all_methods);
+    EXPECT_EQ(v.entry, 1);
+    v = judge(r, "z", PHI_MAY_CALL, "y", "", "a");
+    EXPECT(!v.is_allowed);
+    EXPECT(v.is_for_all_methods);
+    EXPECT_EQ(v.rule, 1);
+    phi_rules_free(&r);
+}
+
 // Rules beyond the 64th have their bit in another word.
 TEST(rules, are_as_many_as_promised)
 {
