@@ -295,6 +295,7 @@ static void find_subscribers(finding *w)
     }
     center_event *e = &w->fan->event;
     if (PHI_UNLIKELY(e->topic != NULL) && !guard_may_publish(c, e->sender, e->topic)) {
+        guard_refused_message(c, e->sender, e->payload);
         event_nobody(c, e, PH_FAILURE_REFUSED_BY_POLICY);
         return;
     }
@@ -391,6 +392,7 @@ static PHI_NOINLINE void hide(center *c, fan *f)
     }
     const phi_target target = { .service = f->name, .method = phi_message_of(e->payload).method };
     if (!guard_may_name(c, e->sender, PHI_MAY_SEND, &target)) {
+        guard_refused_message(c, e->sender, e->payload);
         e->tally.code = PH_FAILURE_REFUSED_BY_POLICY;
     } else if (e->tally.code == 0 && f->kind == BROADCAST_INSTANCES) {
         e->tally.code = PH_FAILURE_NO_READY_INSTANCE;

@@ -120,7 +120,7 @@ void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms)
     bool may = a != NULL ? guard_may(c, s, PHI_MAY_DRAIN, a, phi_bytes_of(NULL, 0))
                          : guard_may_name(c, s, PHI_MAY_DRAIN, &target);
     if (!may) {
-        c->counters.refused_by_policy_total++;
+        guard_refused(c, s, PHI_MAY_DRAIN, want.name, m->method);
         call_refuse(c, s, m->call, PH_FAILURE_REFUSED_BY_POLICY);
         return;
     }

@@ -156,7 +156,7 @@ static ph_failure_code code_for(center *c, session *s, const phi_message *m, phi
     if (PHI_LIKELY(s->role == NULL) || guard_may_name(c, s, PHI_MAY_CALL, &target)) {
         return code;
     }
-    c->counters.refused_by_policy_total++;
+    guard_refused(c, s, PHI_MAY_CALL, m->to, m->method);
     return PH_FAILURE_REFUSED_BY_POLICY;
 }
 

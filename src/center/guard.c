@@ -293,8 +293,26 @@ bool guard_allows(center *c, session *sender, session *receiver, phi_bytes paylo
         phi_action action = m.kind == PHI_KIND_REQUEST ? PHI_MAY_CALL : PHI_MAY_SEND;
         may = guard_may(c, sender, action, receiver->account, m.method);
     }
-    c->counters.refused_by_policy_total += !may;
     return may;
+}
+
+void guard_refused(center *c, const session *s, phi_action action, phi_bytes to, phi_bytes method)
+{
+    c->counters.refused_by_policy_total++;
+    CENTER_LOG_WRITE(c, FORBIDDEN, PHI_LOG_TEXT("id", session_id(s)),
+                     PHI_LOG_TEXT("principal", session_principal(s)),
+                     PHI_LOG_TEXT("action", phi_bytes_text(phi_action_name(action))),
+                     PHI_LOG_TEXT("to", to), PHI_LOG_TEXT("method", method));
+}
+
+void guard_refused_message(center *c, const session *s, phi_bytes payload)
+{
+    const phi_message m = phi_message_of(payload);
+    bool is_topic = phi_address_parse(m.to).form == PHI_ADDRESS_TOPIC;
+    phi_action action = is_topic                     ? PHI_MAY_PUBLISH
+                        : m.kind == PHI_KIND_REQUEST ? PHI_MAY_CALL
+                                                     : PHI_MAY_SEND;
+    guard_refused(c, s, action, m.to, m.method);
 }
 
 bool guard_may_publish(center *c, session *s, guard_topic *topic)

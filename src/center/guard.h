@@ -104,6 +104,11 @@ bool guard_sees(const center *c, const role *r, phi_bytes name, phi_bytes serves
 // everything, without a role. The same at every worker.
 uint32_t guard_sight(const center *c, const role *r);
 
+// The sender is told that it may not: that is counted, and logged. Who is passed over by an event
+// for many is not.
+void guard_refused(center *c, const session *s, phi_action action, phi_bytes to, phi_bytes method);
+void guard_refused_message(center *c, const session *s, phi_bytes payload);
+
 // Slow path of deliver_is_allowed. Do not call.
 bool guard_allows(center *c, session *sender, session *receiver, phi_bytes payload,
                   guard_topic *topic);

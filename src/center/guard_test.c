@@ -142,6 +142,7 @@ TEST(guard, calls_are_judged_by_their_receiver)
     ask(shop, "service:stock", "get", 8);
     peer_expect_failure(shop, 8, PH_FAILURE_REFUSED_BY_POLICY);
     EXPECT_EQ(world_count(w).refused_by_policy_total, 4);
+    EXPECT(world_logged(w, "CE0019"));
     world_expect_no_calls(w);
     world_expect_balance(w);
     world_free(w);

@@ -52,13 +52,17 @@ static void route_uncommon(center *c, session *s, phi_bytes payload);
 
 static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message *m,
                                        phi_bytes payload);
+static void drop_event(center *c, const session *s, phi_bytes payload, delivered how);
 static void event_elsewhere(center *c, session *s, phi_bytes payload);
 static PHI_ALWAYS_INLINE void on_request(center *c, session *s, const phi_message *m,
                                          phi_bytes payload);
 static inline void request_one(center *c, session *s, phi_bytes payload, const destination *to,
                                uint32_t ttl_ms);
+static void fail_request(center *c, call *k, phi_bytes payload, delivered how);
 static call *open_else(center *c, session *s, session *responder, uint64_t number);
 static void request_elsewhere(center *c, session *s, phi_bytes payload, uint32_t ttl_ms);
+static void request_no_one(center *c, session *s, phi_bytes payload, const destination *to,
+                           uint32_t ttl_ms);
 static PHI_ALWAYS_INLINE void on_reply(center *c, session *s, const phi_message *m,
                                        phi_bytes payload);
 static void reply_of_part(center *c, session *s, phi_bytes payload, call *k);
@@ -195,7 +199,15 @@ static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message 
     if (PHI_LIKELY(how == DELIVERED)) {
         c->counters.events_delivered_total++;
     } else {
-        c->counters.events_dropped_total++;
+        drop_event(c, s, payload, how);
+    }
+}
+
+static PHI_NOINLINE void drop_event(center *c, const session *s, phi_bytes payload, delivered how)
+{
+    c->counters.events_dropped_total++;
+    if (how == DELIVER_REFUSED) {
+        guard_refused_message(c, s, payload);
     }
 }
 
@@ -222,6 +234,7 @@ static PHI_NOINLINE void event_elsewhere(center *c, session *s, phi_bytes payloa
         }
         event_tell(c, &e, to.one);
         if (PHI_UNLIKELY(e.is_refused)) {
+            guard_refused_message(c, s, payload);
             event_nobody(c, &e, PH_FAILURE_REFUSED_BY_POLICY);
         }
         event_done(c, &e);
@@ -290,8 +303,16 @@ static PHI_ALWAYS_INLINE void request_one(center *c, session *s, phi_bytes paylo
     if (PHI_LIKELY(how == DELIVERED)) {
         call_time(c, k, ttl_ms);
     } else {
-        call_fail(c, k, CALL_REFUSED, deliver_code(how));
+        fail_request(c, k, payload, how);
     }
+}
+
+static PHI_NOINLINE void fail_request(center *c, call *k, phi_bytes payload, delivered how)
+{
+    if (how == DELIVER_REFUSED) {
+        guard_refused_message(c, k->caller, payload);
+    }
+    call_fail(c, k, CALL_REFUSED, deliver_code(how));
 }
 
 // NULL: it may not be, and the caller knows.
@@ -309,13 +330,22 @@ static PHI_NOINLINE void request_elsewhere(center *c, session *s, phi_bytes payl
                                            uint32_t ttl_ms)
 {
     const phi_message m = phi_message_of(payload);
-    destination to = look_up(c, s, m.to); // not whom it wrote to last
-    switch (to.reach) {
-    case REACH_ONE:
+    const destination to = look_up(c, s, m.to); // not whom it wrote to last
+    if (PHI_LIKELY(to.reach == REACH_ONE)) {
         request_one(c, s, payload, &to, ttl_ms);
-        return;
+    } else {
+        request_no_one(c, s, payload, &to, ttl_ms);
+    }
+}
+
+// Several, the center itself, or nobody.
+static PHI_NOINLINE void request_no_one(center *c, session *s, phi_bytes payload,
+                                        const destination *to, uint32_t ttl_ms)
+{
+    const phi_message m = phi_message_of(payload);
+    switch (to->reach) {
     case REACH_INSTANCES:
-        gather_start(c, s, &m, payload, to.name, ttl_ms);
+        gather_start(c, s, &m, payload, to->name, ttl_ms);
         return;
     case REACH_CENTER:
         if (!workers_decide(&c->workers) && (m.flags & PHI_FLAG_MORE) == 0) {
@@ -326,13 +356,16 @@ static PHI_NOINLINE void request_elsewhere(center *c, session *s, phi_bytes payl
         }
         return;
     case REACH_NOBODY:
-        call_refuse(c, s, m.call, code_for(c, s, payload, &to));
+        call_refuse(c, s, m.call, code_for(c, s, payload, to));
         return;
     case REACH_EVERYONE:
     case REACH_TOPIC:
         call_refuse(c, s, m.call, PH_FAILURE_UNSUPPORTED);
         return;
+    case REACH_ONE:
+        break;
     }
+    PH_UNREACHABLE("that is one");
 }
 
 // A reply, or the responder's failure.
@@ -547,8 +580,11 @@ static PHI_NOINLINE ph_failure_code code_for(center *c, session *s, phi_bytes pa
     *(is_service ? &target.service : &target.account) = to->name;
     bool may = ghost != NULL ? guard_may(c, s, action, ghost, m.method)
                              : guard_may_name(c, s, action, &target);
-    c->counters.refused_by_policy_total += !may;
-    return may ? to->code : PH_FAILURE_REFUSED_BY_POLICY;
+    if (may) {
+        return to->code;
+    }
+    guard_refused_message(c, s, payload);
+    return PH_FAILURE_REFUSED_BY_POLICY;
 }
 
 static destination missing(ph_failure_code code, phi_bytes name)
