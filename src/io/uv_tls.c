@@ -21,7 +21,8 @@
 //
 // Invariants   `secure` is set from the stream's first moment to its last. `ssl` is set from the
 //              first byte of the handshake until the end was said. With `pending`, UV_WRITABLE is
-//              armed. OpenSSL's queue of errors is empty when nothing of this runs.
+//              armed. OpenSSL's queue of errors, and the loop's output buffer, are empty when
+//              nothing of this runs.
 
 #include <errno.h>
 #include <openssl/bio.h>
@@ -209,18 +210,20 @@ static void shake(phi_stream *s)
     phi_secure *secure = s->secure;
     phi_secure_room *room = s->uv->secure_room;
     phi_diag diag = { "" };
+    PH_ASSERT(room->out_size == 0);
     room->may_read = PHI_UV_TLS_SHAKE_BYTES_PER_TURN;
     room->error = 0;
     forget_errors();
     SSL_set_app_data(secure->ssl, &diag);
     int rc = SSL_do_handshake(secure->ssl);
+    int error = SSL_get_error(secure->ssl, rc);
     SSL_set_app_data(secure->ssl, NULL);
-    bool is_open = rc == 1;
-    if (!is_open && SSL_get_error(secure->ssl, rc) != SSL_ERROR_WANT_READ) {
+    bool is_sent = send_out(s); // in any case, also an alert
+    if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) {
         shake_failed(s, &diag);
-    } else if (!send_out(s)) {
+    } else if (!is_sent) {
         phi_stream_end(s, PH_ERESET, phi_sock_error_text(errno));
-    } else if (is_open) {
+    } else if (error == SSL_ERROR_NONE) {
         shaken(s);
     } else {
         watch(s);
@@ -241,7 +244,6 @@ static void shake_failed(phi_stream *s, phi_diag *diag)
         phi_stream_end(s, PH_ETLS, "it sends too much before it has proved who it is, or says so");
     } else {
         ph_err err = phi_tls_explain(/* was_open= */ false, diag);
-        (void)send_out(s); // the alert, if it can still be said
         phi_stream_end_politely(s, err, diag->text);
     }
 }
@@ -269,8 +271,8 @@ void phi_secure_on_bytes(phi_stream *s, phi_span in)
     size_t size = 0;
     phi_secure_room *room = s->uv->secure_room;
     ph_err err = decipher(s, in, &size, &diag);
-    bool has_talk = room->out_size != 0; // an answer to new keys, or an alert
-    if (has_talk && err == PH_OK && !send_out(s)) {
+    bool is_sent = send_out(s); // an answer to new keys, or an alert
+    if (!is_sent && err == PH_OK) {
         err = phi_diag_add(&diag, PH_ERESET, "%s", phi_sock_error_text(errno));
     }
     phi_stream_state before = (phi_stream_state)s->sm.state;
@@ -296,6 +298,7 @@ static ph_err decipher(phi_stream *s, phi_span in, size_t *size, phi_diag *diag)
 {
     phi_secure *secure = s->secure;
     phi_secure_room *room = s->uv->secure_room;
+    PH_ASSERT(room->out_size == 0);
     room->in = phi_bytes_of(in.data, in.size);
     room->renewals = 0;
     forget_errors();
@@ -331,12 +334,13 @@ bool phi_secure_is_over(const phi_stream *s)
 size_t phi_secure_write(phi_stream *s, phi_bytes bytes)
 {
     phi_secure *secure = s->secure;
+    PH_ASSERT(s->uv->secure_room->out_size == 0);
     size_t done = 0;
     while (done < bytes.size && secure->pending == NULL) {
         size_t size = bytes.size - done < WRITE_BYTES_MAX ? bytes.size - done : WRITE_BYTES_MAX;
         size_t written = 0;
         int rc = SSL_write_ex(secure->ssl, bytes.data + done, size, &written);
-        if (rc != 1 || !send_out(s)) {
+        if (!send_out(s) || rc != 1) {
             int error = rc != 1 ? EPIPE : errno;
             ERR_clear_error();
             phi_stream_break(s, error);
@@ -373,6 +377,7 @@ void phi_secure_on_writable(phi_stream *s)
 bool phi_secure_say_goodbye(phi_stream *s)
 {
     phi_secure *secure = s->secure;
+    PH_ASSERT(s->uv->secure_room->out_size == 0);
     if (secure->ssl != NULL && SSL_is_init_finished(secure->ssl)) {
         (void)SSL_shutdown(secure->ssl);
         (void)send_out(s); // what is lost with it is the end
@@ -389,7 +394,9 @@ bool phi_secure_go_on_saying(phi_stream *s, bool *is_said)
     return is_well;
 }
 
-// Sends what OpenSSL has made; what does not go is kept. False: it broke, and errno says how.
+// Sends what OpenSSL has made; what does not go is kept. False: it broke, and errno says how. Behind
+// each call of OpenSSL that can make something, however that ended: what is left in the loop's
+// buffer would be sent to whoever comes next, and end his connection.
 static bool send_out(phi_stream *s)
 {
     phi_secure_room *room = s->uv->secure_room;

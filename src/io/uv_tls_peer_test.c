@@ -658,3 +658,76 @@ TEST(uv_tls_peer, record_that_was_changed_ends_it)
     EXPECT_EQ(e->size, 4);
     visit_free(&v);
 }
+
+// ---- one loop, several connections
+
+static void expect_welcome(visit *v, const fixture_end *e)
+{
+    STEP_UNTIL(v, phi_sm_is(&e->stream->sm, STREAM_OPEN));
+    EXPECT_EQ(phi_stream_write(v->f->io, e->stream, phi_bytes_text("welcome")), 7);
+    char got[16];
+    int rc = 0;
+    for (phi_time end = patience(v); rc <= 0 && !is_over(v, end);) {
+        rc = SSL_read(v->ssl, got, sizeof got);
+        step(v);
+    }
+    EXPECT_EQ(rc, 7);
+}
+
+// What is said to one who broke the rules goes to him, and to nobody else: a record of his in the
+// connection of another would end that one, too.
+TEST(uv_tls_peer, alert_is_for_who_earned_it)
+{
+    visit v;
+    visit_make(&v);
+    fixture_end *other = call(&v);
+    EXPECT(shake(&v));
+    int other_fd = v.fd;
+    SSL *other_ssl = v.ssl;
+    fixture_end *e = call(&v);
+    EXPECT(shake(&v));
+    static const uint8_t forged[5 + 40] = { 23, 3, 3, 0, 40 };
+    EXPECT_EQ(send(v.fd, forged, sizeof forged, 0), sizeof forged);
+    expect_end(&v, e, PH_ERESET, "TLS: ");
+    char got[16];
+    int error = SSL_ERROR_WANT_READ;
+    for (phi_time end = patience(&v); error == SSL_ERROR_WANT_READ && !is_over(&v, end);) {
+        step(&v);
+        ERR_clear_error();
+        error = SSL_get_error(v.ssl, SSL_read(v.ssl, got, sizeof got));
+    }
+    EXPECT_EQ(ERR_GET_REASON(ERR_peek_last_error()), SSL_AD_REASON_OFFSET + SSL_AD_BAD_RECORD_MAC);
+    hang_up(&v);
+    v.fd = other_fd;
+    v.ssl = other_ssl;
+    expect_welcome(&v, other);
+    visit_free(&v);
+}
+
+// The same of who is not in yet: says hello, and is gone before the answer.
+TEST(uv_tls_peer, answer_to_who_is_gone_is_for_nobody_else)
+{
+    visit v;
+    visit_make(&v);
+    fixture_end *e = call(&v);
+    SSL *gone = SSL_new(v.ctx);
+    BIO *hello = BIO_new(BIO_s_mem());
+    BIO *nothing = BIO_new(BIO_s_mem());
+    assert_non_null(gone);
+    assert_non_null(hello);
+    assert_non_null(nothing);
+    SSL_set_bio(gone, nothing, hello);
+    SSL_set_connect_state(gone);
+    EXPECT_EQ(SSL_get_error(gone, SSL_do_handshake(gone)), SSL_ERROR_WANT_READ);
+    char *bytes;
+    long size = BIO_get_mem_data(hello, &bytes);
+    EXPECT_EQ(send(v.fd, bytes, (size_t)size, 0), size);
+    EXPECT_EQ(shutdown(v.fd, SHUT_WR), 0);
+    SSL_free(gone);
+    STEP_UNTIL(&v, e->closed == 1);
+    hang_up(&v);
+    e = call(&v);
+    EXPECT(shake(&v));
+    expect_welcome(&v, e);
+    visit_free(&v);
+}
