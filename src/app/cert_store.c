@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <openssl/bn.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
 #include "base/assert.h"
@@ -172,7 +173,12 @@ static ph_err make_authority(cert_store *s, const char *crt, const char *key, ph
     }
     // Two authorities must not be taken for one another: so each has a name of its own.
     char subject[64];
-    snprintf(subject, sizeof subject, "posthouse development %llx", (unsigned long long)s->now);
+    unsigned char mark[4];
+    if (RAND_bytes(mark, sizeof mark) != 1) {
+        return phi_diag_add(diag, PH_ESYSTEM, "no random bytes");
+    }
+    snprintf(subject, sizeof subject, "posthouse development %02x%02x%02x%02x", mark[0], mark[1],
+             mark[2], mark[3]);
     cert_order order = { .kind = CERT_OF_AUTHORITY,
                          .subject = subject,
                          .key = s->ca_key,
