@@ -156,10 +156,9 @@ static ph_err fetch(const char *url, phi_bytes authorities, const give_up *is_gi
     }
     char problem[CURL_ERROR_SIZE] = "";
     download d = { .is_given_up = is_given_up };
-    d.body.data = malloc(PHI_JWKS_BYTES_MAX);
-    d.body.room = PHI_JWKS_BYTES_MAX;
+    bool has_room = secret_make(&d.body, PHI_JWKS_BYTES_MAX);
     CURL *curl = curl_easy_init();
-    if (curl == NULL || d.body.data == NULL) {
+    if (curl == NULL || !has_room) {
         rc = phi_diag_add(diag, PH_ENOMEM, "fetch %s", url);
     } else if (set_options(curl, url, authorities, &d, problem) != PH_OK) {
         rc = phi_diag_add(diag, PH_ESYSTEM, "libcurl lacks what fetching keys needs");
@@ -168,7 +167,6 @@ static ph_err fetch(const char *url, phi_bytes authorities, const give_up *is_gi
     }
     curl_easy_cleanup(curl);
     if (rc != PH_OK) {
-        d.body.room = d.body.data == NULL ? 0 : d.body.room;
         secret_fini(&d.body);
         return phi_diag_add(diag, rc, "%s", url);
     }
@@ -298,14 +296,8 @@ ph_err jwks_fetch_begin(jwks_fetch *f, const char *url, phi_bytes authorities, p
         return phi_diag_add(diag, rc, "fetch %s", url);
     }
     snprintf(f->url, sizeof f->url, "%s", url);
-    if (authorities.size != 0) {
-        f->authorities.data = malloc(authorities.size);
-        if (f->authorities.data == NULL) {
-            return phi_diag_add(diag, PH_ENOMEM, "fetch %s", url);
-        }
-        memcpy(f->authorities.data, authorities.data, authorities.size);
-        f->authorities.size = authorities.size;
-        f->authorities.room = authorities.size;
+    if (authorities.size != 0 && !secret_copy(&f->authorities, authorities)) {
+        return phi_diag_add(diag, PH_ENOMEM, "fetch %s", url);
     }
     f->diag.text[0] = '\0';
     f->is_running = true;

@@ -70,12 +70,9 @@ static ph_err read_env(const char *name, secret *out, phi_diag *diag)
         return phi_diag_add(diag, PH_ETOOLARGE, "env:%s is longer than %u bytes", name,
                             SECRET_BYTES_MAX);
     }
-    uint8_t *copy = phi_take(&phi_alloc_heap, size);
-    if (copy == NULL) {
+    if (!secret_copy(out, phi_bytes_of(value, size))) {
         return phi_diag_add(diag, PH_ENOMEM, "read env:%s", name);
     }
-    memcpy(copy, value, size);
-    *out = (secret){ .data = copy, .size = size, .room = size };
     return PH_OK;
 }
 
@@ -108,6 +105,27 @@ bool secret_place_path(const char *place, char path[SECRET_PATH_BYTES])
         size = snprintf(path, SECRET_PATH_BYTES, "%s/%s", folder, credential);
     }
     return size > 0 && (size_t)size < SECRET_PATH_BYTES;
+}
+
+bool secret_make(secret *out, size_t room)
+{
+    uint8_t *data = phi_take(&phi_alloc_heap, room);
+    if (data == NULL) {
+        return false;
+    }
+    *out = (secret){ .data = data, .room = room };
+    return true;
+}
+
+bool secret_copy(secret *out, phi_bytes bytes)
+{
+    PH_ASSERT(bytes.size > 0);
+    if (!secret_make(out, bytes.size)) {
+        return false;
+    }
+    memcpy(out->data, bytes.data, bytes.size);
+    out->size = bytes.size;
+    return true;
 }
 
 void secret_fini(secret *s)

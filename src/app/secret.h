@@ -54,6 +54,10 @@ PHI_MUST_CHECK ph_err secret_judge_place(const char *place, phi_diag *diag);
 // The file behind a place; false when it is in none.
 bool secret_place_path(const char *place, char path[SECRET_PATH_BYTES]);
 
+// Room that will be wiped, and a copy in such. False: out of memory, nothing made.
+bool secret_make(secret *out, size_t room);
+bool secret_copy(secret *out, phi_bytes bytes);
+
 static inline phi_bytes secret_view(const secret *s)
 {
     return phi_bytes_of(s->data, s->size);
