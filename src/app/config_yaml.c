@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/body.h"
@@ -62,6 +63,14 @@ ph_err config_load_file(config *c, const char *path, config_errors *errors)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         config_complain(errors, 0, 0, "cannot read %s: %s", path, strerror(errno));
+        return PH_ECONFIG;
+    }
+    struct stat found;
+    if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && (found.st_mode & S_IWOTH) != 0) {
+        config_complain(errors, 0, 0,
+                        "everybody may write %s, and so say who may do what: chmod 644 %s", path,
+                        path);
+        close(fd);
         return PH_ECONFIG;
     }
     draft t;

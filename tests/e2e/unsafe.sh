@@ -202,6 +202,8 @@ refuses() { # description expected-text argument...
     refuses 'CAs for a URL that has none' 'https:// URL' $plain --tokens-keys keys.json --tokens-keys-authorities c/ca.crt
     refuses 'an issuer without keys' 'set one of them' $safe --tokens-issuer https://id.example
     refuses 'anybody, but nobody can come' 'take it away' --listen 127.0.0.1:0 --insecure-allow-anonymous
+    printf 'domain: home\n' >open.yaml && chmod 666 open.yaml
+    refuses 'a configuration that everybody may write' 'chmod 644 open.yaml' --config open.yaml
     refuses 'a leeway of an hour' 'out of range' $plain --tokens-secret file:secret --tokens-leeway 1h
     refuses 'a user without a name' '1000=alice' --users 1000
     refuses 'a user by a name that a center makes up' 'makes up' --users 1000=orders-1f3a
