@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "app/config.h"
+#include "app/file_watch.h"
+#include "app/jwks_fetch.h"
+#include "app/secret.h"
 #include "app/term.h"
 #include "app/value.h"
 #include "auth/jwk.h"
@@ -142,6 +145,9 @@ static void write_fixed_tokens(draft *t)
           "Refused as malformed [P-79].");
     LIMIT("key set of tokens, bytes", PHI_JWKS_BYTES_MAX, "It is refused.");
     LIMIT("keys in a key set", PHI_JWKS_KEYS_MAX, "The set is refused.");
+    LIMIT("fetch of a key set, ms", JWKS_FETCH_MS_MAX, "It is given up, and tried again.");
+    LIMIT("secret, bytes", SECRET_BYTES_MAX, "It is refused; so is one below 32.");
+    LIMIT("users of this machine", CONFIG_USERS_MAX, "The configuration is refused.");
     LIMIT("id of a key (`kid`), bytes", PHI_JWK_ID_BYTES_MAX, "The key set is refused.");
     LIMIT("RSA key of tokens, bits", PHI_RSA_BITS_MAX,
           "The key set is refused; so it is below 2,048.");
@@ -152,6 +158,8 @@ static void write_fixed_tokens(draft *t)
 static void write_fixed_tls(draft *t)
 {
     LIMIT("file of TLS, bytes", PHI_TLS_PEM_BYTES_MAX, "It is refused.");
+    LIMIT("look for files that changed, ms", FILE_WATCH_MS,
+          "So late a renewed file may be seen; then it must be quiet for 200 ms.");
     LIMIT("certificates between one and its authority", PHI_TLS_CHAIN_MAX, "It is not believed.");
     LIMIT("certificates of one end, bytes", PHI_TLS_CERTIFICATE_BYTES_MAX,
           "The handshake fails; in our own files they are refused.");

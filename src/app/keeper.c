@@ -64,6 +64,7 @@ struct keeper {
     secret keys;       // in force
     secret keys_fresh; // of fetch_url: with `next`, or about to be
     bool has_fresh;
+    bool is_fresh_next; // `next` is made with them; others may come while it is handed over
     keeper_counters counters;
 };
 
@@ -280,6 +281,7 @@ static void renew(keeper *k, const config *c, reason why, const char *file)
     }
     k->next_reason = why;
     k->is_candidate_next = why == REASON_CONFIG;
+    k->is_fresh_next = is_fresh;
     bool is_begun = crew_secure(k->crew, security_of_center(k->next), on_secured, k);
     PH_ASSERT(is_begun);
 }
@@ -295,11 +297,12 @@ static void on_secured(void *arg)
         config_take_reloadable(k->config, &k->candidate); // and the old rules are freed
         k->has_candidate = false;
     }
-    if (k->has_fresh && is_url_of(k, k->config)) {
+    if (k->is_fresh_next) {
         secret_fini(&k->keys);
         k->keys = k->keys_fresh;
         k->keys_fresh = (secret){ 0 };
         k->has_fresh = false;
+        k->is_fresh_next = false;
     }
     if (k->next_reason != REASON_START) {
         k->watch = k->watch_next;
@@ -378,7 +381,7 @@ static void fetch_when_due(keeper *k)
 
 static ph_err begin_fetch(keeper *k, const config *c, phi_diag *diag)
 {
-    if (k->is_fetching || (k->has_fresh && is_url_of(k, c))) {
+    if (k->is_fetching || k->is_fresh_next || (k->has_fresh && is_url_of(k, c))) {
         return PH_EBUSY;
     }
     secret_fini(&k->keys_fresh); // of a URL that is not wanted any more
