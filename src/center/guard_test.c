@@ -246,6 +246,28 @@ TEST(guard, gathers_ask_whom_they_may)
     world_free(w);
 }
 
+// What was found out about one receiver must never be taken for another: so many come and go, about
+// half of whom may be sent to, that there are fewer places to remember it.
+TEST(guard, verdicts_of_receivers_are_not_mixed_up)
+{
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "shop may send a*");
+    peer *shop = join_as(w, "shop", "");
+    for (uint32_t i = 0; i < GUARD_CELLS + GUARD_CELLS / 4; i++) {
+        bool may = phi_random_chance(&w->random, 50);
+        peer *p = join_as(w, may ? "a1" : "b1", "");
+        for (uint64_t again = 0; again < 2; again++) { // found out, and remembered
+            say(shop, may ? "a1" : "b1", "", 1 + again);
+            expect_receipt(shop, may, 0, may ? 0 : PH_FAILURE_REFUSED_BY_POLICY);
+        }
+        peer_leave(p);
+        world_settle(w);
+        world_forget(w, p);
+        world_pass(w, 1);
+    }
+    world_free(w);
+}
+
 // ---- nothing is given away
 
 // Who may not write to somebody must not find out whether he is there: every question gets the same
