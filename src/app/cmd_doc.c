@@ -10,7 +10,6 @@
 #include "app/config.h"
 #include "app/file_watch.h"
 #include "app/jwks_fetch.h"
-#include "app/secret.h"
 #include "app/term.h"
 #include "app/value.h"
 #include "auth/jwk.h"
@@ -146,7 +145,6 @@ static void write_fixed_tokens(draft *t)
     LIMIT("key set of tokens, bytes", PHI_JWKS_BYTES_MAX, "It is refused.");
     LIMIT("keys in a key set", PHI_JWKS_KEYS_MAX, "The set is refused.");
     LIMIT("fetch of a key set, ms", JWKS_FETCH_MS_MAX, "It is given up, and tried again.");
-    LIMIT("secret, bytes", SECRET_BYTES_MAX, "It is refused; so is one below 32.");
     LIMIT("users of this machine", CONFIG_USERS_MAX, "The configuration is refused.");
     LIMIT("id of a key (`kid`), bytes", PHI_JWK_ID_BYTES_MAX, "The key set is refused.");
     LIMIT("RSA key of tokens, bits", PHI_RSA_BITS_MAX,
