@@ -83,7 +83,7 @@ static ph_err decipher(phi_stream *s, phi_span in, size_t *size, phi_diag *diag)
 static bool send_out(phi_stream *s);
 static bool keep(phi_stream *s, const uint8_t *bytes, size_t size);
 static bool send_pending(phi_stream *s);
-static void forget_errors(void);
+static void begin_work(const phi_stream *s);
 static void watch(phi_stream *s);
 
 // ---- life
@@ -210,10 +210,9 @@ static void shake(phi_stream *s)
     phi_secure *secure = s->secure;
     phi_secure_room *room = s->uv->secure_room;
     phi_diag diag = { "" };
-    PH_ASSERT(room->out_size == 0);
     room->may_read = PHI_UV_TLS_SHAKE_BYTES_PER_TURN;
     room->error = 0;
-    forget_errors();
+    begin_work(s);
     SSL_set_app_data(secure->ssl, &diag);
     int rc = SSL_do_handshake(secure->ssl);
     int error = SSL_get_error(secure->ssl, rc);
@@ -270,12 +269,16 @@ void phi_secure_on_bytes(phi_stream *s, phi_span in)
     phi_diag diag = { "" };
     size_t size = 0;
     phi_secure_room *room = s->uv->secure_room;
+    uint8_t before = s->sm.state;
     ph_err err = decipher(s, in, &size, &diag);
-    bool is_sent = send_out(s); // an answer to new keys, or an alert
-    if (!is_sent && err == PH_OK) {
+    // An answer to new keys, or an alert. It leaves before the owner is called, who may write to
+    // any stream, by the same buffer. A broken stream is read to its end all the same.
+    bool is_sent = send_out(s);
+    if (before == STREAM_OPEN && !is_sent && err == PH_OK) {
         err = phi_diag_add(&diag, PH_ERESET, "%s", phi_sock_error_text(errno));
+    } else if (before == STREAM_OPEN && s->secure->pending != NULL) {
+        phi_stream_arm(s, s->armed | UV_WRITABLE);
     }
-    phi_stream_state before = (phi_stream_state)s->sm.state;
     if (size != 0) {
         s->events->on_bytes(s->owner, (phi_span){ room->plain, size });
     }
@@ -298,10 +301,9 @@ static ph_err decipher(phi_stream *s, phi_span in, size_t *size, phi_diag *diag)
 {
     phi_secure *secure = s->secure;
     phi_secure_room *room = s->uv->secure_room;
-    PH_ASSERT(room->out_size == 0);
     room->in = phi_bytes_of(in.data, in.size);
     room->renewals = 0;
-    forget_errors();
+    begin_work(s);
     size_t n = 0;
     int rc;
     while ((rc = SSL_read_ex(secure->ssl, room->plain + *size, PLAIN_BYTES - *size, &n)) == 1) {
@@ -334,8 +336,8 @@ bool phi_secure_is_over(const phi_stream *s)
 size_t phi_secure_write(phi_stream *s, phi_bytes bytes)
 {
     phi_secure *secure = s->secure;
-    PH_ASSERT(s->uv->secure_room->out_size == 0);
     size_t done = 0;
+    begin_work(s);
     while (done < bytes.size && secure->pending == NULL) {
         size_t size = bytes.size - done < WRITE_BYTES_MAX ? bytes.size - done : WRITE_BYTES_MAX;
         size_t written = 0;
@@ -350,7 +352,7 @@ size_t phi_secure_write(phi_stream *s, phi_bytes bytes)
         done += size;
     }
     (void)SSL_free_buffers(secure->ssl);
-    s->wants_write = done < bytes.size;
+    s->wants_write = s->wants_write || done < bytes.size;
     if (secure->pending != NULL) {
         phi_stream_arm(s, s->armed | UV_WRITABLE);
     }
@@ -377,7 +379,7 @@ void phi_secure_on_writable(phi_stream *s)
 bool phi_secure_say_goodbye(phi_stream *s)
 {
     phi_secure *secure = s->secure;
-    PH_ASSERT(s->uv->secure_room->out_size == 0);
+    begin_work(s);
     if (secure->ssl != NULL && SSL_is_init_finished(secure->ssl)) {
         (void)SSL_shutdown(secure->ssl);
         (void)send_out(s); // what is lost with it is the end
@@ -394,9 +396,9 @@ bool phi_secure_go_on_saying(phi_stream *s, bool *is_said)
     return is_well;
 }
 
-// Sends what OpenSSL has made; what does not go is kept. False: it broke, and errno says how. Behind
-// each call of OpenSSL that can make something, however that ended: what is left in the loop's
-// buffer would be sent to whoever comes next, and end his connection.
+// Sends what OpenSSL has made; what does not go is kept. False: it broke, and errno says how. To be
+// called behind each call of OpenSSL that can make something, however that ended: what is left in
+// the loop's buffer would be sent to whoever comes next, and end his connection.
 static bool send_out(phi_stream *s)
 {
     phi_secure_room *room = s->uv->secure_room;
@@ -600,9 +602,11 @@ static void on_info(const SSL *ssl, int where, int value)
 
 // ---- helpers
 
-// A program may have left some behind, and SSL_get_error would take them for ours.
-static void forget_errors(void)
+// Before OpenSSL works on a stream: what it made for another has been sent, and a program may have
+// left errors behind, which SSL_get_error would take for ours.
+static void begin_work(const phi_stream *s)
 {
+    PH_ASSERT(s->uv->secure_room->out_size == 0);
     if (ERR_peek_error() != 0) { // the other costs more
         ERR_clear_error();
     }

@@ -731,3 +731,46 @@ TEST(uv_tls_peer, answer_to_who_is_gone_is_for_nobody_else)
     expect_welcome(&v, e);
     visit_free(&v);
 }
+
+static void forward_on_bytes(void *owner, phi_span bytes)
+{
+    fixture_end *e = (fixture_end *)owner;
+    e->size += bytes.size;
+    EXPECT_EQ(
+        phi_stream_write(e->f->io, e->f->ends[1].stream, phi_bytes_of(bytes.data, bytes.size)),
+        bytes.size);
+}
+
+// What is said to one who broke the rules must not be mixed into what is said to another.
+TEST(uv_tls_peer, alert_reaches_nobody_else)
+{
+    visit v;
+    visit_make(&v);
+    fixture_end *e = call(&v);
+    EXPECT(shake(&v));
+    phi_tls *client =
+        fixture_credentials(PHI_TLS_CLIENT, NULL, v.authority, NULL, PHI_TLS_PEERS_ASKED);
+    char address[PHI_ADDRESS_TEXT_MAX];
+    (void)snprintf(address, sizeof address, "tls:127.0.0.1:%u", v.f->port);
+    phi_connect_options to = { .address = address, .tls = client };
+    EXPECT_ERR(phi_io_connect(v.f->io, &to, &fixture_stream_events, &v.f->client,
+                              &v.f->client.stream, NULL),
+               PH_OK);
+    STEP_UNTIL(&v, v.f->client.opened == 1);
+    fixture_settle(v.f);
+    phi_stream_events events = fixture_stream_events;
+    events.on_bytes = forward_on_bytes;
+    phi_stream_attach(v.f->io, e->stream, &events, e);
+    phi_stream_pause(v.f->io, e->stream, true); // so that both are there at once
+    say(&v, "good");
+    static const uint8_t forged[5 + 40] = { 23, 3, 3, 0, 40 };
+    EXPECT_EQ(send(v.fd, forged, sizeof forged, 0), sizeof forged);
+    fixture_settle(v.f);
+    phi_stream_pause(v.f->io, e->stream, false);
+    expect_end(&v, e, PH_ERESET, "TLS: ");
+    STEP_UNTIL(&v, v.f->client.size == 4 || v.f->client.closed == 1);
+    EXPECT_EQ(v.f->client.closed, 0);
+    EXPECT_BYTES(v.f->client.got, "good", 4);
+    phi_tls_free(&client);
+    visit_free(&v);
+}
