@@ -50,7 +50,7 @@ static size_t count_others(const service *v, const account *but);
 static gather *gather_new(center *c, call *head, uint16_t want, size_t instance_count);
 static void gather_free(center *c, gather *g);
 static void ask_all(center *c, gather *g, const service *v, phi_bytes payload, uint32_t ttl_ms);
-static bool ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms);
+static void ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms);
 static void fail(center *c, gather *g, call_end end, ph_failure_code code);
 
 static void on_expire(center *c, own_call *o);
@@ -91,19 +91,19 @@ void gather_start(center *c, session *s, const phi_message *m, phi_bytes payload
     }
     call *head = call_open(c, s, /* responder= */ NULL, m->call, &code);
     if (head == NULL) {
-        call_refuse(c, s, m->call, code);
+        call_refuse(c, s, m->call, code_for(c, s, m, name, code));
         return;
     }
     gather *g = gather_new(c, head, m->want, count);
     if (g == NULL) {
-        call_fail(c, head, CALL_REFUSED, PH_FAILURE_TOO_MANY_CALLS);
+        call_fail(c, head, CALL_REFUSED, code_for(c, s, m, name, PH_FAILURE_TOO_MANY_CALLS));
         return;
     }
     call_time(c, head, ttl_ms);
     if (PHI_LIKELY(c->deliveries_left > 0)) {
         ask_all(c, g, v, payload, ttl_ms);
     } else if (!broadcast_wait(c, s, payload, head->handle)) {
-        fail(c, g, CALL_REFUSED, PH_FAILURE_TOO_MANY_CALLS);
+        fail(c, g, CALL_REFUSED, code_for(c, s, m, name, PH_FAILURE_TOO_MANY_CALLS));
     }
 }
 
@@ -229,8 +229,9 @@ static void ask_all(center *c, gather *g, const service *v, phi_bytes payload, u
             continue;
         }
         asked++;
-        bool is_shown = a->session != NULL || guard_may(c, caller, PHI_MAY_CALL, a, method);
-        if (!is_shown || !ask(c, g, a, payload, ttl_ms)) {
+        if (guard_may(c, caller, PHI_MAY_CALL, a, method)) {
+            ask(c, g, a, payload, ttl_ms);
+        } else { // nor does it learn that there is one
             passed_over++;
         }
     }
@@ -248,17 +249,17 @@ static void ask_all(center *c, gather *g, const service *v, phi_bytes payload, u
     settle(c, g);
 }
 
-// False: its caller may not ask that one, and does not learn that there is one.
-static bool ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms)
+// One that its caller may ask.
+static void ask(center *c, gather *g, const account *a, phi_bytes payload, uint32_t ttl_ms)
 {
     if (a->session == NULL) {
         add_missing(g, account_id(a), PH_FAILURE_OFFLINE);
-        return true;
+        return;
     }
     call *part = call_part_open(c, g->head, a->session);
     if (part == NULL) {
         add_missing(g, account_id(a), PH_FAILURE_TOO_MANY_CALLS);
-        return true;
+        return;
     }
     phi_list_append(&g->parts, &part->of_caller);
     part->turn = ++g->turn;
@@ -267,14 +268,10 @@ static bool ask(center *c, gather *g, const account *a, phi_bytes payload, uint3
                                             .payload = payload,
                                             .number = part->handle,
                                             .ttl_ms = ttl_ms });
-    if (how == DELIVERED) {
-        return true;
-    }
-    call_part_finish(c, part);
-    if (how != DELIVER_REFUSED) {
+    if (how != DELIVERED) {
+        call_part_finish(c, part);
         add_missing(g, account_id(a), deliver_code(how));
     }
-    return how != DELIVER_REFUSED;
 }
 
 // ---- what becomes of it

@@ -305,6 +305,38 @@ TEST(guard, refusals_do_not_tell_who_is_there)
     world_free(w);
 }
 
+static void few_calls(center_options *options)
+{
+    options->calls_per_client_max = 1;
+}
+
+// Nor by what is in the way besides: a number that is in use, or as many calls as it may have open,
+// must not be told of who is there, and policy of who is not. [P-58]
+TEST(guard, refusals_of_who_has_calls_open_tell_no_more)
+{
+    static const char *const addresses[] = { "hidden", "service:vault", "all:vault" };
+    world *w = world_new(few_calls);
+    WORLD_SECURE(w, "spy may call friend", "* may register service:*");
+    peer *spy = join_as(w, "spy", "");
+    peer *friend = join_as(w, "friend", "");
+    ask(spy, "friend", "get", 1);
+    ask(spy, "friend", "get", 2); // now its limit is reached
+    peer_expect_failure(spy, 2, PH_FAILURE_TOO_MANY_CALLS);
+    EXPECT(peer_next(friend) != NULL);
+    for (int stage = 0; stage < 2; stage++) {
+        if (stage == 1) {
+            join_as(w, "hidden", "vault");
+        }
+        for (size_t i = 0; i < PHI_COUNT_OF(addresses); i++) {
+            for (uint64_t number = 1; number <= 2; number++) {
+                ask(spy, addresses[i], "get", number);
+                peer_expect_failure(spy, number, PH_FAILURE_REFUSED_BY_POLICY);
+            }
+        }
+    }
+    world_free(w);
+}
+
 // ---- topics
 
 // What somebody publishes reaches those who subscribed and may; who may not publish it hears so,

@@ -59,7 +59,7 @@ static PHI_ALWAYS_INLINE void on_request(center *c, session *s, const phi_messag
 static inline void request_one(center *c, session *s, phi_bytes payload, const destination *to,
                                uint32_t ttl_ms);
 static void fail_request(center *c, call *k, phi_bytes payload, delivered how);
-static call *open_else(center *c, session *s, session *responder, uint64_t number);
+static call *open_else(center *c, session *s, session *responder, phi_bytes payload);
 static void request_elsewhere(center *c, session *s, phi_bytes payload, uint32_t ttl_ms);
 static void request_no_one(center *c, session *s, phi_bytes payload, const destination *to,
                            uint32_t ttl_ms);
@@ -286,7 +286,7 @@ static PHI_ALWAYS_INLINE void request_one(center *c, session *s, phi_bytes paylo
     session *responder = to->one;
     call *k = call_open_again(c, s, responder, m.call);
     if (PHI_UNLIKELY(k == NULL)) {
-        k = open_else(c, s, responder, m.call);
+        k = open_else(c, s, responder, payload);
         if (k == NULL) {
             return;
         }
@@ -315,13 +315,19 @@ static PHI_NOINLINE void fail_request(center *c, call *k, phi_bytes payload, del
     call_fail(c, k, CALL_REFUSED, deliver_code(how));
 }
 
-// NULL: it may not be, and the caller knows.
-static PHI_NOINLINE call *open_else(center *c, session *s, session *responder, uint64_t number)
+// NULL: it may not be, and the caller knows. Who may not call that one hears so, and not what else
+// is in the way: that would tell it that there is one.
+static PHI_NOINLINE call *open_else(center *c, session *s, session *responder, phi_bytes payload)
 {
+    const phi_message m = phi_message_of(payload);
     ph_failure_code why;
-    call *k = call_open(c, s, responder, number, &why);
+    call *k = call_open(c, s, responder, m.call, &why);
+    if (k == NULL && !guard_may(c, s, PHI_MAY_CALL, responder->account, m.method)) {
+        guard_refused_message(c, s, payload);
+        why = PH_FAILURE_REFUSED_BY_POLICY;
+    }
     if (k == NULL) {
-        call_refuse(c, s, number, why);
+        call_refuse(c, s, m.call, why);
     }
     return k;
 }
