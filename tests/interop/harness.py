@@ -137,6 +137,7 @@ class Center:
         self.said.close()
         self.folder.cleanup()
         equal((status, "" if status == 0 else lines[-30:]), (0, ""))
+        return status
 
 
 class Serving:
