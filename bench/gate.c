@@ -17,7 +17,9 @@
 
 #include "bench/gate_net.h"
 #include "center/center.h"
+#include "center/security.h"
 #include "client/client.h"
+#include "tests/harness/rules.h"
 #include "wire/codes.h"
 #include "wire/inbound.h"
 #include "wire/message.h"
@@ -77,7 +79,9 @@ typedef struct world {
     ph_client *listeners[LISTENERS]; // NULL: none
     ph_outgoing message;
     uint8_t body[BODY_BYTES];
-    size_t replies; // that came
+    center_security security;
+    phi_rules *rules; // owned; NULL: none
+    size_t replies;   // that came
     size_t events;
 } world;
 
@@ -170,6 +174,7 @@ static void world_fini(world *w)
         ph_client_free(&w->listeners[i]);
     }
     center_free(&w->center);
+    phi_rules_free(&w->rules);
     gate_net_clear();
 }
 
@@ -238,6 +243,32 @@ static void round_of_fanout(world *w, end_index counted)
         world_turn(w, (end_index)(LISTENER + i), counted);
     }
     must(w->events == LISTENERS * WINDOW, "a round of fan-out");
+}
+
+// With rules, which allow it: everybody has a role, and what is asked of it again is remembered.
+static void secure(world *w)
+{
+    static const char *const lines[] = { "caller may call service:work", "caller may publish to.*",
+                                         "listener* may subscribe to.all",
+                                         "responder may register service:work", NULL };
+    if (w->rules == NULL) {
+        w->rules = rules_of_lines(lines);
+        w->security = center_security_open;
+        w->security.rules = w->rules;
+        center_secure(w->center, &w->security);
+    }
+}
+
+static void round_of_ruled_calls(world *w, end_index counted)
+{
+    secure(w);
+    round_of_calls(w, counted);
+}
+
+static void round_of_ruled_fanout(world *w, end_index counted)
+{
+    secure(w);
+    round_of_fanout(w, counted);
 }
 
 static void count_traffic(phi_suite suite, void (*round)(world *w, end_index counted),
@@ -391,12 +422,16 @@ int main(void)
                   "a call through the center, plain");
     count_traffic(PHI_SUITE_CHECK, round_of_calls, CENTER, "route-call-check", "the same, check");
     count_traffic(PHI_SUITE_PAPER, round_of_calls, CENTER, "route-call-paper", "the same, paper");
+    count_traffic(PHI_SUITE_PLAIN, round_of_ruled_calls, CENTER, "route-call-rules",
+                  "the same, plain, where rules are");
     count_traffic(PHI_SUITE_PLAIN, round_of_events, CENTER, "route-event",
                   "an event through the center, plain");
     count_traffic(PHI_SUITE_PLAIN, round_of_service, CENTER, "route-service",
                   "a call to a service, plain");
     count_traffic(PHI_SUITE_PLAIN, round_of_fanout, CENTER, "route-fanout",
                   "an event to ten subscribers, plain");
+    count_traffic(PHI_SUITE_PLAIN, round_of_ruled_fanout, CENTER, "route-fanout-rules",
+                  "the same, where rules are");
     count_traffic(PHI_SUITE_PLAIN, round_of_calls, CALLER, "client-call",
                   "a call at its caller, plain");
     count_traffic(PHI_SUITE_PLAIN, round_of_calls, RESPONDER, "client-answer",
