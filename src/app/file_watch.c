@@ -22,6 +22,7 @@ void file_watch_init(file_watch *w)
 
 void file_watch_add(file_watch *w, const char *path)
 {
+    PH_ASSERT(w->joined == 0);
     size_t index = find(w, path);
     if (index == w->count) {
         PH_ASSERT(w->count < FILE_WATCH_MAX);
@@ -50,10 +51,13 @@ void file_watch_mark_one(file_watch *w, const char *path)
 
 void file_watch_join(file_watch *w, const file_watch *other)
 {
+    w->count -= w->joined;
+    w->joined = 0;
     for (size_t i = 0; i < other->count; i++) {
         if (find(w, other->files[i].path) == w->count) {
             PH_ASSERT(w->count < FILE_WATCH_MAX);
             w->files[w->count++] = other->files[i];
+            w->joined++;
         }
     }
 }

@@ -46,6 +46,7 @@ typedef enum file_watch_state {
 
 typedef struct file_watch {
     size_t count;
+    size_t joined;   // of them: by file_watch_join, and last
     unsigned moving; // looks in a row that found something else than the one before
     struct {
         char path[FILE_WATCH_PATH_BYTES];
@@ -60,7 +61,8 @@ void file_watch_mark(file_watch *w);
 void file_watch_mark_one(file_watch *w, const char *path);
 file_watch_state file_watch_look(file_watch *w);
 
-// Adds what only `other` has, as it is marked there.
+// Adds what only `other` has, as it is marked there, in place of what was joined before. Nothing is
+// added to it afterwards.
 void file_watch_join(file_watch *w, const file_watch *other);
 
 // A file is not as it was marked when it was last looked at.

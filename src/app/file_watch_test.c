@@ -187,3 +187,28 @@ TEST(file_watch, two_sets_are_watched_as_one)
     changes_once();
     end();
 }
+
+// Who mistypes the name of a file again and again must not end the center that he wants to reload.
+TEST(file_watch, only_the_last_refused_set_is_watched)
+{
+    begin();
+    const char *own = path_of(0, "own");
+    write_to(own, "1");
+    file_watch_add(&w, own);
+    file_watch_mark(&w);
+    static file_watch more;
+    for (unsigned i = 0; i < 3 * FILE_WATCH_MAX; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "/missing/%u", i);
+        file_watch_init(&more);
+        file_watch_add(&more, own);
+        file_watch_add(&more, name);
+        file_watch_mark(&more);
+        file_watch_join(&w, &more);
+        EXPECT_EQ(w.count, 2);
+        EXPECT_TEXT(w.files[1].path, name);
+    }
+    write_to(own, "22");
+    changes_once();
+    end();
+}

@@ -434,6 +434,9 @@ static void plan_fetch(keeper *k, bool has_failed)
 static void on_key_missed(void *arg)
 {
     keeper *k = arg;
+    if (k->fetcher == NULL) { // it was stopped
+        return;
+    }
     uint64_t least_ms = k->config->values[CONFIG_tokens_refetch_min].number;
     phi_time soonest = phi_time_add(k->fetched, phi_ms(least_ms));
     k->fetch_next = phi_time_min(k->fetch_next, soonest);
