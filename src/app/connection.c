@@ -369,10 +369,13 @@ static exit_status refused(const connection *s)
     }
     if (s->err == PH_ETLS) {
         term_error("%s", s->reason);
+        if (strstr(s->reason, PHI_TLS_REFUSED) != NULL) {
+            return STATUS_REFUSED; // it is there, and does not want us
+        }
         if (strstr(s->reason, PHI_TLS_UNKNOWN) != NULL) {
             term_hint("--tls-ca names the file of the authority that signed it");
         }
-        return STATUS_REFUSED;
+        return STATUS_CONNECT;
     }
     if (s->err == PH_ETIMEDOUT && *s->reason == '\0') {
         term_error("cannot connect to %s: no answer within --timeout", centers);

@@ -29,6 +29,8 @@
 
 // Stands in the reason why a certificate is not believed when that is because of who signed it.
 #define PHI_TLS_UNKNOWN "not known here"
+// Stands in it when it is the other end that does not believe ours.
+#define PHI_TLS_REFUSED "refused our certificate"
 
 typedef struct phi_tls phi_tls;
 

@@ -404,8 +404,8 @@ ph_err phi_tls_explain(bool was_open, phi_diag *diag)
         // Of an open connection a client hears late what of its certificate is not believed.
         if (reason - SSL_AD_REASON_OFFSET == alerts[i].alert &&
             (alerts[i].is_about_certificate || !was_open)) {
-            return phi_diag_add(diag, PH_ETLS, "the other end refused%s: %s",
-                                alerts[i].is_about_certificate ? " our certificate" : "",
+            return phi_diag_add(diag, PH_ETLS, "the other end %s: %s",
+                                alerts[i].is_about_certificate ? PHI_TLS_REFUSED : "refused",
                                 alerts[i].says);
         }
     }

@@ -80,14 +80,14 @@ expect 2 'a file that holds no token: 2' posthouse ls --token-file center.yaml
 
 # ---- who is not believed
 
-expect 4 'a center of another CA: 4' as_alice posthouse ls --tls-ca strange/ca.crt
+expect 3 'a center of another CA: 3' as_alice posthouse ls --tls-ca strange/ca.crt
 holds err 'names the file that decided' 'strange/ca.crt'
-expect 4 'a center of another name: 4' as_alice posthouse ls --tls-name center.example
+expect 3 'a center of another name: 3' as_alice posthouse ls --tls-name center.example
 holds err 'names the one that was wanted' 'center.example'
 holds err 'and those it has' 'localhost'
 expect 4 'a certificate that the center does not believe: 4' posthouse ls --tls-cert strange/alice.crt --tls-key strange/alice.key
 holds err 'is said to be ours' 'refused our certificate'
-expect 4 'TLS to a plain listener: 4' as_alice posthouse ls --center "tls:$plain"
+expect 3 'TLS to a plain listener: 3' as_alice posthouse ls --center "tls:$plain"
 holds err 'is told' 'it does not speak TLS'
 expect 3 'plain to a listener of TLS: 3' posthouse ls --center "${secure#tls:}" --timeout 300ms
 holds err 'is told, with what to write' "write $secure"

@@ -164,7 +164,7 @@ def judged_by_client(label, cases, *options):
                     h.holds(believed > 0, f"it was not believed: {said}")
                     return
                 h.holds(believed == 0, "it was believed")
-                h.equal(status, 4)
+                h.equal(status, 3)
                 h.holds(re.search(case.reason, said, re.IGNORECASE), f"/{case.reason}/ is not in: {said}")
 
 
