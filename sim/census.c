@@ -20,10 +20,10 @@ static const char *const never[] = {
     "bye.kicked",                    // reserved
     "bye.type_refused",              // no client is a center
     "center.addresses_barred_total", // nobody is refused so often
-    // Who is there is who it says: for others see identity_test.c, credential_sim.c, matrix_sim.c.
-    "center.tls_refused_total", "center.joins_refused_unproved_total",
-    "center.joins_refused_certificate_total", "center.joins_refused_account_total",
-    "center.credentials_refused_total", "center.identities_revoked_total",
+    // Nobody dials with TLS, and whom to believe does not change: see identity_test.c,
+    // token_sim.c, credential_sim.c.
+    "center.tls_refused_total", "center.joins_refused_certificate_total",
+    "center.identities_revoked_total",
     "center.events_expired_total", // turns take no time
 };
 

@@ -33,6 +33,7 @@ domain *domain_new(const domain_options *options)
     d->options = *options;
     d->options.center.domain = DOMAIN_NAME;
     d->security = center_security_open;
+    d->security.anonymous_local = !options->must_prove;
     d->tokens = options->token_life.ns == 0 ? NULL : tokens_new(d);
     d->calls = phi_take(&phi_alloc_heap, CALLS_MAX * sizeof d->calls[0]); // each is filled in first
     PH_ASSERT(d->calls != NULL);

@@ -71,8 +71,10 @@ typedef struct domain_options {
     ph_client_options client; // account, service and callbacks are filled in
     uint32_t actor_count;
     uint32_t rogue_count;
-    phi_dur token_life; // of what actors prove who they are with; zero: they do not
-    phi_dur late_max;   // MANNER_LATE waits up to so long
+    phi_dur token_life;       // of what actors prove who they are with; zero: they do not
+    uint32_t foreign_percent; // of those are somebody else's
+    bool must_prove;          // who does not is not let in, from this machine either
+    phi_dur late_max;         // MANNER_LATE waits up to so long
     FILE *trace;
     struct census *census; // everything is counted into it; may be NULL
 } domain_options;

@@ -268,6 +268,9 @@ static void add_tokens(uint64_t seed, swarm_options *o)
     phi_random random = phi_random_seeded(seed ^ UINT64_C(0x746f6b656e730000));
     if (phi_random_chance(&random, TOKENS_PERCENT)) {
         o->domain.token_life = phi_ms(pick(&random, 2000, 12000));
+        o->domain.must_prove = phi_random_chance(&random, 25); // then no rogue comes in
+        // Where there are rules, all may register as all: they would come in as somebody else.
+        o->domain.foreign_percent = o->has_rules ? 0 : (uint32_t)pick(&random, 1, 10);
     }
 }
 
@@ -319,8 +322,8 @@ swarm_options swarm_options_random(uint64_t seed)
     }
     add_workers(r, &o);
     add_throttle(seed, &o);
-    add_tokens(seed, &o);
     add_rules(seed, &o);
+    add_tokens(seed, &o);
     o.settle_min = notice_time(&o);
     o.settle_max = settle_time(&o);
     return o;
@@ -345,7 +348,8 @@ void swarm_options_print(FILE *to, const swarm_options *o)
             c->send_memory_max, c->deliveries_per_turn_max, c->calls_max, c->calls_per_client_max,
             d->client.calls_max, c->connections_joining_max, c->packet_max, c->presence_log_max,
             c->heartbeat_idle, c->heartbeat_grace);
-    fprintf(to, "tokens %" PRIu64 " ms; ", phi_dur_ms(d->token_life));
+    fprintf(to, "tokens %" PRIu64 " ms%s; ", phi_dur_ms(d->token_life),
+            d->must_prove ? " of all" : "");
     fprintf(
         to, "throttle %" PRIu64 "/%" PRIu64 ", address %" PRIu64 ", %" PRIu64 " of %" PRIu64 "; ",
         c->client_messages_per_second, c->client_bytes_per_second, c->address_messages_per_second,

@@ -80,10 +80,13 @@ static void give_later(sim *s, void *arg)
 static void give(actor *a)
 {
     domain *d = a->domain;
+    bool is_foreign = !d->tokens->is_hurried &&
+                      phi_random_chance(sim_node_random(d->s, a->node), d->options.foreign_percent);
+    const char *subject = is_foreign ? "mallory" : a->account;
     char payload[96];
     uint64_t now_ms = phi_io_wall_ms(sim_io(d->s, a->node));
     uint64_t ends_s = (now_ms + phi_dur_ms(d->options.token_life)) / 1000;
-    snprintf(payload, sizeof payload, "{\"sub\":\"%s\",\"exp\":%" PRIu64 "}", a->account, ends_s);
+    snprintf(payload, sizeof payload, "{\"sub\":\"%s\",\"exp\":%" PRIu64 "}", subject, ends_s);
     phi_buf buf;
     phi_buf_init(&buf, &phi_alloc_heap, TOKEN_BYTES_MAX);
     ph_err rc =
@@ -91,7 +94,7 @@ static void give(actor *a)
     PH_ASSERT(rc == PH_OK);
     bool has_end = phi_buf_append(&buf, phi_bytes_of((const uint8_t *)"", 1));
     PH_ASSERT(has_end);
-    sim_note(d->s, a->node, "gives a token until %" PRIu64, ends_s % 1000);
+    sim_note(d->s, a->node, "gives a token of %s until %" PRIu64, subject, ends_s % 1000);
     rc = ph_client_set_token(a->client, (const char *)phi_buf_view(&buf).data);
     phi_buf_fini(&buf);
     if (rc != PH_OK && rc != PH_ENOMEM && rc != PH_ECLOSED) {

@@ -2,7 +2,7 @@
 //
 // sim/tokens.h - what actors prove who they are with in worlds where that ends soon: each has a
 // token of domain_options.token_life, and gives the next one when its client asks: at once, a while
-// later, or not at all, by its node's chance.
+// later, or not at all, by its node's chance; now and then it is somebody else's.
 //
 // Life     tokens_new -> tokens_on_wanted* -> tokens_free
 
