@@ -6,7 +6,8 @@
 //   - Whoever proves nothing is who its account's name says, so nothing is kept of it: as a center
 //     begins, no client costs memory for what it is not asked.
 //   - A new judgement is the first one over again, with what the connection shows now. Only a token
-//     is not there any more: it is a secret, and not kept; who it proved, and until when, is.
+//     is not there any more: it is a secret, and not kept; who it proved, and until when, is. When
+//     tokens must say something else now (tokens.audience), it has to be shown once more.
 //
 // Invariants  session.identity is set at home for every client that has proved who it is
 //
@@ -49,6 +50,8 @@ static bool prove(const center *c, const session *s, phi_bytes wanted, claim *ou
                   identity_refusal *why);
 static bool prove_by_token(const center *c, const session *s, phi_bytes token, claim *out,
                            identity_refusal *why);
+static bool is_token_good(const center *c, const identity *known, identity_refusal *why);
+static uint64_t wanted_of_tokens(const center *c);
 static bool prove_by_certificate(const center *c, const phi_identity *peer, phi_bytes wanted,
                                  claim *out, identity_refusal *why);
 static bool prove_by_user(const center *c, const phi_identity *peer, claim *out);
@@ -102,9 +105,8 @@ bool identity_again(center *c, session *s, identity_refusal *why)
     const wish wanted = wish_of(s);
     claim proved = { .proof = PHI_PROOF_NONE };
     if (known != NULL && known->proof == PHI_PROOF_TOKEN) {
-        const phi_jwks *keys = c->security->keys;
-        if (keys == NULL || !phi_jwks_has(keys, &known->key)) {
-            return refuse(why, IDENTITY_TOKEN, "the key of its token is not believed any more");
+        if (!is_token_good(c, known, why)) {
+            return false;
         }
         proved.proof = PHI_PROOF_TOKEN;
         proved.name = session_principal(s);
@@ -167,6 +169,32 @@ static bool prove_by_token(const center *c, const session *s, phi_bytes token, c
         out->expires_s = peer.expires_s;
     }
     return true;
+}
+
+// One that was good, and is not there any more.
+static bool is_token_good(const center *c, const identity *known, identity_refusal *why)
+{
+    const phi_jwks *keys = c->security->keys;
+    if (keys == NULL || !phi_jwks_has(keys, &known->key)) {
+        return refuse(why, IDENTITY_TOKEN, "the key of its token is not believed any more");
+    }
+    if (known->wanted != wanted_of_tokens(c)) {
+        (void)refuse(why, IDENTITY_TOKEN, "tokens are judged by other demands now");
+        why->code = PHI_BYE_CREDENTIAL_EXPIRED; // the same one may be good, or another
+        return false;
+    }
+    return true;
+}
+
+static uint64_t wanted_of_tokens(const center *c)
+{
+    const phi_jwt_expect *expect = &c->security->expect;
+    const phi_bytes parts[] = { expect->issuer, expect->audience, expect->claim };
+    phi_hash_key key = c->hash;
+    for (size_t i = 0; i < PHI_COUNT_OF(parts); i++) {
+        key.k0 = phi_siphash(key, parts[i]);
+    }
+    return key.k0;
 }
 
 // Without a token.
@@ -330,6 +358,7 @@ static bool keep(center *c, session *s, const claim *proved, bool is_made_up, id
         s->identity->is_made_up = is_made_up;
         s->identity->name_size = (uint8_t)proved->name.size;
         s->identity->key = proved->key;
+        s->identity->wanted = wanted_of_tokens(c);
         memcpy(s->identity->name, proved->name.data, proved->name.size);
         credential_until(c, s, s->identity->expires);
     }

@@ -8,7 +8,7 @@
 // principal, when that does not follow from its account's name.
 //
 // Life     identity_admit keeps one for the session -> identity_again* -> identity_forget
-// Limits   one of some 180 bytes for each client that has proved who it is; none for others
+// Limits   one of some 190 bytes for each client that has proved who it is; none for others
 // Threads  none
 
 #ifndef CENTER_IDENTITY_H
@@ -49,6 +49,7 @@ struct identity {
     uint8_t name_size;
     uint8_t name[PHI_NAME_BYTES_MAX];
     phi_jwk_mark key;                   // of its token, when that is the proof
+    uint64_t wanted;                    // same: a hash of what a token had to say then
     struct credential_state credential; // at home
 };
 

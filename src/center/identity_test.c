@@ -380,6 +380,31 @@ TEST(identity, token_ends_with_its_key)
     issuer_fini(&i);
 }
 
+// Who sets an audience wants nobody there any more who came with a token for something else. What a
+// token said is not kept, so all have to show theirs again: at once, and to no harm. [P-77]
+TEST(identity, token_is_shown_again_when_it_must_say_something_else)
+{
+    issuer i;
+    issuer_init(&i);
+    world *w = world_new(NULL);
+    w->security.keys = i.keys;
+    WORLD_SECURE(w, NULL);
+    phi_bytes token = token_of(&i, "orders", now_s(w) + 60);
+    peer *p = join_with(w, "orders", token);
+    peer *unproved = world_join(w, "bank");
+    WORLD_SECURE(w, NULL);
+    world_settle(w);
+    EXPECT(p->is_open);
+    w->security.expect.audience = phi_bytes_text("shop");
+    WORLD_SECURE(w, NULL);
+    world_settle(w);
+    peer_expect_bye(p, PHI_BYE_CREDENTIAL_EXPIRED);
+    EXPECT(unproved->is_open);
+    expect_refused(join_with(w, "orders", token), phi_jwt_fault_text(PHI_JWT_AUDIENCE));
+    world_free(w);
+    issuer_fini(&i);
+}
+
 // A client must know when what it proved ends, or it could not renew it in time; behind a
 // certificate that ends before the token, it is that. [P-36] [P-76]
 TEST(identity, welcome_says_when_the_proof_ends)
