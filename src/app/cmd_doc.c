@@ -170,6 +170,8 @@ static void write_fixed_tls(draft *t)
           "The handshake fails; time is limited by `join_timeout`.");
     LIMIT("of it in a turn, bytes", PHI_UV_TLS_SHAKE_BYTES_PER_TURN,
           "The rest waits in the kernel.");
+    LIMIT("steps of handshakes in a turn", PHI_UV_TLS_SHAKES_PER_TURN,
+          "Others go on in the next turns; a handshake has two or three.");
     LIMIT("enciphered at once, bytes", PHI_UV_TLS_WRITE_BYTES,
           "What the kernel does not take of that is kept; more is taken when it has gone.");
     LIMIT("enciphered and kept, of one connection, bytes", PHI_UV_TLS_PENDING_BYTES_MAX,

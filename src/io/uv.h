@@ -36,6 +36,9 @@
 // signature; and in one turn.
 #define PHI_UV_TLS_SHAKE_BYTES_MAX (96u * 1024u)
 #define PHI_UV_TLS_SHAKE_BYTES_PER_TURN (32u * 1024u)
+// Steps of handshakes in a turn, each of which may take a millisecond: a thousand clients that come
+// back at once must not stand still those that are here.
+#define PHI_UV_TLS_SHAKES_PER_TURN 8u
 // New keys, or tickets, in one reading of what came.
 #define PHI_UV_TLS_RENEWALS_MAX 16u
 

@@ -60,9 +60,11 @@ struct phi_secure {
 
 // Of a loop: where OpenSSL reads and writes while it works on one stream.
 struct phi_secure_room {
-    phi_bytes in;      // the unread rest of what came
-    uint32_t may_read; // in the handshake: of the socket, in this turn
-    int error;         // of the socket, in the handshake; -1: it is closed
+    phi_bytes in;        // the unread rest of what came
+    uint32_t may_read;   // in the handshake: of the socket, in this turn
+    int error;           // of the socket, in the handshake; -1: it is closed
+    phi_time shake_turn; // in which `shakes` were made
+    unsigned shakes;
     unsigned renewals; // of keys, in this reading
     size_t out_size;
     uint8_t plain[PLAIN_BYTES];
@@ -76,6 +78,7 @@ static long on_bio_control(BIO *bio, int command, long number, void *pointer);
 static int read_socket(phi_stream *s, uint8_t *room, size_t size, size_t *got);
 static void on_info(const SSL *ssl, int where, int value);
 static void close_ssl(phi_stream *s);
+static bool has_turn(phi_stream *s);
 static void shake(phi_stream *s);
 static void shake_failed(phi_stream *s, phi_diag *diag);
 static void shaken(phi_stream *s);
@@ -195,6 +198,9 @@ void phi_secure_on_ready(phi_stream *s, int events)
         phi_stream_end(s, PH_ERESET, phi_sock_error_text(errno));
         return;
     }
+    if ((events & UV_READABLE) != 0 && !has_turn(s)) {
+        return; // it is told again in the next turn
+    }
     // Who connects and says nothing costs nothing of OpenSSL's.
     if (s->secure->ssl == NULL && phi_secure_open(s, NULL, NULL) != PH_OK) {
         phi_stream_end(s, PH_ERESET, "no memory for TLS");
@@ -203,6 +209,17 @@ void phi_secure_on_ready(phi_stream *s, int events)
     } else {
         watch(s);
     }
+}
+
+// May it go on with its handshake in this turn?
+static bool has_turn(phi_stream *s)
+{
+    phi_secure_room *room = s->uv->secure_room;
+    if (room->shake_turn.ns != s->uv->io.now.ns) {
+        room->shake_turn = s->uv->io.now;
+        room->shakes = 0;
+    }
+    return ++room->shakes <= PHI_UV_TLS_SHAKES_PER_TURN;
 }
 
 static void shake(phi_stream *s)

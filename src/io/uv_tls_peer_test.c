@@ -774,3 +774,41 @@ TEST(uv_tls_peer, alert_reaches_nobody_else)
     phi_tls_free(&client);
     visit_free(&v);
 }
+
+#define CROWD 20u
+
+// A thousand clients that come back at once must not stand still those that are here.
+TEST(uv_tls_peer, handshakes_share_a_turn)
+{
+    visit v;
+    visit_make(&v);
+    SSL *speaker = SSL_new(v.ctx);
+    BIO *hello = BIO_new(BIO_s_mem());
+    SSL_set_bio(speaker, BIO_new(BIO_s_mem()), hello);
+    SSL_set_connect_state(speaker);
+    EXPECT_EQ(SSL_get_error(speaker, SSL_do_handshake(speaker)), SSL_ERROR_WANT_READ);
+    char *bytes;
+    long size = BIO_get_mem_data(hello, &bytes);
+    struct pollfd crowd[CROWD];
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i] = (struct pollfd){ .fd = raw_connect_accepted(v.f, i), .events = POLLIN };
+    }
+    for (size_t i = 0; i < CROWD; i++) {
+        EXPECT_EQ(send(crowd[i].fd, bytes, (size_t)size, 0), size);
+    }
+    int answered = 0;
+    unsigned turns = 0;
+    for (phi_time end = patience(&v); answered < (int)CROWD && !is_over(&v, end); turns++) {
+        int before = answered;
+        phi_uv_turn(v.f->uv, phi_ms(1));
+        answered = poll(crowd, CROWD, 0);
+        EXPECT(answered - before <= (int)PHI_UV_TLS_SHAKES_PER_TURN);
+    }
+    EXPECT_EQ(answered, CROWD);
+    EXPECT(turns >= CROWD / PHI_UV_TLS_SHAKES_PER_TURN);
+    for (size_t i = 0; i < CROWD; i++) {
+        close(crowd[i].fd);
+    }
+    SSL_free(speaker);
+    visit_free(&v);
+}
