@@ -20,6 +20,7 @@
 #include <openssl/pem.h>
 
 #include "app/body.h"
+#include "app/new_file.h"
 #include "base/assert.h"
 
 #define KEY_MODE 0600
@@ -28,8 +29,7 @@
 static ph_err open_pem(const char *path, BIO **out, phi_diag *diag);
 static ph_err nothing_in(const char *path, const char *what, phi_diag *diag);
 static ph_err replace(const char *path, bool is_encoded, BIO *pem, phi_diag *diag);
-static ph_err write_new(const char *path, mode_t mode, BIO *pem, phi_diag *diag);
-static bool write_all(int fd, phi_bytes bytes);
+static phi_bytes bytes_of(BIO *pem);
 static int refuse_password(char *buffer, int size, int is_writing, void *arg);
 
 ph_err cert_file_read(const char *path, draft *out, phi_diag *diag)
@@ -111,7 +111,7 @@ ph_err cert_key_write(const char *path, const EVP_PKEY *key, phi_diag *diag)
     BIO *pem = BIO_new(BIO_s_mem());
     ph_err rc = PH_ENOMEM;
     if (pem != NULL && PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) == 1) {
-        rc = write_new(path, KEY_MODE, pem, diag);
+        rc = new_file_write(path, KEY_MODE, bytes_of(pem), diag);
     }
     BIO_free(pem); // and what it holds is wiped
     return rc;
@@ -156,7 +156,7 @@ static ph_err replace(const char *path, bool is_encoded, BIO *pem, phi_diag *dia
         rc = phi_diag_add(diag, PH_EINVAL, "%s: the path is too long", path);
     } else {
         (void)unlink(beside); // of one that was interrupted
-        rc = write_new(beside, CERTIFICATE_MODE, pem, diag);
+        rc = new_file_write(beside, CERTIFICATE_MODE, bytes_of(pem), diag);
         if (rc == PH_OK && rename(beside, path) != 0) {
             rc = phi_diag_add(diag, PH_ESYSTEM, "%s: %s", path, strerror(errno));
             (void)unlink(beside);
@@ -166,39 +166,12 @@ static ph_err replace(const char *path, bool is_encoded, BIO *pem, phi_diag *dia
     return rc;
 }
 
-static ph_err write_new(const char *path, mode_t mode, BIO *pem, phi_diag *diag)
+static phi_bytes bytes_of(BIO *pem)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0 && errno == EEXIST) {
-        return phi_diag_add(diag, PH_EINVAL, "%s: there is one already, and it stays", path);
-    }
-    if (fd < 0) {
-        return phi_diag_add(diag, PH_ESYSTEM, "%s: %s", path, strerror(errno));
-    }
     char *data;
     long size = BIO_get_mem_data(pem, &data);
-    bool is_written = size > 0 && write_all(fd, phi_bytes_of(data, (size_t)size));
-    if (close(fd) != 0 || !is_written) {
-        ph_err rc = phi_diag_add(diag, PH_ESYSTEM, "%s: %s", path, strerror(errno));
-        (void)unlink(path);
-        return rc;
-    }
-    return PH_OK;
-}
-
-// On disk when it returns true: a key that a certificate was made for must not be gone.
-static bool write_all(int fd, phi_bytes bytes)
-{
-    while (bytes.size != 0) {
-        ssize_t written = write(fd, bytes.data, bytes.size);
-        if (written < 0 && errno != EINTR) {
-            return false;
-        }
-        if (written > 0) {
-            bytes = phi_bytes_of(bytes.data + written, bytes.size - (size_t)written);
-        }
-    }
-    return fsync(fd) == 0;
+    PH_ASSERT(size > 0); // something was encoded
+    return phi_bytes_of(data, (size_t)size);
 }
 
 // libcrypto would ask at the terminal.

@@ -5,18 +5,16 @@
 // Design notes
 // - A key is made with O_EXCL and 0600 from its first byte; nothing here writes over a file.
 // - Both files or none: what one run left half made would not be mended by the next.
-// - The text of a private key is wiped behind itself.
+// - The text of a private key, and of a token, is wiped before its memory is given back.
 
 #include "app/cmd_token.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <openssl/crypto.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "app/new_file.h"
 #include "app/secret.h"
 #include "app/term.h"
 #include "auth/jwt.h"
@@ -26,14 +24,11 @@
 #include "text/json.h"
 
 static ph_err make_files(const args *a, phi_signer **signer, phi_diag *diag);
-static ph_err write_new(const char *path, mode_t mode, phi_bytes bytes, phi_diag *diag);
-static bool write_all(int fd, phi_bytes bytes);
 static void say_made(const args *a, const phi_signer *signer);
 static ph_err read_signer(const args *a, phi_signer **out, phi_diag *diag);
 static ph_err issue(const args *a, const phi_signer *signer, draft *out, phi_diag *diag);
 static void warn_of_readers(void);
 static bool has_public(const phi_signer *signer);
-static void wipe(draft *t);
 
 // ---- key
 
@@ -73,18 +68,18 @@ static ph_err make_files(const args *a, phi_signer **signer, phi_diag *diag)
     const char *private_path = args_text(a, "private");
     draft text;
     draft_init(&text);
+    phi_buf_guard(&text.buf);
     ph_err rc = phi_signer_write_private(*signer, &text.buf);
     draft_add(&text, "\n");
     if (rc == PH_OK && !text.is_cut) {
-        rc = write_new(private_path, 0600, draft_view(&text), diag);
+        rc = new_file_write(private_path, 0600, draft_view(&text), diag);
     }
-    wipe(&text);
     draft_clear(&text);
     if (rc == PH_OK && has_public(*signer)) {
         rc = phi_signer_write_public(*signer, &text.buf);
         draft_add(&text, "\n");
         if (rc == PH_OK) {
-            rc = write_new(args_text(a, "public"), 0644, draft_view(&text), diag);
+            rc = new_file_write(args_text(a, "public"), 0644, draft_view(&text), diag);
         }
         if (rc != PH_OK) {
             (void)unlink(private_path); // made above
@@ -92,39 +87,6 @@ static ph_err make_files(const args *a, phi_signer **signer, phi_diag *diag)
     }
     draft_fini(&text);
     return rc;
-}
-
-static ph_err write_new(const char *path, mode_t mode, phi_bytes bytes, phi_diag *diag)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0 && errno == EEXIST) {
-        return phi_diag_add(diag, PH_EINVAL, "%s: there is one already, and it stays", path);
-    }
-    if (fd < 0) {
-        return phi_diag_add(diag, PH_ESYSTEM, "%s: %s", path, strerror(errno));
-    }
-    bool is_written = write_all(fd, bytes);
-    if (close(fd) != 0 || !is_written) {
-        ph_err rc = phi_diag_add(diag, PH_ESYSTEM, "%s: %s", path, strerror(errno));
-        (void)unlink(path);
-        return rc;
-    }
-    return PH_OK;
-}
-
-// On disk when it returns true.
-static bool write_all(int fd, phi_bytes bytes)
-{
-    while (bytes.size != 0) {
-        ssize_t written = write(fd, bytes.data, bytes.size);
-        if (written < 0 && errno != EINTR) {
-            return false;
-        }
-        if (written > 0) {
-            bytes = phi_bytes_of(bytes.data + written, bytes.size - (size_t)written);
-        }
-    }
-    return fsync(fd) == 0;
 }
 
 static void say_made(const args *a, const phi_signer *signer)
@@ -192,6 +154,7 @@ exit_status token_issue(const args *a)
     phi_signer *signer = NULL;
     draft out;
     draft_init(&out);
+    phi_buf_guard(&out.buf);
     ph_err rc = read_signer(a, &signer, &diag);
     if (rc == PH_OK) {
         rc = issue(a, signer, &out, &diag);
@@ -203,7 +166,6 @@ exit_status token_issue(const args *a)
     } else {
         term_error("token issue: %s", diag.text[0] == '\0' ? ph_err_text(rc) : diag.text);
     }
-    wipe(&out);
     draft_fini(&out);
     phi_signer_free(&signer);
     return rc == PH_OK ? STATUS_OK : rc == PH_EINVAL ? STATUS_USAGE : STATUS_FAILED;
@@ -272,12 +234,4 @@ static void warn_of_readers(void)
 static bool has_public(const phi_signer *signer)
 {
     return phi_signer_algorithm(signer) != PHI_JWS_HS256;
-}
-
-static void wipe(draft *t)
-{
-    phi_span bytes = phi_buf_view(&t->buf);
-    if (bytes.size != 0) {
-        OPENSSL_cleanse(bytes.data, bytes.size);
-    }
 }

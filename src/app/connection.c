@@ -456,6 +456,8 @@ static const char *advice_of(uint16_t code)
         return "it may come back in a moment; posthouse watch shows when";
     case PH_FAILURE_NO_READY_INSTANCE:
         return "is one started, are all draining? posthouse ls --service NAME shows their states";
+    case PH_FAILURE_REFUSED_BY_POLICY:
+        return "posthouse may, with the center's configuration, says what is allowed to whom";
     case PH_FAILURE_NO_HANDLER:
         return "it is online, but does not answer this method";
     default:

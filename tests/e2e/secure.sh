@@ -69,6 +69,7 @@ holds err 'and how it is given' '--token-file'
 expect 4 'another account than the token says: 4' posthouse ls --token-file bob.token --account alice
 holds err 'is told with both names' 'bob'
 expect 4 'a call that rules forbid: 4' posthouse call whoami secret --token-file bob.token
+holds err 'says who knows why' 'posthouse may'
 holds err 'with the name of the failure' 'refused_by_policy'
 expect 4 'a subscription that rules forbid: 4' posthouse subscribe 'secret.x' --token-file bob.token
 expect 2 'a certificate without its key: 2' posthouse ls --tls-cert certificates/alice.crt
