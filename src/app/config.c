@@ -278,6 +278,13 @@ bool config_flag(const config *c, config_key key)
     return c->values[key].number != 0;
 }
 
+bool config_is_choice(const config *c, config_key key, const char *word)
+{
+    int index = choice_index(config_get_row(key)->choices, word);
+    PH_ASSERT(index >= 0);
+    return c->values[key].number == (uint64_t)index;
+}
+
 void config_load_environment(config *c, config_errors *errors)
 {
     for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {

@@ -160,6 +160,9 @@ bool config_is_set(const config *c, config_key key);
 const char *config_text(const config *c, config_key key);
 bool config_flag(const config *c, config_key key);
 
+// Of a key with choices, one of which the word is.
+bool config_is_choice(const config *c, config_key key, const char *word);
+
 // What can be taken over without a restart (can_reload, and the rules, which are moved), with where
 // it came from.
 void config_take_reloadable(config *to, config *from);

@@ -14,7 +14,7 @@
 // How somebody proves on a listener who he is.
 typedef struct proofs {
     size_t count;
-    const char *words[PROOFS_MAX]; // "certificate", "token", "user", "anybody"
+    const char *words[PROOFS_MAX]; // "certificate", "token", "user", "anybody", ...
 } proofs;
 
 static void json_listeners(const config *c, phi_json *j);
@@ -186,6 +186,8 @@ static const char *protection_of(const config *c, const listener *l)
     PH_UNREACHABLE("no such kind of listener");
 }
 
+// Who dials from this machine is of it on every listener [center/identity.c]; but where TLS wants a
+// certificate, nobody comes so far without.
 static proofs proofs_of(const config *c, const listener *l)
 {
     proofs p = { 0 };
@@ -193,12 +195,17 @@ static proofs proofs_of(const config *c, const listener *l)
     bool is_plain = l->kind == CENTER_LISTENER_PLAIN;
     bool is_tls = l->kind == CENTER_LISTENER_TLS;
     bool asks = config_is_set(c, CONFIG_tls_authorities); // else nobody is asked for one
-    bool is_open = is_plain && l->is_local ? c->values[CONFIG_anonymous].number == 0
-                                           : config_flag(c, CONFIG_insecure_allow_anonymous);
+    bool is_required = is_tls && config_is_choice(c, CONFIG_tls_peers, "required");
+    bool is_free = (is_plain || is_tls) && !is_required;
+    bool is_open_here = is_free && config_is_choice(c, CONFIG_anonymous, "local");
+    bool is_here_only = is_plain && l->is_local;
+    bool is_open =
+        is_here_only ? is_open_here : is_free && config_flag(c, CONFIG_insecure_allow_anonymous);
     add_proof(&p, l->kind == CENTER_LISTENER_CENTERS || (is_tls && asks), "certificate");
-    add_proof(&p, (is_plain || is_tls) && config_has_tokens(c), "token");
+    add_proof(&p, is_free && config_has_tokens(c), "token");
     add_proof(&p, is_unix && c->user_count != 0, "user");
-    add_proof(&p, (is_plain || is_tls) && is_open, "anybody");
+    add_proof(&p, is_open, "anybody");
+    add_proof(&p, is_open_here && !is_open, "anybody of this machine");
     add_proof(&p, p.count == 0, "nobody");
     return p;
 }

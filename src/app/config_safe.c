@@ -19,7 +19,6 @@ static void judge_centers(const config *c, config_errors *errors);
 static void judge_tokens(const config *c, config_errors *errors);
 static void judge_tls(const config *c, config_errors *errors);
 static bool has_tls(const config *c);
-static bool is_choice(const config *c, config_key key, const char *word);
 
 void config_judge_safety(const config *c, config_errors *errors)
 {
@@ -61,12 +60,12 @@ static void judge_tls(const config *c, config_errors *errors)
     }
     bool has_authorities = config_is_set(c, CONFIG_tls_authorities);
     bool has_centers = config_is_set(c, CONFIG_tls_centers_authorities);
-    if (is_choice(c, CONFIG_tls_peers, "required") && !has_authorities) {
+    if (config_is_choice(c, CONFIG_tls_peers, "required") && !has_authorities) {
         config_complain_key(errors, c, CONFIG_tls_peers,
                             "a certificate of a client is judged by the CAs of tls.authorities: "
                             "set that");
     }
-    if (is_choice(c, CONFIG_tls_peers, "unasked") && has_authorities) {
+    if (config_is_choice(c, CONFIG_tls_peers, "unasked") && has_authorities) {
         config_complain_key(errors, c, CONFIG_tls_peers,
                             "nobody is asked for a certificate, and tls.authorities means nothing "
                             "then: take one of them away");
@@ -114,7 +113,7 @@ static void judge_proof(const config *c, config_errors *errors)
                             "nobody could join by TLS: clients prove who they are by a certificate "
                             "(set tls.authorities) or a token (set tokens.keys or tokens.secret)");
     }
-    if (is_choice(c, CONFIG_anonymous, "never") && !can_prove && c->user_count == 0 &&
+    if (config_is_choice(c, CONFIG_anonymous, "never") && !can_prove && c->user_count == 0 &&
         !config_flag(c, CONFIG_insecure_allow_anonymous)) {
         config_complain_key(errors, c, CONFIG_anonymous,
                             "nobody could join: set tls.authorities, tokens.keys, tokens.secret or "
@@ -178,13 +177,6 @@ bool config_has_tokens(const config *c)
 static bool has_tls(const config *c)
 {
     return config_count_listeners(c, CENTER_LISTENER_PLAIN) != c->listen_count;
-}
-
-static bool is_choice(const config *c, config_key key, const char *word)
-{
-    int index = choice_index(config_get_row(key)->choices, word);
-    PH_ASSERT(index >= 0);
-    return c->values[key].number == (uint64_t)index;
 }
 
 listener config_listener_at(const config *c, size_t index)

@@ -66,7 +66,7 @@ ph_err security_new(security **out, const config *c, phi_bytes fetched, config_e
     size_t before = errors->count + errors->left_out;
     s->has_remote = config_count_listeners(c, CENTER_LISTENER_TLS) != 0;
     s->facts.insecure_listeners = (uint32_t)config_count_insecure(c);
-    s->center.anonymous_local = c->values[CONFIG_anonymous].number == 0; // "local"
+    s->center.anonymous_local = config_is_choice(c, CONFIG_anonymous, "local");
     s->center.insecure_allow_anonymous = config_flag(c, CONFIG_insecure_allow_anonymous);
     read_tls(s, c, errors);
     read_keys(s, c, fetched, errors);

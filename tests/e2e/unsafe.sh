@@ -129,6 +129,28 @@ refuses() { # description expected-text argument...
     unset CREDENTIALS_DIRECTORY
 }
 
+# ---- who may join there: what check-config says has to be all that there is, or it would calm for nothing
+
+joins() { # description expected-words argument...
+    row=$1
+    says=$2
+    shift 2
+    expect 0 "$row: check-config tells" posthouse check-config --output json "$@"
+    holds out "$row: who may join" "\"may_join\":[$says]"
+}
+
+# shellcheck disable=SC2086
+{
+    joins 'loopback, as it comes' '"anybody"' $plain
+    joins 'loopback with proofs only' '"token"' $plain --tokens-secret file:secret --anonymous never
+    joins 'TLS, where this machine need prove nothing' '"certificate","anybody of this machine"' $safe
+    joins 'TLS with proofs only' '"certificate","token"' $safe --tokens-secret file:secret --anonymous never
+    joins 'TLS with certificates only' '"certificate"' $safe --tls-peers required
+    joins 'TLS for anybody' '"certificate","anybody"' $safe --insecure-allow-anonymous
+    joins 'centers' '"certificate"' --listen centers:127.0.0.1:0 --tls-certificate c/center.crt \
+        --tls-key c/center.key --tls-authorities c/ca.crt
+}
+
 # ---- and those that are not
 
 # shellcheck disable=SC2086
