@@ -341,17 +341,19 @@ static void run_order(phi_uv_task *task)
     }
 }
 
+// Who hears of it may give the next order at once; then that is under way.
 static void run_report(phi_uv_task *task)
 {
     worker *w = PHI_CONTAINER_OF(task, worker, report);
+    unsigned done = w->orders;
     w->is_ordered = false;
-    if ((w->orders & ORDER_COUNT) != 0) {
+    if ((done & ORDER_COUNT) != 0) {
         add_counted(w->crew, w);
     }
-    if ((w->orders & ORDER_SECURE) != 0) {
+    if ((done & ORDER_SECURE) != 0) {
         end_securing(w->crew);
     }
-    if (w->wanted != 0) {
+    if (w->wanted != 0 && !w->is_ordered) {
         send_order(w);
     }
 }

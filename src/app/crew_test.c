@@ -143,6 +143,46 @@ TEST(crew, secures_all_before_it_says_so)
     run_secure(5);
 }
 
+// As the keeper does it: what is new is told to the logs, and what waits is begun at once.
+static void secured_again(void *arg)
+{
+    enum { ROUNDS = 20 };
+    story *s = arg;
+    s->secured++;
+    crew_set_log(s->crew, &s->sink);
+    if (s->secured <= ROUNDS) {
+        EXPECT(crew_secure(s->crew, &s->security, secured_again, s));
+    } else {
+        EXPECT(crew_count(s->crew, counted, s));
+    }
+}
+
+static void secure_again_in_turn(phi_turn_hook *hook)
+{
+    story *s = PHI_CONTAINER_OF(hook, story, hook);
+    if (s->turns++ == 0) {
+        EXPECT(crew_secure(s->crew, &s->security, secured_again, s));
+    }
+}
+
+// A worker that reports an order while the next ones are given must get each of them once, in turn:
+// were it counted twice, another could still use what is freed then.
+TEST(crew, secures_again_when_it_says_so)
+{
+    for (uint32_t count = 1; count <= 5; count += 2) {
+        story s;
+        story_begin(&s, count);
+        s.security = center_security_open;
+        EXPECT_ERR(crew_start(s.crew, NULL), PH_OK);
+        s.hook.on_turn = secure_again_in_turn;
+        phi_io_hook(phi_uv_io(crew_uv(s.crew)), &s.hook);
+        phi_io_hurry(phi_uv_io(crew_uv(s.crew)));
+        crew_run(s.crew);
+        EXPECT_EQ(s.counters.security_changes_total, (uint64_t)s.secured);
+        story_end(&s);
+    }
+}
+
 static void key_missed(void *arg)
 {
     story *s = arg;
