@@ -8,7 +8,7 @@
 //     what a session's new one is, is found when it is needed. The rules that went are not looked
 //     at any more.
 //   - A verdict is remembered when it stands for all methods, under the account's handle, which
-//     misses who left, and the role's number, which is never given again.
+//     misses who left, and the role's number, which is never given again. One on a topic always is.
 //
 // Invariants  see guard_check
 
@@ -40,6 +40,7 @@ static phi_bytes key_of(const role *r);
 static bool judge(const guard *g, const role *r, phi_action action, const phi_target *target);
 static bool judge_account(guard *g, const role *r, phi_action action, const account *a,
                           phi_bytes method);
+static bool judge_topic(center *c, const role *r, phi_action action, phi_bytes topic);
 static guard_cell *cell_of(guard *g, uint64_t key, uint64_t receiver);
 static bool may_on_topic(center *c, session *s, phi_action action, phi_bytes topic, uint64_t *known,
                          bool *verdict);
@@ -330,7 +331,7 @@ static bool may_on_topic(center *c, session *s, phi_action action, phi_bytes top
     }
     if (*known != r->number) {
         *known = r->number;
-        *verdict = judge(&c->guard, r, action, &(phi_target){ .topic = topic });
+        *verdict = judge_topic(c, r, action, topic);
     }
     return *verdict;
 }
@@ -360,6 +361,28 @@ static bool judge_account(guard *g, const role *r, phi_action action, const acco
         *cell = (guard_cell){ .key = key, .receiver = a->handle, .is_allowed = v.is_allowed };
     }
     return v.is_allowed;
+}
+
+// Remembered under the topic's hash: its key is secret and 64 bits long, so nobody finds two topics
+// that share one.
+static bool judge_topic(center *c, const role *r, phi_action action, phi_bytes topic)
+{
+    guard *g = &c->guard;
+    const phi_target target = { .topic = topic };
+    if (g->rules == NULL || r->generation != g->generation || r == &g->nothing) {
+        return false;
+    }
+    uint64_t key = r->number << ACTION_BITS | (uint64_t)action;
+    uint64_t name = phi_siphash(c->hash, topic);
+    guard_cell *cell = cell_of(g, key, name);
+    if (cell != NULL && cell->key == key && cell->receiver == name) {
+        return cell->is_allowed;
+    }
+    bool is_allowed = judge(g, r, action, &target);
+    if (cell != NULL) {
+        *cell = (guard_cell){ .key = key, .receiver = name, .is_allowed = is_allowed };
+    }
+    return is_allowed;
 }
 
 // Where it would be remembered; NULL without memory.

@@ -41,8 +41,8 @@ typedef struct role {
 
 // What is remembered of one verdict.
 typedef struct guard_cell {
-    uint64_t key; // role and action; 0: nothing
-    uint64_t receiver;
+    uint64_t key;      // role and action; 0: nothing
+    uint64_t receiver; // the account's handle; of a topic its hash
     bool is_allowed;
 } guard_cell;
 
