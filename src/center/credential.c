@@ -21,6 +21,7 @@
 #include "wire/credential.h"
 
 static void on_end(phi_timer *timer, phi_time now);
+static bool is_far_ahead(const center *c, const session *s);
 static void refuse(center *c, session *s, const identity_refusal *why);
 static bool say(center *c, session *s);
 
@@ -58,6 +59,10 @@ void credential_handle(center *c, session *s, phi_bytes payload)
         session_end(c, s, PHI_BYE_MALFORMED, 0, NULL);
         return;
     }
+    if (is_far_ahead(c, s)) {
+        session_end(c, s, PHI_BYE_LIMIT_REACHED, session_retry_after(c), NULL);
+        return;
+    }
     if (!identity_renew(c, s, credential.token, &why)) {
         refuse(c, s, &why);
         return;
@@ -70,6 +75,16 @@ void credential_handle(center *c, session *s, phi_bytes payload)
     phi_time now = c->io->now;
     phi_bucket_charge(&state->taken, CREDENTIALS_PER_SECOND, 1, now);
     throttle_pause(c, s, phi_bucket_ready(&state->taken, CREDENTIALS_PER_SECOND, now));
+}
+
+// A pause is for what comes; what one read brought is handled in its turn, which others wait for.
+static bool is_far_ahead(const center *c, const session *s)
+{
+    const uint64_t ahead_ms = 1000 * CREDENTIALS_AHEAD_MAX / CREDENTIALS_PER_SECOND;
+    phi_time now = c->io->now;
+    return s->identity != NULL && phi_time_before(phi_time_add(now, phi_ms(ahead_ms)),
+                                                  phi_bucket_ready(&s->identity->credential.taken,
+                                                                   CREDENTIALS_PER_SECOND, now));
 }
 
 void credential_on_room(center *c, session *s)

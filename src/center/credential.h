@@ -15,6 +15,9 @@
 
 // Judging one takes up to some tenths of a millisecond.
 #define CREDENTIALS_PER_SECOND 2u
+// Who has sent so many more in one go, each of which was judged in the turn that read them, is
+// ended.
+#define CREDENTIALS_AHEAD_MAX 16u
 
 // Part of an identity.
 struct credential_state {

@@ -269,6 +269,23 @@ TEST(credential, many_tokens_have_to_wait)
     issuer_free(&i);
 }
 
+// Each costs a signature, and what one read brings is judged in one turn: others wait for that.
+TEST(credential, flood_of_tokens_ends_the_link)
+{
+    issuer i = issuer_new();
+    world *w = world_new(NULL);
+    center_secure(w->c, &i.security);
+    peer *p = join_for(w, &i, "p", 60);
+    for (int n = 0; n < 64; n++) { // in one read
+        peer_credential(p, issue(&i, "p", wall_s(w) + 60));
+    }
+    world_settle(w);
+    EXPECT(world_count(w).credentials_renewed_total <= 20); // 16 ahead, and what may come at once
+    peer_expect_bye(p, PHI_BYE_LIMIT_REACHED);
+    world_free(w);
+    issuer_free(&i);
+}
+
 // A client with much to read that proves anew who it is must get its answer when it has read, and
 // not lose its link. [P-59] [P-76]
 TEST(credential, answer_waits_for_room)
