@@ -48,6 +48,7 @@ typedef struct server {
 } server;
 
 static exit_status run(const args *a);
+static void hold_signals(void);
 static exit_status start(server *s);
 static exit_status listen_all(server *s);
 static exit_status fail(const phi_diag *diag, ph_err err);
@@ -121,12 +122,25 @@ static exit_status run(const args *a)
     exit_status status = start(&s);
     if (status == STATUS_OK) {
         crew_run(s.crew);
+        hold_signals();
     }
     keeper_stop(s.keeper);
     crew_free(&s.crew);
     keeper_free(&s.keeper); // behind those who use what it has
     config_fini(&s.config);
     return status;
+}
+
+// Its loop, which takes them, is about to go: one that comes then would end the program, and make
+// an orderly stop look like a failure.
+static void hold_signals(void)
+{
+    sigset_t late;
+    sigemptyset(&late);
+    sigaddset(&late, SIGHUP);
+    sigaddset(&late, SIGUSR2);
+    int error = pthread_sigmask(SIG_BLOCK, &late, NULL);
+    PH_ASSERT(error == 0);
 }
 
 static exit_status start(server *s)

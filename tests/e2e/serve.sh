@@ -132,6 +132,17 @@ json log 'a broken file changes nothing and says where it is broken' \
     'any(line.get("line") == 1 and line.get("column") == 14 and "loud" in line.get("error", "") for line in x)'
 json log 'the reloaded level is in force' 'any(line["msg"] == "client joined" for line in x)'
 
+# Who sends SIGHUP cannot know that the center has been told to stop.
+rm -f port
+mkfifo port
+posthouse serve --listen 127.0.0.1:0 --port-file port 2>log &
+pid=$!
+pids="$pids $pid"
+IFS= read -r address <port
+kill "$pid"
+while kill -HUP "$pid" 2>/dev/null; do :; done
+if wait "$pid"; then pass 'SIGHUP while it stops ends nothing'; else fail 'SIGHUP while it stops ends nothing' log; fi
+
 rm -f port
 mkfifo port
 posthouse serve --listen 127.0.0.1:0 --log-format text --port-file port 2>log &
