@@ -65,6 +65,22 @@ holds err 'and it says which it has' "its certificate is for 'localhost'"
 expect 0 'variables stand in for the options' env POSTHOUSE_CENTER="tls:127.0.0.1:${address##*:}" POSTHOUSE_TLS_CA='with a space/ca.crt' \
     POSTHOUSE_TLS_CERT="$cert" POSTHOUSE_TLS_KEY='with a space/orders.key' posthouse ls
 
+# ---- the first minute of docs/security.md, typed; with another port
+
+sed -n '/^## In one minute/,/^## L/p' "$root/docs/security.md" | sed -n '/^```$/,/^```$/p' | sed '/^```/d' |
+    sed -e ':a' -e '/\\$/{N;s/\\\n *//;ta' -e '}' >minute
+expect 0 'the authority' sh -c "$(sed -n '/^posthouse cert dev/p' minute)"
+rm -f port
+mkfifo port
+serve=$(sed -n '/^posthouse serve/p' minute | sed 's/tls:127.0.0.1/&:0/')
+eval "$serve --port-file port --log-level error 2>center.log &"
+pids="$pids $!"
+IFS= read -r address <port
+sed -i "s/tls:localhost/&:${address##*:}/" minute
+eval "start $(sed -n '/^posthouse reply/p' minute)"
+expect 0 'the call' sh -c "$(sed -n '/^posthouse call/p' minute)"
+is out 'is answered, as docs/security.md has it' hello
+
 # ---- what it refuses
 
 expect 0 'another authority' posthouse cert dev --dir short
