@@ -6,10 +6,13 @@
 //
 //     export POSTHOUSE_CENTER=tls:center.example POSTHOUSE_TLS_CA=ca.crt
 //
-//     POSTHOUSE_TLS_CERT=whoami.crt POSTHOUSE_TLS_KEY=whoami.key whoami       with a certificate,
-//     POSTHOUSE_TOKEN_FILE=/run/secrets/token whoami                          or with a token
+//     POSTHOUSE_TLS_CERT=whoami.crt POSTHOUSE_TLS_KEY=whoami.key ./whoami     with a certificate,
+//     POSTHOUSE_TOKEN_FILE=/run/secrets/token ./whoami                        or with a token
 //
-//     posthouse call whoami me --tls-cert alice.crt --tls-key alice.key       alice@home
+//     posthouse call whoami me --tls-cert alice.crt --tls-key alice.key --account alice
+//                                                                             alice@home
+//
+// Where rules are, they let alice call it: `call: whoami`.
 //
 // What to learn here: TLS is an address and some files. Those are read again before each dial, so
 // replacing one is all there is to a rotation. A token is asked for when it is wanted: before the

@@ -54,7 +54,7 @@ static const option options[] = {
       .fallback = "90",
       .min = 1,
       .max = CERT_DAYS_MAX,
-      .help = "that what is signed is good for (dev, revoke)" },
+      .help = "how long what is signed is good for (dev, revoke)" },
 };
 
 static const deed deeds[] = {

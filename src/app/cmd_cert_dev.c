@@ -129,8 +129,8 @@ exit_status cert_revoke(const args *a)
     if (rc == PH_OK) {
         term_note("cert revoke: %zu certificate%s of '%s' revoked, in %s", count,
                   count == 1 ? "" : "s", name, list);
-        term_hint("posthouse serve ... --tls-revoked %s    a center that runs takes it by itself",
-                  list);
+        term_hint("a center whose tls.revoked (--tls-revoked) names this file takes it by itself; "
+                  "any other still believes what was revoked");
     } else {
         term_error("cert revoke: %s", diag.text);
     }

@@ -37,9 +37,8 @@ const command command_ls = {
                "posthouse ls --output json | python3 -m json.tool\n",
     .about =
         "One line for each client, by id. WEIGHT is its share of its service's work beside the\n"
-        "others; RTT is its last heartbeat's round trip with the center,\n"
-        "REVISION the change of the list that brought the line as it is. This command itself is\n"
-        "left out.\n",
+        "others; RTT is its last heartbeat's round trip with the center, REVISION the change of\n"
+        "the list that brought the line as it is. This command itself is left out.\n",
     .options = peer_options,
     .option_count = PHI_COUNT_OF(peer_options),
     .run = run,

@@ -111,7 +111,7 @@ const command command_token = {
     .example =
         "posthouse token key                             token-key.json and token-keys.json\n"
         "posthouse serve --tokens-keys token-keys.json   a center that takes its tokens\n"
-        "umask 077; posthouse token issue --key token-key.json --subject orders >orders.token\n"
+        "(umask 077; posthouse token issue --key token-key.json --subject orders >orders.token)\n"
         "posthouse ls --token-file orders.token          join with it\n"
         "posthouse token inspect orders.token            what does it say?\n"
         "posthouse token inspect --keys token-keys.json <orders.token   would it be accepted?\n",

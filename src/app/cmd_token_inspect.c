@@ -270,7 +270,7 @@ static void print_people(const inspection *i)
     print_object(&out, i, "Header", i->header);
     print_object(&out, i, "Claims", i->claims);
     for (size_t k = 0; k < i->warning_count; k++) {
-        draft_format(&out, "%sWarning%s %s\n", style.yellow, style.reset, i->warnings[k]);
+        draft_format(&out, "%sWarning%s: %s\n", style.yellow, style.reset, i->warnings[k]);
     }
     print_verdict(&out, i);
     term_print(&out);
@@ -332,9 +332,10 @@ static void print_verdict(draft *out, const inspection *i)
     } else if (i->fault == PHI_JWT_GOOD) {
         draft_format(out, "%sGood%s for '%s' until", style.green, style.reset, i->judged.principal);
         print_time(out, i, i->judged.expires_s);
-        draft_add(out, "\n");
+        draft_add(out, "; the leeway counts\n");
     } else {
-        draft_format(out, "%sRefused%s %s\n", style.red, style.reset, phi_jwt_fault_text(i->fault));
+        draft_format(out, "%sRefused%s: %s\n", style.red, style.reset,
+                     phi_jwt_fault_text(i->fault));
     }
 }
 

@@ -128,8 +128,10 @@ static void say_made(const args *a, const phi_signer *signer)
     if (!has_public(signer)) {
         term_hint("HS256 has no public key: whoever can verify can also sign");
     }
-    term_hint("posthouse token issue --key %s --subject NAME    signs a token", private_path);
-    term_hint("posthouse serve --tokens-keys %s    takes it", for_center);
+    term_note("Next:");
+    term_hint("posthouse serve --tokens-keys %s", for_center);
+    term_hint("(umask 077; posthouse token issue --key %s --subject orders >orders.token)",
+              private_path);
 }
 
 // ---- issue
