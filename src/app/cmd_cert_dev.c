@@ -65,7 +65,6 @@ static void print_pieces(const workshop *w, bool is_json);
 static void print_table(const workshop *w, draft *out);
 static void print_json(const workshop *w, draft *out);
 static void say_next(const workshop *w);
-static void quote(draft *to, const char *dir);
 static exit_status status_of(ph_err rc);
 
 exit_status cert_dev(const args *a)
@@ -467,7 +466,7 @@ static void say_next(const workshop *w)
 {
     draft d;
     draft_init(&d);
-    quote(&d, w->store.dir);
+    draft_shell(&d, w->store.dir);
     const char *dir = draft_chars(&d);
     const char *account = NULL;
     for (size_t i = 1; account == NULL && i < w->piece_count; i++) {
@@ -489,22 +488,6 @@ static void say_next(const workshop *w)
                   (long long)(left / SECONDS_PER_DAY));
     }
     draft_fini(&d);
-}
-
-// As a shell takes it.
-static void quote(draft *to, const char *dir)
-{
-    static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                   "0123456789./_-";
-    if (dir[strspn(dir, harmless)] == '\0' && *dir != '-') {
-        draft_add(to, dir);
-        return;
-    }
-    draft_add(to, "'");
-    for (const char *p = dir; *p != '\0'; p++) {
-        draft_bytes(to, *p == '\'' ? phi_bytes_text("'\\''") : phi_bytes_of(p, 1));
-    }
-    draft_add(to, "'");
 }
 
 static exit_status status_of(ph_err rc)

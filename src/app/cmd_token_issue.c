@@ -129,9 +129,15 @@ static void say_made(const args *a, const phi_signer *signer)
         term_hint("HS256 has no public key: whoever can verify can also sign");
     }
     term_note("Next:");
-    term_hint("posthouse serve --tokens-keys %s", for_center);
+    draft word;
+    draft_init(&word);
+    draft_shell(&word, for_center);
+    term_hint("posthouse serve --tokens-keys %s", draft_chars(&word));
+    draft_clear(&word);
+    draft_shell(&word, private_path);
     term_hint("(umask 077; posthouse token issue --key %s --subject orders >orders.token)",
-              private_path);
+              draft_chars(&word));
+    draft_fini(&word);
 }
 
 // ---- issue

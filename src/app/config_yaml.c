@@ -314,6 +314,14 @@ void loader_skip(loader *l)
 
 static void complain_unknown(loader *l, const char *section, const char *word, const char *path)
 {
+    const char *end = strchr(word, '.');
+    if (*section == '\0' && end != NULL && config_find(word) != CONFIG_KEY_COUNT) {
+        // Known, in one word, as manuals name it.
+        config_complain(l->errors, loader_line(l), loader_column(l),
+                        "unknown key '%s'; write %.*s: {%s: ...}", word, (int)(end - word), word,
+                        end + 1);
+        return;
+    }
     suggestion s = suggestion_for(path);
     for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
         suggestion_try(&s, config_get_row(key)->path);

@@ -135,6 +135,21 @@ void draft_json_end(draft *t, phi_json *json)
     draft_add(t, "\n");
 }
 
+void draft_shell(draft *t, const char *chars)
+{
+    static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                   "0123456789./_-";
+    if (*chars != '\0' && chars[strspn(chars, harmless)] == '\0' && *chars != '-') {
+        draft_add(t, chars);
+        return;
+    }
+    draft_add(t, "'");
+    for (const char *p = chars; *p != '\0'; p++) {
+        draft_bytes(t, *p == '\'' ? phi_bytes_text("'\\''") : phi_bytes_of(p, 1));
+    }
+    draft_add(t, "'");
+}
+
 void draft_wrap(draft *t, const char *chars, size_t column, size_t indent, size_t width)
 {
     bool is_first = true;

@@ -54,6 +54,9 @@ void draft_readable(draft *t, phi_bytes bytes);
 // Ends a JSON value that was written into `t->buf`, and its line.
 void draft_json_end(draft *t, phi_json *json);
 
+// Appends `chars` as one word of a shell's command, in quotes where it needs them.
+void draft_shell(draft *t, const char *chars);
+
 // Appends `chars`, broken at spaces, to lines of at most `width` columns; lines after the first
 // begin with `indent` spaces. The first begins at column `column`.
 void draft_wrap(draft *t, const char *chars, size_t column, size_t indent, size_t width);

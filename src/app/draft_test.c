@@ -84,6 +84,23 @@ TEST(draft, wrapped_lines_keep_indent_and_width)
     draft_fini(&d);
 }
 
+// What a command says to type next would do something else with a path that has a space in it.
+TEST(draft, words_for_a_shell_stay_one_word)
+{
+    static const char *const words[][2] = {
+        { "a/b-1_2.crt", "a/b-1_2.crt" }, { "a b", "'a b'" }, { "it's", "'it'\\''s'" },
+        { "$(reboot)", "'$(reboot)'" },   { "-rf", "'-rf'" }, { "", "''" },
+    };
+    draft d;
+    draft_init(&d);
+    for (size_t i = 0; i < PHI_COUNT_OF(words); i++) {
+        draft_clear(&d);
+        draft_shell(&d, words[i][0]);
+        EXPECT_TEXT(draft_chars(&d), words[i][1]);
+    }
+    draft_fini(&d);
+}
+
 // A text of nothing is a text too.
 TEST(draft, empty_is_an_empty_text)
 {

@@ -13,7 +13,7 @@ refuses() { # description yaml expected-text
 refuses 'unknown key' 'domain: a\nlisen: x\n' "c.yaml:2:1: unknown key 'lisen'; did you mean 'listen'?"
 refuses 'unknown key in a section' 'log: {levle: info}\n' "c.yaml:1:7: unknown key 'log.levle'; did you mean 'log.level'?"
 refuses 'key without its section' 'level: info\n' "did you mean 'log.level'?"
-refuses 'dotted key' 'log.level: info\n' "c.yaml:1:1: unknown key 'log.level'"
+refuses 'dotted key' 'log.level: info\n' "c.yaml:1:1: unknown key 'log.level'; write log: {level: ...}"
 refuses 'wrong type: word for a number' 'calls_max: many\n' "c.yaml:1:12: calls_max: 'many' is not a whole number"
 refuses 'wrong type: list for a value' 'domain: [a, b]\n' 'c.yaml:1:9: domain: expected one value, found a list'
 refuses 'wrong type: value for a section' 'log: info\n' 'c.yaml:1:6: log: expected keys and values, found a single value'
