@@ -362,8 +362,8 @@ static exit_status refused(const connection *s)
         } else if (s->err == PH_ESUITE) {
             term_hint("serve --suite there, or --suite-floor here, has to change");
         } else if (strcmp(s->bye, "not_authorised") == 0) {
-            term_hint("who you are is proved by --token-file, or --tls-cert and --tls-key; what "
-                      "that may, posthouse may says at the center");
+            term_hint("prove who you are with --token-file, or --tls-cert and --tls-key; posthouse "
+                      "may, with the center's configuration, says what is allowed to whom");
         }
         return STATUS_REFUSED;
     }

@@ -225,7 +225,7 @@ static bool prove_by_certificate(const center *c, const phi_identity *peer, phi_
         }
     }
     if (best.size == 0) {
-        return refuse(why, IDENTITY_CERTIFICATE, "its certificate names no account");
+        return refuse(why, IDENTITY_CERTIFICATE, "its certificate names no account of this domain");
     }
     PH_ASSERT(best.size < sizeof out->text);
     out->proof = PHI_PROOF_CERTIFICATE;
