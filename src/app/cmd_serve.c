@@ -91,6 +91,7 @@ const command command_serve = {
     .example = "posthouse serve                                  on 127.0.0.1:7678\n"
                "posthouse serve --listen unix:/run/posthouse.sock --domain home\n"
                "posthouse serve --config posthouse.yaml --log-level debug\n"
+               "posthouse cert dev                               with TLS: says what to type next\n"
                "kill -HUP PID                                    read the file again\n",
     .about = "Precedence: flag, environment (POSTHOUSE_SUITE for --suite), file, default.\n"
              "Signals: TERM and INT say bye to every client and end, HUP reads the configuration\n"

@@ -67,7 +67,7 @@ expect 0 'variables stand in for the options' env POSTHOUSE_CENTER="tls:127.0.0.
 
 # ---- the first minute of docs/security.md, typed; with another port
 
-sed -n '/^## In one minute/,/^## L/p' "$root/docs/security.md" | sed -n '/^```$/,/^```$/p' | sed '/^```/d' |
+sed -n '/^## In one minute/,/^The variables/p' "$root/docs/security.md" | sed -n '/^```$/,/^```$/p' | sed '/^```/d' |
     sed -e ':a' -e '/\\$/{N;s/\\\n *//;ta' -e '}' >minute
 expect 0 'the authority' sh -c "$(sed -n '/^posthouse cert dev/p' minute)"
 rm -f port
@@ -80,6 +80,16 @@ sed -i "s/tls:localhost/&:${address##*:}/" minute
 eval "start $(sed -n '/^posthouse reply/p' minute)"
 expect 0 'the call' sh -c "$(sed -n '/^posthouse call/p' minute)"
 is out 'is answered, as docs/security.md has it' hello
+
+mkdir whole && cd whole || exit 1
+posthouse cert dev --domain shop --account orders,stock >../out 2>../err && posthouse token key >../out 2>../err
+sed -n '/^# posthouse.yaml/,/^```$/p' "$root/docs/security.md" | sed '/^```/d' >posthouse.yaml
+expect 0 'its whole center is a configuration' posthouse check-config posthouse.yaml --output json
+holds out 'where each has to prove who it is' '"may_join":["certificate","token"]'
+expect 0 'who may call the stock' posthouse may orders call service:stock get --config posthouse.yaml
+expect 4 'who may not' posthouse may gateway call service:stock get --config posthouse.yaml
+expect 0 'a service of its own name needs no rule' posthouse may stock register service:stock --config posthouse.yaml
+cd .. || exit 1
 
 # ---- what it refuses
 
