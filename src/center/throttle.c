@@ -286,7 +286,7 @@ void throttle_read(center *c, session *s, size_t bytes, size_t packets)
 {
     const session_meter *m = s->meter;
     throttle *t = &c->throttle;
-    if (m == NULL || session_is(s, SESSION_LEAVING)) {
+    if (m == NULL) {
         return;
     }
     if (m->host != 0) {
@@ -295,7 +295,9 @@ void throttle_read(center *c, session *s, size_t bytes, size_t packets)
     if (m->account != 0) {
         source_charge(source_at(t, m->account), &t->account, bytes, packets, c->io->now);
     }
-    meter_judge(c, s);
+    if (!session_is(s, SESSION_LEAVING)) { // else it owes when it comes again
+        meter_judge(c, s);
+    }
 }
 
 // ---- connections
@@ -512,7 +514,11 @@ bool throttle_joined(center *c, session *s)
     PH_ASSERT(s->meter->account == 0);
     uint64_t name = name_of(c, SOURCE_ACCOUNT, session_account(s));
     s->meter->account = source_use(t, name, c->io->now);
-    return s->meter->account != 0;
+    if (s->meter->account == 0) {
+        return false;
+    }
+    meter_judge(c, s); // it may owe since it was here last
+    return true;
 }
 
 void throttle_end(center *c, session *s)

@@ -118,6 +118,34 @@ TEST(throttle, account_is_read_on_when_it_has_paid)
     world_free(w);
 }
 
+// Who leaves when it owes, and comes again, still owes; else it would send a read's worth with each of
+// many connections. [P-78]
+TEST(throttle, account_that_comes_again_still_owes)
+{
+    world *w = world_new(ten_messages);
+    peer *r = world_join(w, "r");
+    peer *fast = world_join(w, "fast");
+    world_pass(w, 1000);
+    peer_events(fast, "r", 30);
+    peer_leave(fast);
+    world_settle(w);
+    EXPECT_EQ(read_all(r), 30);
+    world_pass(w, 1000);
+    fast = world_join(w, "fast");
+    EXPECT_EQ(world_count(w).throttled, 1);
+    peer_events(fast, "r", 1);
+    world_settle(w);
+    EXPECT_EQ(read_all(r), 0);
+    // 30 events, the bye and the second JOIN are 22 more than the burst, and one for the next; a second
+    // has passed.
+    world_pass(w, 1299);
+    EXPECT_EQ(read_all(r), 0);
+    world_pass(w, 1);
+    EXPECT_EQ(read_all(r), 1);
+    center_check(w->c);
+    world_free(w);
+}
+
 // Bytes are counted as they come on the wire, heartbeats and heads with them. [P-78]
 TEST(throttle, account_is_read_on_when_its_bytes_are_paid)
 {

@@ -304,7 +304,7 @@ static void transport_on_bytes(void *owner, phi_span bytes)
 static void transport_meter(phi_transport *t, size_t bytes, phi_time now)
 {
     size_t packets = transport_pump_all(t, now, /* is_metered= */ true);
-    if (transport_is(t, PHI_TRANSPORT_LIVE) && bytes + packets != 0) {
+    if (!transport_is(t, PHI_TRANSPORT_GONE) && bytes + packets != 0) {
         t->group->events->on_read(t, bytes, packets);
     }
     transport_turned(t, now);

@@ -35,7 +35,8 @@ typedef struct phi_transport_events {
     void (*on_gone)(phi_transport *transport);
     // For an owner that meters what it is sent. Something was read and handed up: so many bytes,
     // and so many packets; one that was held hands up packets later than their bytes. What the link
-    // handles itself (heartbeats) counts among the bytes only. NULL: it costs nothing.
+    // handles itself (heartbeats) counts among the bytes only. Also for what ended the link, behind
+    // that event. NULL: it costs nothing.
     void (*on_read)(phi_transport *transport, size_t bytes, size_t packets);
 } phi_transport_events;
 
