@@ -402,6 +402,8 @@ static void on_counted(void *arg, const center_counters *now, uint64_t lines_los
     server *s = arg;
     const keeper_counters own = keeper_count(s->keeper);
     bool has_certificate = own.certificate_days_left != SECURITY_NO_CERTIFICATE;
+    bool has_lists = own.revocations_days_left != SECURITY_NO_REVOCATIONS;
+    PH_ASSERT(has_certificate || !has_lists);
     const phi_log_field fields[] = {
 #define CENTER_METRIC(name, kind, help) PHI_LOG_NUMBER(#name, now->name),
 #include "center/metrics.def"
@@ -410,11 +412,12 @@ static void on_counted(void *arg, const center_counters *now, uint64_t lines_los
 #include "app/metrics.def"
 #undef APP_METRIC
         PHI_LOG_NUMBER("log_lines_lost_total", s->sink.lines_lost + lines_lost),
-        PHI_LOG_NUMBER("certificate_days_left", own.certificate_days_left), // the last
+        PHI_LOG_NUMBER("certificate_days_left", own.certificate_days_left), // the last but one
+        PHI_LOG_NUMBER("revocations_days_left", own.revocations_days_left),
     };
     // Asked for, so it is written whatever the level, and with more fields than others have.
     log_sink_write(&s->sink, app_event_get(APP_EVENT_COUNTERS), fields,
-                   PHI_COUNT_OF(fields) - (has_certificate ? 0 : 1));
+                   PHI_COUNT_OF(fields) - (has_certificate ? 0 : 1) - (has_lists ? 0 : 1));
 }
 
 // Tells which changes have to wait for a restart. What runs keeps its old value.

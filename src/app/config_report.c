@@ -19,6 +19,7 @@ typedef struct proofs {
 
 static void json_listeners(const config *c, phi_json *j);
 static void json_certificate(const config *c, const security *s, uint64_t now_s, phi_json *j);
+static void json_revocations(const security *s, uint64_t now_s, phi_json *j);
 static void json_warnings(const security *s, uint64_t now_s, phi_json *j);
 static const char *protection_of(const config *c, const listener *l);
 static proofs proofs_of(const config *c, const listener *l);
@@ -56,6 +57,10 @@ void config_report_table(const config *c, const security *s, uint64_t now_s, dra
     draft_clear(&cell);
     show_certificate(c, s, now_s, &cell);
     table_cell(&t, draft_view(&cell));
+    uint64_t days = security_revocations_days_left(s, now_s);
+    table_text(&t, "lists of revoked certificates");
+    table_format(&t, days == SECURITY_NO_REVOCATIONS ? "none that ends" : "%llu days left",
+                 (unsigned long long)days);
     table_text(&t, "keys of tokens");
     table_format(&t, facts->keys_skipped == 0 ? "%u" : "%u, and %u of kinds that are not for this",
                  facts->keys, facts->keys_skipped);
@@ -90,6 +95,7 @@ void config_report_json(const config *c, const security *s, uint64_t now_s, phi_
     const security_facts *facts = security_get_facts(s);
     json_listeners(c, j);
     json_certificate(c, s, now_s, j);
+    json_revocations(s, now_s, j);
     phi_json_key(j, "token_keys");
     phi_json_u64(j, facts->keys);
     phi_json_key(j, "token_keys_skipped");
@@ -146,6 +152,20 @@ static void json_certificate(const config *c, const security *s, uint64_t now_s,
         phi_json_array_end(j);
         phi_json_object_end(j);
     }
+}
+
+static void json_revocations(const security *s, uint64_t now_s, phi_json *j)
+{
+    uint64_t days = security_revocations_days_left(s, now_s);
+    phi_json_key(j, "revocations");
+    if (days == SECURITY_NO_REVOCATIONS) {
+        phi_json_null(j);
+        return;
+    }
+    phi_json_object_begin(j);
+    phi_json_key(j, "days_left");
+    phi_json_u64(j, days);
+    phi_json_object_end(j);
 }
 
 static void json_warnings(const security *s, uint64_t now_s, phi_json *j)

@@ -47,7 +47,7 @@ struct keeper {
     file_watch watch;                      // what `config` names
     file_watch watch_next;                 // what `next` is made of
     phi_timer look;
-    phi_time warned; // when it was last warned of the certificate
+    phi_time warned[SECURITY_WARN_COUNT]; // when it last was, of what ends
     // ---- a configuration that was read again
     config wanted; // as it was read
     bool has_wanted;
@@ -86,7 +86,7 @@ static void say_secured(keeper *k);
 static void say_refused(keeper *k, const config *c, reason why, const config_errors *errors);
 static void say_not_fetched(keeper *k, const char *why);
 static void warn(keeper *k);
-static void warn_of_certificate(keeper *k, phi_time now);
+static void warn_of_end(keeper *k, security_warning what, phi_time now);
 static void watch_files(file_watch *w, const config *c);
 static void add_file(void *arg, const char *path);
 static void guard_process(const config *c);
@@ -332,7 +332,8 @@ static void on_look(phi_timer *timer, phi_time now)
         }
     }
     fetch_when_due(k);
-    warn_of_certificate(k, now);
+    warn_of_end(k, SECURITY_WARN_CERTIFICATE, now);
+    warn_of_end(k, SECURITY_WARN_REVOCATIONS, now);
     phi_timer_set(&k->io->timers, &k->look, phi_time_add(now, phi_ms(again_ms)));
 }
 
@@ -516,27 +517,29 @@ static void say_not_fetched(keeper *k, const char *why)
 static void warn(keeper *k)
 {
     for (security_warning w = 0; w < SECURITY_WARN_COUNT; w++) {
-        if (w == SECURITY_WARN_CERTIFICATE) {
-            k->warned = (phi_time){ 0 };
-            warn_of_certificate(k, phi_io_now(k->io));
+        if (w == SECURITY_WARN_CERTIFICATE || w == SECURITY_WARN_REVOCATIONS) {
+            k->warned[w] = (phi_time){ 0 };
+            warn_of_end(k, w, phi_io_now(k->io));
         } else if (security_warns(k->current, w, now_s(k))) {
             app_log(k->sink, security_event(w), NULL, 0);
         }
     }
 }
 
-static void warn_of_certificate(keeper *k, phi_time now)
+static void warn_of_end(keeper *k, security_warning what, phi_time now)
 {
-    phi_time due = phi_time_add(k->warned, phi_seconds(KEEPER_WARN_HOURS * 3600));
-    bool is_due = k->warned.ns == 0 || !phi_time_before(now, due);
-    if (!is_due || !security_warns(k->current, SECURITY_WARN_CERTIFICATE, now_s(k))) {
+    phi_time due = phi_time_add(k->warned[what], phi_seconds(KEEPER_WARN_HOURS * 3600));
+    bool is_due = k->warned[what].ns == 0 || !phi_time_before(now, due);
+    if (!is_due || !security_warns(k->current, what, now_s(k))) {
         return;
     }
-    k->warned = now;
-    const phi_log_field fields[] = {
-        PHI_LOG_NUMBER("certificate_days_left", security_days_left(k->current, now_s(k))),
-    };
-    app_log(k->sink, APP_EVENT_WARN_CERTIFICATE, fields, PHI_COUNT_OF(fields));
+    k->warned[what] = now;
+    const keeper_counters counts = keeper_count(k);
+    const phi_log_field field =
+        what == SECURITY_WARN_CERTIFICATE
+            ? PHI_LOG_NUMBER("certificate_days_left", counts.certificate_days_left)
+            : PHI_LOG_NUMBER("revocations_days_left", counts.revocations_days_left);
+    app_log(k->sink, security_event(what), &field, 1);
 }
 
 keeper_counters keeper_count(const keeper *k)
@@ -547,6 +550,7 @@ keeper_counters keeper_count(const keeper *k)
     now.rules = facts->rules;
     now.token_keys = facts->keys;
     now.certificate_days_left = security_days_left(k->current, now_s(k));
+    now.revocations_days_left = security_revocations_days_left(k->current, now_s(k));
     return now;
 }
 

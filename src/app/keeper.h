@@ -15,7 +15,7 @@
 #include "app/config.h"
 #include "app/crew.h"
 
-#define KEEPER_WARN_HOURS 24u // between two warnings that a certificate ends soon
+#define KEEPER_WARN_HOURS 24u // between two warnings that something ends soon
 
 typedef struct keeper keeper;
 
@@ -24,6 +24,7 @@ typedef struct keeper_counters {
 #include "app/metrics.def"
 #undef APP_METRIC
     uint64_t certificate_days_left; // SECURITY_NO_CERTIFICATE: there is none
+    uint64_t revocations_days_left; // SECURITY_NO_REVOCATIONS: there is no list that ends
 } keeper_counters;
 
 // What a keeper asks of the program.

@@ -54,6 +54,7 @@ static void take_users(security *s, const config *c);
 static void take_expect(security *s, const config *c);
 static void read_file(const config *c, config_key key, secret_care care, secret *out,
                       config_errors *errors);
+static uint64_t days_until(uint64_t end_s, uint64_t now_s);
 static bool is_url(const config *c);
 
 ph_err security_new(security **out, const config *c, phi_bytes fetched, config_errors *errors)
@@ -142,6 +143,7 @@ static void make_tls(security *s, const config *c, const tls_files *files, confi
     }
     s->facts.holds_secrets = true;
     s->facts.certificate_expires_s = phi_tls_expires_s(s->center.tls);
+    s->facts.revocations_expire_s = phi_tls_revoked_until_s(s->center.tls);
     if (config_count_listeners(c, CENTER_LISTENER_CENTERS) == 0) {
         return;
     }
@@ -150,6 +152,9 @@ static void make_tls(security *s, const config *c, const tls_files *files, confi
     options.revoked = secret_view(&files->revoked);
     make_one_tls(&s->center.tls_centers, c, &options,
                  has_own ? CONFIG_tls_centers_authorities : CONFIG_tls_authorities, errors);
+    if (s->center.tls_centers != NULL) { // the same lists, when they are used at all
+        s->facts.revocations_expire_s = phi_tls_revoked_until_s(s->center.tls_centers);
+    }
 }
 
 static void make_one_tls(phi_tls **out, const config *c, const phi_tls_options *options,
@@ -327,9 +332,17 @@ const security_facts *security_get_facts(const security *s)
 uint64_t security_days_left(const security *s, uint64_t now_s)
 {
     uint64_t end_s = s->facts.certificate_expires_s;
-    if (end_s == 0) {
-        return SECURITY_NO_CERTIFICATE;
-    }
+    return end_s == 0 ? SECURITY_NO_CERTIFICATE : days_until(end_s, now_s);
+}
+
+uint64_t security_revocations_days_left(const security *s, uint64_t now_s)
+{
+    uint64_t end_s = s->facts.revocations_expire_s;
+    return end_s == 0 ? SECURITY_NO_REVOCATIONS : days_until(end_s, now_s);
+}
+
+static uint64_t days_until(uint64_t end_s, uint64_t now_s)
+{
     return end_s <= now_s ? 0 : (end_s - now_s) / SECONDS_A_DAY;
 }
 
@@ -346,6 +359,8 @@ bool security_warns(const security *s, security_warning warning, uint64_t now_s)
         return s->keys != NULL && !s->has_audience;
     case SECURITY_WARN_CERTIFICATE:
         return security_days_left(s, now_s) < SECURITY_DAYS_WARNED;
+    case SECURITY_WARN_REVOCATIONS:
+        return security_revocations_days_left(s, now_s) < SECURITY_LIST_DAYS_WARNED;
     case SECURITY_WARN_COUNT:
         break;
     }
@@ -360,6 +375,7 @@ app_event security_event(security_warning warning)
         [SECURITY_WARN_RULES] = APP_EVENT_WARN_RULES,
         [SECURITY_WARN_AUDIENCE] = APP_EVENT_WARN_AUDIENCE,
         [SECURITY_WARN_CERTIFICATE] = APP_EVENT_WARN_CERTIFICATE,
+        [SECURITY_WARN_REVOCATIONS] = APP_EVENT_WARN_REVOCATIONS,
     };
     PH_ASSERT(warning < SECURITY_WARN_COUNT);
     return events[warning];

@@ -15,7 +15,8 @@
 #include "app/secret.h"
 #include "center/security.h"
 
-#define SECURITY_DAYS_WARNED 14u // a certificate that ends sooner is warned of
+#define SECURITY_DAYS_WARNED 14u     // a certificate that ends sooner is warned of
+#define SECURITY_LIST_DAYS_WARNED 3u // and a list of revoked ones
 
 typedef struct security security;
 
@@ -26,6 +27,7 @@ typedef enum security_warning {
     SECURITY_WARN_RULES,       // other machines can connect, and may do nothing
     SECURITY_WARN_AUDIENCE,    // tokens for others are accepted, too
     SECURITY_WARN_CERTIFICATE, // it ends soon
+    SECURITY_WARN_REVOCATIONS, // the list of revoked certificates does
     SECURITY_WARN_COUNT
 } security_warning;
 
@@ -33,6 +35,7 @@ typedef enum security_warning {
 typedef struct security_facts {
     bool holds_secrets;             // a private key or a shared secret is in memory
     uint64_t certificate_expires_s; // since 1970; 0: there is none
+    uint64_t revocations_expire_s;  // the same, of the first list of revoked ones
     uint32_t rules;
     uint32_t keys;         // of tokens
     uint32_t keys_skipped; // of kinds that are not spoken
@@ -61,6 +64,9 @@ const security_facts *security_get_facts(const security *s);
 // 0: today, or it has ended. SECURITY_NO_CERTIFICATE without one.
 #define SECURITY_NO_CERTIFICATE UINT64_MAX
 uint64_t security_days_left(const security *s, uint64_t now_s);
+// The same of tls.revoked. SECURITY_NO_REVOCATIONS without a list that says when it ends.
+#define SECURITY_NO_REVOCATIONS UINT64_MAX
+uint64_t security_revocations_days_left(const security *s, uint64_t now_s);
 app_event security_event(security_warning warning);
 bool security_warns(const security *s, security_warning warning, uint64_t now_s);
 

@@ -132,6 +132,11 @@ uint64_t phi_tls_expires_s(const phi_tls *tls)
     return tls->expires_s;
 }
 
+uint64_t phi_tls_revoked_until_s(const phi_tls *tls)
+{
+    return tls->revoked_until_s;
+}
+
 // ---- the protocol
 
 // Fails for want of memory only: everything else is fixed above.
@@ -422,6 +427,10 @@ static ph_err load_revoked(phi_tls *tls, phi_bytes pem, phi_diag *diag)
                                "number %d in it is good until %s only: get a new one", count, date);
         } else if (X509_STORE_add_crl(store, crl) != 1) {
             err = PH_ENOMEM;
+        } else if (next != NULL) {
+            uint64_t ends = phi_tls_seconds(next);
+            bool is_first = tls->revoked_until_s == 0 || ends < tls->revoked_until_s;
+            tls->revoked_until_s = is_first ? ends : tls->revoked_until_s;
         }
         X509_CRL_free(crl);
     }

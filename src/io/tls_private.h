@@ -28,6 +28,7 @@ struct phi_tls {
     phi_tls_peers peers;
     SSL_CTX *ctx;
     uint64_t expires_s;
+    uint64_t revoked_until_s;           // 0: never, as it has no list that ends
     uint8_t trust[PHI_TLS_TRUST_BYTES]; // a digest of whom they believe
 };
 

@@ -120,6 +120,36 @@ TEST(tls, expiry_is_that_of_the_first_to_end)
     fixture_issued_free(&root);
 }
 
+// From the end of a list on nobody of its authority is let in: the warning must be about the list
+// that ends first, and there is none without a list.
+TEST(tls, lists_end_with_the_first_to_end)
+{
+    files f;
+    files_make(&f, PHI_TLS_CENTER);
+    phi_tls *tls = NULL;
+    EXPECT_ERR(phi_tls_new(&tls, &f.options, NULL), PH_OK);
+    EXPECT_EQ(phi_tls_revoked_until_s(tls), 0);
+    phi_tls_free(&tls);
+
+    fixture_issued *other = fixture_authority();
+    char *late = fixture_revoke(f.authority, NULL, 0, 9000);
+    char *soon = fixture_revoke(other, NULL, 0, 1000);
+    char *both[] = { fixture_join(late, soon), fixture_join(soon, late) };
+    for (size_t i = 0; i < PHI_COUNT_OF(both); i++) {
+        f.options.revoked = phi_bytes_text(both[i]);
+        EXPECT_ERR(phi_tls_new(&tls, &f.options, NULL), PH_OK);
+        uint64_t now_s = (uint64_t)time(NULL);
+        EXPECT(phi_tls_revoked_until_s(tls) > now_s + 900);
+        EXPECT(phi_tls_revoked_until_s(tls) <= now_s + 1000);
+        phi_tls_free(&tls);
+        free(both[i]);
+    }
+    free(soon);
+    free(late);
+    fixture_issued_free(&other);
+    files_free(&f);
+}
+
 // While one authority replaces another, both are believed; one of them may be over by then.
 TEST(tls, several_authorities_are_taken)
 {

@@ -174,8 +174,13 @@ with() { # account: whose certificate
     expect 0 'and what was in force stays' posthouse call echo say hello $(with orders)
     cp kept.key c/center.key
     awaits 'until it fits again' PA0010 'file changed'
-    posthouse cert revoke echo --dir c >/dev/null 2>&1
+    if grep -q PA0018 center.log; then fail 'a list that lasts is not warned of' center.log; fi
+    posthouse cert revoke echo --dir c --days 2 >/dev/null 2>&1
+    awaits 'a list that ends soon is warned of' PA0018 '"revocations_days_left":1'
     awaits 'who is revoked is cut off' CE0003 '"id":"echo@local"'
+    expect 0 'and shown' posthouse check-config c.yaml --output json
+    json out 'with its days, and the warning' \
+        'x[0]["revocations"] == {"days_left": 1} and "PA0018" in [w["event"] for w in x[0]["warnings"]]'
     expect 6 'and is gone' posthouse call echo say hello $(with orders)
 }
 finish_center
