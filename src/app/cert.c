@@ -87,6 +87,13 @@ ph_err cert_names_add_account(cert_names *names, phi_bytes domain, phi_bytes acc
                             "or digit",
                             (int)account.size, (const char *)account.data, PHI_NAME_BYTES_MAX);
     }
+    if (account.size > PHI_PRINCIPAL_BYTES_MAX) {
+        return phi_diag_add(diag, PH_EINVAL,
+                            "'%.*s' has more than %u bytes: centers add up to %u for the accounts "
+                            "that they make up",
+                            (int)account.size, (const char *)account.data, PHI_PRINCIPAL_BYTES_MAX,
+                            PHI_MADE_UP_BYTES_MAX);
+    }
     if (!phi_principal_is_valid(account)) {
         return phi_diag_add(diag, PH_EINVAL,
                             "'%.*s' has the form of names that centers make up (NAME-7f3a): "

@@ -154,7 +154,7 @@ exit_status token_issue(const args *a)
     }
     if (!phi_principal_is_valid(phi_bytes_text(subject))) {
         return command_usage(&command_token,
-                             "issue: '%.80s' names no principal: 1 to 64 of a-z 0-9 . _ -, the "
+                             "issue: '%.80s' names no principal: 1 to 55 of a-z 0-9 . _ -, the "
                              "first a letter or digit, and not as a made-up name ends (-7f3a)",
                              subject);
     }

@@ -108,7 +108,7 @@ ph_err config_judge_user(const char *chars, config_user *out, phi_diag *diag)
     }
     if (!phi_principal_is_valid(phi_bytes_text(equals + 1))) {
         return phi_diag_add(diag, PH_EINVAL,
-                            "'%.80s' is no name of a principal: 1 to 64 of a-z 0-9 . _ -, not "
+                            "'%.80s' is no name of a principal: 1 to 55 of a-z 0-9 . _ -, not "
                             "ending as names do that a center makes up (-1f3a)",
                             equals + 1);
     }

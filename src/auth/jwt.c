@@ -54,7 +54,8 @@ static const struct {
     [PHI_JWT_ISSUER] = { "token_issuer", "the token is of another issuer" },
     [PHI_JWT_AUDIENCE] = { "token_audience", "the token is for another audience" },
     [PHI_JWT_CLAIM] = { "token_claim", "a claim of the token is missing or of the wrong type" },
-    [PHI_JWT_NAME] = { "token_name", "the token is for no name that an account can have" },
+    [PHI_JWT_NAME] = { "token_name", "the token is for no name of a principal: 1 to 55 of "
+                                     "a-z 0-9 . _ -, not ending as a made-up one" },
 };
 
 const char *phi_jwt_fault_name(phi_jwt_fault fault)

@@ -44,7 +44,7 @@ typedef enum phi_jwt_fault {
     PHI_JWT_ISSUER,
     PHI_JWT_AUDIENCE,
     PHI_JWT_CLAIM, // no `exp`, nobody it is for, or one of these is of the wrong type
-    PHI_JWT_NAME,  // its principal is no name
+    PHI_JWT_NAME,  // its principal is no name, or too long a one
     PHI_JWT_FAULT_COUNT
 } phi_jwt_fault;
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "auth/key.h"
+#include "auth/principal.h"
 #include "auth/signer.h"
 #include "auth/token_fixture.h"
 #include "tests/harness/test.h"
@@ -196,10 +197,14 @@ TEST(jwt, names_its_principal_in_the_claim_that_was_asked_for)
     EXPECT_EQ(judge("{'exp':1800000100,'sub':'a'}", &anybody, NOW_S, &claims), PHI_JWT_GOOD);
     EXPECT_TEXT(claims.principal, "a");
     EXPECT_EQ(judge("{'exp':1800000100,'sub':"
-                    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'}",
+                    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'}",
                     &anybody, NOW_S, &claims),
               PHI_JWT_GOOD);
-    EXPECT_EQ(strlen(claims.principal), PHI_NAME_BYTES_MAX);
+    EXPECT_EQ(strlen(claims.principal), PHI_PRINCIPAL_BYTES_MAX);
+    EXPECT_EQ(judge("{'exp':1800000100,'sub':"
+                    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'}",
+                    &anybody, NOW_S, &claims),
+              PHI_JWT_NAME);
 }
 
 // Without an expected issuer or audience any is good; but a broken one is no claim. [P-79]

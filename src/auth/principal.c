@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "wire/name.h"
 
 #define URI_HEAD "posthouse://"
 #define HEAD_BYTES (sizeof URI_HEAD - 1)
@@ -32,7 +31,8 @@ const char *phi_proof_name(phi_proof proof)
 
 bool phi_principal_is_valid(phi_bytes name)
 {
-    return phi_name_is_valid(name) && made_up_bytes(name) == 0;
+    return phi_name_is_valid(name) && name.size <= PHI_PRINCIPAL_BYTES_MAX &&
+           made_up_bytes(name) == 0;
 }
 
 bool phi_principal_of_uri(phi_bytes uri, phi_bytes domain, phi_bytes *name)
@@ -53,6 +53,15 @@ bool phi_principal_of_uri(phi_bytes uri, phi_bytes domain, phi_bytes *name)
 phi_bytes phi_principal_of_account(phi_bytes account)
 {
     return phi_bytes_of(account.data, account.size - made_up_bytes(account));
+}
+
+phi_bytes phi_principal_of_service(phi_bytes service)
+{
+    if (service.size == 0) {
+        return phi_bytes_text("client");
+    }
+    bool is_long = service.size > PHI_PRINCIPAL_BYTES_MAX;
+    return phi_bytes_of(service.data, is_long ? PHI_PRINCIPAL_BYTES_MAX : service.size);
 }
 
 bool phi_principal_owns(phi_bytes principal, phi_bytes account)

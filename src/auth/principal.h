@@ -18,6 +18,12 @@
 
 #include "base/bytes.h"
 #include "base/compiler.h"
+#include "wire/name.h"
+
+#define PHI_MADE_UP_BYTES_MAX 9u // a hyphen and 8 digits
+// Every account that is made up for a principal must fit into a name, with all of the principal's:
+// otherwise two that differ in their last bytes only would have the same accounts.
+#define PHI_PRINCIPAL_BYTES_MAX (PHI_NAME_BYTES_MAX - PHI_MADE_UP_BYTES_MAX)
 
 typedef enum phi_proof {
     PHI_PROOF_NONE,        // it says so; good for peers of this machine at most
@@ -29,7 +35,8 @@ typedef enum phi_proof {
 // "none", "user", "certificate", "token".
 const char *phi_proof_name(phi_proof proof);
 
-// A name that can be a principal's: one of an account, but not of the form that is made up.
+// A name that can be a principal's: one of an account, of at most PHI_PRINCIPAL_BYTES_MAX, and not
+// of the form that is made up.
 bool phi_principal_is_valid(phi_bytes name);
 
 // The name in a URI of a SAN, `posthouse://DOMAIN/NAME`, when the domain is `domain`. False, and
@@ -39,6 +46,10 @@ bool phi_principal_of_uri(phi_bytes uri, phi_bytes domain, phi_bytes *name);
 // Whose own the account is: its name without what was made up; a view. Of who proves nothing, that
 // is who it says it is.
 phi_bytes phi_principal_of_account(phi_bytes account);
+
+// Who an instance of the service is that proves nothing and asks for no account: the service's
+// name, or as much of it as a principal's can be; "client" without a service.
+phi_bytes phi_principal_of_service(phi_bytes service);
 
 // Whether the account is the principal's own: its name, or one made up from it.
 bool phi_principal_owns(phi_bytes principal, phi_bytes account);

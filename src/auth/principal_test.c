@@ -4,6 +4,9 @@
 
 #include "auth/principal.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "tests/harness/test.h"
 
 static bool owns(const char *principal, const char *account)
@@ -47,6 +50,21 @@ TEST(principal, is_not_called_as_what_is_made_up)
     assert_false(is_valid(""));
     assert_false(is_valid("Orders"));
     assert_false(is_valid("a b"));
+}
+
+// An account that is made up for a longer name would lack the end of it, and so be another's, too.
+TEST(principal, leaves_room_for_what_is_made_up)
+{
+    static const uint8_t letters[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    EXPECT_EQ(sizeof letters - 1, PHI_PRINCIPAL_BYTES_MAX + 1);
+    assert_true(phi_principal_is_valid(phi_bytes_of(letters, PHI_PRINCIPAL_BYTES_MAX)));
+    assert_false(phi_principal_is_valid(phi_bytes_of(letters, PHI_PRINCIPAL_BYTES_MAX + 1)));
+    char account[PHI_NAME_BYTES_MAX + 1];
+    snprintf(account, sizeof account, "%.*s-7f3a0001", (int)PHI_PRINCIPAL_BYTES_MAX,
+             (const char *)letters);
+    EXPECT_EQ(strlen(account), PHI_NAME_BYTES_MAX);
+    assert_true(phi_principal_owns(phi_bytes_of(letters, PHI_PRINCIPAL_BYTES_MAX),
+                                   phi_bytes_text(account)));
 }
 
 // A certificate of another domain, or with more behind the name, would name an account here.

@@ -216,6 +216,13 @@ ph_err phi_rules_who(phi_rules *rules, phi_bytes pattern, phi_diag *diag)
     if (rc != PH_OK) {
         return rc;
     }
+    if (phi_name_is_valid(pattern) && pattern.size > PHI_PRINCIPAL_BYTES_MAX) {
+        return phi_diag_add(
+            diag, PH_EINVAL,
+            "'%s': who somebody is, is a name of at most %u bytes, so that accounts "
+            "can be made up from it",
+            shown.text, PHI_PRINCIPAL_BYTES_MAX);
+    }
     if (phi_name_is_valid(pattern) && !phi_principal_is_valid(pattern)) {
         return phi_diag_add(
             diag, PH_EINVAL,

@@ -329,6 +329,8 @@ TEST(rules, that_could_never_fit_are_refused_with_advice)
         { { 'w', 0, "" }, "a name is missing; '*' fits every name" },
         { { 'w', 0, "service:bank" }, "'service:bank': who somebody is, is one name, without" },
         { { 'w', 0, "orders-7f3a" }, "nobody can prove to be that. Leave that end out" },
+        { { 'w', 0, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
+          "is a name of at most 55 bytes" },
         { { 'n', 0, "Shop" }, "'Shop' is no name for a rule" },
         { { 'n', 0, "shop" }, "two rules are called 'shop'" },
         { { 'n', 0, "rule 1" }, "'rule 1' is no name for a rule" },

@@ -548,6 +548,28 @@ TEST(guard, made_up_account_goes_with_who_it_was_made_up_for)
     world_free(w);
 }
 
+// Of a service's name that is too long for a principal, who proves nothing is what fits: at its
+// JOIN and at every review, or a change of the rules would put out who was let in. [P-35] [P-77]
+TEST(guard, unproved_instance_of_a_long_service_stays)
+{
+    char longest[PHI_NAME_BYTES_MAX + 1] = "";
+    memset(longest, 's', PHI_NAME_BYTES_MAX);
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "other may see *");
+    phi_join join = { .version = PHI_PROTOCOL_VERSION,
+                      .type = PHI_TYPE_CLIENT,
+                      .service = phi_bytes_text(longest) };
+    peer *p = world_connect_as(w, &join);
+    world_settle(w);
+    EXPECT(p->is_open);
+    EXPECT_EQ(strlen(p->id), PHI_PRINCIPAL_BYTES_MAX + strlen("-7f3a@d"));
+    WORLD_SECURE(w, "other may see stock");
+    world_settle(w);
+    EXPECT(!w->c->is_reviewing);
+    EXPECT(!p->is_ended);
+    world_free(w);
+}
+
 // Ten thousand are not judged in one turn, or a turn would take seconds.
 TEST(guard, reviews_are_made_in_shares)
 {

@@ -41,7 +41,6 @@ typedef struct claim {
 typedef struct wish {
     phi_bytes account; // empty: one is to be made up
     phi_bytes service;
-    phi_bytes made_up_for; // whom the account was made up for; empty: it was not
     bool is_center;
 } wish;
 
@@ -62,12 +61,10 @@ static bool may_be(const center *c, const session *s, const claim *proved, const
 static bool is_granted(const center *c, phi_bytes principal, phi_action action,
                        const phi_target *target);
 static phi_bytes name_of_wish(const wish *wanted);
-static bool is_made_up_for(const wish *wanted, phi_bytes principal);
 static phi_bytes principal_of(const session *s, const claim *proved);
 static wish wish_of(const session *s);
 
-static bool keep(center *c, session *s, const claim *proved, bool is_made_up,
-                 identity_refusal *why);
+static bool keep(center *c, session *s, const claim *proved, identity_refusal *why);
 static phi_time time_of(const center *c, uint64_t wall_s);
 PHI_PRINTF(3, 4)
 static bool refuse(identity_refusal *why, identity_fault fault, const char *format, ...);
@@ -91,8 +88,7 @@ bool identity_admit(center *c, session *s, const phi_join *join, identity_refusa
     bool is_proved = join->token.size != 0 ? prove_by_token(c, s, join->token, &proved, why)
                                            : prove(c, s, join->account, &proved, why);
     s->is_judged = true;
-    return is_proved && may_be(c, s, &proved, &wanted, why) &&
-           keep(c, s, &proved, /* is_made_up= */ join->account.size == 0, why);
+    return is_proved && may_be(c, s, &proved, &wanted, why) && keep(c, s, &proved, why);
 }
 
 bool identity_again(center *c, session *s, identity_refusal *why)
@@ -113,7 +109,7 @@ bool identity_again(center *c, session *s, identity_refusal *why)
         return may_be(c, s, &proved, &wanted, why);
     }
     return prove(c, s, wanted.account, &proved, why) && may_be(c, s, &proved, &wanted, why) &&
-           keep(c, s, &proved, is_made_up_for(&wanted, proved.name), why);
+           keep(c, s, &proved, why);
 }
 
 bool identity_renew(center *c, session *s, phi_bytes token, identity_refusal *why)
@@ -123,7 +119,7 @@ bool identity_renew(center *c, session *s, phi_bytes token, identity_refusal *wh
     const wish wanted = wish_of(s);
     claim proved = { .proof = PHI_PROOF_NONE };
     return prove_by_token(c, s, token, &proved, why) && may_be(c, s, &proved, &wanted, why) &&
-           keep(c, s, &proved, is_made_up_for(&wanted, proved.name), why);
+           keep(c, s, &proved, why);
 }
 
 // Whether its certificate, if there is one, would still be let in. A connection may be older than
@@ -225,7 +221,9 @@ static bool prove_by_certificate(const center *c, const phi_identity *peer, phi_
         }
     }
     if (best.size == 0) {
-        return refuse(why, IDENTITY_CERTIFICATE, "its certificate names no account of this domain");
+        return refuse(why, IDENTITY_CERTIFICATE,
+                      "its certificate names no account of this domain (of at most %u bytes)",
+                      PHI_PRINCIPAL_BYTES_MAX);
     }
     PH_ASSERT(best.size < sizeof out->text);
     out->proof = PHI_PROOF_CERTIFICATE;
@@ -276,8 +274,7 @@ static bool may_be(const center *c, const session *s, const claim *proved, const
         return true;
     }
     const phi_target as_account = { .account = wanted->account };
-    if (wanted->account.size != 0 && !is_made_up_for(wanted, who) &&
-        !phi_principal_owns(who, wanted->account) &&
+    if (wanted->account.size != 0 && !phi_principal_owns(who, wanted->account) &&
         !is_granted(c, who, PHI_MAY_REGISTER, &as_account)) {
         return refuse(why, IDENTITY_ACCOUNT, "principal '%.*s' may not use account '%.*s'",
                       who_size, who_text, (int)wanted->account.size,
@@ -285,7 +282,9 @@ static bool may_be(const center *c, const session *s, const claim *proved, const
     }
     const phi_target as_service = { .service = wanted->service };
     bool is_free = c->security->rules == NULL && !s->is_remote;
-    if (wanted->service.size != 0 && !is_free && !phi_bytes_equal(who, wanted->service) &&
+    bool is_own = phi_bytes_equal(
+        who, proved->name.size != 0 ? wanted->service : phi_principal_of_service(wanted->service));
+    if (wanted->service.size != 0 && !is_free && !is_own &&
         !is_granted(c, who, PHI_MAY_REGISTER, &as_service)) {
         return refuse(why, IDENTITY_SERVICE,
                       "principal '%.*s' may not be an instance of service '%.*s'", who_size,
@@ -308,16 +307,8 @@ static bool is_granted(const center *c, phi_bytes principal, phi_action action,
 // Who proves nothing is who it says.
 static phi_bytes name_of_wish(const wish *wanted)
 {
-    if (wanted->account.size != 0) {
-        return phi_principal_of_account(wanted->account);
-    }
-    return wanted->service.size != 0 ? wanted->service : phi_bytes_text("client");
-}
-
-// An account that is longer than a name may be, with its digits, lacks the end of the name.
-static bool is_made_up_for(const wish *wanted, phi_bytes principal)
-{
-    return wanted->made_up_for.size != 0 && phi_bytes_equal(wanted->made_up_for, principal);
+    return wanted->account.size != 0 ? phi_principal_of_account(wanted->account)
+                                     : phi_principal_of_service(wanted->service);
 }
 
 // Who one that has joined is, by that.
@@ -331,15 +322,12 @@ static wish wish_of(const session *s)
     PH_ASSERT(session_is(s, SESSION_JOINED));
     return (wish){ .account = session_account(s),
                    .service = session_service(s),
-                   .made_up_for = s->identity != NULL && s->identity->is_made_up
-                                      ? session_principal(s)
-                                      : phi_bytes_of(NULL, 0),
                    .is_center = s->account->entry[ENTRY_TYPE_AT] == PHI_TYPE_CENTER };
 }
 
 // ---- keeping
 
-static bool keep(center *c, session *s, const claim *proved, bool is_made_up, identity_refusal *why)
+static bool keep(center *c, session *s, const claim *proved, identity_refusal *why)
 {
     bool is_joined = session_is(s, SESSION_JOINED);
     bool is_same = is_joined && phi_bytes_equal(session_principal(s), principal_of(s, proved));
@@ -355,7 +343,6 @@ static bool keep(center *c, session *s, const claim *proved, bool is_made_up, id
     if (s->identity != NULL) {
         s->identity->expires = time_of(c, proved->expires_s);
         s->identity->proof = (uint8_t)proved->proof;
-        s->identity->is_made_up = is_made_up;
         s->identity->name_size = (uint8_t)proved->name.size;
         s->identity->key = proved->key;
         s->identity->wanted = wanted_of_tokens(c);

@@ -45,7 +45,6 @@ typedef struct identity_refusal {
 struct identity {
     phi_time expires; // when the proof ends; NEVER: it does not
     uint8_t proof;    // phi_proof
-    bool is_made_up;  // the account was made up for it, from its name
     uint8_t name_size;
     uint8_t name[PHI_NAME_BYTES_MAX];
     phi_jwk_mark key;                   // of its token, when that is the proof

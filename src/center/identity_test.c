@@ -71,7 +71,7 @@ static void expect_arrivals(world *w, const arrival *rows, size_t count)
 }
 
 #define NEEDED "a token or a certificate is needed"
-#define NAMELESS "its certificate names no account of this domain"
+#define NAMELESS "its certificate names no account of this domain (of at most 55 bytes)"
 
 // A center as it begins believes those of its machine whatever they say, and nobody else: who could
 // be anybody must not be let in by accident. [P-77]

@@ -4,6 +4,7 @@
 
 #include "center/join.h"
 
+#include "auth/principal.h"
 #include "base/assert.h"
 #include "center/entry.h"
 #include "center/identity.h"
@@ -17,7 +18,7 @@
 enum {
     // A made-up account ends in four digits, or, where those are used up, in eight.
     DIGITS_SHORT = 4,
-    DIGITS_LONG = 8,
+    DIGITS_LONG = PHI_MADE_UP_BYTES_MAX - 1,
     TRIES = 8, // of each
 };
 
@@ -128,7 +129,7 @@ static phi_bytes stem_of(const session *s, const phi_join *join)
     if (s->identity != NULL) {
         return phi_bytes_of(s->identity->name, s->identity->name_size);
     }
-    return join->service.size != 0 ? join->service : phi_bytes_text("client");
+    return phi_principal_of_service(join->service);
 }
 
 // False when chance was against it sixteen times.
@@ -146,8 +147,8 @@ static bool make_up(center *c, phi_bytes stem, account_text *out)
 
 static void append_digits(center *c, phi_bytes stem, size_t digits, account_text *out)
 {
-    size_t room = sizeof out->text - 1 - digits;
-    size_t size = stem.size < room ? stem.size : room;
+    PH_ASSERT(stem.size <= PHI_PRINCIPAL_BYTES_MAX);
+    size_t size = stem.size;
     memcpy(out->text, stem.data, size);
     out->text[size++] = '-';
     uint64_t number = phi_random_next(&c->random);

@@ -138,7 +138,7 @@ TEST(join, empty_account_is_made_from_service)
     EXPECT(strncmp(a->id, "orders-", 7) == 0);
     EXPECT_EQ(strlen(a->id), strlen("orders-7f3a@d"));
     EXPECT(strcmp(a->id, b->id) != 0);
-    EXPECT_EQ(strlen(c->id), PHI_NAME_BYTES_MAX + 2);
+    EXPECT_EQ(strlen(c->id), PHI_PRINCIPAL_BYTES_MAX + strlen("-7f3a@d"));
     EXPECT(strncmp(d->id, "client-", 7) == 0);
     EXPECT_EQ(world_count(w).sessions, 4);
     world_free(w);

@@ -189,7 +189,7 @@ CENTER_TEST(guard, strangers_are_refused_with_the_reason)
         const char *text;
     } rows[] = {
         { NULL, "a token or a certificate is needed" },
-        { "*.c01", "its certificate names no account of this domain" },
+        { "*.c01", "its certificate names no account of this domain (of at most 55 bytes)" },
         { "c03", "principal 'c03' may not use account 'c02'" },
     };
     domain *d = world_of(3, CENTER_LISTENER_TLS);
