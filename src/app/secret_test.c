@@ -13,30 +13,12 @@
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "tests/harness/kept_file.h"
 #include "tests/harness/test.h"
 
 #define PLANTED "planted-b7e151628aed2a6abf7158809cf4f3c7"
 
-static char folder[64];
-static char path[128];
-
-static void begin(const char *text, mode_t mode)
-{
-    snprintf(folder, sizeof folder, "/tmp/posthouse-secret-XXXXXX");
-    EXPECT(mkdtemp(folder) != NULL);
-    snprintf(path, sizeof path, "%s/key", folder);
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    EXPECT(fd >= 0);
-    EXPECT_EQ(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    EXPECT_EQ(fchmod(fd, mode), 0);
-    close(fd);
-}
-
-static void end(void)
-{
-    unlink(path);
-    EXPECT_EQ(rmdir(folder), 0);
-}
+static kept_file kept;
 
 // A key that others can read is no secret any more; one that others can write is theirs.
 TEST(secret, modes_decide_who_is_believed)
@@ -55,83 +37,84 @@ TEST(secret, modes_decide_who_is_believed)
         { 0666, SECRET_PRIVATE, "may write" },
     };
     for (size_t i = 0; i < PHI_COUNT_OF(rows); i++) {
-        begin(PLANTED, rows[i].mode);
+        kept_file_make(&kept, PLANTED, rows[i].mode);
         secret s = { 0 };
         phi_diag diag = { { 0 } };
-        ph_err rc = secret_read_file(path, rows[i].care, 100, &s, &diag);
+        ph_err rc = secret_read_file(kept.path, rows[i].care, 100, &s, &diag);
         if (rows[i].says == NULL) {
             EXPECT_ERR(rc, PH_OK);
             EXPECT_EQ(s.size, strlen(PLANTED));
         } else {
             EXPECT_ERR(rc, PH_EINVAL);
             EXPECT(s.data == NULL);
-            if (strstr(diag.text, rows[i].says) == NULL || strstr(diag.text, path) == NULL) {
+            if (strstr(diag.text, rows[i].says) == NULL || strstr(diag.text, kept.path) == NULL) {
                 fail_msg("mode %o: %s", (unsigned)rows[i].mode, diag.text);
             }
         }
         EXPECT(strstr(diag.text, PLANTED) == NULL);
         secret_fini(&s);
         EXPECT(s.data == NULL);
-        end();
+        kept_file_remove(&kept);
     }
 }
 
 // A pipe would block the start, a folder or nothing is a mistake in the path.
 TEST(secret, only_regular_files_are_read)
 {
-    begin(PLANTED, 0600);
+    kept_file_make(&kept, PLANTED, 0600);
     secret s = { 0 };
     phi_diag diag = { { 0 } };
-    EXPECT_ERR(secret_read_file(folder, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
+    EXPECT_ERR(secret_read_file(kept.folder, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
     EXPECT(strstr(diag.text, "no regular file") != NULL);
-    unlink(path);
-    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
-    EXPECT_EQ(mkfifo(path, 0600), 0);
-    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
+    unlink(kept.path);
+    EXPECT_ERR(secret_read_file(kept.path, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
+    EXPECT_EQ(mkfifo(kept.path, 0600), 0);
+    EXPECT_ERR(secret_read_file(kept.path, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
     EXPECT_ERR(secret_read_file("/dev/zero", SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
-    end();
-    begin("", 0600);
-    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
-    end();
-    begin(PLANTED, 0600);
-    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, strlen(PLANTED) - 1, &s, &diag), PH_ETOOLARGE);
-    EXPECT_ERR(secret_read_file(path, SECRET_PUBLIC, strlen(PLANTED), &s, &diag), PH_OK);
+    kept_file_remove(&kept);
+    kept_file_make(&kept, "", 0600);
+    EXPECT_ERR(secret_read_file(kept.path, SECRET_PUBLIC, 100, &s, &diag), PH_EINVAL);
+    kept_file_remove(&kept);
+    kept_file_make(&kept, PLANTED, 0600);
+    EXPECT_ERR(secret_read_file(kept.path, SECRET_PUBLIC, strlen(PLANTED) - 1, &s, &diag),
+               PH_ETOOLARGE);
+    EXPECT_ERR(secret_read_file(kept.path, SECRET_PUBLIC, strlen(PLANTED), &s, &diag), PH_OK);
     secret_fini(&s);
-    end();
+    kept_file_remove(&kept);
 }
 
 // Kubernetes and certbot give a link; who it leads to is who is judged.
 TEST(secret, links_are_followed_to_the_file_that_is_judged)
 {
-    begin(PLANTED, 0600);
+    kept_file_make(&kept, PLANTED, 0600);
     char link[160];
-    snprintf(link, sizeof link, "%s/link", folder);
+    snprintf(link, sizeof link, "%s/link", kept.folder);
     EXPECT_EQ(symlink("key", link), 0);
     secret s = { 0 };
     phi_diag diag = { { 0 } };
     EXPECT_ERR(secret_read_file(link, SECRET_PRIVATE, 100, &s, &diag), PH_OK);
     secret_fini(&s);
-    EXPECT_EQ(chmod(path, 0644), 0);
+    EXPECT_EQ(chmod(kept.path, 0644), 0);
     EXPECT_ERR(secret_read_file(link, SECRET_PRIVATE, 100, &s, &diag), PH_EINVAL);
     unlink(link);
-    end();
+    kept_file_remove(&kept);
 }
 
 // What an editor or echo puts behind a secret is not part of it; what stands in the middle is.
 TEST(secret, places)
 {
-    begin(PLANTED "\n", 0600);
+    kept_file_make(&kept, PLANTED "\n", 0600);
     char place[160];
     secret s = { 0 };
     phi_diag diag = { { 0 } };
-    snprintf(place, sizeof place, "file:%s", path);
+    snprintf(place, sizeof place, "file:%s", kept.path);
     EXPECT_ERR(secret_read_place(place, &s, &diag), PH_OK);
     EXPECT_EQ(s.size, strlen(PLANTED));
     secret_fini(&s);
 
     EXPECT_ERR(secret_read_place("credential:key", &s, &diag), PH_EINVAL);
     EXPECT(strstr(diag.text, "LoadCredential=key:PATH") != NULL);
-    setenv("CREDENTIALS_DIRECTORY", folder, 1);
+    setenv("CREDENTIALS_DIRECTORY", kept.folder, 1);
     EXPECT_ERR(secret_read_place("credential:key", &s, &diag), PH_OK);
     EXPECT_EQ(s.size, strlen(PLANTED));
     secret_fini(&s);
@@ -145,7 +128,7 @@ TEST(secret, places)
     EXPECT_EQ(s.size, strlen(PLANTED));
     secret_fini(&s);
     unsetenv("POSTHOUSE_TEST_SECRET");
-    end();
+    kept_file_remove(&kept);
 }
 
 // Somebody will write the secret itself where its place is asked for. It must be refused, and the
