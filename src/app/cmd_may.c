@@ -175,6 +175,7 @@ static bool read_principal(may *m, const char *word)
         term_note("%s is a made-up account of %s, which is who the rules know", word, m->principal);
     }
     m->q.principal = m->principal;
+    m->q.account = word;
     return true;
 }
 
@@ -294,7 +295,8 @@ static void judge(may *m)
     }
 }
 
-// Its name, what is made up from it, and the service that is called so are a principal's own.
+// Its name, what is made up from it, and the service that is called so are a principal's own. An
+// account sees itself, and not what else was made up for the same principal.
 static bool is_own(const may_question *q)
 {
     phi_bytes who = phi_bytes_text(q->principal);
@@ -303,7 +305,7 @@ static bool is_own(const may_question *q)
         return q->target.account.size != 0 ? phi_principal_owns(who, q->target.account)
                                            : phi_bytes_equal(who, q->target.service);
     case PHI_MAY_SEE:
-        return phi_bytes_equal(who, q->target.account);
+        return phi_bytes_equal(phi_bytes_text(q->account), q->target.account);
     case PHI_MAY_CALL:
     case PHI_MAY_SEND:
     case PHI_MAY_PUBLISH:

@@ -13,6 +13,7 @@
 
 typedef struct may_question {
     const char *principal;
+    const char *account; // the principal's; may have been made up for it
     phi_action action;
     phi_target target; // of valid names, or a topic or pattern
 } may_question;
