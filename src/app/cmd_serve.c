@@ -136,12 +136,8 @@ static exit_status run(const args *a)
 // an orderly stop look like a failure.
 static void hold_signals(void)
 {
-    sigset_t late;
-    sigemptyset(&late);
-    sigaddset(&late, SIGHUP);
-    sigaddset(&late, SIGUSR2);
-    int error = pthread_sigmask(SIG_BLOCK, &late, NULL);
-    PH_ASSERT(error == 0);
+    phi_uv_signal_hold(SIGHUP);
+    phi_uv_signal_hold(SIGUSR2);
 }
 
 static exit_status start(server *s)

@@ -90,6 +90,9 @@ phi_time phi_uv_deadline(const phi_uv *uv);
 // Signals, for programs: `fire` runs on the loop. Up to 8. PH_ELIMIT beyond.
 PHI_MUST_CHECK ph_err phi_uv_signal(phi_uv *uv, int signum, void (*fire)(void *arg, int signum),
                                     void *arg);
+// Before a loop that took it goes: one that comes then waits, for as long as the program is there,
+// and does not end it. Of the thread that calls, which is the only one that takes signals.
+void phi_uv_signal_hold(int signum);
 
 // ---- threads
 

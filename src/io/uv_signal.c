@@ -2,6 +2,8 @@
 //
 // io/uv_signal.c - signals, delivered on the loop.
 
+#include <signal.h>
+
 #include "base/assert.h"
 #include "io/uv_private.h"
 
@@ -22,6 +24,17 @@ ph_err phi_uv_signal(phi_uv *uv, int signum, void (*fire)(void *arg, int signum)
     }
     uv->signal_count++; // from here on the handle is closed with the loop
     return uv_signal_start(&slot->handle, on_signal, signum) == 0 ? PH_OK : PH_ESYSTEM;
+}
+
+void phi_uv_signal_hold(int signum)
+{
+    sigset_t held;
+    int failed = sigemptyset(&held);
+    PH_ASSERT(failed == 0);
+    failed = sigaddset(&held, signum);
+    PH_ASSERT(failed == 0);
+    failed = pthread_sigmask(SIG_BLOCK, &held, NULL);
+    PH_ASSERT(failed == 0);
 }
 
 static void on_signal(uv_signal_t *handle, int signum)

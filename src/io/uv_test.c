@@ -104,6 +104,27 @@ TEST(uv, signals_fire_on_the_loop)
     fixture_free(f);
 }
 
+// A signal that comes when its loop has gone must not end a program that was ending in order. It
+// would end this one.
+TEST(uv, signal_that_is_held_does_not_end_the_program)
+{
+    fixture *f = fixture_new(NULL);
+    f->descriptors = 0;
+    EXPECT_ERR(phi_uv_signal(f->uv, SIGUSR1, stop_on_signal, f), PH_OK);
+    sigset_t before;
+    EXPECT_EQ(sigprocmask(SIG_SETMASK, NULL, &before), 0);
+    phi_uv_signal_hold(SIGUSR1);
+    fixture_free(f);
+    EXPECT_EQ(raise(SIGUSR1), 0);
+    sigset_t waiting;
+    EXPECT_EQ(sigpending(&waiting), 0);
+    EXPECT_EQ(sigismember(&waiting, SIGUSR1), 1);
+    int signum = 0;
+    EXPECT_EQ(sigwait(&waiting, &signum), 0);
+    EXPECT_EQ(signum, SIGUSR1);
+    EXPECT_EQ(sigprocmask(SIG_SETMASK, &before, NULL), 0);
+}
+
 // A turn with a limit ends at it: the blocking calls of the client are built on that.
 TEST(uv, turn_waits_no_longer_than_told)
 {
