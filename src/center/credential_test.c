@@ -269,6 +269,38 @@ TEST(credential, many_tokens_have_to_wait)
     issuer_free(&i);
 }
 
+static void ten_messages(center_options *o)
+{
+    o->client_messages_per_second = 10;
+}
+
+// Tokens are messages, too: that they owe less as such than as tokens must not have them read sooner.
+// [P-76] [P-78]
+TEST(credential, wait_for_tokens_is_not_cut_short_by_that_for_messages)
+{
+    issuer i = issuer_new();
+    world *w = world_new(ten_messages);
+    center_secure(w->c, &i.security);
+    peer *r = world_join(w, "r");
+    peer *p = join_for(w, &i, "p", 60);
+    world_pass(w, 1000);
+    for (int n = 0; n < 12; n++) { // in one read: 300 ms as messages
+        peer_credential(p, issue(&i, "p", wall_s(w) + 60));
+    }
+    world_settle(w);
+    EXPECT_EQ(world_count(w).credentials_renewed_total, 12);
+    EXPECT_EQ(world_count(w).pauses_total, 1);
+    EXPECT(world_logged(w, "CE0015")); // as messages they owe, too
+    peer_event(p, "r", "x");
+    world_pass(w, 5499);
+    EXPECT(peer_next(r) == NULL);
+    world_pass(w, 1);
+    EXPECT(peer_next(r) != NULL);
+    EXPECT_EQ(world_count(w).throttled, 0);
+    world_free(w);
+    issuer_free(&i);
+}
+
 // Each costs a signature, and what one read brings is judged in one turn: others wait for that.
 TEST(credential, flood_of_tokens_ends_the_link)
 {

@@ -224,13 +224,19 @@ static phi_time meter_ready(const throttle *t, const session_meter *m, phi_time 
     return ready;
 }
 
+static void meter_wait(center *c, session_meter *m, phi_time until)
+{
+    m->until = until;
+    phi_timer_set(&c->io->timers, &m->wake, until);
+}
+
 static void on_wake(phi_timer *timer, phi_time now)
 {
     session_meter *m = PHI_CONTAINER_OF(timer, session_meter, wake);
     center *c = center_of(m->session);
     phi_time ready = meter_ready(&c->throttle, m, now);
     if (phi_time_before(now, ready)) {
-        phi_timer_set(&c->io->timers, &m->wake, ready); // others of its address were read
+        meter_wait(c, m, ready); // others of its address were read
         return;
     }
     PH_ASSERT(c->throttle.paused_count > 0);
@@ -262,8 +268,10 @@ void throttle_pause(center *c, session *s, phi_time until)
         c->throttle.paused_count++;
         c->counters.pauses_total++;
         phi_transport_pause(&s->transport, true);
+    } else if (!phi_time_before(m->until, until)) {
+        return; // it waits longer for another reason
     }
-    phi_timer_set(&c->io->timers, &m->wake, until);
+    meter_wait(c, m, until);
 }
 
 // It owes: it is not read before it does not.

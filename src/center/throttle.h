@@ -48,6 +48,7 @@ typedef struct throttle_rates {
 struct session_meter {
     session *session;
     phi_timer wake;   // while paused
+    phi_time until;   // when it fires, while it is set
     uint64_t address; // its name, where the first worker counts it; 0: it is not counted
     uint32_t host;    // in throttle.sources: what it is charged to; 0: nothing
     uint32_t account; // same
@@ -82,7 +83,8 @@ PHI_MUST_CHECK bool throttle_begin(center *c, session *s, uint64_t address);
 PHI_MUST_CHECK bool throttle_joined(center *c, session *s);
 // It sent that.
 void throttle_read(center *c, session *s, size_t bytes, size_t packets);
-// It is not read before then, for whatever reason. Nothing without memory.
+// It is not read before then, for whatever reason; of several the latest counts. Nothing without
+// memory.
 void throttle_pause(center *c, session *s, phi_time until);
 // It was not let in, because nobody believed who it says it is.
 void throttle_refused(center *c, session *s);
