@@ -193,8 +193,7 @@ static void write_fixed(draft *t)
           "Bye `length_invalid` [P-12].");
     LIMIT("name of an account, service or domain, bytes", PHI_NAME_BYTES_MAX,
           "Bye `name_invalid` [P-38].");
-    LIMIT("name of a principal, bytes", PHI_PRINCIPAL_BYTES_MAX,
-          "It is no principal's: a certificate or token with it is not believed [P-77].");
+    LIMIT("name of a principal, bytes", PHI_PRINCIPAL_BYTES_MAX, "It is not believed [P-77].");
     LIMIT("token in JOIN, bytes", PHI_JOIN_TOKEN_BYTES_MAX, "Bye `malformed` [P-35].");
     LIMIT("metadata of a client, pairs", PHI_METADATA_COUNT_MAX,
           "Bye `malformed` [P-35]; keys have at most 64 bytes, values 1,024.");

@@ -66,8 +66,8 @@ void phi_tls_free(phi_tls **tls);
 // When the first of its own certificates ends, in seconds since 1970; 0: it has none.
 uint64_t phi_tls_expires_s(const phi_tls *tls);
 
-// When the first of its lists of revoked certificates ends; from then on nobody of that authority is
-// believed. 0: it has none, or none that says when.
+// When the first of its lists of revoked certificates ends; from then on nobody of that authority
+// is believed. 0: it has none, or none that says when.
 uint64_t phi_tls_revoked_until_s(const phi_tls *tls);
 
 #endif // PHI_IO_TLS_H
