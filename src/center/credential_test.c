@@ -274,7 +274,8 @@ static void ten_messages(center_options *o)
     o->client_messages_per_second = 10;
 }
 
-// Tokens are messages, too: that they owe less as such than as tokens must not have them read sooner.
+// Tokens are messages, too: that they owe less as such than as tokens must not have them read
+// sooner.
 // [P-76] [P-78]
 TEST(credential, wait_for_tokens_is_not_cut_short_by_that_for_messages)
 {

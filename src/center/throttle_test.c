@@ -118,8 +118,8 @@ TEST(throttle, account_is_read_on_when_it_has_paid)
     world_free(w);
 }
 
-// Who leaves when it owes, and comes again, still owes; else it would send a read's worth with each of
-// many connections. [P-78]
+// Who leaves when it owes, and comes again, still owes; else it would send a read's worth with
+// each of many connections. [P-78]
 TEST(throttle, account_that_comes_again_still_owes)
 {
     world *w = world_new(ten_messages);
@@ -136,8 +136,8 @@ TEST(throttle, account_that_comes_again_still_owes)
     peer_events(fast, "r", 1);
     world_settle(w);
     EXPECT_EQ(read_all(r), 0);
-    // 30 events, the bye and the second JOIN are 22 more than the burst, and one for the next; a second
-    // has passed.
+    // 30 events, the bye and the second JOIN are 22 more than the burst, and one for the next; a
+    // second has passed.
     world_pass(w, 1299);
     EXPECT_EQ(read_all(r), 0);
     world_pass(w, 1);
