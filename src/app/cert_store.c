@@ -19,6 +19,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
+#include "app/new_file.h"
 #include "base/assert.h"
 
 #define SECONDS_PER_DAY 86400
@@ -27,6 +28,7 @@
 static ph_err make_authority(cert_store *s, const char *crt, const char *key, phi_diag *diag);
 static ph_err load_authority(cert_store *s, const char *crt, const char *key, phi_diag *diag);
 static ph_err load_revoked(cert_store *s, phi_diag *diag);
+static ph_err read_domain(cert_store *s, const char *path, phi_diag *diag);
 static ph_err remember(const cert_store *s, const char *stem, const X509 *certificate,
                        phi_diag *diag);
 static ph_err issued_serials(const cert_store *s, const char *name, STACK_OF(ASN1_INTEGER) * to,
@@ -70,6 +72,39 @@ ph_err cert_store_open(cert_store *s, bool may_make, phi_diag *diag)
     }
     rc = load_authority(s, crt, key, diag);
     return rc == PH_OK ? load_revoked(s, diag) : rc;
+}
+
+ph_err cert_store_settle_domain(cert_store *s, const char *asked, phi_diag *diag)
+{
+    PH_ASSERT(s->ca != NULL); // the domain is that of an authority
+    char path[PATH_MAX];
+    ph_err rc = cert_store_path(s, "domain", ".txt", path, diag);
+    if (rc != PH_OK) {
+        return rc;
+    }
+    if (cert_store_has(path)) {
+        rc = read_domain(s, path, diag);
+        if (rc == PH_OK && asked != NULL && strcmp(asked, s->domain) != 0) {
+            rc = phi_diag_add(diag, PH_EINVAL,
+                              "the accounts of %s are of the domain '%s', not '%.80s': leave "
+                              "--domain out, or take another --dir",
+                              s->dir, s->domain, asked);
+        }
+        return rc;
+    }
+    const char *name = asked != NULL ? asked : CERT_STORE_DOMAIN;
+    if (!phi_name_is_valid(phi_bytes_text(name))) {
+        return phi_diag_add(diag, PH_EINVAL, "'%.80s' is no name of a domain", name);
+    }
+    draft line;
+    draft_init(&line);
+    draft_format(&line, "%s\n", name);
+    rc = new_file_write(path, 0600, draft_view(&line), diag);
+    draft_fini(&line);
+    if (rc == PH_OK) {
+        snprintf(s->domain, sizeof s->domain, "%s", name);
+    }
+    return rc;
 }
 
 ph_err cert_store_sign(cert_store *s, const char *stem, const cert_names *names, EVP_PKEY *key,
@@ -225,6 +260,27 @@ static ph_err load_revoked(cert_store *s, phi_diag *diag)
         rc = phi_diag_add(diag, PH_EINVAL, "%s was not signed by %s/%s.crt", path, s->dir,
                           CERT_STORE_AUTHORITY);
     }
+    return rc;
+}
+
+static ph_err read_domain(cert_store *s, const char *path, phi_diag *diag)
+{
+    draft file;
+    draft_init(&file);
+    ph_err rc = cert_file_read(path, &file, diag);
+    phi_bytes name = { 0 };
+    if (rc == PH_OK) {
+        name = draft_view(&file);
+        name.size -= name.size != 0 && name.data[name.size - 1] == '\n' ? 1 : 0;
+    }
+    if (rc == PH_OK && !phi_name_is_valid(name)) {
+        rc = phi_diag_add(diag, PH_EINVAL, "%s: it must hold the name of a domain", path);
+    }
+    if (rc == PH_OK) {
+        PH_ASSERT(name.size < sizeof s->domain);
+        snprintf(s->domain, sizeof s->domain, "%.*s", (int)name.size, (const char *)name.data);
+    }
+    draft_fini(&file);
     return rc;
 }
 

@@ -34,8 +34,8 @@ static const option options[] = {
       .letter = 'a',
       .kind = OPTION_LIST,
       .argument = "NAME,...",
-      .fallback = "client",
-      .help = "make one for this account (dev)." },
+      .help = "make one for this account (dev); without, there will be 'client' where there is no "
+              "account yet." },
     { .name = "host",
       .kind = OPTION_LIST,
       .argument = "NAME,...",
@@ -45,9 +45,9 @@ static const option options[] = {
     { .name = "domain",
       .kind = OPTION_TEXT,
       .argument = "NAME",
-      .fallback = "local",
       .env = "POSTHOUSE_DOMAIN",
-      .help = "of the accounts: that of the center (dev)" },
+      .help = "of the accounts: that of the center (dev); the first run decides, 'local' if it "
+              "names none" },
     { .name = "days",
       .kind = OPTION_COUNT,
       .argument = "N",

@@ -28,6 +28,7 @@
 #define DIR_MODE 0700
 #define PIECES_MAX 1024 // certificates in one directory
 #define SECONDS_PER_DAY 86400
+#define DEFAULT_ACCOUNT "client" // so that a first try has one
 
 // A certificate, and what became of it.
 typedef struct piece {
@@ -88,10 +89,17 @@ exit_status cert_dev(const args *a)
         rc = cert_store_open(&w.store, /* may_make= */ true, &diag);
     }
     if (rc == PH_OK) {
+        rc = cert_store_settle_domain(&w.store, args_text(a, "domain"), &diag);
+        w.domain = w.store.domain;
+    }
+    if (rc == PH_OK) {
         rc = cert_store_renew_list(&w.store, &diag);
     }
     if (rc == PH_OK) {
         rc = find_pieces(&w, &diag);
+    }
+    if (rc == PH_OK && w.piece_count == 1) { // no account asked for, none there
+        rc = add_piece(&w, phi_bytes_text(DEFAULT_ACCOUNT), /* is_asked= */ true, &diag);
     }
     for (size_t i = 0; rc == PH_OK && i < w.piece_count; i++) {
         rc = settle(&w, &w.pieces[i], &diag);
@@ -141,7 +149,8 @@ static ph_err open_workshop(workshop *w, const args *a, phi_diag *diag)
 {
     memset(w, 0, sizeof *w);
     cert_store_init(&w->store, args_text(a, "dir"), (uint32_t)args_number(a, "days"), time(NULL));
-    w->domain = args_text(a, "domain");
+    const char *domain = args_text(a, "domain");
+    w->domain = domain != NULL ? domain : CERT_STORE_DOMAIN; // until the directory says which
     w->pieces = calloc(PIECES_MAX, sizeof *w->pieces);
     return w->pieces != NULL ? PH_OK : phi_diag_add(diag, PH_ENOMEM, "cert");
 }
@@ -469,18 +478,22 @@ static void say_next(const workshop *w)
     draft_shell(&d, w->store.dir);
     const char *dir = draft_chars(&d);
     const char *account = NULL;
-    for (size_t i = 1; account == NULL && i < w->piece_count; i++) {
-        account = w->pieces[i].is_asked ? w->pieces[i].stem : NULL;
+    for (size_t i = 1; i < w->piece_count; i++) {
+        bool is_good = strcmp(w->pieces[i].deed, "revoked") != 0;
+        if (is_good && (account == NULL || w->pieces[i].is_asked)) {
+            account = w->pieces[i].stem;
+        }
     }
-    PH_ASSERT(account != NULL); // the option has a fallback
     term_note("Next:");
     term_hint("posthouse serve --domain %s --listen tls:127.0.0.1 --tls-certificate %s/center.crt "
               "--tls-key %s/center.key --tls-authorities %s/ca.crt%s%s%s",
               w->domain, dir, dir, dir, w->store.revoked == NULL ? "" : " --tls-revoked ",
               w->store.revoked == NULL ? "" : dir, w->store.revoked == NULL ? "" : "/crl.pem");
-    term_hint("posthouse ls --center tls:localhost --tls-ca %s/ca.crt --tls-cert %s/%s.crt "
-              "--tls-key %s/%s.key",
-              dir, dir, account, dir, account);
+    if (account != NULL) { // else all are revoked
+        term_hint("posthouse ls --center tls:localhost --tls-ca %s/ca.crt --tls-cert %s/%s.crt "
+                  "--tls-key %s/%s.key",
+                  dir, dir, account, dir, account);
+    }
     time_t left = cert_time(X509_get0_notAfter(w->store.ca)) - w->store.now;
     if (left < (time_t)w->store.days * SECONDS_PER_DAY) {
         term_note("The authority ends in %lld days: begin another one in another --dir, and name "

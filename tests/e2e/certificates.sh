@@ -21,13 +21,27 @@ cat pki/*.crt pki/*.key >after
 if cmp -s before after; then pass 'changes nothing'; else fail 'changes nothing' out; fi
 
 cp pki/center.key center.key
-expect 0 'accounts and hosts are added later' posthouse cert dev --dir pki --domain shop --account orders,stock \
+expect 0 'accounts and hosts are added later' posthouse cert dev --dir pki --account orders,stock \
     --account bank --host center.lan,10.0.0.7 --output json
 json out 'with all the names of before, under their domain' \
     '([p["name"] for p in x[0]] == ["center", "bank", "client", "orders", "stock"]
       and x[0][0]["names"] == ["localhost", "127.0.0.1", "::1", "center.lan", "10.0.0.7"]
-      and x[0][2]["names"] == ["posthouse://local/client"] and x[0][3]["names"] == ["posthouse://shop/orders"])'
+      and x[0][2]["names"] == ["posthouse://local/client"] and x[0][3]["names"] == ["posthouse://local/orders"])'
 if cmp -s center.key pki/center.key; then pass 'a certificate made anew keeps its key'; else fail 'a certificate made anew keeps its key'; fi
+
+# The domain is the authority's, and a host alone asks for no account.
+expect 0 'an authority of a domain' posthouse cert dev --dir lasting --domain shop --account orders
+expect 0 'a run that names none' posthouse cert dev --dir lasting --account stock --output json
+json out 'takes the domain of before' '[n for p in x[0][1:] for n in p["names"]] == ["posthouse://shop/orders", "posthouse://shop/stock"]'
+holds err 'and says so in what to type next' 'serve --domain shop'
+expect 2 'another domain is refused' posthouse cert dev --dir lasting --domain other --account bank
+holds err 'with what to do' "the accounts of lasting are of the domain 'shop', not 'other': leave --domain out"
+expect 2 'that of the environment, too' env POSTHOUSE_DOMAIN=other posthouse cert dev --dir lasting
+expect 0 'a host more' posthouse cert dev --dir lasting --host center.lan --output json
+json out 'makes no account' '[p["name"] for p in x[0]] == ["center", "orders", "stock"]'
+echo 'A/B' >lasting/domain.txt
+expect 2 'what is no domain is not believed' posthouse cert dev --dir lasting
+holds err 'but named' 'lasting/domain.txt: it must hold the name of a domain'
 
 # One with 29 days left of 90 is renewed, one with 31 is not.
 again() { # days back, days
@@ -44,7 +58,7 @@ json out 'is kept' '[p["done"] for p in x[0] if p["name"] == "stock"] == ["kept"
 again 61 29
 expect 0 'one that has less' posthouse cert dev --dir pki --output json
 json out 'is renewed, with its names' \
-    '[(p["done"], p["names"]) for p in x[0] if p["name"] == "stock"] == [("renewed", ["posthouse://shop/stock"])]'
+    '[(p["done"], p["names"]) for p in x[0] if p["name"] == "stock"] == [("renewed", ["posthouse://local/stock"])]'
 
 # ---- what it says to type next, typed; with another port
 
@@ -117,7 +131,8 @@ expect 2 'show takes no --host' posthouse cert show --host a pki/ca.crt
 # ---- revoke
 
 cp pki/orders.crt orders.1
-expect 0 'more hosts' posthouse cert dev --dir pki --domain other --account orders
+rm pki/orders.crt
+expect 0 'another certificate for one account' posthouse cert dev --dir pki --account orders
 expect 0 'an account is revoked' posthouse cert revoke orders --dir pki
 for one in orders.1 pki/orders.crt; do
     expect 2 "$one is revoked: of before as well as of now" openssl verify -crl_check -CRLfile pki/crl.pem -CAfile pki/ca.crt "$one"
