@@ -99,10 +99,10 @@ static exit_status list(connection *s)
     }
     term_detail("%zu online at revision %llu", count, (unsigned long long)state->revision);
     if (count == 0) {
-        term_note("nobody is online%s",
+        term_note("nobody else whom you may see is online%s",
                   args_get(s->args, "service")->count + args_get(s->args, "type")->count == 0
                       ? ""
-                      : " who passes the filter");
+                      : " and passes the filter");
     }
     return STATUS_OK;
 }

@@ -24,7 +24,7 @@ is out 'is empty' '[]'
 expect 0 'a type in any case' posthouse ls --type GateWay --output JSON
 is out 'is the same type' '[]'
 expect 0 'nobody passes the filter' posthouse ls --service nothing
-holds err 'is said' 'nobody is online who passes the filter'
+holds err 'is said' 'nobody else whom you may see is online and passes the filter'
 expect 0 'quiet says nothing' posthouse ls --service nothing --quiet
 is err 'on standard error' ''
 expect 2 'a service that is no name: 2' posthouse ls --service 'No Name'
