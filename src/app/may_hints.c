@@ -23,7 +23,11 @@ static draft *add(may_hints *h);
 static void hint_stranger(may_hints *h, const phi_rules *rules, const may_question *q);
 static void hint_methods(may_hints *h, const phi_rules *rules, const may_question *q);
 static void hint_topics(may_hints *h, const phi_rules *rules, const may_question *q);
-static void hint_form(may_hints *h, const phi_rules *rules, const may_question *q);
+static void hint_form(may_hints *h, const phi_rules *rules, const char *file,
+                      const may_question *q);
+static void add_command(draft *t, const char *file, const may_question *q);
+static void add_exceptions(draft *t, const phi_rules *rules, const phi_role *role,
+                           const may_question *q);
 static void hint_action(may_hints *h, const phi_rules *rules, const may_question *q);
 static void hint_others(may_hints *h, const phi_rules *rules, const char *file,
                         const may_question *q);
@@ -45,7 +49,7 @@ void may_hints_find(may_hints *hints, const phi_rules *rules, const char *file,
         hint_topics(hints, rules, q);
     } else {
         hint_methods(hints, rules, q);
-        hint_form(hints, rules, q);
+        hint_form(hints, rules, file, q);
     }
     hint_action(hints, rules, q);
     hint_slip(hints, rules, q);
@@ -111,6 +115,29 @@ static void hint_methods(may_hints *h, const phi_rules *rules, const may_questio
             draft_printable(t, method);
         }
     }
+    if (t != NULL) {
+        add_exceptions(t, rules, &role, q);
+    }
+}
+
+// The methods of that receiver which `may_not` takes out again.
+static void add_exceptions(draft *t, const phi_rules *rules, const phi_role *role,
+                           const may_question *q)
+{
+    bool is_first = true;
+    for (uint32_t rule = 0; rule < phi_rules_count(rules); rule++) {
+        uint32_t count = phi_rules_entry_count(rules, rule, false, q->action);
+        for (uint32_t i = 0; i < count && has_rule(role, rule); i++) {
+            phi_target other = q->target;
+            other.method = method_of(phi_rules_entry_get(rules, rule, false, q->action, i).text);
+            phi_verdict v = phi_rules_judge(rules, role, q->action, &other);
+            if (other.method.size != 0 && !v.is_allowed && v.rule == rule && v.entry == i) {
+                draft_add(t, is_first ? "; but not: " : ", ");
+                draft_printable(t, other.method);
+                is_first = false;
+            }
+        }
+    }
 }
 
 // Patterns that lie within what was asked for, or share some of it.
@@ -145,7 +172,7 @@ static void hint_topics(may_hints *h, const phi_rules *rules, const may_question
 }
 
 // An account where a service was meant, and the other way round.
-static void hint_form(may_hints *h, const phi_rules *rules, const may_question *q)
+static void hint_form(may_hints *h, const phi_rules *rules, const char *file, const may_question *q)
 {
     if (q->action == PHI_MAY_CENTER ||
         (q->target.account.size != 0) == (q->target.service.size != 0)) {
@@ -166,6 +193,31 @@ static void hint_form(may_hints *h, const phi_rules *rules, const may_question *
         draft_bytes(t, is_service ? other.service : other.account);
         draft_add(t, " would be allowed");
     }
+    phi_target instance = q->target;
+    instance.service = q->target.account;
+    if (t != NULL && q->target.account.size != 0 && q->action != PHI_MAY_REGISTER &&
+        is_allowed(rules, &role, q->action, &instance)) {
+        draft_add(t, "; so is an account that is an instance of it: ");
+        add_command(t, file, q);
+    }
+}
+
+// The same question about an account that is an instance of the service of its name.
+static void add_command(draft *t, const char *file, const may_question *q)
+{
+    draft_format(t, "posthouse may %s %s %.*s", q->principal, phi_action_name(q->action),
+                 (int)q->target.account.size, (const char *)q->target.account.data);
+    if (q->target.method.size != 0) {
+        draft word;
+        draft_init(&word);
+        draft_bytes(&word, q->target.method);
+        draft_add(t, " ");
+        draft_shell(t, draft_chars(&word));
+        draft_fini(&word);
+    }
+    draft_format(t, " --service %.*s --config ", (int)q->target.account.size,
+                 (const char *)q->target.account.data);
+    draft_shell(t, file);
 }
 
 static void hint_action(may_hints *h, const phi_rules *rules, const may_question *q)

@@ -54,6 +54,9 @@ holds out 'the methods that there are' 'the methods that orders may call there: 
 holds out 'what else may be done there' 'what orders may do there: see'
 holds out 'who may' "rule 'rule 2' (c.yaml:14) allows it for alice"
 refused 'orders call stock get' 'that is an account; service:stock would be allowed'
+holds out 'and how to ask about its instance' 'posthouse may orders call stock get --service stock --config c.yaml'
+allowed 'orders call stock get --service stock --config c.yaml' 'may call service:stock get'
+refused 'orders call service:bank' 'the methods that orders may call there: pay.*; but not: pay.salary'
 refused 'orders call service:stokc get' "did you mean 'service:stock'?"
 refused 'order call service:stock get' "no rule is about 'order'; did you mean 'orders'?"
 refused 'orders subscribe orders.>' 'no single entry covers all of it; part of it is allowed by: orders.*.created'
