@@ -51,6 +51,7 @@ typedef struct report {
 
 static bool show_file(const char *path, time_t now, phi_json *j, draft *out);
 static size_t show_objects(const char *path, BIO *pem, time_t now, phi_json *j, draft *out);
+static void say_nothing_shown(const char *path, phi_bytes file);
 static void report_init(report *r, const char *file);
 static void report_fini(report *r);
 static void describe(report *r, X509 *c, time_t now);
@@ -110,13 +111,35 @@ static bool show_file(const char *path, time_t now, phi_json *j, draft *out)
         shown = pem == NULL ? 0 : show_objects(path, pem, now, j, out);
         BIO_free(pem);
         if (shown == 0) {
-            term_error("cert show: %s: there is no certificate in it, and no list of revoked ones "
-                       "(PEM)",
-                       path);
+            say_nothing_shown(path, bytes);
         }
     }
     draft_fini(&file);
     return shown != 0;
+}
+
+// A private key is what lies beside a certificate, and is soon named in its place.
+static void say_nothing_shown(const char *path, phi_bytes file)
+{
+    static const char mark[] = "PRIVATE KEY-----";
+    if (memmem(file.data, file.size, mark, sizeof mark - 1) == NULL) {
+        term_error("cert show: %s: there is no certificate in it, and no list of revoked ones "
+                   "(PEM)",
+                   path);
+        return;
+    }
+    term_error("cert show: %s: that is a private key, which is shown to nobody", path);
+    size_t size = strlen(path);
+    bool is_named = size > 4 && strcmp(path + size - 4, ".key") == 0;
+    draft stem;
+    draft word;
+    draft_init(&stem);
+    draft_init(&word);
+    draft_format(&stem, "%.*s.crt", (int)(is_named ? size - 4 : size), path);
+    draft_shell(&word, is_named ? draft_chars(&stem) : "FILE.crt");
+    term_hint("posthouse cert show %s says what its certificate does", draft_chars(&word));
+    draft_fini(&word);
+    draft_fini(&stem);
 }
 
 // All of a file, in its order. What is neither is passed over: a key, perhaps.

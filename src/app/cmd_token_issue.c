@@ -26,6 +26,7 @@
 static ph_err make_files(const args *a, phi_signer **signer, phi_diag *diag);
 static void say_made(const args *a, const phi_signer *signer);
 static ph_err read_signer(const args *a, phi_signer **out, phi_diag *diag);
+static bool is_public_set(const char *path);
 static ph_err issue(const args *a, const phi_signer *signer, draft *out, phi_diag *diag);
 static void warn_of_readers(void);
 static bool has_public(const phi_signer *signer);
@@ -184,7 +185,13 @@ static ph_err read_signer(const args *a, phi_signer **out, phi_diag *diag)
     const char *path = args_text(a, "key");
     secret found = { .data = NULL };
     ph_err rc;
-    if (path != NULL) {
+    if (path != NULL && is_public_set(path)) {
+        // Before its mode is looked at: to make it private would help nobody.
+        rc = phi_diag_add(diag, PH_EINVAL,
+                          "%s: that is the public set, for centers; tokens are signed with the "
+                          "private key that was made with it",
+                          path);
+    } else if (path != NULL) {
         rc = secret_read_file(path, SECRET_PRIVATE, PHI_JWKS_BYTES_MAX, &found, diag);
         if (rc == PH_OK) {
             rc = phi_signer_parse(out, &phi_alloc_heap, secret_view(&found), diag);
@@ -199,6 +206,21 @@ static ph_err read_signer(const args *a, phi_signer **out, phi_diag *diag)
     }
     secret_fini(&found);
     return rc;
+}
+
+// Keys to verify with, and no secret among them: whoever reads it learns nothing.
+static bool is_public_set(const char *path)
+{
+    phi_diag diag = { { 0 } }; // whatever else it is, is told by who reads it as a key
+    secret found = { .data = NULL };
+    phi_jwks *keys = NULL;
+    bool is_public =
+        secret_read_file(path, SECRET_PUBLIC, PHI_JWKS_BYTES_MAX, &found, &diag) == PH_OK &&
+        phi_jwks_parse(&keys, &phi_alloc_heap, secret_view(&found), NULL, &diag) == PH_OK &&
+        phi_jwks_count(keys) != 0 && !phi_jwks_has_secret(keys);
+    phi_jwks_free(&keys);
+    secret_fini(&found);
+    return is_public;
 }
 
 static ph_err issue(const args *a, const phi_signer *signer, draft *out, phi_diag *diag)

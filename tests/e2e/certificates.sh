@@ -162,6 +162,8 @@ posthouse cert show weak.crt >out
 if grep -q "$(printf '\033')" out; then fail 'no escape sequence of a certificate reaches the terminal' out; else
     pass 'no escape sequence of a certificate reaches the terminal'; fi
 expect 1 'a key is not shown' posthouse cert show pki/client.key
+holds err 'and called what it is' 'pki/client.key: that is a private key'
+holds err 'with the command that shows its certificate' 'posthouse cert show pki/client.crt'
 expect 1 'nor is what is not there' posthouse cert show nothing.crt
 expect 0 'a chain is shown whole' sh -c 'cat pki/center.crt pki/ca.crt >chain && posthouse cert show chain --output json'
 json out 'in its order' '[c["good_for"] for c in x[0]] == ["a center", "signing certificates (0 authorities below it)"]'

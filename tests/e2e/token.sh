@@ -87,6 +87,9 @@ chmod 644 ES256.key
 expect 2 'a key that others can read is refused' posthouse token issue --key ES256.key --subject orders
 holds err 'with what to do' 'chmod'
 chmod 600 ES256.key
+expect 2 'a public set signs nothing, whoever may read it' posthouse token issue --key ES256.keys --subject orders
+holds err 'and is called what it is' 'ES256.keys: that is the public set, for centers'
+grep -q chmod err && fail 'its mode is no matter' err || pass 'its mode is no matter'
 printf 'secretsecretsecretsecretsecretsecret' >weak
 chmod 600 weak
 expect 2 'a secret that would be guessed is refused' posthouse token issue --secret file:weak --subject orders
