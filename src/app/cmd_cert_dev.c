@@ -485,10 +485,11 @@ static void say_next(const workshop *w)
         }
     }
     term_note("Next:");
-    term_hint("posthouse serve --domain %s --listen tls:127.0.0.1 --tls-certificate %s/center.crt "
-              "--tls-key %s/center.key --tls-authorities %s/ca.crt%s%s%s",
-              w->domain, dir, dir, dir, w->store.revoked == NULL ? "" : " --tls-revoked ",
-              w->store.revoked == NULL ? "" : dir, w->store.revoked == NULL ? "" : "/crl.pem");
+    term_hint(
+        "posthouse serve --domain %s --listen tls:127.0.0.1 --anonymous never "
+        "--tls-certificate %s/center.crt --tls-key %s/center.key --tls-authorities %s/ca.crt%s%s%s",
+        w->domain, dir, dir, dir, w->store.revoked == NULL ? "" : " --tls-revoked ",
+        w->store.revoked == NULL ? "" : dir, w->store.revoked == NULL ? "" : "/crl.pem");
     if (account != NULL) { // else all are revoked
         term_hint("posthouse ls --center tls:localhost --tls-ca %s/ca.crt --tls-cert %s/%s.crt "
                   "--tls-key %s/%s.key",

@@ -353,6 +353,8 @@ bool security_warns(const security *s, security_warning warning, uint64_t now_s)
         return s->facts.insecure_listeners != 0;
     case SECURITY_WARN_ANONYMOUS:
         return s->center.insecure_allow_anonymous;
+    case SECURITY_WARN_LOCAL:
+        return s->has_remote && s->center.anonymous_local;
     case SECURITY_WARN_RULES:
         return (s->has_remote || s->facts.insecure_listeners != 0) && s->center.rules == NULL;
     case SECURITY_WARN_AUDIENCE:
@@ -372,6 +374,7 @@ app_event security_event(security_warning warning)
     static const app_event events[] = {
         [SECURITY_WARN_REMOTE] = APP_EVENT_WARN_REMOTE,
         [SECURITY_WARN_ANONYMOUS] = APP_EVENT_WARN_ANONYMOUS,
+        [SECURITY_WARN_LOCAL] = APP_EVENT_WARN_LOCAL,
         [SECURITY_WARN_RULES] = APP_EVENT_WARN_RULES,
         [SECURITY_WARN_AUDIENCE] = APP_EVENT_WARN_AUDIENCE,
         [SECURITY_WARN_CERTIFICATE] = APP_EVENT_WARN_CERTIFICATE,

@@ -24,6 +24,7 @@ typedef struct security security;
 typedef enum security_warning {
     SECURITY_WARN_REMOTE,      // insecure_allow_remote is used
     SECURITY_WARN_ANONYMOUS,   // insecure_allow_anonymous
+    SECURITY_WARN_LOCAL,       // tls:, and who comes from this machine proves nothing
     SECURITY_WARN_RULES,       // other machines can connect, and may do nothing
     SECURITY_WARN_AUDIENCE,    // tokens for others are accepted, too
     SECURITY_WARN_CERTIFICATE, // it ends soon

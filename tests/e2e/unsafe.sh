@@ -104,6 +104,16 @@ refuses() { # description expected-text argument...
     holds err "$row: with the same words" "$says"
 }
 
+# shellcheck disable=SC2086
+warns() { # description event-or-none argument...
+    row=$1
+    wanted=$2
+    shift 2
+    expect 0 "$row: check-config" posthouse check-config "$@" --output json
+    json out "$row: warns of $wanted" \
+        "[w['event'] for w in x[0]['warnings'] if w['event'] == 'PA0019'] == $wanted"
+}
+
 # ---- starts that are safe
 
 # shellcheck disable=SC2086
@@ -231,6 +241,24 @@ joins() { # description expected-words argument...
     refuses 'a user by a name that a center makes up' 'makes up' --users 1000=orders-1f3a
 }
 printf '# %d unsafe starts\n' "$rows"
+
+# ---- one that lets in whoever is on this machine, or comes through a tunnel on it, says so
+
+# shellcheck disable=SC2086
+{
+    warns 'TLS, as it comes' "['PA0019']" $safe
+    warns 'TLS, and everybody proves' '[]' $safe --anonymous never
+    warns 'loopback without TLS' '[]' $plain
+    posthouse check-config $safe >out 2>err
+    holds err 'a person is told what closes it' 'anonymous: never'
+    rm -f port
+    mkfifo port
+    posthouse serve $safe --port-file port --log-format json 2>err &
+    pid=$!
+    timeout 20 head -n 1 port >out
+    kill "$pid" && wait "$pid"
+    holds err 'serve logs it at its start' '"event":"PA0019"'
+}
 
 # An existing file that somebody else owns, where that can be tried.
 if [ "$(id -u)" = 0 ]; then
