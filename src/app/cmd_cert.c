@@ -4,24 +4,9 @@
 
 #include "app/cmd_cert.h"
 
-#include <string.h>
-
-#include "base/assert.h"
-
-#define OPTIONS_PER_DEED_MAX 5
-
-// What `posthouse cert` can do.
-typedef struct deed {
-    const char *name;
-    size_t words_min; // behind its name
-    size_t words_max;
-    const char *words; // what is expected
-    const char *options[OPTIONS_PER_DEED_MAX];
-    exit_status (*run)(const args *a);
-} deed;
+#include "app/deed.h"
 
 static exit_status run(const args *a);
-static exit_status check(const deed *d, const args *a);
 
 static const option options[] = {
     { .name = "dir",
@@ -92,31 +77,5 @@ const command command_cert = {
 
 static exit_status run(const args *a)
 {
-    for (size_t i = 0; i < PHI_COUNT_OF(deeds); i++) {
-        if (strcmp(deeds[i].name, a->words[0]) == 0) {
-            exit_status status = check(&deeds[i], a);
-            return status == STATUS_OK ? deeds[i].run(a) : status;
-        }
-    }
-    return command_usage(&command_cert, "there is no 'cert %.40s'; there are: dev, show, revoke",
-                         a->words[0]);
-}
-
-static exit_status check(const deed *d, const args *a)
-{
-    size_t words = a->word_count - 1;
-    if (words < d->words_min || words > d->words_max) {
-        return command_usage(&command_cert, "%s: expected %s", d->name, d->words);
-    }
-    for (size_t i = 0; i < PHI_COUNT_OF(options); i++) {
-        bool is_known = false;
-        for (size_t k = 0; k < OPTIONS_PER_DEED_MAX && d->options[k] != NULL; k++) {
-            is_known = is_known || strcmp(d->options[k], options[i].name) == 0;
-        }
-        if (!is_known && args_get(a, options[i].name)->is_given) {
-            return command_usage(&command_cert, "%s: --%s means nothing here", d->name,
-                                 options[i].name);
-        }
-    }
-    return STATUS_OK;
+    return deed_run(&command_cert, deeds, PHI_COUNT_OF(deeds), a);
 }

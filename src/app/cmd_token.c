@@ -4,24 +4,10 @@
 
 #include "app/cmd_token.h"
 
-#include <string.h>
-
+#include "app/deed.h"
 #include "auth/jwt.h"
-#include "base/assert.h"
-
-#define OPTIONS_PER_DEED_MAX 8
-
-// What `posthouse token` can do.
-typedef struct deed {
-    const char *name;
-    size_t words_max;  // behind its name
-    const char *words; // what is expected
-    const char *options[OPTIONS_PER_DEED_MAX];
-    exit_status (*run)(const args *a);
-} deed;
 
 static exit_status run(const args *a);
-static exit_status check(const deed *d, const args *a);
 
 static const option options[] = {
     { .name = "algorithm",
@@ -91,13 +77,15 @@ static const option options[] = {
 };
 
 static const deed deeds[] = {
-    { "key", 0, "no further words", { "algorithm", "id", "private", "public" }, token_key },
+    { "key", 0, 0, "no further words", { "algorithm", "id", "private", "public" }, token_key },
     { "issue",
+      0,
       0,
       "no further words",
       { "key", "secret", "subject", "expires", "issuer", "audience" },
       token_issue },
     { "inspect",
+      0,
       1,
       "at most one FILE",
       { "keys", "secret", "issuer", "audience", "claim", "leeway" },
@@ -134,30 +122,5 @@ const command command_token = {
 
 static exit_status run(const args *a)
 {
-    for (size_t i = 0; i < PHI_COUNT_OF(deeds); i++) {
-        if (strcmp(deeds[i].name, a->words[0]) == 0) {
-            exit_status status = check(&deeds[i], a);
-            return status == STATUS_OK ? deeds[i].run(a) : status;
-        }
-    }
-    return command_usage(&command_token,
-                         "there is no 'token %.40s'; there are: key, issue, inspect", a->words[0]);
-}
-
-static exit_status check(const deed *d, const args *a)
-{
-    if (a->word_count - 1 > d->words_max) {
-        return command_usage(&command_token, "%s: expected %s", d->name, d->words);
-    }
-    for (size_t i = 0; i < PHI_COUNT_OF(options); i++) {
-        bool is_known = false;
-        for (size_t k = 0; k < OPTIONS_PER_DEED_MAX && d->options[k] != NULL; k++) {
-            is_known = is_known || strcmp(d->options[k], options[i].name) == 0;
-        }
-        if (!is_known && args_get(a, options[i].name)->is_given) {
-            return command_usage(&command_token, "%s: --%s means nothing here", d->name,
-                                 options[i].name);
-        }
-    }
-    return STATUS_OK;
+    return deed_run(&command_token, deeds, PHI_COUNT_OF(deeds), a);
 }
