@@ -485,6 +485,16 @@ void phi_transport_begin_failed(phi_transport *t, size_t payload_max)
     }
 }
 
+bool phi_transport_put_shared(phi_transport *t, phi_transport_shared *packet)
+{
+    uint8_t *room = phi_transport_put(t, packet->code, packet->payload.size);
+    if (room == NULL) {
+        return false;
+    }
+    memcpy(room, packet->payload.data, packet->payload.size);
+    return true;
+}
+
 void phi_transport_welcome(phi_transport *t, const phi_welcome *welcome)
 {
     phi_link_welcome(&t->link, welcome, phi_io_now(t->group->io));

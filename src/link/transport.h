@@ -149,6 +149,15 @@ static PHI_ALWAYS_INLINE uint8_t *phi_transport_put(phi_transport *t, phi_comman
     return room;
 }
 
+// A packet that goes to many transports of a group as it is.
+typedef struct phi_transport_shared {
+    phi_command code;
+    phi_bytes payload; // borrowed until it was put to the last of them
+} phi_transport_shared;
+
+// Both in one for each of them, copy included; false when full, and then on_room follows.
+PHI_MUST_CHECK bool phi_transport_put_shared(phi_transport *t, phi_transport_shared *packet);
+
 // For an owner that leaves part of the buffer to others and stops before begin fails: on_room
 // follows once at least half of the buffer is free. To be called only while less than that is.
 static inline void phi_transport_want_room(phi_transport *t)
