@@ -20,10 +20,9 @@ import time
 import harness
 
 SUITES = ["plain", "check", "paper"]
-# How a center and its clients are connected. Latency mode (`poll`) is in all three processes.
-WAYS = ["tcp", "unix", "poll", "unix-poll"]
+# How a center and its clients are connected. `sleep`: none of the three processes polls before it waits.
+WAYS = ["tcp", "unix", "sleep", "unix-sleep"]
 TLS = "tls"  # a way of its own, which nats-server goes, too
-POLL_US = 20
 MEASUREMENT_MAX = 60  # seconds after which one is stuck
 
 
@@ -38,12 +37,12 @@ def kinds(args, system):
 
 def add_way(made, ways):
     made.add_argument("--way", action="append", choices=WAYS,
-                      help=f"how posthouse's processes are connected; poll: all in latency mode, {POLL_US} us (default {', '.join(ways)}; may be repeated)")
+                      help=f"how posthouse's processes are connected; sleep: none polls before it waits (default {', '.join(ways)}; may be repeated)")
     made.set_defaults(ways=ways)
 
 
-def poll_options(way):
-    return ["--busy-poll", str(POLL_US)] if way.endswith("poll") else []
+def sleep_options(way):
+    return ["--busy-poll", "0"] if way.endswith("sleep") else []
 
 
 class Priority:
@@ -118,7 +117,7 @@ class Servers:
         return self.running[key]
 
     def center(self, suite, workers=1, way="tcp"):
-        options = ["--suite", suite, "--workers", str(workers), "--log-level", "error", *poll_options(way), *self.center_options]
+        options = ["--suite", suite, "--workers", str(workers), "--log-level", "error", *sleep_options(way), *self.center_options]
         listen = {}
         if way.startswith("unix"):
             self.folder = self.folder or tempfile.TemporaryDirectory()
@@ -176,7 +175,7 @@ def pair(servers, kind, system, suite, name, options, way="tcp"):
     else:
         server = servers.center(suite, way=way)
         target = back = server.target
-    options = [str(word) for word in ["--name", name, *options, *poll_options(way), *(["--ca", servers.tls().ca] if way == TLS else [])]]
+    options = [str(word) for word in ["--name", name, *options, *sleep_options(way), *(["--ca", servers.tls().ca] if way == TLS else [])]]
     made = Pair(system, suite, way, server, target, (program, acting, options))
     made.waiting = Program([program, "--role", waiting, "--target", back, *options])
     return made

@@ -68,6 +68,7 @@ rr_options rr_options_parse(int argc, char **argv)
                      .name = "echo",
                      .in_flight = 1,
                      .payload = 128,
+                     .busy_poll_us = RR_BUSY_POLL_DEFAULT,
                      .seconds = 1,
                      .warm_seconds = 0.2 };
     for (int i = 1; i + 1 < argc; i += 2) {

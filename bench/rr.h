@@ -10,13 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define RR_BUSY_POLL_DEFAULT UINT32_MAX
+
 typedef struct rr_options {
     const char *target;    // where to connect
     const char *name;      // account, subject
     const char *ca;        // of TLS; NULL: without
     uint32_t in_flight;    // calls open at a time
     uint32_t payload;      // bytes there and back; at least 8, the first 8 number the call
-    uint32_t busy_poll_us; // posthouse's latency mode
+    uint32_t busy_poll_us; // of posthouse's loop; RR_BUSY_POLL_DEFAULT: what the library does
     double seconds;        // measured
     double warm_seconds;   // before that, not measured
     double rate;           // calls a second, begun when they are due; 0: closed loop

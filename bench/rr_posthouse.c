@@ -32,6 +32,13 @@ static uint64_t mark_of(const ph_incoming *incoming)
     return mark;
 }
 
+static void set_busy_poll(ph_client *client, const rr_options *o)
+{
+    if (o->busy_poll_us != RR_BUSY_POLL_DEFAULT) {
+        check(ph_loop_set_busy_poll(ph_client_loop(client), o->busy_poll_us), "busy poll");
+    }
+}
+
 // ---- responder
 
 // A call that is put off.
@@ -107,7 +114,7 @@ static int run_responder(const rr_options *o)
     options.arg = &r;
     ph_client *client = NULL;
     check(ph_client_new(&client, &options), "client");
-    check(ph_loop_set_busy_poll(ph_client_loop(client), o->busy_poll_us), "busy poll");
+    set_busy_poll(client, o);
     check(ph_client_open_wait(client, OPEN_WAIT_MS), "connect");
     printf("ready\n");
     fflush(stdout);
@@ -237,7 +244,7 @@ static int run_caller(const rr_options *o)
     options.account = "rr-caller";
     options.calls_max = o->in_flight;
     check(ph_client_new(&c.client, &options), "client");
-    check(ph_loop_set_busy_poll(ph_client_loop(c.client), o->busy_poll_us), "busy poll");
+    set_busy_poll(c.client, o);
     check(ph_client_open_wait(c.client, OPEN_WAIT_MS), "connect");
 
     void *payload = calloc(1, o->payload);

@@ -47,13 +47,16 @@ PH_API void ph_loop_turn(ph_loop *loop, int wait_ms);
 // makes one turn and returns. [any thread, signal handler]
 PH_API void ph_loop_stop(ph_loop *loop);
 
-// Latency mode. Before ph_loop_run and ph_loop_turn wait, they ask again and again for so many
-// microseconds whether something came, and give way to others in between. A round trip takes a
-// fraction of the time then, because nobody has to be woken for it, at the price of up to so much
-// processor time each time the loop runs out of work. 0, as at first: they wait at once. The other
-// end of it is `busy_poll` in the center's configuration.
+// Before ph_loop_run and ph_loop_turn wait, they ask again and again, for at most so many
+// microseconds, whether something came, and give way to others in between: as long as that pays,
+// which is judged by the waits before. A round trip takes a fraction of the time then, because
+// nobody has to be woken for it. It uses a processor that would be idle; a loop that waits for long
+// does not poll at all. At first PH_BUSY_POLL_US; 0: they wait at once, for those whose processor
+// time is rationed. A loop that is embedded never polls. The other end of it is `busy_poll` in the
+// center's configuration.
 //
 // PH_EINVAL   loop is NULL, or more than PH_BUSY_POLL_US_MAX
+#define PH_BUSY_POLL_US 50
 #define PH_BUSY_POLL_US_MAX 1000
 PH_API PH_MUST_CHECK ph_err ph_loop_set_busy_poll(ph_loop *loop, uint32_t us);
 

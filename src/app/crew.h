@@ -44,7 +44,7 @@ void crew_free(crew **c);
 phi_uv *crew_uv(crew *c);
 center *crew_center(crew *c);
 
-// Latency mode of all loops, phi_uv_busy_poll. Before crew_start.
+// Of all loops, phi_uv_busy_poll. Before crew_start.
 void crew_busy_poll(crew *c, phi_dur bound);
 
 // Starts the threads of the others.

@@ -12,6 +12,7 @@
 #define LOOP_MAGIC UINT32_C(0x70684c31)
 #define WAIT_FOREVER_S 3600u // a turn that found nothing is simply made again
 
+PH_STATIC_ASSERT(PH_BUSY_POLL_US == PHI_UV_BUSY_POLL_US);
 PH_STATIC_ASSERT(PH_BUSY_POLL_US_MAX == PHI_UV_BUSY_POLL_US_MAX);
 
 struct ph_loop {
@@ -41,6 +42,7 @@ ph_err ph_loop_new(ph_loop **out)
         phi_give(&phi_alloc_heap, loop, sizeof *loop);
         return rc;
     }
+    phi_uv_busy_poll(loop->uv, phi_us(PH_BUSY_POLL_US));
     *out = loop;
     return PH_OK;
 }

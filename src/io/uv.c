@@ -12,7 +12,8 @@
 //   never early, because phi_timers compares with io->now.
 // - Polling busily is a run of turns of libuv that do not wait, inside one of ours. A processor is
 //   offered to others between them: with more processes than processors, the one that is waited for
-//   may be among those.
+//   may be among those. Whether to poll is decided by busy_poll.h; a loop that finds work each time
+//   it looks neither polls nor sleeps, and pays for none of this.
 // - Events that must not come from inside the call that caused them go through uv->due_later: it
 //   becomes uv->due when the next turn begins, which then does not wait.
 
@@ -31,7 +32,9 @@
 
 static ph_err start_handles(phi_uv *uv, phi_diag *diag);
 static void run_turn(phi_uv *uv);
+static void wait_busily(phi_uv *uv);
 static bool poll_busily(phi_uv *uv);
+static void wait_in_kernel(phi_uv *uv);
 static bool has_work(const phi_uv *uv);
 static void run_due(phi_uv *uv);
 static void close_handle(uv_handle_t *handle, void *arg);
@@ -211,11 +214,10 @@ static void run_turn(phi_uv *uv)
     }
     uv->is_awake = false;
     uv->io.is_turning = true;
-    if (uv->busy_poll.ns == 0 || !uv->may_wait || !poll_busily(uv)) {
-        if (uv->box != NULL && uv->may_wait) {
-            uv->may_wait = phi_uv_box_sleep(uv->box);
-        }
-        (void)uv_run(&uv->loop, uv->may_wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    if (uv->may_wait && uv->busy_poll.bound.ns != 0) {
+        wait_busily(uv);
+    } else {
+        wait_in_kernel(uv);
     }
     phi_uv_awake(uv);
 
@@ -231,25 +233,55 @@ static void run_turn(phi_uv *uv)
     uv->io.is_turning = false;
 }
 
-// False when nothing came for as long as this may take.
+// Polls, sleeps or both, and learns from it.
+static void wait_busily(phi_uv *uv)
+{
+    if (phi_busy_poll_wants(&uv->busy_poll)) {
+        if (!poll_busily(uv)) {
+            wait_in_kernel(uv);
+        }
+        return;
+    }
+    phi_time begun = { uv_hrtime() };
+    wait_in_kernel(uv);
+    phi_uv_awake(uv);
+    phi_busy_poll_slept(&uv->busy_poll, phi_time_diff(uv->io.now, begun));
+}
+
+// False when nothing came for as long as this may take. What comes when that is over has not paid,
+// though it was found: others had the processor meanwhile, and needed it.
 static bool poll_busily(phi_uv *uv)
 {
-    phi_time until = phi_time_add((phi_time){ uv_hrtime() }, uv->busy_poll);
+    uv->may_wait = false;
+    (void)uv_run(&uv->loop, UV_RUN_NOWAIT);
+    if (has_work(uv)) {
+        return true;
+    }
+    phi_time until = phi_time_add((phi_time){ uv_hrtime() }, uv->busy_poll.bound);
     until = phi_time_min(until, uv->wait_until);
     until = phi_time_min(until, phi_timers_next(&uv->io.timers));
-    uv->may_wait = false;
     for (;;) {
+        (void)sched_yield();
         (void)uv_run(&uv->loop, UV_RUN_NOWAIT);
         if (has_work(uv)) {
+            phi_uv_awake(uv);
+            phi_busy_poll_polled(&uv->busy_poll, phi_time_before(uv->io.now, until));
             return true;
         }
-        uv->polls++;
         if (!phi_time_before((phi_time){ uv_hrtime() }, until)) {
+            phi_busy_poll_polled(&uv->busy_poll, false);
             uv->may_wait = true;
             return false;
         }
-        (void)sched_yield();
     }
+}
+
+static void wait_in_kernel(phi_uv *uv)
+{
+    if (uv->box != NULL && uv->may_wait) {
+        uv->may_wait = phi_uv_box_sleep(uv->box);
+    }
+    (void)uv_run(&uv->loop, uv->may_wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 
 static bool has_work(const phi_uv *uv)
@@ -308,7 +340,7 @@ static void on_waker(uv_async_t *handle)
 void phi_uv_busy_poll(phi_uv *uv, phi_dur bound)
 {
     PH_ASSERT(bound.ns <= phi_us(PHI_UV_BUSY_POLL_US_MAX).ns);
-    uv->busy_poll = bound;
+    phi_busy_poll_init(&uv->busy_poll, bound);
 }
 
 // ---- embedding

@@ -73,12 +73,14 @@ void phi_uv_stop(phi_uv *uv);
 // Ends a wait. [any thread, signal handler]
 void phi_uv_wake(phi_uv *uv);
 
-// Latency mode: before the loop waits in the kernel, it asks again and again for so long whether
-// something came, and lets others have the processor in between. Who is awake need not be woken,
-// which is most of what a message costs when there are few; the price is up to so much processor
-// time each time the loop runs out of work. At most PHI_UV_BUSY_POLL_US_MAX; zero, as at first: not
-// at all.
+// Before the loop waits in the kernel it asks again and again, for at most so long, whether something
+// came, and lets others have the processor in between: as long as that pays (io/busy_poll.h). At
+// most PHI_UV_BUSY_POLL_US_MAX; zero, as at first: it waits at once.
 #define PHI_UV_BUSY_POLL_US_MAX 1000u
+// What a center and its clients do unless told otherwise: about what two sleeping processes take
+// until one has woken the other and got its answer, so that one that begins to poll among others
+// that sleep finds that it pays.
+#define PHI_UV_BUSY_POLL_US 50u
 void phi_uv_busy_poll(phi_uv *uv, phi_dur bound);
 
 // For somebody else's loop: poll this descriptor for reading, at most so long, then call

@@ -28,6 +28,7 @@
 
 #include "base/sm.h"
 #include "io/address.h"
+#include "io/busy_poll.h"
 #include "io/uv.h"
 
 #define PHI_UV_SIGNALS_MAX 8
@@ -59,10 +60,9 @@ struct phi_uv {
     uv_timer_t alarm;
     uint64_t alarm_ms;   // what `alarm` is set for, on libuv's clock; 0 not set
     phi_time wait_until; // of the turn that runs; PHI_TIME_NEVER no limit
-    phi_dur busy_poll;   // see phi_uv_busy_poll
-    uint64_t polls;      // that found nothing, in that mode
-    bool may_wait;       // in the turn that runs
-    bool is_awake;       // io.now is that of the turn that runs
+    phi_busy_poll busy_poll;
+    bool may_wait; // in the turn that runs
+    bool is_awake; // io.now is that of the turn that runs
     atomic_bool is_stopped;
     phi_uv_box *box;              // NULL: no mail; owned by its set
     _Atomic(phi_uv_task *) tasks; // the latest first; NULL none

@@ -831,6 +831,8 @@ TEST(live, empty_loop)
     EXPECT_ERR(ph_loop_set_busy_poll(loop, PH_BUSY_POLL_US_MAX + 1), PH_EINVAL);
     EXPECT_ERR(ph_loop_set_busy_poll(loop, PH_BUSY_POLL_US_MAX), PH_OK);
     ph_loop_turn(loop, 2); // polls, waits, and returns
+    EXPECT_ERR(ph_loop_set_busy_poll(loop, 0), PH_OK);
+    ph_loop_turn(loop, 1);
     EXPECT_EQ(ph_loop_wait_ms(loop), -1);
     ph_loop_stop(loop);
     ph_loop_run(loop); // stopped before it ran

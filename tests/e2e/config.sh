@@ -20,6 +20,7 @@ refuses 'wrong type: value for a section' 'log: info\n' 'c.yaml:1:6: log: expect
 refuses 'wrong type: keys for an address' 'listen: [{a: b}]\n' 'c.yaml:1:10: listen: expected an address, found keys and values'
 refuses 'out of range' 'calls_max: 0\n' 'calls_max: 0 is out of range: 1 to 16777216'
 refuses 'far out of range' 'calls_max: 99999999999999999999999\n' 'is out of range'
+refuses 'polling without an end' 'busy_poll: 1001\n' 'busy_poll: 1001 is out of range: 0 to 1000'
 refuses 'time without a unit' 'join_timeout: 10\n' "join_timeout: '10' is not a time such as 500ms, 10s, 5m or 1h"
 refuses 'time of a strange unit' 'join_timeout: 10sec\n' 'is not a time'
 refuses 'size of a strange unit' 'packet_max: 64KB\n' "packet_max: '64KB' is not a size such as 65536, 64KiB or 1MiB"
@@ -78,6 +79,11 @@ holds err 'and named' 'nowhere.yaml'
 expect 2 'a folder is refused' posthouse check-config .
 : >empty.yaml
 expect 0 'an empty file is all defaults' posthouse check-config empty.yaml
+printf 'busy_poll: 0\n' >c.yaml
+expect 0 'no polling' posthouse check-config c.yaml --output json
+json out 'is not the default' '[v["value"] for v in x[0]["keys"] if v["key"] == "busy_poll"] == [0]'
+expect 0 'all defaults' posthouse check-config empty.yaml --output json
+json out 'poll as the client library does' '[v["value"] for v in x[0]["keys"] if v["key"] == "busy_poll"] == [50]'
 expect 2 'serve refuses what check-config refuses' posthouse serve --config many.yaml
 
 # ---- precedence: flag, environment, file, default
