@@ -31,6 +31,9 @@ typedef struct waiting_mail {
 
 static bool has_place(center *c, worker_peer *p, uint32_t index);
 static session_mail *mail_of(center *c, session *s);
+static inline bool may_put(center *c, session *s);
+static inline void settle(center *c, uint32_t from, session *s, const phi_transport_shared *packet,
+                          bool is_put);
 static bool put(session *s, phi_command command, phi_bytes payload);
 static void enter(center *c, session *s, uint32_t from, uint32_t size);
 static bool keep(center *c, session *s, uint32_t from, phi_command command, phi_bytes payload);
@@ -163,11 +166,10 @@ static bool has_place(center *c, worker_peer *p, uint32_t index)
 
 // ---- to a client abroad
 
-uint8_t *abroad_begin(session *s, size_t payload_max)
+uint8_t *abroad_begin(session *s, size_t size_max)
 {
     center *c = center_of(s);
     PH_ASSERT(session_is(s, SESSION_JOINED));
-    PH_ASSERT(payload_max <= phi_link_payload_max(&s->transport.link));
     if (!s->is_abroad) { // it is told when there is room, because what waits for that is
         return NULL;
     }
@@ -175,18 +177,24 @@ uint8_t *abroad_begin(session *s, size_t payload_max)
         s->abroad->wants_room = true;
         return NULL;
     }
-    c->workers.room = phi_mailbox_begin(c->workers.mailbox, s->home, sizeof(mail) + payload_max);
+    c->workers.room = phi_mailbox_begin(c->workers.mailbox, s->home, sizeof(mail) + size_max);
     return c->workers.room + sizeof(mail);
 }
 
 void abroad_commit(session *s, phi_command command, size_t payload_size)
 {
-    center *c = center_of(s);
     const mail head = { .type = MAIL_DELIVER,
                         .command = (uint8_t)command,
                         .session = s->abroad->handle };
-    memcpy(c->workers.room, &head, sizeof head);
-    phi_mailbox_commit(c->workers.mailbox, s->home, sizeof head + payload_size);
+    abroad_mail(s, &head, payload_size, payload_size);
+}
+
+void abroad_mail(session *s, const mail *head, size_t size, size_t payload_size)
+{
+    center *c = center_of(s);
+    PH_ASSERT(payload_size <= phi_link_payload_max(&s->transport.link));
+    memcpy(c->workers.room, head, sizeof *head);
+    phi_mailbox_commit(c->workers.mailbox, s->home, sizeof *head + size);
     s->abroad->mailed += (uint32_t)payload_size;
     c->counters.mail_delivered_total++;
     phi_io_hurry(c->io);
@@ -226,15 +234,32 @@ void abroad_entered(center *c, session *s, uint32_t bytes)
 
 void abroad_deliver(center *c, uint32_t from, session *s, phi_command command, phi_bytes payload)
 {
+    const phi_transport_shared packet = { .code = command, .payload = payload };
+    settle(c, from, s, &packet, may_put(c, s) && put(s, command, payload));
+}
+
+void abroad_deliver_shared(center *c, uint32_t from, session *s, phi_transport_shared *packet)
+{
+    settle(c, from, s, packet, may_put(c, s) && phi_transport_put_shared(&s->transport, packet));
+}
+
+// Nothing waits that it would overtake.
+static inline bool may_put(center *c, session *s)
+{
     PH_ASSERT(!s->is_abroad);
-    session_mail *m = mail_of(c, s);
-    if (m == NULL) {
+    const session_mail *m = mail_of(c, s);
+    return PHI_LIKELY(m != NULL) && PHI_LIKELY(phi_list_is_empty(&m->backlog));
+}
+
+// What was mailed to it is in its send buffer; or else waits for that.
+static inline void settle(center *c, uint32_t from, session *s, const phi_transport_shared *packet,
+                          bool is_put)
+{
+    if (PHI_LIKELY(is_put)) {
+        enter(c, s, from, (uint32_t)packet->payload.size);
+    } else if (s->mail == NULL) {
         session_end(c, s, PHI_BYE_INTERNAL, 0, "no memory");
-        return;
-    }
-    if (PHI_LIKELY(phi_list_is_empty(&m->backlog) && put(s, command, payload))) {
-        enter(c, s, from, (uint32_t)payload.size);
-    } else if (!keep(c, s, from, command, payload)) {
+    } else if (!keep(c, s, from, packet->code, packet->payload)) {
         session_end(c, s, PHI_BYE_SLOW_CONSUMER, 0, NULL);
     }
 }

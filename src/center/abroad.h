@@ -20,6 +20,7 @@
 
 #include "center/identity.h"
 #include "center/session.h"
+#include "center/worker.h"
 
 // What a session at home has to do with other workers, made when it first has.
 struct session_mail {
@@ -56,8 +57,9 @@ void abroad_over(center *c, session *s);
 void abroad_free_gone(center *c);
 void abroad_drop(center *c, session *s); // the center is being freed
 
-// Mail from another worker to a client at home.
+// Mail from another worker to a client at home; or to one of several that get the same.
 void abroad_deliver(center *c, uint32_t from, session *s, phi_command command, phi_bytes payload);
+void abroad_deliver_shared(center *c, uint32_t from, session *s, phi_transport_shared *packet);
 void abroad_on_room(center *c, session *s); // of its send buffer
 void abroad_forget(center *c, session *s);  // it leaves
 
@@ -66,10 +68,14 @@ void abroad_entered(center *c, session *s, uint32_t bytes);
 
 // For sessions that are detoured. Those at home have no room while mail waits for it: what is said
 // later must not overtake that. [P-55]
-uint8_t *abroad_begin(session *s, size_t payload_max);
+uint8_t *abroad_begin(session *s, size_t size_max);
 void abroad_commit(session *s, phi_command command, size_t payload_size);
 uint8_t *abroad_put(session *s, phi_command command, size_t payload_size);
 bool abroad_is_roomy(const session *s);
+
+// Of abroad_commit: the mail that was begun has that head and so many bytes, of which so many are
+// the packet's payload.
+void abroad_mail(session *s, const mail *head, size_t size, size_t payload_size);
 
 // Room for a packet's payload to a client: as phi_transport_begin and _commit.
 static inline uint8_t *session_begin(session *s, size_t payload_max)

@@ -190,6 +190,7 @@ static bool run_on(center *c, fan *f)
         miss_rest(c, f, PH_FAILURE_DEADLINE);
         return true;
     }
+    f->event.fan = fan_mail_new(c);
     if (f->kind == BROADCAST_EVERYONE) {
         return run_everyone(c, f);
     }

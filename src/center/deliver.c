@@ -99,6 +99,7 @@ bool deliver_receipt(center *c, session *sender, uint64_t number, phi_bytes body
 delivered deliver_first(center *c, delivery d)
 {
     uint64_t number = d.number;
+    d.fan = 0; // each gets a number of its own
     delivered how = bind(c, &d, &number);
     if (how != DELIVERED) {
         return how;
@@ -108,6 +109,20 @@ delivered deliver_first(center *c, delivery d)
         stream_unbind(c, d.receiver);
     }
     return how;
+}
+
+delivered deliver_mailed(center *c, delivery d)
+{
+    PH_ASSERT(d.number == 0); // that it is the same for others is because it has none
+    if (PHI_UNLIKELY(!fan_mail_add(d.receiver, d.fan, d.payload.size))) {
+        uint8_t *room = fan_mail_begin(d.receiver, d.fan, PHI_COMMAND_MESSAGE, d.payload.size);
+        if (room == NULL) {
+            return DELIVER_FULL;
+        }
+        deliver_write(room, &d, 0);
+    }
+    c->counters.messages_sent_total++;
+    return DELIVERED;
 }
 
 static delivered bind(center *c, const delivery *d, uint64_t *number)

@@ -15,7 +15,7 @@
 
 #include "base/assert.h"
 #include "base/canary.h"
-#include "center/abroad.h"
+#include "center/fan_mail.h"
 #include "center/state.h"
 #include "wire/message.h"
 #include "wire/packet.h"
@@ -52,6 +52,7 @@ typedef struct delivery {
     uint32_t ttl_ms;      // same
     delivery_marks marks; // same, if
     bool is_marked;       // else they stay as they came
+    uint32_t fan;         // it is the same for others: fan_mail.h; 0: it is not
 } delivery;
 
 typedef enum delivered {
@@ -66,6 +67,9 @@ PHI_MUST_CHECK delivered deliver(center *c, const delivery *d);
 // Slow path of deliver_inline: a message in fragments begins. By value, so that one whose address
 // nobody has need not stand in memory. Do not call.
 delivered deliver_first(center *c, delivery d);
+
+// The same: what is the same for many goes to one abroad.
+delivered deliver_mailed(center *c, delivery d);
 
 // The one authorisation check. Whoever has no role may write to everybody, others as the rules say
 // (guard.h). In a call only its responder may answer and ask back, and only its caller may answer
@@ -91,13 +95,9 @@ static PHI_ALWAYS_INLINE bool deliver_is_allowed(center *c, const delivery *d)
     PH_UNREACHABLE("no capacity to speak in");
 }
 
-// The copy.
-static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, uint64_t number)
+// The copy itself.
+static PHI_ALWAYS_INLINE void deliver_write(uint8_t *room, const delivery *d, uint64_t number)
 {
-    uint8_t *room = session_put(d->receiver, PHI_COMMAND_MESSAGE, d->payload.size);
-    if (PHI_UNLIKELY(room == NULL)) {
-        return DELIVER_FULL;
-    }
     memcpy(room, d->payload.data, d->payload.size);
     phi_put_u64(room + PHI_MESSAGE_CALL_AT, number);
     phi_put_u32(room + PHI_MESSAGE_TTL_AT, d->ttl_ms);
@@ -106,6 +106,18 @@ static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, u
         room[PHI_MESSAGE_DEPTH_AT] = d->marks.depth;
         phi_put_u16(room + PHI_MESSAGE_TURN_AT, d->marks.turn);
     }
+}
+
+static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, uint64_t number)
+{
+    if (PHI_UNLIKELY(d->receiver->is_detoured) && d->receiver->is_abroad && d->fan != 0) {
+        return deliver_mailed(c, *d);
+    }
+    uint8_t *room = session_put(d->receiver, PHI_COMMAND_MESSAGE, d->payload.size);
+    if (PHI_UNLIKELY(room == NULL)) {
+        return DELIVER_FULL;
+    }
+    deliver_write(room, d, number);
     c->counters.messages_sent_total++;
     return DELIVERED;
 }

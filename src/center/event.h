@@ -21,6 +21,7 @@ typedef struct center_event {
     phi_receipt tally;  // so far
     uint64_t stream;    // it is the first fragment of this one; 0: it is whole
     guard_topic *topic; // borrowed: that it is published to, where rights are to be looked at
+    uint32_t fan;       // it is for many, who get the same: fan_mail.h; 0: for one
     bool is_refused;    // to somebody; that is not for the sender to know
 } center_event;
 
@@ -49,7 +50,8 @@ static PHI_ALWAYS_INLINE void event_tell(center *c, center_event *e, session *re
                                                    .payload = e->payload,
                                                    .ttl_ms = e->left_ms,
                                                    .marks = marks,
-                                                   .is_marked = e->number != 0 });
+                                                   .is_marked = e->number != 0,
+                                                   .fan = e->fan });
     if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // as if there were no such receiver
         e->is_refused = true;
         return;

@@ -19,6 +19,7 @@
 #include "base/assert.h"
 #include "center/abroad.h"
 #include "center/drain.h"
+#include "center/fan_mail.h"
 #include "center/join.h"
 #include "center/own_state.h"
 #include "center/rejoin.h"
@@ -57,6 +58,7 @@ static mail_handler on_identity;
 static mail_handler on_probe;
 static mail_handler on_suspect;
 static mail_handler on_deliver;
+static mail_handler on_fan;
 static mail_handler on_from;
 static mail_handler on_room;
 static mail_handler on_step;
@@ -250,6 +252,7 @@ static const mail_row rows[MAIL_TYPE_COUNT] = {
     [MAIL_PROBE] = { .whose = OF_HOME, .handle = on_probe },
     [MAIL_SUSPECT] = { .whose = OF_ABROAD, .handle = on_suspect },
     [MAIL_DELIVER] = { .whose = OF_HOME, .handle = on_deliver },
+    [MAIL_FAN] = { .handle = on_fan },
     [MAIL_FROM] = { .whose = OF_ABROAD, .handle = on_from },
     [MAIL_ROOM] = { .whose = OF_ABROAD, .handle = on_room },
     [MAIL_ACCOUNT] = { .handle = on_step },
@@ -287,7 +290,12 @@ static session *session_meant(center *c, uint32_t from, mail_whose whose, const 
     if (whose == OF_ABROAD) {
         return abroad_find(c, m->type == MAIL_LEFT ? m->value : from, m->session);
     }
-    session *s = phi_slots_find(&c->sessions, m->session);
+    return worker_find_home(c, m->session);
+}
+
+session *worker_find_home(const center *c, uint64_t handle)
+{
+    session *s = phi_slots_find(&c->sessions, handle);
     PH_ASSERT(s == NULL || !s->is_abroad);
     return s == NULL || session_is(s, SESSION_LEAVING) ? NULL : s;
 }
@@ -310,6 +318,12 @@ static void on_admitted(center *c, uint32_t from, session *s, const mail *m, phi
 static void on_deliver(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)
 {
     abroad_deliver(c, from, s, (phi_command)m->command, bytes);
+}
+
+static void on_fan(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)
+{
+    (void)s;
+    fan_mail_handle(c, from, m, bytes);
 }
 
 static void on_end(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)

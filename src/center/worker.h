@@ -50,6 +50,7 @@ typedef enum mail_type {
     MAIL_PROBE,      // to home: does it still live?
     MAIL_SUSPECT,    // home to first: it left an ask unanswered; code: whether it still does
     MAIL_DELIVER,    // to home: send it this packet
+    MAIL_FAN,        // to home: send each of them this packet; bytes: see fan_mail.h
     MAIL_FROM,       // it said this packet, which another worker has to handle
     MAIL_ROOM,       // home: so many bytes that you mailed to it are in its send buffer
     MAIL_ACCOUNT,    // first: there is a new account; value: home; bytes: replica.c's line
@@ -80,6 +81,9 @@ PH_STATIC_ASSERT(sizeof(mail) == 16);
 typedef struct worker_peer {
     session **abroad; // owned; by index of the handle at home; NULL where there is none
     uint32_t abroad_size;
+    uint32_t fan;      // whose packet the mail is that may get more receivers: fan_mail.h
+    uint32_t fan_room; // so many more
+    uint64_t fan_mark; // of the mailbox
 } worker_peer;
 
 typedef struct workers {
@@ -93,6 +97,7 @@ typedef struct workers {
     phi_list gone;               // session_abroad.gone: over; freed at the end of the turn
     phi_list rejoins;            // rejoin.node
     phi_timer retry;             // while somebody waits for room in a mailbox
+    uint32_t fan;                // number of the last: fan_mail_new
     bool is_crowding;            // what is being handled filled a mailbox
     uint64_t messages_passed_on; // counted here, and once more where they are handled
     uint64_t requests_passed_on; // of those
@@ -127,6 +132,9 @@ void worker_tell_others(center *c, const mail *head, phi_bytes bytes);
 
 // A connection came: it is this worker's, or it is handed on (false).
 bool worker_keeps(center *c, phi_stream *stream, center_listener kind, uint64_t address);
+
+// A client of this worker's that other workers may still write to; NULL: it is over.
+session *worker_find_home(const center *c, uint64_t handle);
 
 // Asks the first worker to admit the client, which is held until it answers.
 void worker_ask(center *c, session *s, const phi_join *join);

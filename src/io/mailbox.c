@@ -111,10 +111,45 @@ void phi_mailbox_commit(phi_mailbox *m, uint32_t to, size_t size)
     size_t space = space_of(size);
     PH_ASSERT(space <= chunk->capacity - chunk->size);
     memcpy(chunk->bytes + chunk->size, &head, sizeof head);
+    out->last = chunk->size;
     chunk->size += (uint32_t)space;
+    chunk->weight += (uint32_t)space;
     out->written_total += space;
     out->begun = NOT_BEGUN;
     m->unposted |= UINT64_C(1) << to;
+}
+
+uint64_t phi_mailbox_mark(const phi_mailbox *m, uint32_t to)
+{
+    PH_ASSERT(to < m->count);
+    return m->outs[to].written_total;
+}
+
+uint8_t *phi_mailbox_lengthen(phi_mailbox *m, uint32_t to, uint64_t mark, size_t more,
+                              size_t weight)
+{
+    PH_ASSERT(to < m->count);
+    PH_ASSERT(more % 8 == 0);
+    PH_ASSERT(weight >= more);
+    phi_mail_out *out = &m->outs[to];
+    phi_mail_chunk *chunk = out->chunks.last;
+    // A chunk without mail in it was begun by who then had nothing to say.
+    if (out->written_total != mark || chunk == NULL || chunk->size == 0 ||
+        chunk->capacity - chunk->size < more) {
+        return NULL;
+    }
+    phi_mail_head head;
+    memcpy(&head, chunk->bytes + out->last, sizeof head);
+    PH_ASSERT(head.size % 8 == 0);
+    PH_ASSERT(head.size + more <= PHI_MAIL_BYTES_MAX);
+    head.size += (uint32_t)more;
+    memcpy(chunk->bytes + out->last, &head, sizeof head);
+    uint8_t *room = chunk->bytes + chunk->size;
+    chunk->size += (uint32_t)more;
+    chunk->weight += (uint32_t)weight;
+    out->written_total += weight;
+    out->begun = NOT_BEGUN;
+    return room;
 }
 
 void phi_mailbox_post(phi_mailbox *m)
@@ -147,6 +182,7 @@ static void fit(phi_mailbox *m, phi_mail_list *chunks)
     phi_mail_chunk *fitted = chunk_take(m, chunk->size);
     memcpy(fitted->bytes, chunk->bytes, chunk->size);
     fitted->size = chunk->size;
+    fitted->weight = chunk->weight;
     (void)phi_mail_list_take(chunks);
     phi_mail_list_append(chunks, fitted);
     phi_mailbox_recycle(m, chunk);
@@ -178,7 +214,7 @@ void phi_mailbox_skip(phi_mailbox *m, phi_mail_chunk *chunk)
 {
     // One writer, so no read-modify-write; and nothing else is learned from it.
     _Atomic uint64_t *total = &m->read_total[chunk->from];
-    atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + chunk->size,
+    atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + chunk->weight,
                           memory_order_relaxed);
 }
 
@@ -222,7 +258,7 @@ uint64_t phi_mailbox_unread(const phi_mailbox *m)
 
 // ---- helpers
 
-// Bytes for that one that it has not read, posted or not.
+// Weight for that one that it has not read, posted or not.
 static uint64_t unread(const phi_mailbox *m, uint32_t to)
 {
     uint64_t written = m->outs[to].written_total;
@@ -244,6 +280,7 @@ static phi_mail_chunk *chunk_new(phi_mailbox *m, size_t capacity)
     chunk->next = NULL;
     chunk->from = m->index;
     chunk->size = 0;
+    chunk->weight = 0;
     return chunk;
 }
 

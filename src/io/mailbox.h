@@ -48,10 +48,21 @@ uint8_t *phi_mailbox_begin(phi_mailbox *m, uint32_t to, size_t size_max);
 // `size` may be less than was asked for.
 void phi_mailbox_commit(phi_mailbox *m, uint32_t to, size_t size);
 
+// Names the mail to that one that was committed last, until one is committed or lengthened.
+uint64_t phi_mailbox_mark(const phi_mailbox *m, uint32_t to);
+
+// Lengthens that mail: room for `more` bytes behind it, a multiple of 8 like what stands in it.
+// They belong to it when this returns, and are to be written before anything else is done with the
+// mailbox. They count as `weight`: who reads them may have more to do than they are bytes. NULL:
+// another mail came behind it, it was posted, or there is no room where it stands (what its begin
+// asked for was there). So mail that grows keeps its place among the others without anybody's care.
+uint8_t *phi_mailbox_lengthen(phi_mailbox *m, uint32_t to, uint64_t mark, size_t more,
+                              size_t weight);
+
 // Whether what that one has not read yet, with what is to be posted, is below the set's bytes_max.
 bool phi_mailbox_is_roomy(const phi_mailbox *m, uint32_t to);
 
-// Bytes to all others that they have not read, posted or not.
+// Bytes to all others that they have not read, posted or not, as they are counted.
 uint64_t phi_mailbox_unread(const phi_mailbox *m);
 
 // Posts what was committed. In a turn hook that stands before those that write to sockets. What is

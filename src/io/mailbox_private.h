@@ -28,7 +28,8 @@
 typedef struct phi_mail_chunk {
     struct phi_mail_chunk *next; // on a phi_mail_list
     uint32_t from;
-    uint32_t size; // of what is in it
+    uint32_t size;   // of what is in it
+    uint32_t weight; // the same, as it counts for bytes_max
     size_t capacity;
     _Alignas(8) uint8_t bytes[]; // mails: phi_mail_head, bytes, up to a multiple of 8
 } phi_mail_chunk;
@@ -46,7 +47,8 @@ typedef struct phi_mail_list {
 typedef struct phi_mail_out {
     phi_mail_list chunks;   // not posted; mail is written into the last
     size_t begun;           // bytes of the room that phi_mailbox_begin gave; SIZE_MAX none
-    uint64_t written_total; // bytes committed, ever
+    uint32_t last;          // where the last mail stands in the last chunk, if any is in that
+    uint64_t written_total; // weight committed, ever
 } phi_mail_out;
 
 struct phi_mailbox {
@@ -62,7 +64,7 @@ struct phi_mailbox {
     phi_mail_list stock;   // empty chunks to write into, see phi_mailbox_wants_stock
     phi_mail_list surplus; // empty chunks that others may have
     phi_mail_out outs[PHI_MAILBOXES_MAX];
-    // Bytes read of what that one posted, ever. Written by this loop, read by that one.
+    // Weight read of what that one posted, ever. Written by this loop, read by that one.
     _Alignas(64) _Atomic uint64_t read_total[PHI_MAILBOXES_MAX];
 };
 

@@ -54,8 +54,19 @@ static void write_note(member *m, uint32_t to, note n, size_t filling)
 {
     uint8_t *room = phi_mailbox_begin(m->mail, to, sizeof n + FILLING_MAX);
     memcpy(room, &n, sizeof n);
-    memset(room + sizeof n, (int)(n.number & 0xffu), filling);
-    phi_mailbox_commit(m->mail, to, sizeof n + filling);
+    // What is more than whole words is not there to be lengthened.
+    size_t later = filling % 8 == 0 ? filling / 16 * 8 : 0;
+    memset(room + sizeof n, (int)(n.number & 0xffu), filling - later);
+    phi_mailbox_commit(m->mail, to, sizeof n + filling - later);
+    if (later == 0) {
+        return;
+    }
+    uint64_t mark = phi_mailbox_mark(m->mail, to);
+    room = phi_mailbox_lengthen(m->mail, to, mark, later, 2 * later);
+    m->wrong += room == NULL;
+    if (room != NULL) {
+        memset(room, (int)(n.number & 0xffu), later);
+    }
 }
 
 static void on_mail(void *owner, uint32_t from, phi_span mail)

@@ -233,6 +233,141 @@ TEST(uv_mailbox, chunks_of_a_burst_are_given_back)
     pair_free(p);
 }
 
+// ---- mail that grows
+
+typedef struct heard {
+    int count;
+    size_t sizes[8];
+    uint64_t words[8][4]; // the beginning of each
+} heard;
+
+static void on_heard(void *owner, uint32_t from, phi_span mail)
+{
+    (void)from;
+    heard *h = owner;
+    EXPECT((size_t)h->count < PHI_COUNT_OF(h->sizes));
+    h->sizes[h->count] = mail.size;
+    memcpy(h->words[h->count], mail.data, mail.size < 32 ? mail.size : 32);
+    h->count++;
+}
+
+static void write_word(phi_mailbox *m, uint64_t word, size_t size_max)
+{
+    memcpy(phi_mailbox_begin(m, 1, size_max), &word, sizeof word);
+    phi_mailbox_commit(m, 1, sizeof word);
+}
+
+static bool add_word(phi_mailbox *m, uint64_t mark, uint64_t word, size_t weight)
+{
+    uint8_t *room = phi_mailbox_lengthen(m, 1, mark, sizeof word, weight);
+    if (room != NULL) {
+        memcpy(room, &word, sizeof word);
+    }
+    return room != NULL;
+}
+
+// What is added to a mail behind which others stand, or that is under way, would be read before
+// what was written earlier, or by nobody.
+TEST(uv_mailbox, only_the_last_mail_that_is_not_posted_grows)
+{
+    pair *p = pair_new();
+    phi_mailbox *m = p->mail[0];
+    heard h = { 0 };
+    phi_mailbox_attach(p->mail[1], on_heard, &h);
+    EXPECT(!add_word(m, phi_mailbox_mark(m, 1), 9, 8)); // there is none
+
+    write_word(m, 1, 32);
+    uint64_t first = phi_mailbox_mark(m, 1);
+    EXPECT(add_word(m, first, 2, 8));
+    EXPECT(!add_word(m, first, 9, 8)); // it has grown since
+    uint64_t grown = phi_mailbox_mark(m, 1);
+    EXPECT(phi_mailbox_begin(m, 1, 100) != NULL); // a mail that was not written after all
+    EXPECT(add_word(m, grown, 3, 8));
+    grown = phi_mailbox_mark(m, 1);
+
+    write_word(m, 4, 32);
+    EXPECT(!add_word(m, grown, 9, 8)); // another one is behind it
+    uint64_t second = phi_mailbox_mark(m, 1);
+    phi_mailbox_post(m);
+    EXPECT(!add_word(m, second, 9, 8)); // under way
+    EXPECT(phi_mailbox_begin(m, 1, 100) != NULL);
+    EXPECT(!add_word(m, second, 9, 8)); // the same, and there is a new chunk
+    write_word(m, 5, 32);
+    phi_mailbox_post(m);
+
+    phi_uv_turn(p->uvs[1], phi_ns(0));
+    EXPECT_EQ(h.count, 3);
+    EXPECT_EQ(h.sizes[0], 24);
+    EXPECT_EQ(h.words[0][0], 1);
+    EXPECT_EQ(h.words[0][1], 2);
+    EXPECT_EQ(h.words[0][2], 3);
+    EXPECT_EQ(h.sizes[1], 8);
+    EXPECT_EQ(h.words[1][0], 4);
+    EXPECT_EQ(h.words[2][0], 5);
+    pair_free(p);
+}
+
+// A mail grows to what was asked for when it was begun, wherever in a chunk it stands; beyond that
+// up to the chunk's end, and never over it.
+TEST(uv_mailbox, mail_grows_to_what_it_was_begun_with)
+{
+    enum { WORDS = 1000 };
+    pair *p = pair_new();
+    phi_mailbox *m = p->mail[0];
+    phi_mailbox_attach(p->mail[1], on_mail, &p->count[1]);
+    for (size_t before = 0; before < PHI_MAIL_CHUNK_BYTES; before += 1000) {
+        write_word(m, 0, before + 8);
+        for (size_t filled = 8; filled < before; filled += 8) {
+            EXPECT(add_word(m, phi_mailbox_mark(m, 1), filled, 8));
+        }
+        write_word(m, 0, WORDS * sizeof(uint64_t));
+        uint64_t words = 1;
+        while (add_word(m, phi_mailbox_mark(m, 1), words, 8)) {
+            words++;
+        }
+        EXPECT(words >= WORDS);
+        EXPECT(words * sizeof(uint64_t) <= PHI_MAIL_CHUNK_CAPACITY);
+        phi_mailbox_post(m);
+        phi_uv_turn(p->uvs[1], phi_ns(0));
+    }
+    EXPECT_EQ(phi_mailbox_unread(m), 0);
+    pair_free(p);
+}
+
+// What makes its reader do more than it is long would let a writer ask for many times the work that
+// a full mailbox stands for. The set's limit is 1,000.
+TEST(uv_mailbox, added_words_count_as_said)
+{
+    pair *p = pair_new();
+    phi_mailbox *m = p->mail[0];
+    phi_mailbox_attach(p->mail[1], on_mail, &p->count[1]);
+    write_word(m, 1, 200);
+    EXPECT_EQ(phi_mailbox_unread(m), 16);
+    EXPECT(add_word(m, phi_mailbox_mark(m, 1), 2, 983));
+    EXPECT(phi_mailbox_is_roomy(m, 1));
+    EXPECT(add_word(m, phi_mailbox_mark(m, 1), 3, 8));
+    EXPECT(!phi_mailbox_is_roomy(m, 1));
+    EXPECT_EQ(phi_mailbox_unread(m), 1007);
+    phi_mailbox_post(m);
+    phi_uv_turn(p->uvs[1], phi_ns(0));
+    EXPECT_EQ(p->count[1], 1);
+    EXPECT(phi_mailbox_is_roomy(m, 1));
+    EXPECT_EQ(phi_mailbox_unread(m), 0);
+
+    // Also when it is copied because its reader is late.
+    m->bytes_max = 100000;
+    write_word(m, 1, 200);
+    EXPECT(add_word(m, phi_mailbox_mark(m, 1), 2, 20000));
+    phi_mailbox_post(m);
+    write_word(m, 3, 200);
+    EXPECT(add_word(m, phi_mailbox_mark(m, 1), 4, 5000));
+    phi_mailbox_post(m);
+    EXPECT_EQ(phi_mailbox_unread(m), 25032);
+    phi_uv_turn(p->uvs[1], phi_ns(0));
+    EXPECT_EQ(phi_mailbox_unread(m), 0);
+    pair_free(p);
+}
+
 // ---- memory
 
 typedef struct unread {
