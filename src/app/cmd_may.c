@@ -38,10 +38,15 @@ typedef struct may {
 
 // As in "orders may ...".
 static const char *const verbs[PHI_ACTION_COUNT] = {
-    [PHI_MAY_CALL] = "call",       [PHI_MAY_SEND] = "send to",
-    [PHI_MAY_PUBLISH] = "publish", [PHI_MAY_SUBSCRIBE] = "subscribe to",
-    [PHI_MAY_SEE] = "see",         [PHI_MAY_REGISTER] = "register as",
-    [PHI_MAY_DRAIN] = "drain",     [PHI_MAY_CENTER] = "be the center of",
+    [PHI_MAY_CALL] = "call",
+    [PHI_MAY_SEND] = "send to",
+    [PHI_MAY_PUBLISH] = "publish",
+    [PHI_MAY_SUBSCRIBE] = "subscribe to",
+    [PHI_MAY_SEE] = "see",
+    [PHI_MAY_REGISTER] = "register as",
+    [PHI_MAY_DRAIN] = "drain",
+    [PHI_MAY_STATUS] = "ask the status of",
+    [PHI_MAY_CENTER] = "be the center of",
 };
 
 static exit_status run(const args *a);
@@ -87,6 +92,7 @@ const command command_may = {
         "posthouse may alice see bank                    presence\n"
         "posthouse may stock-eu register service:stock   join as an instance of it\n"
         "posthouse may alice drain service:stock\n"
+        "posthouse may alice status home                 that of the center of that domain\n"
         "posthouse may center-us center us               be the center of that domain\n",
     .about = "ACCOUNT is who asks: the name in its certificate or token, or else its account. A\n"
              "service without an account is judged as if any of its instances got it; --service\n"
@@ -147,9 +153,7 @@ static bool read_words(may *m, const args *a)
         for (phi_action one = 0; one < PHI_ACTION_COUNT; one++) {
             suggestion_try(&s, phi_action_name(one));
         }
-        command_usage(&command_may,
-                      "no action '%s'%s%s%s; there are: call, send, publish, subscribe, see, "
-                      "register, drain, center",
+        command_usage(&command_may, "no action '%s'%s%s%s; there are: " PHI_ACTION_NAMES,
                       a->words[1], s.best == NULL ? "" : " (did you mean '",
                       s.best == NULL ? "" : s.best, s.best == NULL ? "" : "'?)");
         return false;
@@ -183,8 +187,8 @@ static bool read_target(may *m, const char *word, const char *service)
 {
     phi_topic topic;
     phi_target *t = &m->q.target;
-    if (service != NULL && (m->q.action == PHI_MAY_PUBLISH || m->q.action == PHI_MAY_SUBSCRIBE ||
-                            m->q.action == PHI_MAY_CENTER || m->q.action == PHI_MAY_REGISTER)) {
+    if (service != NULL &&
+        (phi_action_about(m->q.action) != PHI_ABOUT_RECEIVERS || m->q.action == PHI_MAY_REGISTER)) {
         command_usage(&command_may, "--service means nothing for '%s'",
                       phi_action_name(m->q.action));
         return false;
@@ -201,6 +205,7 @@ static bool read_target(may *m, const char *word, const char *service)
             return false;
         }
         return true;
+    case PHI_MAY_STATUS:
     case PHI_MAY_CENTER:
         t->domain = phi_bytes_text(word);
         return read_name("a domain", word);
@@ -311,6 +316,7 @@ static bool is_own(const may_question *q)
     case PHI_MAY_PUBLISH:
     case PHI_MAY_SUBSCRIBE:
     case PHI_MAY_DRAIN:
+    case PHI_MAY_STATUS:
     case PHI_MAY_CENTER:
     case PHI_ACTION_COUNT:
         break;

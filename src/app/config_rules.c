@@ -192,8 +192,7 @@ static bool read_action(loader *l, int key, uint32_t seen[PHI_ACTION_COUNT], phi
             suggestion_try(&s, phi_action_name(a));
         }
         config_complain(l->errors, line, column,
-                        "rules: %s: unknown action '%s'%s%s%s actions are call, send, publish, "
-                        "subscribe, see, register, drain, center",
+                        "rules: %s: unknown action '%s'%s%s%s actions are " PHI_ACTION_NAMES,
                         keys[key], word, s.best == NULL ? ";" : "; did you mean '",
                         s.best == NULL ? "" : s.best, s.best == NULL ? "" : "'?");
         return false;

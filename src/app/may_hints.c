@@ -36,7 +36,6 @@ static void nearest_try(nearest *n, phi_bytes text);
 static bool is_allowed(const phi_rules *rules, const phi_role *role, phi_action action,
                        const phi_target *target);
 static bool has_rule(const phi_role *role, uint32_t rule);
-static bool is_about_topics(phi_action action);
 static phi_bytes method_of(phi_bytes entry);
 static phi_bytes target_of(phi_bytes entry);
 
@@ -45,7 +44,7 @@ void may_hints_find(may_hints *hints, const phi_rules *rules, const char *file,
 {
     hints->count = 0;
     hint_stranger(hints, rules, q);
-    if (is_about_topics(q->action)) {
+    if (phi_action_about(q->action) == PHI_ABOUT_TOPICS) {
         hint_topics(hints, rules, q);
     } else {
         hint_methods(hints, rules, q);
@@ -174,7 +173,7 @@ static void hint_topics(may_hints *h, const phi_rules *rules, const may_question
 // An account where a service was meant, and the other way round.
 static void hint_form(may_hints *h, const phi_rules *rules, const char *file, const may_question *q)
 {
-    if (q->action == PHI_MAY_CENTER ||
+    if (phi_action_about(q->action) == PHI_ABOUT_DOMAINS ||
         (q->target.account.size != 0) == (q->target.service.size != 0)) {
         return;
     }
@@ -223,11 +222,9 @@ static void add_command(draft *t, const char *file, const may_question *q)
 static void hint_action(may_hints *h, const phi_rules *rules, const may_question *q)
 {
     phi_role role = phi_rules_role(rules, phi_bytes_text(q->principal));
-    bool is_receiver = !is_about_topics(q->action) && q->action != PHI_MAY_CENTER;
     draft *t = NULL;
     for (phi_action action = 0; action < PHI_ACTION_COUNT; action++) {
-        bool is_same_kind = is_receiver ? !is_about_topics(action) && action != PHI_MAY_CENTER
-                                        : is_about_topics(q->action) && is_about_topics(action);
+        bool is_same_kind = phi_action_about(action) == phi_action_about(q->action);
         bool is_double = action == PHI_MAY_REGISTER && q->target.account.size != 0 &&
                          q->target.service.size != 0; // would be two questions
         if (action == q->action || !is_same_kind || is_double ||
@@ -251,8 +248,9 @@ static void hint_action(may_hints *h, const phi_rules *rules, const may_question
 static void hint_slip(may_hints *h, const phi_rules *rules, const may_question *q)
 {
     phi_role role = phi_rules_role(rules, phi_bytes_text(q->principal));
-    phi_bytes name = is_about_topics(q->action)    ? q->target.topic
-                     : q->action == PHI_MAY_CENTER ? q->target.domain
+    phi_about about = phi_action_about(q->action);
+    phi_bytes name = about == PHI_ABOUT_TOPICS     ? q->target.topic
+                     : about == PHI_ABOUT_DOMAINS  ? q->target.domain
                      : q->target.account.size != 0 ? q->target.account
                                                    : q->target.service;
     char asked[SUGGEST_BYTES_MAX + 1];
@@ -273,8 +271,7 @@ static void hint_slip(may_hints *h, const phi_rules *rules, const may_question *
     }
     draft *t = n.suggestion.best == NULL ? NULL : add(h);
     if (t != NULL) {
-        bool is_service = q->action != PHI_MAY_CENTER && q->target.account.size == 0 &&
-                          q->target.service.size != 0;
+        bool is_service = q->target.account.size == 0 && q->target.service.size != 0;
         draft_format(t, "did you mean '%s", is_service ? "service:" : "");
         draft_printable(t, phi_bytes_text(n.suggestion.best));
         draft_add(t, "'?");
@@ -336,11 +333,6 @@ static bool is_allowed(const phi_rules *rules, const phi_role *role, phi_action 
 static bool has_rule(const phi_role *role, uint32_t rule)
 {
     return (role->fits[rule / 64] >> (rule % 64) & 1) != 0;
-}
-
-static bool is_about_topics(phi_action action)
-{
-    return action == PHI_MAY_PUBLISH || action == PHI_MAY_SUBSCRIBE;
 }
 
 // Behind the space; empty: none.

@@ -85,7 +85,7 @@ typedef struct answer {
 static const char *const action_names[PHI_ACTION_COUNT] = {
     [PHI_MAY_CALL] = "call",           [PHI_MAY_SEND] = "send",     [PHI_MAY_PUBLISH] = "publish",
     [PHI_MAY_SUBSCRIBE] = "subscribe", [PHI_MAY_SEE] = "see",       [PHI_MAY_REGISTER] = "register",
-    [PHI_MAY_DRAIN] = "drain",         [PHI_MAY_CENTER] = "center",
+    [PHI_MAY_DRAIN] = "drain",         [PHI_MAY_STATUS] = "status", [PHI_MAY_CENTER] = "center",
 };
 
 static rule *last(phi_rules *r);
@@ -105,7 +105,6 @@ static void list_cut(const phi_alloc *alloc, list *l, uint32_t count);
 static phi_bytes take_word(phi_bytes *rest);
 static uint32_t count_words(phi_bytes text);
 static bool is_name_or_none(phi_bytes name);
-static bool is_about_topics(phi_action action);
 static bool has_methods(phi_action action);
 static bool make_question(question *q, phi_action action, const phi_target *target);
 static answer ask(const phi_rules *r, const phi_role *role, const question *q, int word);
@@ -127,6 +126,27 @@ bool phi_action_of_name(phi_bytes name, phi_action *out)
         }
     }
     return false;
+}
+
+phi_about phi_action_about(phi_action action)
+{
+    switch (action) {
+    case PHI_MAY_PUBLISH:
+    case PHI_MAY_SUBSCRIBE:
+        return PHI_ABOUT_TOPICS;
+    case PHI_MAY_STATUS:
+    case PHI_MAY_CENTER:
+        return PHI_ABOUT_DOMAINS;
+    case PHI_MAY_CALL:
+    case PHI_MAY_SEND:
+    case PHI_MAY_SEE:
+    case PHI_MAY_REGISTER:
+    case PHI_MAY_DRAIN:
+        return PHI_ABOUT_RECEIVERS;
+    case PHI_ACTION_COUNT:
+        break;
+    }
+    PH_UNREACHABLE("no such action");
 }
 
 // ---- life
@@ -260,7 +280,8 @@ ph_err phi_rules_entry(phi_rules *rules, bool may, phi_action action, phi_bytes 
                             PHI_RULE_ENTRIES_MAX, phi_action_name(action));
     }
     do {
-        rc = list_add(rules, l, target, take_word(&methods), is_about_topics(action));
+        rc = list_add(rules, l, target, take_word(&methods),
+                      phi_action_about(action) == PHI_ABOUT_TOPICS);
     } while (rc == PH_OK && count_words(methods) != 0);
     if (rc != PH_OK) {
         list_cut(rules->alloc, l, before);
@@ -296,12 +317,13 @@ static ph_err check_target(phi_action action, phi_bytes target, phi_diag *diag)
 {
     if (target.size == 0) {
         return phi_diag_add(diag, PH_EINVAL, "an entry of '%s' is empty; %s is all",
-                            phi_action_name(action), is_about_topics(action) ? "'>'" : "'*'");
+                            phi_action_name(action),
+                            phi_action_about(action) == PHI_ABOUT_TOPICS ? "'>'" : "'*'");
     }
-    if (is_about_topics(action)) {
+    if (phi_action_about(action) == PHI_ABOUT_TOPICS) {
         return phi_pattern_check_topic(target, diag);
     }
-    if (action == PHI_MAY_CENTER) {
+    if (phi_action_about(action) == PHI_ABOUT_DOMAINS) {
         return phi_pattern_check_name(target, diag);
     }
     return check_receiver(target, diag);
@@ -348,9 +370,10 @@ static ph_err check_methods(phi_action action, phi_bytes methods, phi_diag *diag
 {
     phi_pattern_shown shown = phi_pattern_show(methods);
     if (count_words(methods) != 0 && !has_methods(action)) {
-        return phi_diag_add(
-            diag, PH_EINVAL, "'%s': one entry of '%s' is one %s without anything behind it",
-            shown.text, phi_action_name(action), is_about_topics(action) ? "topic" : "name");
+        return phi_diag_add(diag, PH_EINVAL,
+                            "'%s': one entry of '%s' is one %s without anything behind it",
+                            shown.text, phi_action_name(action),
+                            phi_action_about(action) == PHI_ABOUT_TOPICS ? "topic" : "name");
     }
     while (count_words(methods) != 0) {
         ph_err rc = phi_pattern_check_method(take_word(&methods), diag);
@@ -485,6 +508,7 @@ static bool make_question(question *q, phi_action action, const phi_target *targ
         return phi_topic_parse(target->topic, &q->topic);
     case PHI_MAY_SUBSCRIBE:
         return phi_pattern_parse(target->topic, &q->topic);
+    case PHI_MAY_STATUS:
     case PHI_MAY_CENTER:
         return phi_name_is_valid(target->domain);
     case PHI_MAY_CALL:
@@ -544,7 +568,7 @@ static bool fits_target(const entry *e, const question *q, int word)
         return word == MAY ? phi_topics_cover(e->topic, &q->topic)
                            : phi_topics_overlap(e->topic, &q->topic);
     }
-    if (q->action == PHI_MAY_CENTER) {
+    if (phi_action_about(q->action) == PHI_ABOUT_DOMAINS) {
         return fits(&e->target, q->target->domain);
     }
     if (e->is_service) {
@@ -654,11 +678,6 @@ static bool fits(const glob *p, phi_bytes text)
 static bool is_name_or_none(phi_bytes name)
 {
     return name.size == 0 || phi_name_is_valid(name);
-}
-
-static bool is_about_topics(phi_action action)
-{
-    return action == PHI_MAY_PUBLISH || action == PHI_MAY_SUBSCRIBE;
 }
 
 static bool has_methods(phi_action action)

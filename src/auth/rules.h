@@ -24,6 +24,7 @@
 //           publish, subscribe     a topic or pattern; subscribing to a pattern is allowed when one
 //                         `may` covers all of it, and no `may_not` any of it
 //           center        a domain: join as the center of that
+//           status        a domain: be told what its center counts (P-69)
 // Patterns  In names and methods `*` fits any run of characters, also none; in topics `*` one word
 //           and `>` the rest, one word at least, as in subscriptions [P-74].
 // Roles     Which rules fit a principal does not change: that is looked up once, and makes its
@@ -54,14 +55,23 @@ typedef enum phi_action {
     PHI_MAY_SEE,       // in presence
     PHI_MAY_REGISTER,  // join as that account, or as an instance of that service
     PHI_MAY_DRAIN,     // have an operator's drain (P-69)
+    PHI_MAY_STATUS,    // be told what the center counts (P-69)
     PHI_MAY_CENTER,    // be the center of another domain
     PHI_ACTION_COUNT
 } phi_action;
+
+// "call, send, ... center": all of them, for people.
+#define PHI_ACTION_NAMES "call, send, publish, subscribe, see, register, drain, status, center"
 
 // "call", "send", ... "center"; as in the configuration and on the command line.
 const char *phi_action_name(phi_action action);
 // False when there is none of that name.
 bool phi_action_of_name(phi_bytes name, phi_action *out);
+
+// What the targets of an action are, and so its entries.
+typedef enum phi_about { PHI_ABOUT_RECEIVERS, PHI_ABOUT_TOPICS, PHI_ABOUT_DOMAINS } phi_about;
+
+phi_about phi_action_about(phi_action action);
 
 typedef struct phi_rules phi_rules;
 
@@ -76,7 +86,7 @@ typedef struct phi_target {
     phi_bytes service; // same: of which that is an instance. register: one of the two, not both
     phi_bytes method;  // call, send
     phi_bytes topic;   // publish: a topic. subscribe: a topic, or a pattern
-    phi_bytes domain;  // center
+    phi_bytes domain;  // center, status
 } phi_target;
 
 typedef struct phi_verdict {

@@ -72,9 +72,9 @@ void rules_model_ask(rules_model_asked *asked, phi_random *r)
     memset(asked, 0, sizeof *asked);
     phi_action action = (phi_action)phi_random_below(r, PHI_ACTION_COUNT);
     make_name(asked->principal, r, false);
-    if (action == PHI_MAY_CENTER) {
+    if (phi_action_about(action) == PHI_ABOUT_DOMAINS) {
         make_name(asked->account, r, false);
-    } else if (action == PHI_MAY_PUBLISH || action == PHI_MAY_SUBSCRIBE) {
+    } else if (phi_action_about(action) == PHI_ABOUT_TOPICS) {
         make_topic(asked->topic, r, action == PHI_MAY_SUBSCRIBE);
     } else {
         uint64_t form = phi_random_below(r, action == PHI_MAY_REGISTER ? 2 : 4);
@@ -106,12 +106,12 @@ static void make_line(rules_model *model, phi_random *r, uint32_t rule, rules_mo
 
 static void make_entry(rules_model_line *l, phi_random *r)
 {
-    if (l->action == PHI_MAY_PUBLISH || l->action == PHI_MAY_SUBSCRIBE) {
+    if (phi_action_about(l->action) == PHI_ABOUT_TOPICS) {
         make_topic(l->text, r, true);
         return;
     }
     char *at = l->text;
-    if (l->action != PHI_MAY_CENTER && phi_random_chance(r, 50)) {
+    if (phi_action_about(l->action) != PHI_ABOUT_DOMAINS && phi_random_chance(r, 50)) {
         at = stpcpy(at, "service:");
     }
     make_name(at, r, true);

@@ -16,13 +16,13 @@
 
 static phi_target target_of(const rules_model_question *q)
 {
-    bool is_center = q->action == PHI_MAY_CENTER;
+    bool is_domain = phi_action_about(q->action) == PHI_ABOUT_DOMAINS;
     return (phi_target){
-        .account = phi_bytes_text(is_center ? "" : q->account),
+        .account = phi_bytes_text(is_domain ? "" : q->account),
         .service = phi_bytes_text(q->service),
         .method = phi_bytes_text(q->method),
         .topic = phi_bytes_text(q->topic),
-        .domain = phi_bytes_text(is_center ? q->account : ""),
+        .domain = phi_bytes_text(is_domain ? q->account : ""),
     };
 }
 

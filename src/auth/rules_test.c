@@ -33,6 +33,7 @@ static const line shop[] = {
     { '+', PHI_MAY_SEE, "*" },
     { '+', PHI_MAY_SUBSCRIBE, ">" },
     { '+', PHI_MAY_DRAIN, "service:stock" },
+    { '+', PHI_MAY_STATUS, "home" },
     { '-', PHI_MAY_SUBSCRIBE, "salaries.>" },
     { 'n', 0, "" },
     { 'w', 0, "*" },
@@ -223,6 +224,10 @@ TEST(rules, refuse_what_is_no_topic_and_no_name)
     EXPECT(!judge(r, "alice", PHI_MAY_CENTER, "", "", "eu-\n").is_allowed);
     EXPECT(judge(r, "alice", PHI_MAY_CENTER, "", "", "eu-west").is_allowed);
     EXPECT(!judge(r, "alice", PHI_MAY_CENTER, "", "", "us").is_allowed);
+    EXPECT(judge(r, "alice", PHI_MAY_STATUS, "", "", "home").is_allowed);
+    EXPECT(!judge(r, "alice", PHI_MAY_STATUS, "", "", "").is_allowed);
+    EXPECT(!judge(r, "alice", PHI_MAY_STATUS, "", "", "house").is_allowed);
+    EXPECT(!judge(r, "orders", PHI_MAY_STATUS, "", "", "home").is_allowed);
     phi_rules_free(&r);
 }
 
