@@ -33,6 +33,10 @@ void check_presence_converged(domain *d);
 void drain_ask(actor *a, const actor *target, bool is_begin, uint32_t patience_ms);
 void check_drains_all_ended(domain *d);
 
+// What the center says of itself agrees with itself, in the middle of everything. status_ask asks.
+void status_ask(actor *a);
+void check_statuses_all_ended(domain *d);
+
 // Requests received are requests ended, one way or another, or still open.
 void check_counters(domain *d);
 

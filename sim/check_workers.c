@@ -84,9 +84,9 @@ static const char *look_for_rest(const center *c)
     if (!phi_list_is_empty(&w->stuck) || !phi_list_is_empty(&w->gone)) {
         return "a worker waits for room in mail";
     }
-    if (c->calls.count != 0 || c->drain_count != 0 || c->streams.count != 0 ||
-        c->stream_receivers.count != 0) {
-        return "a worker has calls, drains or streams open";
+    if (c->calls.count != 0 || c->drain_count != 0 || c->status_ask_count != 0 ||
+        c->streams.count != 0 || c->stream_receivers.count != 0) {
+        return "a worker has calls, drains, asks of its status or streams open";
     }
     return NULL;
 }

@@ -95,6 +95,7 @@ void domain_free(domain **d_in, char *fault)
     check_calls_all_ended(d);
     check_dialogs_all_ended(d);
     check_drains_all_ended(d);
+    check_statuses_all_ended(d);
     if (d->options.census != NULL) {
         census_add_domain(d->options.census, d);
     }
@@ -308,7 +309,8 @@ bool domain_is_settled(sim *s, void *arg)
     if (d->center == NULL || d->calls_open > 0 || !domain_all_up(s, arg)) {
         return false;
     }
-    if (d->dialogs->asks_open > 0 || d->dialogs->gathers_open > 0 || d->drains_open > 0) {
+    if (d->dialogs->asks_open > 0 || d->dialogs->gathers_open > 0 || d->drains_open > 0 ||
+        d->statuses_open > 0) {
         return false;
     }
     center_counters counters = domain_count(d);

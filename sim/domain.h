@@ -226,7 +226,8 @@ struct domain {
     drain_record *drains;    // owned; DRAIN_RECORDS_MAX of them
     uint32_t drain_count;
     uint32_t drains_open;
-    char fault[400]; // what a check found first; "" none
+    uint32_t statuses_open; // status_ask
+    char fault[400];        // what a check found first; "" none
 };
 
 // Nodes for everybody; nobody runs yet.

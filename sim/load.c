@@ -218,8 +218,10 @@ static void step(sim *s, void *arg)
         return;
     }
     phi_random *random = sim_node_random(s, a->node);
-    uint64_t what = phi_random_below(random, 112);
-    if (what >= 110) {
+    uint64_t what = phi_random_below(random, 114);
+    if (what >= 112) {
+        status_ask(a);
+    } else if (what >= 110) {
         drain(l, a, random);
     } else if (what >= 100) {
         talk(l, a, random);

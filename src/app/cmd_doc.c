@@ -20,6 +20,7 @@
 #include "center/drain.h"
 #include "center/gather.h"
 #include "center/inquiry.h"
+#include "center/status.h"
 #include "io/identity.h"
 #include "io/tls.h"
 #include "io/tls_hello.h"
@@ -38,6 +39,7 @@ static exit_status run(const args *a);
 static void write_limits(draft *t);
 static void write_fixed_tokens(draft *t);
 static void write_fixed_tls(draft *t);
+static void write_fixed_methods(draft *t);
 static void write_fixed(draft *t);
 static void write_sample(draft *t);
 static void write_range(draft *t, const config_row *row);
@@ -62,7 +64,7 @@ static const char sample_rules[] =
     "#     of a peer that need not prove anything, its account\n"
     "#   call, send: an account or service:NAME, and methods behind it. see, drain, register: the\n"
     "#     same without methods. publish, subscribe: a topic, `*` for one word, `>` for the rest.\n"
-    "#     center: a domain\n"
+    "#     center, status: a domain\n"
     "# rules:\n"
     "#   - name: shop\n"
     "#     who: [orders, \"checkout-*\"]\n"
@@ -75,7 +77,7 @@ static const char sample_rules[] =
     "#       call: [\"service:bank pay.salary\"]\n"
     "#   - name: operators\n"
     "#     who: alice\n"
-    "#     may: {see: \"*\", call: \"*\", subscribe: \">\", drain: \"service:*\"}\n";
+    "#     may: {see: \"*\", call: \"*\", subscribe: \">\", drain: \"service:*\", status: \"*\"}\n";
 
 const command command_doc = {
     .name = "doc",
@@ -180,6 +182,22 @@ static void write_fixed_tls(draft *t)
     LIMIT("new keys of TLS in one reading", PHI_UV_TLS_RENEWALS_MAX, "The connection is ended.");
 }
 
+// Of what the center answers itself.
+static void write_fixed_methods(draft *t)
+{
+    LIMIT("drains under way", DRAINS_MAX, "One more fails with too_many_calls [P-69].");
+    LIMIT("drains under way, of one client", DRAINS_PER_CLIENT_MAX,
+          "One more fails with too_many_calls [P-69].");
+    LIMIT("connections that drains look at in a turn", CENTER_DRAIN_TURN_PLACES_MAX,
+          "One that comes when it is used up fails with too_many_calls [P-69].");
+    LIMIT("asks for the status of a center with several workers, under way", STATUS_ASKS_MAX,
+          "One more fails with too_many_calls [P-69].");
+    LIMIT("asks for it under way, of one client", STATUS_ASKS_PER_CLIENT_MAX,
+          "One more fails with too_many_calls [P-69].");
+    LIMIT("wait for a worker's part of it, ms", STATUS_WAIT_MS,
+          "It is left out, and the reply says so [P-69].");
+}
+
 static void write_fixed(draft *t)
 {
     draft_add(t, "\n## Fixed\n\nBy the protocol, or because nobody needs another value.\n\n"
@@ -212,11 +230,7 @@ static void write_fixed(draft *t)
           "Further watchers are told in the next turn.");
     LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,
           "When telling watchers takes time; a lone change goes out at once [P-49].");
-    LIMIT("drains under way", DRAINS_MAX, "One more fails with too_many_calls [P-69].");
-    LIMIT("drains under way, of one client", DRAINS_PER_CLIENT_MAX,
-          "One more fails with too_many_calls [P-69].");
-    LIMIT("connections that drains look at in a turn", CENTER_DRAIN_TURN_PLACES_MAX,
-          "One that comes when it is used up fails with too_many_calls [P-69].");
+    write_fixed_methods(t);
     LIMIT("gathers of `gather_max` instances, of one client", GATHER_LARGE_MAX,
           "Of smaller ones more; beyond it they fail with too_many_calls [P-65].");
     LIMIT("inquiries open in one call", CENTER_INQUIRIES_MAX,

@@ -56,7 +56,7 @@ static void on_accept(void *owner, phi_stream *stream);
 static phi_bytes on_shed(void *owner, ph_err reason);
 static void on_turn(phi_turn_hook *hook);
 static void end_session_for_stop(center *c, session *s);
-static uint32_t joined_at_home(const center *c);
+static void check_joined(const center *c);
 
 static const phi_listener_events listener_events = {
     .on_accept = on_accept,
@@ -105,6 +105,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     phi_io_entropy(io, (uint8_t *)secret, sizeof secret);
     c->io = io;
     c->log = log;
+    c->started = io->now;
     c->options = *options;
     c->self[0] = '@';
     memcpy(c->self + 1, options->domain, strlen(options->domain));
@@ -130,6 +131,7 @@ ph_err center_new(center **out, phi_io *io, const center_options *options, phi_l
     c->call_bucket_bits = bucket_bits(options->calls_per_client_max);
     phi_list_init(&c->broadcasts);
     phi_list_init(&c->drains);
+    phi_list_init(&c->status_asks);
     subscription_init(c);
     c->deliveries_left = options->deliveries_per_turn_max;
     c->drain_places_left = CENTER_DRAIN_TURN_PLACES_MAX;
@@ -282,7 +284,7 @@ center_counters center_count(const center *c)
 {
     center_counters counters = c->counters;
     counters.connections = center_home_count(c);
-    counters.sessions = joined_at_home(c);
+    counters.sessions = c->joined_count - c->joined_abroad_count;
     counters.calls = c->calls.count - c->calls_aside;
     counters.inquiries = c->inquiries_count;
     counters.streams = c->streams.count;
@@ -473,25 +475,27 @@ static void end_session_for_stop(center *c, session *s)
     session_end(c, s, PHI_BYE_GOING_AWAY, (uint32_t)retry_after_ms, NULL);
 }
 
-static uint32_t joined_at_home(const center *c)
-{
-    uint32_t joined = 0;
-    uint32_t index = 0;
-    uint64_t handle;
-    const session *s;
-    if (!workers_are_several(&c->workers)) {
-        return c->joined_count;
-    }
-    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
-        joined += !s->is_abroad && session_is(s, SESSION_JOINED);
-    }
-    return joined;
-}
-
 void center_check(const center *c)
 {
+    check_joined(c);
     throttle_check(c);
     guard_check(c);
     presence_check(c);
     watches_check(c);
+}
+
+static void check_joined(const center *c)
+{
+    uint32_t joined = 0;
+    uint32_t abroad = 0;
+    uint32_t index = 0;
+    uint64_t handle;
+    const session *s;
+    for (; (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL; index++) {
+        bool has_joined = session_is(s, SESSION_JOINED);
+        joined += has_joined;
+        abroad += has_joined && s->is_abroad;
+    }
+    PH_ASSERT(c->joined_count == joined);
+    PH_ASSERT(c->joined_abroad_count == abroad);
 }

@@ -10,12 +10,14 @@
 #include "base/assert.h"
 #include "center/call.h"
 #include "center/drain.h"
+#include "center/status.h"
 
 static const struct {
     const char *name;
     void (*request)(center *c, session *s, const phi_message *m, uint32_t ttl_ms);
 } methods[] = {
     { "drain", drain_request },
+    { "status", status_request },
 };
 
 void control_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms)

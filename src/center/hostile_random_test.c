@@ -166,7 +166,8 @@ static size_t write_message(story *s, const peer *p, uint8_t kind, uint8_t *pack
     uint8_t flag = flags[below(s, PHI_COUNT_OF(flags))];
     bool is_rest = (flag & PHI_FLAG_REST) != 0;
     const char *to = is_rest ? "" : address(s);
-    const char *method = is_rest || below(s, 2) == 0 ? "" : "drain";
+    static const char *const methods[] = { "", "", "drain", "status" };
+    const char *method = is_rest ? "" : methods[below(s, PHI_COUNT_OF(methods))];
     size_t body_size = body_of(s, body);
     phi_writer w = phi_writer_of((phi_span){ packet, PACKET_MAX });
     phi_write_u8(&w, kind);

@@ -242,6 +242,7 @@ static void admit(center *c, session *s, account *a, const phi_join *join)
     PH_ASSERT(c->joining_count > 0);
     c->joining_count--;
     c->joined_count++;
+    c->joined_abroad_count += s->is_abroad;
     center_pace(c);
     phi_sm_move(&s->sm, SESSION_JOINED);
     account_bind(a, s);

@@ -128,6 +128,7 @@ static void on_account(center *c, uint32_t home, const line_head *head, phi_byte
     PH_ASSERT(c->joining_count > 0);
     c->joining_count--;
     c->joined_count++;
+    c->joined_abroad_count += s->is_abroad;
     center_pace(c);
     phi_sm_move(&s->sm, SESSION_JOINED);
     account_bind(a, s);

@@ -184,6 +184,7 @@ void session_leave(center *c, session *s, phi_why why)
     broadcast_drop(c, s);
     subscription_leave(c, s);
     c->joined_count--;
+    c->joined_abroad_count -= s->is_abroad;
     center_pace(c);
     phi_sm_move(&s->sm, SESSION_LEAVING); // nothing is delivered to it from here on
     if (PHI_LIKELY(!s->is_abroad)) {

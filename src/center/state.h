@@ -48,6 +48,7 @@ struct center {
     char self[1 + PHI_NAME_BYTES_MAX + 1]; // "@domain": what the center itself says comes from here
     phi_link_options link_options[CENTER_LISTENER_COUNT]; // of links behind each kind of listener
 
+    phi_time started;   // when it was made
     phi_turn_hook hook; // before the transports': what it queues leaves in the same turn
     phi_transports transports;
     phi_quota quota; // of all send buffers, and of what waits in held sessions
@@ -66,6 +67,7 @@ struct center {
     uint64_t session_last;          // the number given last
     uint32_t joining_count;         // sessions in SESSION_JOINING
     uint32_t joined_count;          // sessions in SESSION_JOINED
+    uint32_t joined_abroad_count;   // of them, those whose home is another worker
     phi_slots calls;                // call
     uint32_t calls_aside;           // of them, those that are not on a session's calls.made
     phi_slots dialogs;              // dialog
@@ -78,6 +80,8 @@ struct center {
     phi_list drains;             // drain.node
     uint32_t drain_count;        // of them
     uint64_t drain_places_left;  // that new ones may look at, in this turn
+    phi_list status_asks;        // status_ask.node
+    uint32_t status_ask_count;   // of them
     phi_list broadcasts;         // broadcast.node, those that wait
     uint64_t deliveries_left;    // of broadcasts, in this turn
     uint64_t places_passed;      // looked at by matches, and not charged to that yet

@@ -26,6 +26,7 @@
 #include "center/replica.h"
 #include "center/router.h"
 #include "center/state.h"
+#include "center/status.h"
 #include "center/stream.h"
 #include "center/subscription.h"
 #include "center/throttle.h"
@@ -63,6 +64,7 @@ static mail_handler on_from;
 static mail_handler on_room;
 static mail_handler on_step;
 static mail_handler on_drain;
+static mail_handler on_status;
 static mail_handler on_gone;
 static mail_handler on_refused;
 
@@ -263,6 +265,8 @@ static const mail_row rows[MAIL_TYPE_COUNT] = {
     [MAIL_DRAIN] = { .handle = on_drain },
     [MAIL_DRAINED] = { .handle = on_drain },
     [MAIL_DRAIN_OVER] = { .handle = on_drain },
+    [MAIL_STATUS] = { .handle = on_status },
+    [MAIL_COUNTED] = { .handle = on_status },
     [MAIL_GONE] = { .handle = on_gone },
     [MAIL_REFUSED] = { .handle = on_refused },
 };
@@ -466,6 +470,12 @@ static void on_drain(center *c, uint32_t from, session *s, const mail *m, phi_by
 {
     (void)s;
     drain_handle(c, from, m, bytes);
+}
+
+static void on_status(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)
+{
+    (void)s;
+    status_handle(c, from, m, bytes);
 }
 
 static void on_gone(center *c, uint32_t from, session *s, const mail *m, phi_bytes bytes)

@@ -61,6 +61,8 @@ typedef enum mail_type {
     MAIL_DRAIN,      // first: tell me of that drain; session: its number; bytes: see drain.c
     MAIL_DRAINED,    // to first: what that drain waits for; session: its number; see drain.c
     MAIL_DRAIN_OVER, // first: no more of it
+    MAIL_STATUS,     // first: tell me what you count; session: of that ask; see status.c
+    MAIL_COUNTED,    // to first: that; session: the ask; bytes: center_counters
     MAIL_GONE,       // to first: a connection of an address is; session: that (throttle.h)
     MAIL_REFUSED,    // to first: somebody of an address was not let in; the same
     MAIL_TYPE_COUNT

@@ -451,6 +451,30 @@ def run_drain(name, center):
                 client.bye()
 
 
+def run_status(name, center):
+    @test(f"{name}_a_center_says_how_it_is")
+    def _():
+        operator = center.join("operator")
+        watcher = center.join("watcher", watch=True)
+        watcher.until(lambda: watcher.listed)
+        body = operator.call("@interop", "status", b"")
+        version, at = ph.str8(body, 0)
+        uptime_ms, workers, counted, count = struct.unpack_from(">QBBH", body, at)
+        at += 12
+        values = {}
+        for _ in range(count):
+            kind, (what, at) = body[at], ph.str8(body, at + 1)
+            values[what] = (kind, *struct.unpack_from(">Q", body, at))
+            at += 8
+        equal((at, len(values), workers, counted), (len(body), count, 1, 1))
+        equal((bool(version), uptime_ms > 0), (True, True))
+        equal([values[what] for what in ("sessions", "watchers", "calls")], [(2, 2), (2, 1), (2, 1)])
+        equal(values["joins_total"][0], 1)
+        equal_failure(15, operator.call, "@", "status", b"x")
+        operator.bye()
+        watcher.bye()
+
+
 def run_with_c_client(name, center):
     long = bytes(range(256)) * 1200
 
@@ -589,6 +613,7 @@ def run_suite(name, number):
     run_topics(name, center)
     run_gathers(name, center)
     run_drain(name, center)
+    run_status(name, center)
     run_with_c_client(name, center)
 
     if number == ph.PLAIN:

@@ -62,7 +62,7 @@ typedef struct guest {
     uint8_t heard[EVENTS_MAX]; // by number of the event: how often
 } guest;
 
-// A request, a gather, a drain or an event with a receipt, under way or over.
+// A request (to the center, too), a gather, or an event with a receipt, under way or over.
 typedef struct ask {
     guest *asker;
     unsigned ends;
@@ -515,6 +515,14 @@ static void check_drains(world *w, guest *g)
     }
 }
 
+static void check_status(world *w, guest *g)
+{
+    const ask *a = call(w, g, "@", "status");
+    sim_run_for(w->d->s, MS(200));
+    bool may = says(w, g->index, PHI_MAY_STATUS, DOMAIN_NAME, "", "");
+    expect_end(a, "status", "", "", may ? 0 : PH_FAILURE_REFUSED_BY_POLICY);
+}
+
 // ---- cases: events
 
 static void on_receipt(ph_client *client, ph_call_id event, ph_err status,
@@ -673,6 +681,7 @@ static void check_all(world *w)
     for (uint32_t i = 0; i < GUESTS; i += 2) {
         if (w->guests[i].is_up) {
             check_drains(w, &w->guests[i]);
+            check_status(w, &w->guests[i]);
         }
     }
 }
