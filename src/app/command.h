@@ -46,6 +46,7 @@ extern const command command_publish;
 extern const command command_subscribe;
 extern const command command_reply;
 extern const command command_drain;
+extern const command command_status;
 extern const command command_ping;
 extern const command command_bench;
 extern const command command_cert;

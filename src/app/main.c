@@ -21,10 +21,10 @@
 #include "base/assert.h"
 
 static const command *const commands[] = {
-    &command_serve,   &command_ls,        &command_watch,   &command_call,         &command_send,
-    &command_publish, &command_subscribe, &command_gather,  &command_reply,        &command_drain,
-    &command_ping,    &command_bench,     &command_cert,    &command_check_config, &command_may,
-    &command_token,   &command_doc,       &command_version,
+    &command_serve,   &command_ls,        &command_watch,  &command_call,    &command_send,
+    &command_publish, &command_subscribe, &command_gather, &command_reply,   &command_drain,
+    &command_status,  &command_ping,      &command_bench,  &command_cert,    &command_check_config,
+    &command_may,     &command_token,     &command_doc,    &command_version,
 };
 
 static const option options_common[] = {
