@@ -7,6 +7,9 @@
 //     Whoever asked may be over by then; it is not found, as with any other mail.
 //   - Mail may be read before the sockets in a turn, so only those of the next turn have all been
 //     read after it.
+//   - A connection whose owner holds or pauses it is not read, and one from which something came
+//     may have more, its end behind it: so the turns are counted from when it is read and silent.
+//     Who lives on in such a way is not waited for longer than WAIT_MS.
 
 #include "center/rejoin.h"
 
@@ -18,20 +21,26 @@
 #include "center/state.h"
 
 enum {
-    TURNS = 2, // the one in which the question came, and a whole one
+    TURNS = 2,      // the one in which the question came, and a whole one
+    WAIT_MS = 1000, // less than a client has to join, and than it is told to wait if it may not
 };
 
 // A question that waits for the sockets to be read.
 typedef struct rejoin {
     phi_list node;   // on workers.rejoins
+    uint64_t older;  // handle of who has the account: here
     uint64_t handle; // who wants to join: its handle at home
     uint32_t home;   // there
     uint32_t turns;  // until it is answered
+    phi_time until;  // then it is in any case
+    phi_time heard;  // when the last of `older` was read
     uint32_t size;
     uint8_t join[];
 } rejoin;
 
-static void keep(center *c, uint32_t home, uint64_t handle, phi_bytes join);
+static bool is_read(const session *s);
+static bool is_more_to_read(center *c, rejoin *r, const session *older);
+static void keep(center *c, const rejoin *asked, phi_bytes join);
 static void answer(center *c, uint32_t home, uint64_t handle, phi_bytes join);
 static void join_found(center *c, uint32_t home, uint64_t handle, phi_bytes bytes);
 
@@ -39,20 +48,22 @@ bool rejoin_asks(center *c, session *s, const session *older, const phi_join *jo
 {
     PH_ASSERT(workers_decide(&c->workers));
     PH_ASSERT(session_is(s, SESSION_JOINING));
-    if (PHI_LIKELY(older->home == s->home)) { // its end would have been read before this JOIN
-        return false;
+    if (!older->is_abroad && older->home == s->home && is_read(older)) {
+        return false; // its end would have been, before this JOIN
     }
-    uint8_t bytes[WORKER_JOIN_BYTES_MAX];
-    phi_bytes said = worker_write_join(join, bytes);
+    uint8_t bytes[sizeof(uint64_t) + WORKER_JOIN_BYTES_MAX];
+    phi_bytes said = worker_write_join(join, bytes + sizeof(uint64_t));
     uint64_t handle = s->is_abroad ? s->abroad->handle : s->handle;
     if (!s->is_abroad) {
         phi_transport_hold(&s->transport);
     }
     if (older->is_abroad) {
+        memcpy(bytes, &older->abroad->handle, sizeof(uint64_t));
         worker_tell(c, older->home,
-                    &(mail){ .type = MAIL_LOOK, .value = s->home, .session = handle }, said);
+                    &(mail){ .type = MAIL_LOOK, .value = s->home, .session = handle },
+                    phi_bytes_of(bytes, sizeof(uint64_t) + said.size));
     } else {
-        keep(c, s->home, handle, said);
+        keep(c, &(rejoin){ .older = older->handle, .home = s->home, .handle = handle }, said);
     }
     return true;
 }
@@ -61,7 +72,11 @@ void rejoin_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes)
 {
     if (m->type == MAIL_LOOK) {
         PH_ASSERT(from == WORKER_FIRST);
-        keep(c, m->value, m->session, bytes);
+        PH_ASSERT(bytes.size > sizeof(uint64_t));
+        rejoin asked = { .home = m->value, .handle = m->session };
+        memcpy(&asked.older, bytes.data, sizeof asked.older);
+        keep(c, &asked,
+             phi_bytes_of(bytes.data + sizeof asked.older, bytes.size - sizeof asked.older));
     } else {
         PH_ASSERT(workers_decide(&c->workers));
         join_found(c, m->value, m->session, bytes);
@@ -78,10 +93,9 @@ void rejoin_turn(center *c)
     }
     while ((node = phi_list_take(&waiting)) != NULL) {
         rejoin *r = PHI_CONTAINER_OF(node, rejoin, node);
-        PH_ASSERT(r->turns > 0);
-        if (--r->turns > 0) {
+        const session *older = worker_find_home(c, r->older);
+        if (older != NULL && is_more_to_read(c, r, older)) {
             phi_list_append(&c->workers.rejoins, &r->node);
-            phi_io_hurry(c->io);
             continue;
         }
         answer(c, r->home, r->handle, phi_bytes_of(r->join, r->size));
@@ -98,15 +112,42 @@ void rejoin_drop(center *c)
     }
 }
 
+// Whatever comes from it is read.
+static bool is_read(const session *s)
+{
+    PH_ASSERT(!s->is_abroad);
+    return !s->transport.is_held && !s->transport.is_paused;
+}
+
+// At the end of a turn: whether its end may still come. Then there will be another turn.
+static bool is_more_to_read(center *c, rejoin *r, const session *older)
+{
+    PH_ASSERT(r->turns > 0);
+    phi_time heard = older->transport.link.heard;
+    if (is_read(older) && !phi_time_before(r->heard, heard)) {
+        r->turns--;
+        phi_io_hurry(c->io);
+        return r->turns > 0;
+    }
+    r->turns = TURNS;
+    r->heard = heard;
+    worker_retry_later(c);
+    return phi_time_before(c->io->now, r->until);
+}
+
 // Without memory the answer is what is known now.
-static void keep(center *c, uint32_t home, uint64_t handle, phi_bytes join)
+static void keep(center *c, const rejoin *asked, phi_bytes join)
 {
     rejoin *r = phi_take(center_alloc(c, CENTER_MEMORY_SESSIONS), sizeof *r + join.size);
     if (r == NULL) {
-        answer(c, home, handle, join);
+        answer(c, asked->home, asked->handle, join);
         return;
     }
-    *r = (rejoin){ .handle = handle, .home = home, .turns = TURNS, .size = (uint32_t)join.size };
+    *r = *asked;
+    r->turns = TURNS;
+    r->until = phi_time_add(c->io->now, phi_ms(WAIT_MS));
+    r->heard = c->io->now;
+    r->size = (uint32_t)join.size;
     memcpy(r->join, join.data, join.size);
     phi_list_append(&c->workers.rejoins, &r->node);
     phi_io_hurry(c->io);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/rejoin.h - a client that comes back to another worker than it left. [P-37]
+// center/rejoin.h - a client that comes back before its center has read that it was gone. [P-37]
 //
-// With one worker the end of the older connection is read before the JOIN on the newer one. With
-// several, the worker that has the older one may not have read its end yet, though the first
-// worker already reads the JOIN. So before an account is taken, that worker is asked: it keeps the
-// question until it has read what its sockets had when the question came, and then sends it back.
-// If the older session is over, MAIL_LEFT is in front of that.
+// The end of an older connection is read before the JOIN on a newer one; but not if the older one
+// is held or paused, or if another worker has it, which may be late. So before somebody is told
+// that his account is taken, the worker that has the older connection is asked: it keeps the
+// question until it has read what there was when the question came, and then sends it back. If the
+// older session is over, MAIL_LEFT is in front of that.
 //
-// Limits   one question for each client that joins
+// Limits   one question for each client that joins; it waits for a second at most
 // Threads  none
 
 #ifndef CENTER_REJOIN_H

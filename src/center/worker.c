@@ -100,12 +100,12 @@ ph_err workers_init(center *c, phi_mailbox *mailbox)
 void workers_fini(center *c)
 {
     workers *w = &c->workers;
+    rejoin_drop(c);
+    phi_timer_clear(&c->io->timers, &w->retry);
     if (w->peers == NULL) {
         return;
     }
     phi_mailbox_attach(w->mailbox, NULL, NULL);
-    rejoin_drop(c);
-    phi_timer_clear(&c->io->timers, &w->retry);
     for (uint32_t i = 0; i < w->count; i++) {
         phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), w->peers[i].abroad,
                  w->peers[i].abroad_size * sizeof *w->peers[i].abroad);
@@ -116,10 +116,13 @@ void workers_fini(center *c)
 
 void worker_turn(center *c)
 {
-    if (workers_are_several(&c->workers)) {
+    bool are_several = workers_are_several(&c->workers);
+    if (are_several) {
         c->workers.is_crowding = false;
         go_on_stuck(c);
-        rejoin_turn(c);
+    }
+    rejoin_turn(c);
+    if (are_several) {
         abroad_free_gone(c);
         phi_mailbox_post(c->workers.mailbox);
     }

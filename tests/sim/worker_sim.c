@@ -580,6 +580,74 @@ TEST(sim_worker, client_is_back_before_its_home_has_read_its_end)
     }
 }
 
+// A client that is held is not read, and so its end is not, however long ago it came. It is let in
+// again as soon as it is read, wherever it comes back to, and does not wait as if somebody else had
+// its account. One that is not read for long is told so. [P-37]
+TEST(sim_worker, client_that_was_held_when_it_died_comes_back)
+{
+    static const struct {
+        uint32_t workers; // of the center
+        uint32_t clients; // so many connections came before
+        uint32_t home;    // that it comes back to
+        unsigned held_ms;
+    } cases[] = {
+        { 2, 2, 0, 300 }, // the same
+        { 3, 5, 2, 300 },
+        { 3, 3, 0, 1500 },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        bool is_long = cases[i].held_ms > 1000;
+        domain_options options = story_options(cases[i].workers, cases[i].clients);
+        options.mail_bytes_max = 16384;
+        domain *d = begin(&options);
+        actor *alice = &d->actors[ALICE];
+        const session *home = domain_session(d, alice->account);
+        sim_node_freeze(d->s, d->worker_nodes[1], true);
+        for (int n = 0; n < 100 && !home->transport.is_held; n++) {
+            EXPECT_ERR(actor_event(alice, d->actors[BOB].account, 4000), PH_OK);
+            sim_run_for(d->s, MS(1));
+        }
+        EXPECT(home->transport.is_held);
+        actor_kill(alice);
+        sim_run_for(d->s, MS(4 * WAY_MS));
+        EXPECT(actor_start(alice));
+        sim_run_for(d->s, MS(cases[i].held_ms));
+        EXPECT(!actor_is_up(alice));
+        EXPECT_EQ(domain_count(d).joins_refused_total, is_long);
+        sim_node_freeze(d->s, d->worker_nodes[1], false);
+        EXPECT(sim_run_until(d->s, is_up, alice, is_long ? SECONDS(6) : MS(100)));
+        EXPECT_EQ(domain_count(d).joins_refused_total, is_long);
+        if (!is_long) {
+            EXPECT_EQ(home_of(d, ALICE), cases[i].home);
+        }
+        expect_rest(d);
+        end(d);
+    }
+}
+
+// The same where there is one worker, and a rate that the client has to pay for before it is read.
+TEST(sim_worker, client_that_was_paused_when_it_died_comes_back)
+{
+    domain_options options = story_options(1, 2);
+    options.center.client_messages_per_second = 100;
+    domain *d = begin(&options);
+    actor *alice = &d->actors[ALICE];
+    const session *home = domain_session(d, alice->account);
+    for (int n = 0; n < 150; n++) {
+        EXPECT_ERR(actor_event(alice, d->actors[BOB].account, 100), PH_OK);
+    }
+    sim_run_for(d->s, MS(2 * WAY_MS));
+    EXPECT(home->transport.is_paused);
+    actor_kill(alice);
+    sim_run_for(d->s, MS(4 * WAY_MS));
+    EXPECT(home->transport.is_paused);
+    EXPECT(actor_start(alice));
+    EXPECT(sim_run_until(d->s, is_up, alice, SECONDS(1)));
+    EXPECT_EQ(domain_count(d).joins_refused_total, 0);
+    expect_rest(d);
+    end(d);
+}
+
 // A message that one worker passes on to another came once, and a request to the center is one:
 // rates that are read from counters would double with the number of workers.
 TEST(sim_worker, what_is_passed_on_is_counted_once)
