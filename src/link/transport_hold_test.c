@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// link/transport_hold_test.c - links on streams whose owner does not read on: paused, metered, held.
+// link/transport_hold_test.c - links whose owner does not read on: paused, metered, held.
 
 #include "link/transport_world.h"
 #include "tests/harness/test.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// link/transport_room_test.c - links on streams that are full: blocking, room, and a ceiling over all.
+// link/transport_room_test.c - links that are full: blocking, room, and a ceiling over all.
 
 #include "link/transport_world.h"
 #include "tests/harness/test.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// link/transport_world.h - for the tests of transports: a center's end that accepts, and clients, on
-// an io in memory. What the owner is told is counted, and that nothing calls back while the owner
-// calls is checked.
+// link/transport_world.h - for the tests of transports: an end of the center that accepts, and
+// clients, on an io in memory. What owners are told is counted, and nothing may call back while an
+// owner calls.
 
-#ifndef LINK_TRANSPORT_WORLD_H
-#define LINK_TRANSPORT_WORLD_H
+#ifndef PHI_LINK_TRANSPORT_WORLD_H
+#define PHI_LINK_TRANSPORT_WORLD_H
 
 #include "link/fake_io.h"
 #include "link/transport.h"
@@ -72,4 +72,4 @@ void drop(node *n);
 unsigned fill(node *n, size_t size);
 void expect_over(const node *n, phi_bye_code code, ph_err err);
 
-#endif // LINK_TRANSPORT_WORLD_H
+#endif // PHI_LINK_TRANSPORT_WORLD_H
