@@ -5,78 +5,15 @@
 //
 // A row says how a token that would be good is changed. What it does not say is as in a good one.
 
-#include "auth/jwt.h"
-
-#include <openssl/crypto.h>
 #include <openssl/ec.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "auth/base64url.h"
+#include "auth/forgery.h"
 #include "auth/key.h"
-#include "auth/signer.h"
-#include "auth/token_fixture.h"
 #include "tests/harness/test.h"
-
-#define NOW_S UINT64_C(1800000000)
-#define LEEWAY_S 60u
-#define TOKEN_ROOM (4u * PHI_JWT_BYTES_MAX)
-
-// In these texts ' stands for ", and ` for '.
-#define CLAIMS "'iss':'issuer','aud':'center','sub':'orders','iat':1799999990,'exp':1800000600"
-#define GOOD_PAYLOAD "{" CLAIMS "}"
-
-// Who signs, with what: HMACs, then curves, then RSA.
-typedef enum signing {
-    BY_ITS_KEY,    // the key of `algorithm`
-    BY_STRANGER,   // a key of the same kind that nobody knows
-    BY_NOBODY,     // no signature
-    BY_EMPTY,      // HMAC with no bytes at all
-    BY_ZEROS,      // HMAC with 32 zero bytes
-    BY_ID,         // HMAC with the key's id
-    BY_PEM,        // HMAC with what everybody may know of the key of RS256
-    BY_JSON,       // HMAC with the set of public keys, letter by letter
-    BY_MODULUS,    // HMAC with the number n of the key of RS256
-    BY_POINT,      // HMAC with the point of the key of ES256
-    BY_ED,         // HMAC with the public key of EdDSA
-    BY_HS512,      // HMAC with the right secret, and SHA-512
-    BY_SECP256K1,  // ECDSA with a key of Bitcoin's curve
-    BY_SECP384R1,  // ECDSA with a key of the longer curve
-    BY_PSS_0,      // RSA-PSS without a salt
-    BY_PSS_MAX,    // RSA-PSS with as long a salt as fits
-    BY_PSS_SHA1,   // RSA-PSS whose mask is made with SHA-1
-    BY_RSA_SHA512, // RSA with the longer digest
-} signing;
-
-typedef struct token {
-    char text[TOKEN_ROOM + 1];
-    size_t size;
-} token;
-
-typedef struct forgery {
-    const char *name;
-    phi_jwt_fault fault;
-    phi_jws_algorithm algorithm; // whose key signs
-    const char *header;          // NULL: of that algorithm, and with its kid
-    const char *payload;         // NULL: GOOD_PAYLOAD
-    signing by;
-    void (*edit)(token *t); // after it was signed; NULL: not
-} forgery;
-
-static phi_jwks *known; // the issuer's keys
-static phi_signer *own[PHI_JWS_COUNT];
-static phi_signer *strangers[PHI_JWS_COUNT]; // of the kinds that are made quickly
-
-static void setup(void);
-static void teardown(void);
-static void make(const forgery *f, token *out);
-static phi_jwt_fault judge(const token *t);
-static void set_signature(token *t, phi_bytes bytes);
-static phi_bytes signature_of(const token *t, uint8_t room[TOKEN_ROOM]);
 
 // ---- edits
 
@@ -93,38 +30,21 @@ static void replace(token *t, const char *from, const char *to)
     *t = made;
 }
 
-static void insert(token *t, size_t at, const char *bytes, size_t size)
-{
-    assert_true(at <= t->size && t->size + size <= TOKEN_ROOM);
-    memmove(t->text + at + size, t->text + at, t->size - at + 1);
-    memcpy(t->text + at, bytes, size);
-    t->size += size;
-}
-
 static void set_text(token *t, const char *text)
 {
     t->size = strlen(text);
     memcpy(t->text, text, t->size + 1);
 }
 
-static size_t dot_of(const token *t, int number)
-{
-    size_t at = 0;
-    while (at < t->size && (t->text[at] != '.' || --number > 0)) {
-        at++;
-    }
-    return at;
-}
-
 static void cut_signature_and_dot(token *t)
 {
-    t->size = dot_of(t, 2);
+    t->size = token_dot(t, 2);
     t->text[t->size] = '\0';
 }
 
 static void cut_to_header(token *t)
 {
-    t->size = dot_of(t, 1);
+    t->size = token_dot(t, 1);
     t->text[t->size] = '\0';
 }
 
@@ -140,83 +60,83 @@ static void only_dots(token *t)
 
 static void add_dot(token *t)
 {
-    insert(t, t->size, ".", 1);
+    token_insert(t, t->size, ".", 1);
 }
 
 static void add_part(token *t)
 {
-    insert(t, t->size, ".e30", 4);
+    token_insert(t, t->size, ".e30", 4);
 }
 
 static void add_two_parts(token *t)
 {
-    insert(t, t->size, ".e30.e30", 8);
+    token_insert(t, t->size, ".e30.e30", 8);
 }
 
 static void dot_in_front(token *t)
 {
-    insert(t, 0, ".", 1);
+    token_insert(t, 0, ".", 1);
 }
 
 static void empty_payload(token *t)
 {
-    size_t first = dot_of(t, 1);
-    size_t second = dot_of(t, 2);
+    size_t first = token_dot(t, 1);
+    size_t second = token_dot(t, 2);
     memmove(t->text + first + 1, t->text + second, t->size - second + 1);
     t->size -= second - first - 1;
 }
 
 static void empty_header(token *t)
 {
-    size_t first = dot_of(t, 1);
+    size_t first = token_dot(t, 1);
     memmove(t->text, t->text + first, t->size - first + 1);
     t->size -= first;
 }
 
 static void pad_signature(token *t)
 {
-    insert(t, t->size, "==", 2);
+    token_insert(t, t->size, "==", 2);
 }
 
 static void pad_header(token *t)
 {
-    insert(t, dot_of(t, 1), "=", 1);
+    token_insert(t, token_dot(t, 1), "=", 1);
 }
 
 static void newline_behind(token *t)
 {
-    insert(t, t->size, "\n", 1);
+    token_insert(t, t->size, "\n", 1);
 }
 
 static void space_in_front(token *t)
 {
-    insert(t, 0, " ", 1);
+    token_insert(t, 0, " ", 1);
 }
 
 static void line_break_inside(token *t)
 {
-    insert(t, dot_of(t, 1) + 9, "\r\n", 2);
+    token_insert(t, token_dot(t, 1) + 9, "\r\n", 2);
 }
 
 static void nul_behind(token *t)
 {
-    insert(t, t->size, "\0", 1);
+    token_insert(t, t->size, "\0", 1);
 }
 
 static void nul_inside(token *t)
 {
-    insert(t, dot_of(t, 2) + 5, "\0", 1);
+    token_insert(t, token_dot(t, 2) + 5, "\0", 1);
 }
 
 static void byte_of_eight_bits(token *t)
 {
-    insert(t, dot_of(t, 2) + 5, "\xc3\xa4", 2);
+    token_insert(t, token_dot(t, 2) + 5, "\xc3\xa4", 2);
 }
 
 static void digit_more(token *t) // 4n + 1 digits are no bytes
 {
-    assert_int_equal((t->size - dot_of(t, 2) - 1) % 4, 2);
-    insert(t, t->size, "AAA", 3);
+    assert_int_equal((t->size - token_dot(t, 2) - 1) % 4, 2);
+    token_insert(t, t->size, "AAA", 3);
 }
 
 static void idle_bits(token *t) // of 64 bytes the last digit has 4 bits that say nothing
@@ -232,14 +152,14 @@ static void plain_alphabet(token *t)
 
 static void bearer(token *t)
 {
-    insert(t, 0, "Bearer ", 7);
+    token_insert(t, 0, "Bearer ", 7);
 }
 
 static void json_flattened(token *t)
 {
     token made;
-    size_t first = dot_of(t, 1);
-    size_t second = dot_of(t, 2);
+    size_t first = token_dot(t, 1);
+    size_t second = token_dot(t, 2);
     made.size = (size_t)snprintf(
         made.text, sizeof made.text,
         "{\"protected\":\"%.*s\",\"payload\":\"%.*s\",\"signature\":\"%s\"}", (int)first, t->text,
@@ -250,8 +170,8 @@ static void json_flattened(token *t)
 static void json_general(token *t)
 {
     token made;
-    size_t first = dot_of(t, 1);
-    size_t second = dot_of(t, 2);
+    size_t first = token_dot(t, 1);
+    size_t second = token_dot(t, 2);
     made.size = (size_t)snprintf(made.text, sizeof made.text,
                                  "{\"payload\":\"%.*s\",\"signatures\":[{\"protected\":\"%.*s\","
                                  "\"signature\":\"%s\"}]}",
@@ -262,8 +182,8 @@ static void json_general(token *t)
 
 static void plain_payload(token *t) // as RFC 7797 has it
 {
-    size_t first = dot_of(t, 1);
-    size_t second = dot_of(t, 2);
+    size_t first = token_dot(t, 1);
+    size_t second = token_dot(t, 2);
     token made;
     made.size = (size_t)snprintf(made.text, sizeof made.text, "%.*s.%s%s", (int)first, t->text,
                                  GOOD_PAYLOAD, t->text + second);
@@ -277,7 +197,7 @@ static void swap_payload(token *t)
     uint8_t room[256];
     phi_bytes part = phi_base64url_encode(phi_bytes_text(other), (phi_span){ room, sizeof room });
     empty_payload(t);
-    insert(t, dot_of(t, 1) + 1, (const char *)part.data, part.size);
+    token_insert(t, token_dot(t, 1) + 1, (const char *)part.data, part.size);
 }
 
 static void swap_header(token *t)
@@ -286,73 +206,73 @@ static void swap_header(token *t)
     uint8_t room[256];
     phi_bytes part = phi_base64url_encode(phi_bytes_text(other), (phi_span){ room, sizeof room });
     empty_header(t);
-    insert(t, 0, (const char *)part.data, part.size);
+    token_insert(t, 0, (const char *)part.data, part.size);
 }
 
 static void signature_one_less(token *t)
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
-    set_signature(t, phi_bytes_of(bytes.data, bytes.size - 1));
+    phi_bytes bytes = token_signature(t, room);
+    token_set_signature(t, phi_bytes_of(bytes.data, bytes.size - 1));
 }
 
 static void signature_one_more(token *t)
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
+    phi_bytes bytes = token_signature(t, room);
     room[bytes.size] = 0;
-    set_signature(t, phi_bytes_of(room, bytes.size + 1));
+    token_set_signature(t, phi_bytes_of(room, bytes.size + 1));
 }
 
 static void signature_half(token *t)
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
-    set_signature(t, phi_bytes_of(bytes.data, bytes.size / 2));
+    phi_bytes bytes = token_signature(t, room);
+    token_set_signature(t, phi_bytes_of(bytes.data, bytes.size / 2));
 }
 
 static void signature_zeros(token *t) // r = s = 0: "psychic" signatures
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
+    phi_bytes bytes = token_signature(t, room);
     memset(room, 0, bytes.size);
-    set_signature(t, phi_bytes_of(room, bytes.size));
+    token_set_signature(t, phi_bytes_of(room, bytes.size));
 }
 
 static void signature_flipped(token *t)
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
+    phi_bytes bytes = token_signature(t, room);
     room[bytes.size / 2] ^= 0x10;
-    set_signature(t, bytes);
+    token_set_signature(t, bytes);
 }
 
 static void signature_one(token *t)
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
+    phi_bytes bytes = token_signature(t, room);
     memset(room, 0, bytes.size);
     room[bytes.size - 1] = 1;
-    set_signature(t, phi_bytes_of(room, bytes.size));
+    token_set_signature(t, phi_bytes_of(room, bytes.size));
 }
 
 static void signature_r_is_s(token *t)
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
+    phi_bytes bytes = token_signature(t, room);
     memcpy(room + 32, room, 32);
-    set_signature(t, bytes);
+    token_set_signature(t, bytes);
 }
 
 static void signature_swapped(token *t)
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
+    phi_bytes bytes = token_signature(t, room);
     uint8_t r[32];
     memcpy(r, room, 32);
     memcpy(room, room + 32, 32);
     memcpy(room + 32, r, 32);
-    set_signature(t, bytes);
+    token_set_signature(t, bytes);
 }
 
 // r = s = the order of the curve, which is zero for who does not look.
@@ -365,19 +285,19 @@ static void signature_of_order(token *t)
     uint8_t both[64];
     memcpy(both, order, 32);
     memcpy(both + 32, order, 32);
-    set_signature(t, phi_bytes_of(both, sizeof both));
+    token_set_signature(t, phi_bytes_of(both, sizeof both));
 }
 
 static void signature_der(token *t)
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
+    phi_bytes bytes = token_signature(t, room);
     ECDSA_SIG *pair = ECDSA_SIG_new();
     ECDSA_SIG_set0(pair, BN_bin2bn(bytes.data, 32, NULL), BN_bin2bn(bytes.data + 32, 32, NULL));
     uint8_t *der = NULL;
     int size = i2d_ECDSA_SIG(pair, &der);
     assert_true(size > 0);
-    set_signature(t, phi_bytes_of(der, (size_t)size));
+    token_set_signature(t, phi_bytes_of(der, (size_t)size));
     OPENSSL_free(der);
     ECDSA_SIG_free(pair);
 }
@@ -390,42 +310,42 @@ static void signature_plus_order(token *t)
                                        0,    0,    0,    0,    0,    0,    0,    0,
                                        0,    0,    0,    0,    0,    0,    0,    0x10 };
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
+    phi_bytes bytes = token_signature(t, room);
     unsigned carry = 0;
     for (size_t i = 0; i < 32; i++) {
         unsigned sum = room[32 + i] + order[i] + carry;
         room[32 + i] = (uint8_t)sum;
         carry = sum >> 8;
     }
-    set_signature(t, bytes);
+    token_set_signature(t, bytes);
 }
 
 static void signature_of_identity(token *t) // R the neutral point, s = 0
 {
     uint8_t both[64] = { 1 };
-    set_signature(t, phi_bytes_of(both, sizeof both));
+    token_set_signature(t, phi_bytes_of(both, sizeof both));
 }
 
 static void signature_without_zero(token *t) // as a number, padded at the other end
 {
     uint8_t room[TOKEN_ROOM];
-    phi_bytes bytes = signature_of(t, room);
+    phi_bytes bytes = token_signature(t, room);
     memmove(room, room + 1, bytes.size - 1);
     room[bytes.size - 1] = 0;
-    set_signature(t, bytes);
+    token_set_signature(t, bytes);
 }
 
 static void too_long(token *t)
 {
     while (t->size <= PHI_JWT_BYTES_MAX) {
-        insert(t, t->size, "A", 1);
+        token_insert(t, t->size, "A", 1);
     }
 }
 
 static void very_long(token *t)
 {
     while (t->size + 4 <= TOKEN_ROOM) {
-        insert(t, t->size, "AAAA", 4);
+        token_insert(t, t->size, "AAAA", 4);
     }
 }
 
@@ -774,242 +694,24 @@ static const forgery forgeries[] = {
       .payload = SUB("'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'") },
 };
 
-// ---- making them
-
-static void setup(void)
-{
-    phi_diag diag = { { 0 } };
-    EXPECT_ERR(
-        phi_jwks_parse(&known, &phi_alloc_heap, phi_bytes_text(phi_fixture_public), NULL, &diag),
-        PH_OK);
-    for (phi_jws_algorithm i = 0; i < PHI_JWS_COUNT; i++) {
-        EXPECT_ERR(phi_signer_parse(&own[i], &phi_alloc_heap,
-                                    phi_bytes_text(phi_fixture_private[i]), &diag),
-                   PH_OK);
-        if (i != PHI_JWS_RS256 && i != PHI_JWS_PS256) {
-            EXPECT_ERR(
-                phi_signer_make(&strangers[i], &phi_alloc_heap, i, phi_signer_id(own[i]), &diag),
-                PH_OK);
-        }
-    }
-}
-
-static void teardown(void)
-{
-    phi_jwks_free(&known);
-    for (size_t i = 0; i < PHI_JWS_COUNT; i++) {
-        phi_signer_free(&own[i]);
-        phi_signer_free(&strangers[i]);
-    }
-}
-
-static phi_jwt_fault judge(const token *t)
-{
-    phi_jwt_expect expect = { .issuer = phi_bytes_text("issuer"),
-                              .audience = phi_bytes_text("center"),
-                              .leeway_s = LEEWAY_S };
-    phi_jwt_claims claims = { .principal = "untouched" };
-    // Of just its size, so that AddressSanitizer sees a byte read too far.
-    char *copy = malloc(t->size == 0 ? 1 : t->size);
-    assert_non_null(copy);
-    memcpy(copy, t->text, t->size);
-    phi_jwt_fault fault =
-        phi_jwt_judge(phi_bytes_of(copy, t->size), known, &expect, NOW_S, &claims);
-    free(copy);
-    EXPECT_TEXT(claims.principal, fault == PHI_JWT_GOOD ? "orders" : "untouched");
-    return fault;
-}
-
-// As it is in the token: ' for ", and ` for '.
-static phi_bytes unquote(const char *text, char room[TOKEN_ROOM])
-{
-    size_t size = strlen(text);
-    assert_true(size < TOKEN_ROOM);
-    for (size_t i = 0; i < size; i++) {
-        room[i] = text[i] == '\'' ? '"' : text[i] == '`' ? '\'' : text[i];
-    }
-    return phi_bytes_of(room, size);
-}
-
-static void append(token *t, phi_bytes bytes)
-{
-    t->size += phi_base64url_encode(
-                   bytes, (phi_span){ (uint8_t *)t->text + t->size, TOKEN_ROOM - t->size })
-                   .size;
-    t->text[t->size] = '\0';
-}
-
-// A value of a key in JSON, decoded.
-static size_t member(phi_jws_algorithm algorithm, const char *name, uint8_t *out, size_t room)
-{
-    json_t *object = phi_strict_object(phi_bytes_text(phi_fixture_private[algorithm]));
-    phi_bytes text;
-    phi_bytes bytes;
-    EXPECT_EQ(phi_strict_text(object, name, &text), PHI_STRICT_TEXT);
-    EXPECT(phi_base64url_decode(text, (phi_span){ out, room }, &bytes));
-    json_decref(object);
-    return bytes.size;
-}
-
-// With a secret that is none, or the right one in another way.
-static size_t sign_hmac(const forgery *f, phi_bytes input, uint8_t *out)
-{
-    uint8_t bytes[1024] = { 0 };
-    phi_bytes secret = { bytes, 0 };
-    if (f->by == BY_ZEROS) {
-        secret.size = 32;
-    } else if (f->by == BY_ID) {
-        secret = phi_signer_id(own[f->algorithm]);
-    } else if (f->by == BY_PEM) {
-        secret = phi_bytes_text(phi_fixture_pem);
-    } else if (f->by == BY_JSON) {
-        secret = phi_bytes_text(phi_fixture_public);
-    } else if (f->by == BY_MODULUS) {
-        secret.size = member(PHI_JWS_RS256, "n", bytes, sizeof bytes);
-    } else if (f->by == BY_POINT) {
-        bytes[0] = 4;
-        secret.size = 1 + member(PHI_JWS_ES256, "x", bytes + 1, 32);
-        secret.size += member(PHI_JWS_ES256, "y", bytes + 33, 32);
-    } else if (f->by == BY_ED) {
-        secret.size = member(PHI_JWS_EDDSA, "x", bytes, sizeof bytes);
-    } else if (f->by == BY_HS512) {
-        secret.size = member(PHI_JWS_HS256, "k", bytes, sizeof bytes);
-    } else {
-        assert_int_equal(f->by, BY_EMPTY);
-    }
-    unsigned size = 0;
-    const EVP_MD *md = f->by == BY_HS512 ? EVP_sha512() : EVP_sha256();
-    assert_non_null(HMAC(md, secret.data, (int)secret.size, input.data, input.size, out, &size));
-    return size;
-}
-
-static size_t sign_curve(const forgery *f, phi_bytes input, uint8_t *out)
-{
-    const char *curve = f->by == BY_SECP256K1 ? "secp256k1" : "secp384r1";
-    int half = f->by == BY_SECP256K1 ? 32 : 48;
-    uint8_t der[256];
-    size_t size = sizeof der;
-    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve);
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    assert_int_equal(EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, pkey), 1);
-    assert_int_equal(EVP_DigestSign(md, der, &size, input.data, input.size), 1);
-    const uint8_t *at = der;
-    ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &at, (long)size);
-    BN_bn2binpad(ECDSA_SIG_get0_r(pair), out, half);
-    BN_bn2binpad(ECDSA_SIG_get0_s(pair), out + half, half);
-    ECDSA_SIG_free(pair);
-    EVP_MD_CTX_free(md);
-    EVP_PKEY_free(pkey);
-    return (size_t)half * 2;
-}
-
-// With the right key, in a way that is another algorithm's.
-static size_t sign_rsa(const forgery *f, phi_bytes input, uint8_t *out)
-{
-    json_t *object = phi_strict_object(phi_bytes_text(phi_fixture_private[f->algorithm]));
-    phi_jwk key;
-    bool is_for_us;
-    EXPECT_ERR(phi_jwk_read(&key, &phi_alloc_heap, object, PHI_JWK_PRIVATE, &is_for_us, NULL),
-               PH_OK);
-    const EVP_MD *digest = f->by == BY_RSA_SHA512 ? EVP_sha512() : EVP_sha256();
-    EVP_PKEY_CTX *context = NULL;
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    size_t size = PHI_SIGNATURE_BYTES_MAX;
-    assert_int_equal(EVP_DigestSignInit(md, &context, digest, NULL, key.pkey), 1);
-    if (f->by != BY_RSA_SHA512) {
-        int salt = f->by == BY_PSS_0     ? 0
-                   : f->by == BY_PSS_MAX ? RSA_PSS_SALTLEN_MAX
-                                         : RSA_PSS_SALTLEN_DIGEST;
-        EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING);
-        EVP_PKEY_CTX_set_rsa_pss_saltlen(context, salt);
-        EVP_PKEY_CTX_set_rsa_mgf1_md(context, f->by == BY_PSS_SHA1 ? EVP_sha1() : digest);
-    }
-    assert_int_equal(EVP_DigestSign(md, out, &size, input.data, input.size), 1);
-    EVP_MD_CTX_free(md);
-    phi_jwk_fini(&key);
-    json_decref(object);
-    return size;
-}
-
-static size_t sign_otherwise(const forgery *f, phi_bytes input, uint8_t *out)
-{
-    if (f->by == BY_NOBODY) {
-        return 0;
-    }
-    if (f->by == BY_SECP256K1 || f->by == BY_SECP384R1) {
-        return sign_curve(f, input, out);
-    }
-    return f->by < BY_SECP256K1 ? sign_hmac(f, input, out) : sign_rsa(f, input, out);
-}
-
-static void make(const forgery *f, token *out)
-{
-    char own_header[64];
-    char header_room[TOKEN_ROOM];
-    char payload_room[TOKEN_ROOM];
-    phi_bytes id = phi_signer_id(own[f->algorithm]);
-    snprintf(own_header, sizeof own_header, "{'alg':'%s','kid':'%.*s'}",
-             phi_jws_algorithm_name(f->algorithm), (int)id.size, (const char *)id.data);
-    phi_bytes header = unquote(f->header == NULL ? own_header : f->header, header_room);
-    phi_bytes payload = unquote(f->payload == NULL ? GOOD_PAYLOAD : f->payload, payload_room);
-    out->size = 0;
-    if (f->by == BY_ITS_KEY || f->by == BY_STRANGER) {
-        phi_signer *const *signers = f->by == BY_ITS_KEY ? own : strangers;
-        assert_non_null(signers[f->algorithm]);
-        phi_buf buf;
-        phi_buf_init(&buf, &phi_alloc_heap, TOKEN_ROOM);
-        EXPECT_ERR(phi_signer_sign(signers[f->algorithm], header, payload, &buf), PH_OK);
-        out->size = phi_buf_size(&buf);
-        memcpy(out->text, phi_buf_view(&buf).data, out->size);
-        phi_buf_fini(&buf);
-        out->text[out->size] = '\0';
-    } else {
-        uint8_t signature[PHI_SIGNATURE_BYTES_MAX];
-        append(out, header);
-        insert(out, out->size, ".", 1);
-        append(out, payload);
-        size_t size = sign_otherwise(f, phi_bytes_of(out->text, out->size), signature);
-        insert(out, out->size, ".", 1);
-        append(out, phi_bytes_of(signature, size));
-    }
-    if (f->edit != NULL) {
-        f->edit(out);
-    }
-}
-
-static phi_bytes signature_of(const token *t, uint8_t room[TOKEN_ROOM])
-{
-    size_t at = dot_of(t, 2) + 1;
-    phi_bytes bytes = { NULL, 0 };
-    EXPECT(phi_base64url_decode(phi_bytes_of(t->text + at, t->size - at),
-                                (phi_span){ room, TOKEN_ROOM }, &bytes));
-    return bytes;
-}
-
-static void set_signature(token *t, phi_bytes bytes)
-{
-    t->size = dot_of(t, 2) + 1;
-    append(t, bytes);
-}
-
 // ---- the tests
 
 // Somebody would get in who has no business here, under any name that he likes. [P-79]
 TEST(jwt, forged_is_refused_for_its_own_reason)
 {
-    setup();
+    forgery_setup();
     size_t wrong = 0;
     for (size_t i = 0; i < PHI_COUNT_OF(forgeries); i++) {
         token t;
-        make(&forgeries[i], &t);
-        phi_jwt_fault fault = judge(&t);
+        forgery_make(&forgeries[i], &t);
+        phi_jwt_fault fault = forgery_judge(&t);
         if (fault != forgeries[i].fault) {
             print_message("# %s: %s instead of %s\n", forgeries[i].name, phi_jwt_fault_name(fault),
                           phi_jwt_fault_name(forgeries[i].fault));
             wrong++;
         }
     }
-    teardown();
+    forgery_teardown();
     EXPECT_EQ(wrong, 0);
     EXPECT(PHI_COUNT_OF(forgeries) >= 60);
 }
@@ -1045,14 +747,14 @@ TEST(jwt, not_forged_is_good)
         { "claims that nobody asked for", PHI_JWT_GOOD, ES,
           .payload = AND("'x':[1,{'y':null}],'jti':'a','scope':'all'") },
     };
-    setup();
+    forgery_setup();
     for (size_t i = 0; i < PHI_COUNT_OF(good); i++) {
         token t;
-        make(&good[i], &t);
-        phi_jwt_fault fault = judge(&t);
+        forgery_make(&good[i], &t);
+        phi_jwt_fault fault = forgery_judge(&t);
         if (fault != PHI_JWT_GOOD) {
             fail_msg("%s: %s", good[i].name, phi_jwt_fault_name(fault));
         }
     }
-    teardown();
+    forgery_teardown();
 }
