@@ -22,7 +22,7 @@ static bool quota_admits(phi_quota *quota, size_t old_size, size_t size)
     if (size <= old_size || size <= PHI_QUOTA_SMALL_BYTES) {
         return true;
     }
-    size_t others = quota->bytes_large - quota_weight(old_size);
+    size_t others = quota->bytes_large - quota_weight(old_size) + quota->promised;
     size_t half = quota->bytes_max / 2;
     size_t limit = size <= phi_quota_share(quota) ? quota->bytes_max : half;
     if (size <= limit && others <= limit - size) {
@@ -95,6 +95,7 @@ void phi_quota_init(phi_quota *quota, const phi_alloc *inner, size_t bytes_max)
 void phi_quota_fini(phi_quota *quota)
 {
     PH_ASSERT(quota->bytes == 0);
+    PH_ASSERT(quota->promised == 0);
     quota->inner = NULL;
 }
 

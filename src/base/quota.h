@@ -9,6 +9,9 @@
 // falls silent, and do not take from the others: the memory in use is at most bytes_max, and that
 // much for each holder.
 //
+// Who may soon need memory, and cannot do without it then, has it promised first, and takes it
+// through `counted`. What is promised is as good as taken when somebody else asks.
+//
 // Life     init -> (take, resize, give through `limited` or `counted`)* -> fini
 // Threads  none
 
@@ -19,17 +22,20 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 
 #define PHI_QUOTA_SMALL_BYTES 2048u
 
 typedef struct phi_quota {
     phi_alloc limited; // counts, and refuses
-    phi_alloc counted; // counts only: for what its taker bounds, having asked phi_quota_is_used_up
+    phi_alloc counted; // counts only: for what its taker bounds, having asked phi_quota_is_used_up,
+                       // and for what was promised
     const phi_alloc *inner; // borrowed until fini
     size_t bytes;           // in use
     size_t bytes_large;     // of them, in blocks that are not small
     size_t bytes_max;       // of those
     size_t holders;         // set by the owner: among so many the second half is shared
+    size_t promised;        // bytes in large blocks that may soon be taken
     uint64_t refusals;      // blocks that were not given; only grows
 } phi_quota;
 
@@ -55,6 +61,25 @@ static inline bool phi_quota_is_short(const phi_quota *quota)
 static inline bool phi_quota_is_used_up(const phi_quota *quota)
 {
     return quota->bytes_large >= quota->bytes_max;
+}
+
+// False when memory is short, or would be if all that is promised were taken.
+static inline bool phi_quota_promise(phi_quota *quota, size_t size)
+{
+    size_t half = quota->bytes_max / 2;
+    size_t taken = quota->bytes_large + quota->promised;
+    if (size > half || taken > half - size) {
+        return false;
+    }
+    quota->promised += size;
+    return true;
+}
+
+// It is taken, or not needed.
+static inline void phi_quota_release(phi_quota *quota, size_t size)
+{
+    PH_ASSERT(size <= quota->promised);
+    quota->promised -= size;
 }
 
 // The largest block that one holder may have while memory is short.

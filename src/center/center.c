@@ -430,7 +430,7 @@ static void attach(center *c)
     phi_io_hook(c->io, &c->hook);
     phi_transports_init(&c->transports, c->io,
                         c->throttle.is_metering ? &session_events_metered : &session_events);
-    c->transports.quota = &c->quota;
+    phi_transports_provide(&c->transports, center_alloc(c, CENTER_MEMORY_LINKS), &c->quota);
 }
 
 // So that a client with all its calls open has at most 32 in a bucket.

@@ -5,6 +5,8 @@
 // Design notes
 //   - A message is copied once, from where it was received into its receiver's send buffer, and
 //     what the center has to say about it is written into the copy. Nothing is allocated.
+//   - One for many is copied into the run when the first comes who can share it: a lone receiver for
+//     whom other things wait costs no second copy.
 //   - Who may say what in a call is decided here and nowhere else, so that a new kind of message
 //     cannot forget to ask.
 //
@@ -33,6 +35,26 @@ static const char *text_of(ph_failure_code code);
 delivered deliver(center *c, const delivery *d)
 {
     return deliver_inline(c, d);
+}
+
+delivered deliver_copy_to_many(center *c, delivery d, phi_stretch *copy)
+{
+    session *r = d.receiver;
+    bool is_first = !r->is_detoured && !deliver_is_cut(&d) &&
+                    !phi_run_has(&c->transports.run, copy) &&
+                    phi_transport_may_share(&r->transport);
+    if (is_first) {
+        uint8_t *room =
+            phi_transports_put(&c->transports, PHI_COMMAND_MESSAGE, d.payload.size, copy);
+        if (room != NULL) {
+            deliver_write(room, &d, d.number);
+            if (phi_transport_share(&r->transport, copy)) {
+                c->counters.messages_sent_total++;
+                return DELIVERED;
+            }
+        }
+    }
+    return deliver_allowed(c, &d);
 }
 
 ph_failure_code deliver_code(delivered why)

@@ -3,7 +3,8 @@
 // center/deliver.h - the one way in which a message reaches a client.
 //
 // Whatever is said to a client goes through deliver(), which copies it once, into the receiver's
-// send buffer. In it stands the one authorisation check. What the center says itself is made here,
+// send buffer; what is the same for many is copied once for all of them, into the run of the turn
+// (wire/run.h). In it stands the one authorisation check. What the center says itself is made here,
 // too.
 //
 // Threads  none
@@ -108,6 +109,13 @@ static PHI_ALWAYS_INLINE void deliver_write(uint8_t *room, const delivery *d, ui
     }
 }
 
+// A message in fragments begins.
+static PHI_ALWAYS_INLINE bool deliver_is_cut(const delivery *d)
+{
+    uint8_t flags = d->payload.data[PHI_MESSAGE_FLAGS_AT];
+    return (flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) == PHI_FLAG_MORE;
+}
+
 static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, uint64_t number)
 {
     if (PHI_UNLIKELY(d->receiver->is_detoured) && d->receiver->is_abroad && d->fan != 0) {
@@ -122,24 +130,49 @@ static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, u
     return DELIVERED;
 }
 
-// deliver() itself, for where most messages pass.
-static PHI_ALWAYS_INLINE delivered deliver_inline(center *c, const delivery *d)
+// Slow path of deliver_to_many: he is the first, or needs a copy of his own. By value, see
+// deliver_first. Do not call.
+delivered deliver_copy_to_many(center *c, delivery d, phi_stretch *copy);
+
+// deliver() to one of many, who are all to have the same: *copy, which they share if they can. It is
+// zeroed at first, and whenever something about the delivery changed but its receiver.
+static PHI_ALWAYS_INLINE delivered deliver_to_many(center *c, const delivery *d, phi_stretch *copy)
 {
-    PH_ASSERT(d->payload.size >= PHI_MESSAGE_HEAD_BYTES);
     PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
     if (PHI_UNLIKELY(!deliver_is_allowed(c, d))) {
         return DELIVER_REFUSED;
     }
+    if (PHI_UNLIKELY(d->receiver->is_detoured) ||
+        PHI_UNLIKELY(!phi_transport_share(&d->receiver->transport, copy))) {
+        return deliver_copy_to_many(c, *d, copy);
+    }
+    c->counters.messages_sent_total++;
+    return DELIVERED;
+}
+
+// What stands behind the check, for one receiver.
+static PHI_ALWAYS_INLINE delivered deliver_allowed(center *c, const delivery *d)
+{
+    PH_ASSERT(d->payload.size >= PHI_MESSAGE_HEAD_BYTES);
     // What came in as one packet goes out as one, unless the receiver's suite has longer heads, or
     // it takes less.
     if (PHI_UNLIKELY(d->payload.size > phi_link_payload_max(&d->receiver->transport.link))) {
         return DELIVER_TOO_LARGE;
     }
-    uint8_t cut = d->payload.data[PHI_MESSAGE_FLAGS_AT] & (PHI_FLAG_MORE | PHI_FLAG_REST);
-    if (PHI_UNLIKELY(cut == PHI_FLAG_MORE)) {
+    if (PHI_UNLIKELY(deliver_is_cut(d))) {
         return deliver_first(c, *d);
     }
     return deliver_queue(c, d, d->number);
+}
+
+// deliver() itself, for where most messages pass.
+static PHI_ALWAYS_INLINE delivered deliver_inline(center *c, const delivery *d)
+{
+    PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
+    if (PHI_UNLIKELY(!deliver_is_allowed(c, d))) {
+        return DELIVER_REFUSED;
+    }
+    return deliver_allowed(c, d);
 }
 
 // What becomes of a request or an inquiry that was not delivered. Not for DELIVERED.

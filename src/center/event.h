@@ -19,6 +19,7 @@ typedef struct center_event {
     uint32_t left_ms;   // the same in this turn, as event_is_expired found it
     phi_time since;     // when it came
     phi_receipt tally;  // so far
+    phi_stretch copy;   // that all share, as they are told in this turn
     uint64_t stream;    // it is the first fragment of this one; 0: it is whole
     guard_topic *topic; // borrowed: that it is published to, where rights are to be looked at
     uint32_t fan;       // it is for many, who get the same: fan_mail.h; 0: for one
@@ -40,18 +41,19 @@ void event_miss(center *c, center_event *e, uint64_t count, ph_failure_code why)
 // Delivered or dropped, and counted. Inline: of those who are told there may be many.
 static PHI_ALWAYS_INLINE void event_tell(center *c, center_event *e, session *receiver)
 {
-    PH_ASSERT((e->left_ms == 0) == (e->ttl_ms == 0));
     uint8_t flags = e->payload.data[PHI_MESSAGE_FLAGS_AT];
     // The receipt is between the sender and the center.
     delivery_marks marks = { .flags = (uint8_t)(flags & ~PHI_FLAG_RECEIPT) };
-    delivered how = deliver_inline(c, &(delivery){ .sender = e->sender,
-                                                   .receiver = receiver,
-                                                   .topic = e->topic,
-                                                   .payload = e->payload,
-                                                   .ttl_ms = e->left_ms,
-                                                   .marks = marks,
-                                                   .is_marked = e->number != 0,
-                                                   .fan = e->fan });
+    delivered how = deliver_to_many(c,
+                                    &(delivery){ .sender = e->sender,
+                                                 .receiver = receiver,
+                                                 .topic = e->topic,
+                                                 .payload = e->payload,
+                                                 .ttl_ms = e->left_ms,
+                                                 .marks = marks,
+                                                 .is_marked = e->number != 0,
+                                                 .fan = e->fan },
+                                    &e->copy);
     if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // as if there were no such receiver
         e->is_refused = true;
         return;

@@ -448,6 +448,14 @@ void phi_link_sent(phi_link *link, size_t count)
     }
 }
 
+void phi_link_keep(phi_link *link)
+{
+    if (!phi_outbound_keep(&link->out, PHI_LINK_HEADROOM_BYTES)) {
+        phi_outbound_forget(&link->out);
+        phi_link_torn(link);
+    }
+}
+
 void phi_link_trim(phi_link *link)
 {
     phi_buf_release(&link->out.buf);

@@ -132,7 +132,8 @@ typedef enum phi_link_event_type {
 //   PH_ETOOLARGE     internal, when options.join is too long                  x
 //
 // Without a bye, phi_link_lost's reason is `err` (PH_ERESET, PH_ECLOSED, PH_ECONNECT, PH_ETLS), and
-// `code` is normal, which then means nothing.
+// `code` is normal, which then means nothing. After phi_link_keep without memory it is PH_ENOMEM, and
+// internal.
 typedef struct phi_link_end {
     ph_err err;
     phi_bye_code code; // the bye's, said or heard, or what it would have been; < PHI_BYE_COUNT
@@ -327,7 +328,18 @@ static PHI_ALWAYS_INLINE uint8_t *phi_link_put(phi_link *link, phi_command code,
     return phi_outbound_put(&link->out, (uint16_t)code, payload_size, PHI_LINK_HEADROOM_BYTES);
 }
 
-// What to write next, enciphered; valid until the next call on the link.
+// Queues a packet that stands in a run (wire/run.h). False when it is to be put instead: not open,
+// more than the other end takes, or it cannot be shared. Before the run is reset it is to be sent, or
+// phi_link_keep to be called.
+static PHI_ALWAYS_INLINE bool phi_link_share(phi_link *link, phi_run *run,
+                                             const phi_stretch *packet)
+{
+    return PHI_LIKELY(phi_sm_is(&link->sm, PHI_LINK_OPEN)) &&
+           PHI_LIKELY(packet->size <= link->peer_packet_bytes_max) &&
+           phi_outbound_share(&link->out, run, packet, PHI_LINK_HEADROOM_BYTES);
+}
+
+// What to write next, enciphered; valid until the next call on the link, or on the run.
 static inline phi_bytes phi_link_seal(phi_link *link)
 {
     return phi_outbound_seal(&link->out);
@@ -337,6 +349,10 @@ static inline size_t phi_link_waiting(const phi_link *link)
 {
     return phi_outbound_size(&link->out);
 }
+
+// The stream took less than all: what is shared of the rest becomes the link's own. Without memory
+// the link ends, and nothing waits any more: the stream may have taken half of a packet.
+void phi_link_keep(phi_link *link);
 
 // Gives back the memory of buffers that are empty, and of key stream made ahead.
 void phi_link_trim(phi_link *link);

@@ -156,6 +156,18 @@ void phi_link_lost(phi_link *link, ph_err reason, const char *why)
                    });
 }
 
+void phi_link_torn(phi_link *link)
+{
+    PH_ASSERT(phi_link_waiting(link) == 0);
+    if (!phi_link_is(link, PHI_LINK_CLOSED)) {
+        link_end(link, (phi_link_end){
+                           .err = PH_ENOMEM,
+                           .code = PHI_BYE_INTERNAL,
+                           .text = phi_bytes_text("no memory for the rest of a packet"),
+                       });
+    }
+}
+
 void phi_link_on_bye(phi_link *link, const phi_packet *packet, phi_link_event *event, phi_time now)
 {
     (void)event;

@@ -73,4 +73,7 @@ void phi_link_fail(phi_link *link, phi_bye_code code, const char *detail);
 // The same with an error of its own.
 void phi_link_fail_with(phi_link *link, ph_err err, phi_bye_code code, const char *detail);
 
+// What was queued is lost, and some of it may have left: a bye behind that would not be understood.
+void phi_link_torn(phi_link *link);
+
 #endif // PHI_LINK_LINK_INTERNAL_H

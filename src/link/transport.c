@@ -15,11 +15,16 @@
 // stream of events may take minutes to fill it. So full_timeout also runs while nothing moves
 // (P-59). A client does not judge its center so, which may read nothing for a while (P-40).
 //
+// What waits in the run is the same bytes for all; each transport that sees some of it is dirty, so
+// the hook writes it. What a stream does not take of it becomes the transport's own right behind the
+// write. So when the hook is done, nobody sees the run any more, and it begins anew.
+//
 // Invariants   stream is NULL exactly when gone
 //              a blocked transport writes nothing before on_writable
 //              a held transport reads nothing and hands up no packet, a paused one reads nothing;
 //              one that ended is neither
 //              CLOSED is reported on the way from live, on_gone on the way to gone
+//              nothing of the run waits in a transport that is blocked, or not dirty
 
 #include "link/transport.h"
 
@@ -183,6 +188,15 @@ static void transport_turned(phi_transport *t, phi_time now)
     }
 }
 
+// What the stream did not take of the run cannot stay there.
+static void transport_keep(phi_transport *t)
+{
+    phi_link_keep(&t->link);
+    if (t->link.has_end) {
+        phi_transport_mark(t); // it is reported in this turn, too
+    }
+}
+
 static void transport_flush(phi_transport *t, phi_time now)
 {
     if (t->is_blocked || phi_link_waiting(&t->link) == 0) {
@@ -195,6 +209,9 @@ static void transport_flush(phi_transport *t, phi_time now)
     t->is_blocked = count < bytes.size;
     group->bytes_sent += count;
     phi_link_sent(&t->link, count);
+    if (PHI_UNLIKELY(t->is_blocked)) {
+        transport_keep(t);
+    }
 
     if (phi_time_diff(now, t->flushed).ns >= TRANSPORT_BUSY.ns) {
         t->busy_writes = 0;
@@ -270,6 +287,7 @@ static void transports_on_turn(phi_turn_hook *hook)
     while ((node = phi_list_take(&group->dirty)) != NULL) {
         transport_settle(PHI_CONTAINER_OF(node, phi_transport, dirty), now);
     }
+    phi_run_reset(&group->run);
 }
 
 // The quota is shared by those that have a stream.
@@ -394,7 +412,15 @@ void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_
         (phi_transports){ .io = io, .events = events, .hook = { .on_turn = transports_on_turn } };
     phi_list_init(&group->dirty);
     phi_cipher_group_init(&group->ciphers);
+    phi_run_init(&group->run, io->alloc, /* bytes_max= */ 0, /* quota= */ NULL);
     phi_io_hook(io, &group->hook);
+}
+
+void phi_transports_provide(phi_transports *group, const phi_alloc *alloc, phi_quota *quota)
+{
+    PH_ASSERT(group->count == 0);
+    group->quota = quota;
+    phi_run_init(&group->run, alloc, PHI_TRANSPORT_RUN_BYTES_MAX, quota);
 }
 
 void phi_transports_fini(phi_transports *group)
@@ -405,6 +431,7 @@ void phi_transports_fini(phi_transports *group)
     PH_ASSERT(group->count == 0);
     PH_ASSERT(phi_list_is_empty(&group->dirty));
     phi_io_unhook(&group->hook);
+    phi_run_fini(&group->run);
     phi_cipher_group_fini(&group->ciphers);
     group->io = NULL;
 }
@@ -487,11 +514,22 @@ void phi_transport_begin_failed(phi_transport *t, size_t payload_max)
 
 bool phi_transport_put_shared(phi_transport *t, phi_transport_shared *packet)
 {
-    uint8_t *room = phi_transport_put(t, packet->code, packet->payload.size);
+    phi_bytes payload = packet->payload;
+    phi_run *run = &t->group->run;
+    if (!phi_run_has(run, &packet->stretch) && phi_transport_may_share(t)) {
+        uint8_t *once = phi_transports_put(t->group, packet->code, payload.size, &packet->stretch);
+        if (once != NULL) {
+            memcpy(once, payload.data, payload.size);
+        }
+    }
+    if (phi_transport_share(t, &packet->stretch)) {
+        return true;
+    }
+    uint8_t *room = phi_transport_put(t, packet->code, payload.size);
     if (room == NULL) {
         return false;
     }
-    memcpy(room, packet->payload.data, packet->payload.size);
+    memcpy(room, payload.data, payload.size);
     return true;
 }
 

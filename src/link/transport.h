@@ -13,7 +13,10 @@
 // Shares   An owner for which a packet caused much work calls phi_transport_hold from inside
 //          on_event, and phi_transport_go_on in a later turn: so what one peer asks for is cut into
 //          turns, and others come between.
-// Limits   A stream that does not take the bye is closed after PHI_TRANSPORT_LINGER_MS.
+// Run      What is the same for many is written once, into the run of their group, and sent to each
+//          from there at the end of the turn (wire/run.h).
+// Limits   A stream that does not take the bye is closed after PHI_TRANSPORT_LINGER_MS. The run takes
+//          PHI_TRANSPORT_RUN_BYTES_MAX a turn; what is more is copied to each.
 // Threads  none: belongs to its io
 
 #ifndef PHI_LINK_TRANSPORT_H
@@ -45,6 +48,7 @@ typedef struct phi_transport_events {
 #define PHI_TRANSPORT_RETRY_MS 10u
 // The same when the quota refused it: many may wait then.
 #define PHI_TRANSPORT_SHORT_RETRY_MS 100u
+#define PHI_TRANSPORT_RUN_BYTES_MAX (1024u * 1024u)
 
 // All transports of one owner (a center, a client).
 typedef struct phi_transports {
@@ -53,6 +57,7 @@ typedef struct phi_transports {
     phi_turn_hook hook;
     phi_list dirty;           // phi_transport.dirty: something is to be written or reported
     phi_cipher_group ciphers; // for phi_link_options.ciphers
+    phi_run run;              // nothing of it waits between two turns
     size_t count;             // that have a stream
     uint32_t turn;            // counts the runs of the hook
     phi_quota *quota; // borrowed, that of the links' options; NULL none. It shares among `count`
@@ -89,6 +94,10 @@ struct phi_transport {
 };
 
 void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_events *events);
+
+// For an owner that has much to say to many: memory for the run, and that of all that waits. Without
+// it they are sent copies. `quota` is that of the links' options, NULL: none.
+void phi_transports_provide(phi_transports *group, const phi_alloc *alloc, phi_quota *quota);
 
 // All transports are gone, or dropped: asserted. Accepts a zeroed one.
 void phi_transports_fini(phi_transports *group);
@@ -149,13 +158,43 @@ static PHI_ALWAYS_INLINE uint8_t *phi_transport_put(phi_transport *t, phi_comman
     return room;
 }
 
+// Whether a packet for many might be put into the run for this one: it does not pay if nobody can
+// share it.
+static inline bool phi_transport_may_share(const phi_transport *t)
+{
+    return phi_outbound_may_share(&t->link.out, &t->group->run);
+}
+
+// Puts a packet into the run, for whoever shares it in this turn: where its payload goes, to be
+// written there before anything else is done with the group. NULL: it has to be copied to each.
+static inline uint8_t *phi_transports_put(phi_transports *group, phi_command code,
+                                          size_t payload_size, phi_stretch *out)
+{
+    return phi_run_put(&group->run, (uint16_t)code, payload_size, out);
+}
+
+// Queues a packet that stands in the run. False when it does not, or has to be put instead.
+static PHI_ALWAYS_INLINE bool phi_transport_share(phi_transport *t, const phi_stretch *packet)
+{
+    if (!phi_link_share(&t->link, &t->group->run, packet)) {
+        return false;
+    }
+    if (t->link.out.shared_size == packet->size) { // else it is dirty already
+        PH_ASSERT(!t->is_blocked);                 // something of its own would wait
+        phi_transport_mark(t);
+    }
+    return true;
+}
+
 // A packet that goes to many transports of a group as it is.
 typedef struct phi_transport_shared {
     phi_command code;
-    phi_bytes payload; // borrowed until it was put to the last of them
+    phi_bytes payload;   // borrowed until it was put to the last of them
+    phi_stretch stretch; // in the run; zeroed at first
 } phi_transport_shared;
 
-// Both in one for each of them, copy included; false when full, and then on_room follows.
+// All of that: shares it with the others if it can, else it is copied. False when full, and then
+// on_room follows.
 PHI_MUST_CHECK bool phi_transport_put_shared(phi_transport *t, phi_transport_shared *packet);
 
 // For an owner that leaves part of the buffer to others and stops before begin fails: on_room

@@ -9,8 +9,12 @@
 // cache, and reading them in wide pieces would wait for that. The cipher runs once over everything
 // since the last seal, because the key stream does not care where packets begin.
 //
+// A stretch of the run is sent as it is: in suite plain only, where a packet is the same for
+// everybody. It is copied, in its turn at the latest, when something else is queued behind it, or
+// when the stream did not take all of it; so who reads as fast as he is sent to has no memory here.
+//
 // Invariants: sealed <= size of `buf`, and what follows it there is whole packets; begun is 0, or
-// more than a head.
+// more than a head; while shared_size is not 0, `buf` is empty.
 //
 // Clauses: P-10, P-11, P-21, P-23, P-25.
 
@@ -36,6 +40,7 @@ void phi_outbound_bytes_from(phi_outbound *out, const phi_alloc *alloc)
 
 void phi_outbound_fini(phi_outbound *out)
 {
+    phi_outbound_forget(out);
     phi_cipher_fini(&out->cipher);
     phi_buf_fini(&out->buf);
     out->sealed = 0;
@@ -46,6 +51,7 @@ ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key
 {
     PH_ASSERT(suite < PHI_SUITE_COUNT);
     PH_ASSERT(out->suite == PHI_SUITE_PLAIN); // what waits needs no seal
+    PH_ASSERT(out->shared_size == 0);
     PH_ASSERT((key != NULL) == (suite == PHI_SUITE_PAPER));
     PH_ASSERT((iv != NULL) == (suite == PHI_SUITE_PAPER));
 
@@ -62,8 +68,43 @@ ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key
     return PH_OK;
 }
 
+bool phi_outbound_keep(phi_outbound *out, size_t spare)
+{
+    size_t size = out->shared_size;
+    if (size == 0) {
+        return true;
+    }
+    PH_ASSERT(phi_buf_size(&out->buf) == 0);
+    phi_quota *quota = out->run->quota;
+    const phi_alloc *alloc = out->buf.alloc;
+    if (quota != NULL) {
+        PH_ASSERT(alloc == &quota->limited);
+        out->buf.alloc = &quota->counted; // it was promised
+    }
+    uint8_t *room = phi_buf_reserve(&out->buf, size + spare);
+    out->buf.alloc = alloc;
+    if (room == NULL) {
+        return false;
+    }
+    memcpy(room, phi_run_at(out->run, out->shared_at), size);
+    phi_buf_commit(&out->buf, size);
+    phi_outbound_forget(out);
+    return true;
+}
+
+void phi_outbound_forget(phi_outbound *out)
+{
+    if (out->shared_size != 0) {
+        phi_run_take_back(out->run, out->shared_size);
+        out->shared_size = 0;
+    }
+}
+
 phi_bytes phi_outbound_seal(phi_outbound *out)
 {
+    if (out->shared_size != 0) {
+        return phi_bytes_of(phi_run_at(out->run, out->shared_at), out->shared_size);
+    }
     phi_span all = phi_buf_view(&out->buf);
     PH_ASSERT(out->sealed <= all.size);
 
@@ -80,6 +121,13 @@ phi_bytes phi_outbound_seal(phi_outbound *out)
 
 void phi_outbound_sent(phi_outbound *out, size_t count)
 {
+    if (out->shared_size != 0) {
+        PH_ASSERT(count <= out->shared_size);
+        phi_run_take_back(out->run, count);
+        out->shared_at += (uint32_t)count;
+        out->shared_size -= (uint32_t)count;
+        return;
+    }
     PH_ASSERT(count <= out->sealed);
     phi_buf_consume(&out->buf, count);
     out->sealed -= (uint32_t)count;

@@ -3,7 +3,11 @@
 // wire/outbound.h - one direction of a link as sent: packets in, bytes out. Each packet is written
 // in place into the send buffer; all of a turn are checked and enciphered together when it ends.
 //
-// Life     init -> (begin -> commit | put)* , (seal -> sent)* -> fini
+// Shared   What is the same for many receivers need not be copied for each of them: it is sent from
+//          where it stands in the turn's run. What waits is either that or the send buffer, never
+//          both: whatever is queued behind a stretch of the run copies that first.
+//
+// Life     init -> (begin -> commit | put | share)* , (seal -> sent -> keep)* -> fini
 // Limits   bytes_max bytes wait; beyond it phi_outbound_begin returns NULL
 // Threads  none
 
@@ -14,6 +18,7 @@
 #include "wire/check.h"
 #include "wire/cipher.h"
 #include "wire/packet.h"
+#include "wire/run.h"
 
 // What each packet passes stands first.
 typedef struct phi_outbound {
@@ -21,8 +26,11 @@ typedef struct phi_outbound {
     phi_check check;
     // Bytes at the front of `buf` that may be sent: checked and enciphered, or HELLO.
     uint32_t sealed;
-    uint32_t begun; // room that begin gave, with the head; 0: none
-    phi_buf buf;
+    uint32_t begun;       // room that begin gave, with the head; 0: none
+    uint32_t shared_at;   // in `run`
+    uint32_t shared_size; // 0: nothing of it waits
+    phi_buf buf;          // empty while anything of `run` waits
+    phi_run *run;         // borrowed while anything of it waits
     phi_cipher cipher;
     const phi_alloc *alloc; // borrowed; of the cipher
 } phi_outbound;
@@ -39,6 +47,43 @@ void phi_outbound_fini(phi_outbound *out);
 PHI_MUST_CHECK ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key,
                                          const uint8_t *iv);
 
+// Whether a packet that is put into the run next could be shared.
+static inline bool phi_outbound_may_share(const phi_outbound *out, const phi_run *run)
+{
+    return out->suite == PHI_SUITE_PLAIN && phi_buf_size(&out->buf) == 0 &&
+           (out->shared_size == 0 || out->shared_at + out->shared_size == phi_run_end(run));
+}
+
+// Queues packets that stand in the run. False when they have to be copied: the run was reset, not in
+// suite plain, not right behind what waits, no room as for begin with `spare`, or memory is short.
+// Before the run is reset, all of it is to be sent, kept or forgotten.
+static PHI_ALWAYS_INLINE bool phi_outbound_share(phi_outbound *out, phi_run *run,
+                                                 const phi_stretch *packets, size_t spare)
+{
+    size_t waiting = out->shared_size;
+    bool fits = waiting != 0 ? out->shared_at + waiting == packets->at
+                             : out->suite == PHI_SUITE_PLAIN && phi_buf_size(&out->buf) == 0;
+    if (PHI_UNLIKELY(!fits || !phi_run_has(run, packets) ||
+                     waiting + packets->size + spare > out->buf.bytes_max ||
+                     !phi_run_lend(run, packets->size))) {
+        return false;
+    }
+    if (waiting == 0) {
+        out->run = run;
+        out->shared_at = packets->at;
+        out->begun = 0;
+    }
+    out->shared_size += packets->size;
+    return true;
+}
+
+// Copies what waits and is shared; nothing when there is none. `spare` bytes of memory are left
+// behind it, of those that share left room for. False without memory; then it still waits.
+PHI_MUST_CHECK bool phi_outbound_keep(phi_outbound *out, size_t spare);
+
+// Nothing that is shared waits any more: the rest of a packet is lost, and all that would follow.
+void phi_outbound_forget(phi_outbound *out);
+
 // Room for a payload of up to `payload_max` bytes; NULL when the buffer is full (or there is no
 // memory). The packet with its head must not be longer than PHI_PACKET_BYTES_MAX: asserted. Nothing
 // is sent before commit; a second begin forgets the first. It leaves `spare` bytes of memory behind
@@ -49,9 +94,12 @@ static PHI_ALWAYS_INLINE uint8_t *phi_outbound_begin_before(phi_outbound *out, s
     size_t head = phi_suite_head(out->suite);
     PH_ASSERT(payload_max <= PHI_PACKET_BYTES_MAX - head);
 
+    out->begun = 0;
+    if (PHI_UNLIKELY(out->shared_size != 0) && !phi_outbound_keep(out, spare)) {
+        return NULL;
+    }
     uint8_t *room = phi_buf_reserve(&out->buf, head + payload_max + spare);
     if (PHI_UNLIKELY(room == NULL)) {
-        out->begun = 0;
         return NULL;
     }
     out->begun = (uint32_t)(head + payload_max);
@@ -100,6 +148,9 @@ static PHI_ALWAYS_INLINE uint8_t *phi_outbound_put(phi_outbound *out, uint16_t c
     size_t size = head + payload_size;
     PH_ASSERT(size <= PHI_PACKET_BYTES_MAX);
 
+    if (PHI_UNLIKELY(out->shared_size != 0) && !phi_outbound_keep(out, spare)) {
+        return NULL;
+    }
     uint8_t *packet = phi_buf_reserve(&out->buf, size + spare);
     if (PHI_UNLIKELY(packet == NULL)) {
         return NULL;
@@ -113,14 +164,14 @@ static PHI_ALWAYS_INLINE uint8_t *phi_outbound_put(phi_outbound *out, uint16_t c
 // Bytes that wait, sealed or not.
 static inline size_t phi_outbound_size(const phi_outbound *out)
 {
-    return phi_buf_size(&out->buf);
+    return phi_buf_size(&out->buf) + out->shared_size;
 }
 
 // Checks and enciphers what is not yet and returns all that waits; valid until the next call on
-// `out`.
+// `out`, or on the run.
 phi_bytes phi_outbound_seal(phi_outbound *out);
 
-// The first `count` of them have left.
+// The first `count` of them have left. What is shared of the others is to be kept, or forgotten.
 void phi_outbound_sent(phi_outbound *out, size_t count);
 
 #endif // PHI_WIRE_OUTBOUND_H
