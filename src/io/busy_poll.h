@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// io/busy_poll.h - whether a loop that has run out of work should poll for a while before it sleeps.
+// io/busy_poll.h - whether a loop that has run out of work should poll for a while before it
+// sleeps.
 //
 // Who is awake need not be woken, which is most of what a message costs when there are few; but who
 // polls for nothing burns a processor. So a loop polls only as long as that pays: the wait was over
 // within `bound`. Each poll that does not pay is followed by a pause of waits that are slept
 // through, and doubles the next pause; each that pays takes an eighth off it. That balances where
-// about one of six does not pay (2 x (7/8)^5 = 1): whoever is below that polls on, and whoever is above
-// is soon left with one try in PHI_BUSY_POLL_PAUSE_MAX.
+// about one of six does not pay (2 x (7/8)^5 = 1): who is below that polls on, and who is above is
+// soon left with one try in PHI_BUSY_POLL_PAUSE_MAX. (docs/adr/0010-sleep-as-late-as-pays.md)
 //
 // Only short waits shorten a pause: when it is long until something comes there is nothing to try,
 // so an idle loop never polls. Short is what a poll might have seen the end of, had those that it

@@ -17,9 +17,6 @@
 // then the others have theirs, and the rest waits in the kernel, which tells again
 // (level-triggered). 32 KiB of small messages are some 0.1 ms of work.
 #define PHI_UV_INPUT_BYTES (32u * 1024u)
-// What the first read of a stream may bring, and one of a stream that never has much; see
-// on_readable in uv_stream.c.
-#define PHI_UV_SHARE_KIB_MIN 4u
 // Of one listener; half a millisecond of a turn, with what the owner does for each.
 #define PHI_UV_ACCEPTS_PER_TURN 16u
 // Connections that were closed here and wait for the other end to close, so that it still reads
@@ -73,9 +70,9 @@ void phi_uv_stop(phi_uv *uv);
 // Ends a wait. [any thread, signal handler]
 void phi_uv_wake(phi_uv *uv);
 
-// Before the loop waits in the kernel it asks again and again, for at most so long, whether something
-// came, and lets others have the processor in between: as long as that pays (io/busy_poll.h). At
-// most PHI_UV_BUSY_POLL_US_MAX; zero, as at first: it waits at once.
+// Before the loop waits in the kernel it asks again and again, for at most so long, whether
+// something came, and lets others have the processor in between: as long as that pays
+// (io/busy_poll.h). At most PHI_UV_BUSY_POLL_US_MAX; zero, as at first: it waits at once.
 #define PHI_UV_BUSY_POLL_US_MAX 1000u
 // What a center and its clients do unless told otherwise: about what two sleeping processes take
 // until one has woken the other and got its answer, so that one that begins to poll among others

@@ -123,7 +123,6 @@ struct phi_stream {
     int fd;                 // -1 none
     uint32_t linger_left;   // bytes still read and thrown away after closing
     int16_t error;          // errno of the write that failed
-    uint8_t share;          // what the next read may bring, in KiB
     uint8_t armed : 2;      // what libuv watches: UV_READABLE, UV_WRITABLE
     uint8_t poll_state : 2; // phi_handle_state
     bool is_paused : 1;

@@ -7,11 +7,6 @@
 // - libuv stops and restarts a watch with two system calls, so interest is given up lazily: a
 //   stream that is paused, or has written all, loses its watch when the next event shows that it is
 //   not wanted. Most pauses and short writes are over before that.
-// - A read takes a share of what waits, not all: what it brought is answered at the end of the
-//   turn, and while others work on that, the next share is read. With much in each turn, loops at
-//   both ends of a connection work in turns; with a little, at the same time. But each share costs
-//   three system calls, so it doubles while it is filled, and halves when less than half came:
-//   who always has more waiting is read by the buffer.
 // - An error on the socket, seen when writing or reported by the kernel, does not end the stream at
 //   once: what the other end sent before, a bye perhaps, is still in the receive queue. A broken
 //   stream is read once per turn until nothing is left, and then ends.
@@ -33,13 +28,10 @@
 
 #define LINGER_TIME (phi_ms(PHI_UV_LINGER_MS))
 #define LINGER_BYTES_MAX (1024u * 1024u)
-#define KIB 1024u
-#define SHARE_MAX (PHI_UV_INPUT_BYTES / KIB)
 
 // For an idle connection, of which libuv takes 160; the heap makes 288 of it, and 304 of the next.
 PH_STATIC_ASSERT(sizeof(struct phi_stream) <= 280);
 PH_STATIC_ASSERT(LINGER_BYTES_MAX >= PHI_UV_INPUT_BYTES);
-PH_STATIC_ASSERT(PHI_UV_INPUT_BYTES == SHARE_MAX * KIB);
 
 // A stream without a loop: its descriptor, and who is at the other end. On the heap, because its
 // memory is given back by another loop.
@@ -80,7 +72,6 @@ static void read_mail(const phi_stream *s);
 static void on_readable(phi_stream *s);
 static void give_bytes(phi_stream *s, phi_span bytes);
 static void end_in_order(phi_stream *s);
-static uint8_t next_share(uint8_t share, size_t came);
 static void on_writable(phi_stream *s);
 static void on_leftovers(phi_stream *s, int status, int events);
 static void step_broken(phi_stream *s);
@@ -112,7 +103,6 @@ phi_stream *phi_stream_new(phi_uv *uv)
     }
     s->uv = uv;
     s->fd = -1;
-    s->share = PHI_UV_SHARE_KIB_MIN;
     s->linger_left = LINGER_BYTES_MAX;
     phi_sm_init(&s->sm, stream_states, STREAM_STATE_COUNT);
     phi_list_append(&uv->streams, &s->node);
@@ -450,7 +440,7 @@ static void on_readable(phi_stream *s)
         return;
     }
     uint8_t *input = s->uv->input;
-    ssize_t n = recv(s->fd, input, s->share * KIB, 0);
+    ssize_t n = recv(s->fd, input, PHI_UV_INPUT_BYTES, 0);
     int error = errno;
     read_mail(s);
     if (!phi_sm_is(&s->sm, STREAM_OPEN)) { // the mail said that it be closed
@@ -458,7 +448,6 @@ static void on_readable(phi_stream *s)
     }
     PH_ASSERT(!s->is_paused);
     if (n > 0) {
-        s->share = next_share(s->share, (size_t)n);
         give_bytes(s, (phi_span){ input, (size_t)n });
     } else if (n == 0) {
         end_in_order(s);
@@ -484,16 +473,6 @@ static void end_in_order(phi_stream *s)
     } else {
         phi_stream_end(s, PH_ERESET, "cut off: the other end did not say that it closes");
     }
-}
-
-static uint8_t next_share(uint8_t share, size_t came)
-{
-    PH_ASSERT(came <= share * KIB);
-    if (came == share * KIB && share < SHARE_MAX) {
-        return (uint8_t)(share * 2);
-    }
-    bool is_large = came < share * KIB / 2 && share > PHI_UV_SHARE_KIB_MIN;
-    return is_large ? share / 2 : share;
 }
 
 static void on_writable(phi_stream *s)

@@ -51,47 +51,6 @@ TEST(uv_stream, flooding_peer_does_not_starve_others)
     fixture_free(f);
 }
 
-// What came in one turn is `came`.
-static void expect_brought(fixture *f, size_t came)
-{
-    size_t before = f->ends[0].size;
-    phi_uv_turn(f->uv, phi_ns(0));
-    EXPECT_EQ(f->ends[0].size - before, came);
-}
-
-// A burst read as one piece would have this loop and the one that waits for its answers work one
-// after the other; read in small pieces for ever, it would cost a turn for each.
-TEST(uv_stream, share_of_a_turn_grows_while_it_is_filled)
-{
-    static const uint8_t block[65536];
-    fixture *f = fixture_new("127.0.0.1:0");
-    int raw = raw_connect_accepted(f, 0);
-    EXPECT_EQ(send(raw, block, 60 * 1024, 0), 60 * 1024);
-    expect_brought(f, 4 * 1024);
-    expect_brought(f, 8 * 1024);
-    expect_brought(f, 16 * 1024);
-    expect_brought(f, 32 * 1024); // and not more
-    EXPECT_EQ(send(raw, block, 40 * 1024, 0), 40 * 1024);
-    expect_brought(f, 32 * 1024);
-    expect_brought(f, 8 * 1024); // less than half of a share: the next is smaller
-    EXPECT_EQ(send(raw, block, 40 * 1024, 0), 40 * 1024);
-    expect_brought(f, 16 * 1024);
-    expect_brought(f, 24 * 1024); // at least half: it stays
-    EXPECT_EQ(send(raw, block, 40 * 1024, 0), 40 * 1024);
-    expect_brought(f, 32 * 1024);
-    expect_brought(f, 8 * 1024);
-    for (int i = 0; i < 4; i++) { // never below the smallest
-        EXPECT_EQ(send(raw, "x", 1, 0), 1);
-        expect_brought(f, 1);
-    }
-    EXPECT_EQ(send(raw, block, 8 * 1024, 0), 8 * 1024);
-    expect_brought(f, 4 * 1024);
-    expect_brought(f, 4 * 1024);
-    close(raw);
-    FIXTURE_UNTIL(f, f->ends[0].closed == 1);
-    fixture_free(f);
-}
-
 // What a dying service said last, a bye perhaps, explains its death; it must be heard before the
 // death is reported.
 TEST(uv_stream, bytes_before_a_reset_are_read_first)
