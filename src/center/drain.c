@@ -10,6 +10,8 @@
 //     again, and whoever floods the center should not be kept.
 //   - Whether calls are open is looked at once a turn, and only while somebody waits: a call pays
 //     nothing for it.
+//   - Who has not acknowledged is asked of the other workers when the reply is to say it: names
+//     that nobody may want to know are not mailed.
 //   - A watcher that comes later than the drain, or asks for something else meanwhile, is waited
 //     for, too: it may come back, and then it shows what it knew until it is told.
 //
@@ -30,6 +32,8 @@
 enum {
     HEAD_BYTES = 1 + 8 + 4 + 4 + 2, // of the reply, before the ids
     WISH_BYTES_MAX = 8,
+    // For the names of watchers of other workers; one that stands still must not keep the operator.
+    NAMES_WAIT_MS = 100,
     WALKS = 3, // over all connections: to ask, to count, and to name who has not acknowledged
 };
 
@@ -56,7 +60,10 @@ typedef struct drain {
     uint64_t account;  // handle; it may leave meanwhile
     uint64_t revision; // that everybody is to know; 0: nobody is shown it
     uint32_t waiting;  // watchers that have not acknowledged it
-    uint8_t type;      // of the account: who is concerned
+    uint8_t *names;    // owned; with a head, of watchers of other workers; NULL: not asked for
+    uint32_t names_size;
+    uint32_t names_asked; // workers that have not told theirs
+    uint8_t type;         // of the account: who is concerned
     uint8_t name_size;
     uint8_t service_size;
     uint8_t name[PHI_NAME_BYTES_MAX];
@@ -81,8 +88,10 @@ static uint32_t count_asked(const center *c, const session *s);
 static uint32_t count_made(const center *c, const session *s);
 static uint32_t count_calls(const center *c, const drain *d);
 static bool concerns(const center *c, const drain *d, const watch *w);
+static void end_patience(center *c, drain *d);
 static void conclude(center *c, drain *d);
 static uint16_t write_waiting(center *c, const drain *d, phi_writer *w);
+static uint16_t write_told(center *c, const drain *d, phi_writer *w);
 static void drain_free(center *c, drain *d);
 
 static size_t drain_bytes(const center *c);
@@ -93,6 +102,8 @@ static void ask_shares(center *c, const drain *d, const account *a);
 static drain *find_drain(const center *c, uint64_t number);
 static void on_share_asked(center *c, const mail *m, phi_bytes bytes);
 static void tell_share(center *c, drain *d);
+static void tell_names(center *c, const drain *d);
+static void on_names(center *c, drain *d, uint32_t from, phi_bytes bytes);
 
 static const own_call_ops drain_ops = {
     .expire = on_expire,
@@ -192,7 +203,7 @@ static void begin(center *c, call *head, account *a, uint32_t time_ms)
     await(c, d);
     ask_shares(c, d, a);
     if (time_ms == 0) {
-        conclude(c, d);
+        end_patience(c, d);
     } else {
         call_time(c, head, time_ms);
         phi_io_hurry(c->io); // it may be done already
@@ -314,7 +325,7 @@ void drain_turn(center *c)
 
 static void on_expire(center *c, own_call *o)
 {
-    conclude(c, drain_of(o));
+    end_patience(c, drain_of(o));
 }
 
 static void on_stop(center *c, own_call *o, ph_failure_code why)
@@ -397,6 +408,25 @@ static bool concerns(const center *c, const drain *d, const watch *w)
     return watch_acked(w) < d->revision && watch_wants(c, w, &subject);
 }
 
+// The reply says what there is now, and who.
+static void end_patience(center *c, drain *d)
+{
+    bool is_asked = d->names != NULL;
+    if (is_asked || !workers_are_several(&c->workers) || is_done(c, d)) {
+        conclude(c, d);
+        return;
+    }
+    d->names = phi_take(&c->quota.counted, DELIVER_OWN_BODY_BYTES_MAX);
+    if (d->names == NULL) {
+        conclude(c, d);
+        return;
+    }
+    d->names_asked = c->workers.count - 1u;
+    worker_tell_others(c, &(mail){ .type = MAIL_DRAIN_WHO, .session = d->number },
+                       phi_bytes_of(NULL, 0));
+    call_time(c, d->head, NAMES_WAIT_MS);
+}
+
 static void conclude(center *c, drain *d)
 {
     uint8_t body[DELIVER_OWN_BODY_BYTES_MAX];
@@ -417,7 +447,12 @@ static void conclude(center *c, drain *d)
     phi_write_u32(&w, calls);
     uint8_t *count_at = w.at;
     phi_write_u16(&w, 0);
-    phi_put_u16(count_at, write_waiting(c, d, &w));
+    uint16_t named = 0;
+    if (!is_over) {
+        named = write_waiting(c, d, &w);
+        named = (uint16_t)(named + write_told(c, d, &w));
+    }
+    phi_put_u16(count_at, named);
     PH_ASSERT(!w.failed);
     call *head = d->head;
     call_reply(c, head, phi_writer_view(&w));
@@ -447,6 +482,29 @@ static uint16_t write_waiting(center *c, const drain *d, phi_writer *w)
     return count;
 }
 
+// The same of those whom other workers told. Who has left meanwhile is not waited for.
+static uint16_t write_told(center *c, const drain *d, phi_writer *w)
+{
+    const role *asker = guard_role(c, d->head->caller);
+    phi_reader r = phi_reader_of(phi_bytes_of(d->names, d->names_size));
+    uint16_t count = 0;
+    while (phi_reader_left(&r) != 0) {
+        phi_bytes name = phi_read_str8(&r);
+        PH_ASSERT(!r.failed);
+        const account *a = registry_find(&c->registry, name);
+        if (a == NULL || a->session == NULL ||
+            !guard_sees(c, asker, account_name(a), account_service(a))) {
+            continue;
+        }
+        if ((size_t)(w->end - w->at) < 1 + account_id(a).size) {
+            break;
+        }
+        phi_write_str8(w, account_id(a));
+        count++;
+    }
+    return count;
+}
+
 static void drain_free(center *c, drain *d)
 {
     PH_ASSERT(c->drain_count > 0);
@@ -459,6 +517,7 @@ static void drain_free(center *c, drain *d)
         worker_tell_others(c, &(mail){ .type = MAIL_DRAIN_OVER, .session = d->number },
                            phi_bytes_of(NULL, 0));
     }
+    phi_give(&c->quota.counted, d->names, d->names == NULL ? 0 : DELIVER_OWN_BODY_BYTES_MAX);
     phi_give(&c->quota.counted, d, drain_bytes(c));
 }
 
@@ -500,7 +559,15 @@ void drain_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes)
         drain_free(c, d);
         return;
     }
+    if (m->type == MAIL_DRAIN_WHO) {
+        tell_names(c, d);
+        return;
+    }
     PH_ASSERT(d->head != NULL);
+    if (m->type == MAIL_NAMES) {
+        on_names(c, d, from, bytes);
+        return;
+    }
     PH_ASSERT(bytes.size == sizeof d->shares[from]);
     memcpy(&d->shares[from], bytes.data, bytes.size);
 }
@@ -550,6 +617,58 @@ static void tell_share(center *c, drain *d)
     d->told = now;
     worker_tell(c, WORKER_FIRST, &(mail){ .type = MAIL_DRAINED, .session = d->number },
                 phi_bytes_of((const uint8_t *)&now, sizeof now));
+}
+
+static void tell_names(center *c, const drain *d)
+{
+    PH_ASSERT(d->head == NULL);
+    uint8_t bytes[sizeof(drain_share) + DELIVER_OWN_BODY_BYTES_MAX];
+    drain_share now = { .is_done = is_share_done(c, d) };
+    now.waiting = now.is_done ? 0 : d->waiting;
+    now.calls = now.is_done ? 0 : count_calls(c, d);
+    memcpy(bytes, &now, sizeof now);
+    phi_writer w = phi_writer_of((phi_span){ bytes + sizeof now, DELIVER_OWN_BODY_BYTES_MAX });
+    uint32_t index = 0;
+    uint64_t handle;
+    const session *s;
+    for (; now.waiting != 0 && (s = phi_slots_next(&c->sessions, &index, &handle)) != NULL;
+         index++) {
+        if (s->watch == NULL || !concerns(c, d, s->watch)) {
+            continue;
+        }
+        if ((size_t)(w.end - w.at) < 1 + session_account(s).size) {
+            break;
+        }
+        phi_write_str8(&w, session_account(s));
+    }
+    PH_ASSERT(!w.failed);
+    worker_tell(c, WORKER_FIRST, &(mail){ .type = MAIL_NAMES, .session = d->number },
+                phi_bytes_of(bytes, sizeof now + phi_writer_size(&w)));
+}
+
+// As many as there is room for: those that come first.
+static void on_names(center *c, drain *d, uint32_t from, phi_bytes bytes)
+{
+    PH_ASSERT(d->names != NULL);
+    PH_ASSERT(d->names_asked > 0);
+    PH_ASSERT(bytes.size >= sizeof d->shares[from]);
+    memcpy(&d->shares[from], bytes.data, sizeof d->shares[from]);
+    phi_reader r = phi_reader_of(
+        phi_bytes_of(bytes.data + sizeof d->shares[from], bytes.size - sizeof d->shares[from]));
+    while (phi_reader_left(&r) != 0) {
+        phi_bytes name = phi_read_str8(&r);
+        PH_ASSERT(!r.failed);
+        if (DELIVER_OWN_BODY_BYTES_MAX - d->names_size < 1 + name.size) {
+            break;
+        }
+        d->names[d->names_size] = (uint8_t)name.size;
+        memcpy(d->names + d->names_size + 1, name.data, name.size);
+        d->names_size += 1 + (uint32_t)name.size;
+    }
+    d->names_asked--;
+    if (d->names_asked == 0) {
+        conclude(c, d);
+    }
 }
 
 void drain_drop_all(center *c)

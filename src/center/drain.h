@@ -44,7 +44,7 @@ void drain_turn(center *c);
 // ---- of a center with several workers: worker.h. The first keeps the drain, and asks the others
 // for their shares of what it waits for.
 
-// One of the three kinds of mail about drains.
+// One of the kinds of mail about drains.
 void drain_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes);
 
 // Those that another worker keeps.

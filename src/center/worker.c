@@ -267,6 +267,8 @@ static const mail_row rows[MAIL_TYPE_COUNT] = {
     [MAIL_REMOVED] = { .handle = on_step },
     [MAIL_DRAIN] = { .handle = on_drain },
     [MAIL_DRAINED] = { .handle = on_drain },
+    [MAIL_DRAIN_WHO] = { .handle = on_drain },
+    [MAIL_NAMES] = { .handle = on_drain },
     [MAIL_DRAIN_OVER] = { .handle = on_drain },
     [MAIL_STATUS] = { .handle = on_status },
     [MAIL_COUNTED] = { .handle = on_status },

@@ -60,6 +60,8 @@ typedef enum mail_type {
     MAIL_REMOVED,    // first: the account is no more; bytes: its name
     MAIL_DRAIN,      // first: tell me of that drain; session: its number; bytes: see drain.c
     MAIL_DRAINED,    // to first: what that drain waits for; session: its number; see drain.c
+    MAIL_DRAIN_WHO,  // first: and whom does it wait for?
+    MAIL_NAMES,      // to first: them; session: its number; see drain.c
     MAIL_DRAIN_OVER, // first: no more of it
     MAIL_STATUS,     // first: tell me what you count; session: of that ask; see status.c
     MAIL_COUNTED,    // to first: that; session: the ask; bytes: center_counters

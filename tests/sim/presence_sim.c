@@ -250,6 +250,8 @@ typedef struct drained {
     uint8_t is_done;
     uint32_t watchers;
     uint32_t calls;
+    uint32_t named; // of the watchers, as bits: by the actor's number
+    uint32_t names;
 } drained;
 
 static void on_drained(ph_client *client, ph_call_id id, ph_err status, uint16_t code,
@@ -266,6 +268,16 @@ static void on_drained(ph_client *client, ph_call_id id, ph_err status, uint16_t
     (void)phi_read_u64(&body);
     r->watchers = phi_read_u32(&body);
     r->calls = phi_read_u32(&body);
+    r->names = phi_read_u16(&body);
+    for (uint32_t i = 0; i < r->names; i++) {
+        phi_bytes name = phi_read_str8(&body);
+        for (uint32_t k = 0; k < r->d->actor_count; k++) {
+            bool is_it = phi_text_equal(name, phi_bytes_text(r->d->actors[k].id));
+            r->named |= is_it ? UINT32_C(1) << k : 0;
+        }
+    }
+    EXPECT(!body.failed);
+    EXPECT_EQ(phi_reader_left(&body), 0);
 }
 
 static void drain(actor *by, const actor *target, uint32_t patience_ms, drained *out)
@@ -324,6 +336,67 @@ CENTER_TEST(presence, drain_ends_with_its_patience)
     EXPECT_EQ(r.at_ms, 6000 + WAY_MS + 700 + WAY_MS);
     EXPECT_EQ(r.is_done, 0);
     EXPECT_EQ(r.watchers, 1);
+    story_end(d);
+}
+
+// An operator has to learn who does not answer, whichever worker has it; if that one stands still,
+// too, he is not kept waiting for it. [P-69]
+CENTER_TEST(presence, drain_names_who_did_not_acknowledge)
+{
+    domain_options options = story_options(8);
+    domain *d = story_begin(&options);
+    uint32_t mute = 0;
+    for (uint32_t i = 2; i < 7; i++) {
+        actor_watch(&d->actors[i], "");
+    }
+    run_to(d, 6000);
+    for (uint32_t i = 3; i < 7; i++) {
+        sim_mute(d->s, d->actors[i].node, d->center_node);
+        mute |= UINT32_C(1) << i;
+    }
+    drained r;
+    drain(&d->actors[7], &d->actors[1], 700, &r);
+    run_to(d, 8000);
+    EXPECT_EQ(r.at_ms, 6000 + WAY_MS + 700 + WAY_MS);
+    EXPECT_EQ(r.is_done, 0);
+    EXPECT_EQ(r.watchers, 4);
+    EXPECT_EQ(r.names, 4);
+    EXPECT_EQ(r.named, mute);
+
+    // No patience at all: nobody has had the time to acknowledge.
+    drain(&d->actors[7], &d->actors[2], 0, &r);
+    run_to(d, 8500);
+    EXPECT_EQ(r.at_ms, 8000 + 2 * WAY_MS);
+    EXPECT_EQ(r.is_done, 0);
+    EXPECT_EQ(r.watchers, r.names);
+    EXPECT_EQ(r.named & mute, mute);
+    story_end(d);
+}
+
+// The same with a worker that stands still: its watchers are missing, the others are named.
+SIM_TEST(presence, drain_does_not_wait_for_a_worker_that_stands_still)
+{
+    domain_options options = story_options(8);
+    options.workers = 2;
+    domain *d = story_begin(&options);
+    for (uint32_t i = 2; i < 7; i++) {
+        actor_watch(&d->actors[i], "");
+    }
+    run_to(d, 6000);
+    for (uint32_t i = 3; i < 7; i++) {
+        sim_mute(d->s, d->actors[i].node, d->center_node);
+    }
+    drained r;
+    drain(&d->actors[2], &d->actors[0], 700, &r);
+    run_to(d, 6500);
+    sim_node_freeze(d->s, d->worker_nodes[1], true);
+    run_to(d, 7500);
+    EXPECT_EQ(r.at_ms, 6000 + WAY_MS + 700 + 100 + WAY_MS);
+    EXPECT_EQ(r.is_done, 0);
+    EXPECT_EQ(r.watchers, 4);
+    EXPECT_EQ(r.names, 2);
+    EXPECT_EQ(r.named, 1u << 4 | 1u << 6);
+    sim_node_freeze(d->s, d->worker_nodes[1], false);
     story_end(d);
 }
 
