@@ -26,6 +26,7 @@
 #include "app/suggest.h"
 #include "app/term.h"
 #include "base/assert.h"
+#include "base/shell.h"
 
 #define PATH_BYTES 128
 
@@ -67,9 +68,10 @@ ph_err config_load_file(config *c, const char *path, config_errors *errors)
     }
     struct stat found;
     if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && (found.st_mode & S_IWOTH) != 0) {
+        char word[PHI_SHELL_WORD_BYTES_MAX];
         config_complain(errors, 0, 0,
                         "everybody may write %s, and so say who may do what: chmod 644 %s", path,
-                        path);
+                        phi_shell_word(path, word, sizeof word));
         close(fd);
         return PH_ECONFIG;
     }

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "base/shell.h"
 #include "base/utf8.h"
 
 #define FORMAT_BYTES 512 // most formatted pieces are shorter; longer ones are measured first
@@ -137,9 +138,7 @@ void draft_json_end(draft *t, phi_json *json)
 
 void draft_shell(draft *t, const char *chars)
 {
-    static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                   "0123456789./_-";
-    if (*chars != '\0' && chars[strspn(chars, harmless)] == '\0' && *chars != '-') {
+    if (phi_shell_is_plain(chars)) {
         draft_add(t, chars);
         return;
     }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/shell.h"
 
 static ph_err judge(const char *path, phi_file_care care, size_t bytes_max,
                     const struct stat *found, phi_diag *diag);
@@ -67,8 +68,10 @@ static ph_err judge(const char *path, phi_file_care care, size_t bytes_max,
         return phi_diag_add(diag, PH_EINVAL, "%s is no regular file", path);
     }
     if ((found->st_mode & S_IWOTH) != 0) {
+        char word[PHI_SHELL_WORD_BYTES_MAX];
         return phi_diag_add(diag, PH_EINVAL, "everybody may write %s: chmod %s %s", path,
-                            care == PHI_FILE_PRIVATE ? "640" : "644", path);
+                            care == PHI_FILE_PRIVATE ? "640" : "644",
+                            phi_shell_word(path, word, sizeof word));
     }
     if (care == PHI_FILE_PRIVATE) {
         ph_err rc = judge_private(path, found, diag);
@@ -87,17 +90,19 @@ static ph_err judge(const char *path, phi_file_care care, size_t bytes_max,
 
 static ph_err judge_private(const char *path, const struct stat *found, phi_diag *diag)
 {
+    char room[PHI_SHELL_WORD_BYTES_MAX];
+    const char *word = phi_shell_word(path, room, sizeof room);
     if (found->st_uid != 0 && found->st_uid != geteuid()) {
         return phi_diag_add(diag, PH_EINVAL,
                             "%s belongs to user %u, neither to root nor to the user of this "
                             "process: chown %u %s",
-                            path, (unsigned)found->st_uid, (unsigned)geteuid(), path);
+                            path, (unsigned)found->st_uid, (unsigned)geteuid(), word);
     }
     if ((found->st_mode & S_IRWXO) != 0) {
-        return phi_diag_add(diag, PH_EINVAL, "everybody may read %s: chmod 640 %s", path, path);
+        return phi_diag_add(diag, PH_EINVAL, "everybody may read %s: chmod 640 %s", path, word);
     }
     if ((found->st_mode & S_IWGRP) != 0) {
-        return phi_diag_add(diag, PH_EINVAL, "its group may write %s: chmod 640 %s", path, path);
+        return phi_diag_add(diag, PH_EINVAL, "its group may write %s: chmod 640 %s", path, word);
     }
     return PH_OK;
 }

@@ -184,6 +184,9 @@ joins() { # description expected-words argument...
         --listen tls:127.0.0.1:0 --tls-certificate c/center.crt --tls-key half.key --tls-authorities c/ca.crt
     refuses 'a key that everybody may read' 'chmod 640 readable.key' \
         --listen tls:127.0.0.1:0 --tls-certificate c/center.crt --tls-key readable.key --tls-authorities c/ca.crt
+    cp c/center.key "a key" && chmod 644 "a key"
+    refuses 'one with a space in its name' "chmod 640 'a key'" \
+        --listen tls:127.0.0.1:0 --tls-certificate c/center.crt --tls-key 'a key' --tls-authorities c/ca.crt
     refuses 'a key that its group may write' 'chmod 640 writable.key' \
         --listen tls:127.0.0.1:0 --tls-certificate c/center.crt --tls-key writable.key --tls-authorities c/ca.crt
     refuses 'a key that is a pipe' 'pipe.key is no regular file' \
