@@ -82,6 +82,9 @@ expect 0 'an empty file is all defaults' posthouse check-config empty.yaml
 printf 'busy_poll: 0\n' >c.yaml
 expect 0 'no polling' posthouse check-config c.yaml --output json
 json out 'is not the default' '[v["value"] for v in x[0]["keys"] if v["key"] == "busy_poll"] == [0]'
+expect 0 'for people' posthouse check-config c.yaml --suite check
+sed -n '2,4s/  */ /gp' out >first
+is first 'what was set stands first, with where, then the defaults' "$(printf 'suite check --suite\nbusy_poll 0 c.yaml:1\nlisten 127.0.0.1:7678 default')"
 expect 0 'all defaults' posthouse check-config empty.yaml --output json
 json out 'poll as the client library does' '[v["value"] for v in x[0]["keys"] if v["key"] == "busy_poll"] == [50]'
 expect 2 'serve refuses what check-config refuses' posthouse serve --config many.yaml
