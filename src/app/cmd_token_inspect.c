@@ -42,7 +42,8 @@ typedef struct inspection {
     const char *warnings[WARNINGS_MAX]; // constants
     size_t warning_count;
     bool is_judged;
-    phi_jwt_fault fault; // when is_judged
+    uint32_t leeway_s;   // when is_judged
+    phi_jwt_fault fault; //
     phi_jwt_claims judged;
 } inspection;
 
@@ -197,6 +198,7 @@ static ph_err judge(inspection *i, const args *a, phi_diag *diag)
         .leeway_s = (uint32_t)(args_number(a, "leeway") / 1000),
     };
     i->is_judged = true;
+    i->leeway_s = expect.leeway_s;
     i->fault = phi_jwt_judge(draft_view(&i->token), keys, &expect, i->now_s, &i->judged);
     phi_jwks_free(&keys);
     return PH_OK;
@@ -211,6 +213,7 @@ static void collect_warnings(inspection *i)
     phi_jws_algorithm algorithm;
     uint64_t end = 0;
     uint64_t begin = 0;
+    bool is_good = i->is_judged && i->fault == PHI_JWT_GOOD;
     (void)phi_strict_text(i->header, "alg", &name);
     if (!phi_jws_algorithm_of_name(name, &algorithm)) {
         warn(i,
@@ -231,10 +234,12 @@ static void collect_warnings(inspection *i)
     if (!find_time(i, "exp", &end)) {
         warn(i, "it has no good `exp`: a center refuses it");
     } else if (end <= i->now_s) {
-        warn(i, "it has expired");
+        warn(i, is_good ? "it has expired: only the leeway, for clocks that differ, lets it in"
+                        : "it has expired");
     }
     if (find_time(i, "nbf", &begin) && begin > i->now_s) {
-        warn(i, "it is not valid yet");
+        warn(i, is_good ? "it is not valid yet: only the leeway, for clocks that differ, lets it in"
+                        : "it is not valid yet");
     }
     if (find_time(i, "iat", &begin) && begin > i->now_s) {
         warn(i, "it says that it was issued in the future: are the clocks right?");
@@ -332,7 +337,9 @@ static void print_verdict(draft *out, const inspection *i)
     } else if (i->fault == PHI_JWT_GOOD) {
         draft_format(out, "%sGood%s for '%s' until", style.green, style.reset, i->judged.principal);
         print_time(out, i, i->judged.expires_s);
-        draft_add(out, "; the leeway counts\n");
+        char leeway[VALUE_TEXT_BYTES];
+        value_format(VALUE_TIME, (uint64_t)i->leeway_s * 1000, leeway);
+        draft_format(out, ": its `exp`, and the leeway of %s\n", leeway);
     } else {
         draft_format(out, "%sRefused%s: %s\n", style.red, style.reset,
                      phi_jwt_fault_text(i->fault));

@@ -33,6 +33,7 @@ expect 0 'HS256: a token is issued' posthouse token issue --key HS256.key --subj
 cp out HS256.token
 expect 0 'HS256: and would be accepted' posthouse token inspect HS256.token --keys HS256.key
 holds out 'HS256: for people, too' "Good for 'orders' until"
+holds out 'with what makes up the moment' ': its `exp`, and the leeway of 1m'
 expect 4 'another key does not verify it' posthouse token inspect HS256.token --keys ES256.keys
 holds out 'and says why' "the token's key is not known here"
 
