@@ -36,6 +36,7 @@ static exit_status usage_of(const ph_client_options *options);
 static bool centers_are_addresses(const char *centers, phi_diag *diag);
 static exit_status wait_until_up(connection *s);
 static exit_status refused(const connection *s);
+static void hint_unauthorised(const connection *s);
 static size_t address_count(const char *centers);
 static bool is_name(const char *text);
 static void copy_view(char *out, size_t size, ph_view view);
@@ -362,8 +363,7 @@ static exit_status refused(const connection *s)
         } else if (s->err == PH_ESUITE) {
             term_hint("serve --suite there, or --suite-floor here, has to change");
         } else if (strcmp(s->bye, "not_authorised") == 0) {
-            term_hint("prove who you are with --token-file, or --tls-cert and --tls-key; posthouse "
-                      "may, with the center's configuration, says what is allowed to whom");
+            hint_unauthorised(s);
         }
         return STATUS_REFUSED;
     }
@@ -384,6 +384,22 @@ static exit_status refused(const connection *s)
     }
     term_hint("is a center running there? posthouse serve starts one; --center says where it is");
     return STATUS_CONNECT;
+}
+
+// By what it tried, and what the center says of it: docs/protocol.md P-77.
+static void hint_unauthorised(const connection *s)
+{
+    if (strstr(s->reason, " may not ") != NULL) {
+        term_hint("who it is, is believed; what it wants takes a rule (may: register), or another "
+                  "--account: posthouse may, with the center's configuration, says what it may");
+    } else if (s->proof.has_token) {
+        term_hint("posthouse token inspect says what the token holds, and with --keys whether it "
+                  "is good");
+    } else if (args_text(s->args, "tls-cert") != NULL) {
+        term_hint("posthouse cert show says what the certificate names, and what is wrong with it");
+    } else {
+        term_hint("prove who you are with --token-file, or with --tls-cert and --tls-key");
+    }
 }
 
 static size_t address_count(const char *centers)

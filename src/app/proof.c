@@ -44,6 +44,7 @@ ph_err proof_take(proof *p, const args *a, ph_client_options *options, phi_diag 
     }
     secret_fini(&variable);
     options->token = (const char *)p->token.data;
+    p->has_token = options->token != NULL;
     if (rc != PH_OK) {
         proof_fini(p);
         options->token = NULL;

@@ -19,6 +19,7 @@
 typedef struct proof {
     const char *token_file; // read anew whenever a token is wanted; NULL: there is none
     secret token;           // of the environment, until the client has its copy
+    bool has_token;         // one was given, from either
 } proof;
 
 // Fills in what `options` say of TLS and tokens, but on_token: that is for whoever has `arg`. What

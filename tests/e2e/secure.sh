@@ -68,6 +68,12 @@ holds err 'hears what is needed' 'a token or a certificate'
 holds err 'and how it is given' '--token-file'
 expect 4 'another account than the token says: 4' posthouse ls --token-file bob.token --account alice
 holds err 'is told with both names' 'bob'
+holds err 'and what could allow it' 'may: register'
+mkdir stranger
+(cd stranger && posthouse token key --private key.json >keys.json 2>/dev/null && umask 077 &&
+    posthouse token issue --key key.json --subject bob >token 2>/dev/null)
+expect 4 'a token of another issuer: 4' posthouse ls --token-file stranger/token
+holds err 'is told who explains it' 'posthouse token inspect'
 expect 4 'a call that rules forbid: 4' posthouse call whoami secret --token-file bob.token
 holds err 'says who knows why' 'posthouse may'
 holds err 'with the name of the failure' 'refused_by_policy'
