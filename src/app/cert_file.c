@@ -26,6 +26,14 @@
 #define KEY_MODE 0600
 #define CERTIFICATE_MODE 0644
 
+// PEM_read_bio_X509 and its like. NULL: there is none.
+typedef void *pem_reader(BIO *pem);
+
+static pem_reader certificate_in;
+static pem_reader key_in;
+static pem_reader revocations_in;
+static ph_err read_first(const char *path, pem_reader *reader, const char *what, void **out,
+                         phi_diag *diag);
 static ph_err open_pem(const char *path, BIO **out, phi_diag *diag);
 static ph_err nothing_in(const char *path, const char *what, phi_diag *diag);
 static ph_err replace(const char *path, bool is_encoded, BIO *pem, phi_diag *diag);
@@ -46,50 +54,65 @@ ph_err cert_file_read(const char *path, draft *out, phi_diag *diag)
 
 ph_err cert_read(const char *path, X509 **out, phi_diag *diag)
 {
-    BIO *pem;
-    ph_err rc = open_pem(path, &pem, diag);
-    if (rc != PH_OK) {
-        return rc;
+    void *found;
+    ph_err rc = read_first(path, certificate_in, "certificate", &found, diag);
+    if (rc == PH_OK) {
+        *out = found;
     }
-    X509 *found = PEM_read_bio_X509(pem, NULL, refuse_password, NULL);
-    BIO_free(pem);
-    if (found == NULL) {
-        return nothing_in(path, "certificate", diag);
-    }
-    *out = found;
-    return PH_OK;
+    return rc;
 }
 
 ph_err cert_key_read(const char *path, EVP_PKEY **out, phi_diag *diag)
 {
-    BIO *pem;
-    ph_err rc = open_pem(path, &pem, diag);
-    if (rc != PH_OK) {
-        return rc;
+    void *found;
+    ph_err rc = read_first(path, key_in, "private key, or it is encrypted", &found, diag);
+    if (rc == PH_OK) {
+        *out = found;
     }
-    EVP_PKEY *found = PEM_read_bio_PrivateKey(pem, NULL, refuse_password, NULL);
-    BIO_free(pem);
-    if (found == NULL) {
-        return nothing_in(path, "private key, or it is encrypted", diag);
-    }
-    *out = found;
-    return PH_OK;
+    return rc;
 }
 
 ph_err cert_revocation_read(const char *path, X509_CRL **out, phi_diag *diag)
+{
+    void *found;
+    ph_err rc = read_first(path, revocations_in, "list of revoked certificates", &found, diag);
+    if (rc == PH_OK) {
+        *out = found;
+    }
+    return rc;
+}
+
+// The first of its kind in a file.
+static ph_err read_first(const char *path, pem_reader *reader, const char *what, void **out,
+                         phi_diag *diag)
 {
     BIO *pem;
     ph_err rc = open_pem(path, &pem, diag);
     if (rc != PH_OK) {
         return rc;
     }
-    X509_CRL *found = PEM_read_bio_X509_CRL(pem, NULL, refuse_password, NULL);
+    void *found = reader(pem);
     BIO_free(pem);
     if (found == NULL) {
-        return nothing_in(path, "list of revoked certificates", diag);
+        return nothing_in(path, what, diag);
     }
     *out = found;
     return PH_OK;
+}
+
+static void *certificate_in(BIO *pem)
+{
+    return PEM_read_bio_X509(pem, NULL, refuse_password, NULL);
+}
+
+static void *key_in(BIO *pem)
+{
+    return PEM_read_bio_PrivateKey(pem, NULL, refuse_password, NULL);
+}
+
+static void *revocations_in(BIO *pem)
+{
+    return PEM_read_bio_X509_CRL(pem, NULL, refuse_password, NULL);
 }
 
 ph_err cert_write(const char *path, const X509 *certificate, phi_diag *diag)
