@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,7 @@ void crowd_init(crowd *c, const crowd_options *options)
         c->options.events = &none;
     }
     phi_list_init(&c->waiting);
+    phi_busy_poll_init(&c->poll, phi_us(options->busy_poll_us));
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     c->input = malloc(INPUT_BYTES);
     c->members = calloc(options->count_max, sizeof(crowd_member *));
@@ -211,13 +213,40 @@ static void handle_event(crowd_member *m, uint32_t events)
     }
 }
 
+static int wait_in_kernel(int epoll, struct epoll_event *events, int events_max, uint64_t wait_ns)
+{
+    struct timespec wait = { .tv_sec = (time_t)(wait_ns / 1000000000u),
+                             .tv_nsec = (long)(wait_ns % 1000000000u) };
+    return epoll_pwait2(epoll, events, events_max, &wait, NULL);
+}
+
+int crowd_wait(int epoll, struct epoll_event *events, int events_max, uint64_t wait_ns,
+               phi_busy_poll *poll)
+{
+    if (poll->bound.ns == 0) {
+        return wait_in_kernel(epoll, events, events_max, wait_ns);
+    }
+    uint64_t begun = crowd_now_ns();
+    if (!phi_busy_poll_wants(poll)) {
+        int count = wait_in_kernel(epoll, events, events_max, wait_ns);
+        phi_busy_poll_slept(poll, phi_ns(crowd_now_ns() - begun));
+        return count;
+    }
+    uint64_t bound = poll->bound.ns < wait_ns ? poll->bound.ns : wait_ns;
+    int count = epoll_wait(epoll, events, events_max, 0);
+    while (count == 0 && crowd_now_ns() - begun < bound) {
+        (void)sched_yield();
+        count = epoll_wait(epoll, events, events_max, 0);
+    }
+    phi_busy_poll_polled(poll, count != 0);
+    return count != 0 ? count : wait_in_kernel(epoll, events, events_max, wait_ns);
+}
+
 bool crowd_turn(crowd *c, uint64_t wait_ns)
 {
     struct epoll_event events[EVENTS_MAX];
     start_waiting(c);
-    struct timespec wait = { .tv_sec = (time_t)(wait_ns / 1000000000u),
-                             .tv_nsec = (long)(wait_ns % 1000000000u) };
-    int count = epoll_pwait2(c->epoll, events, EVENTS_MAX, &wait, NULL);
+    int count = crowd_wait(c->epoll, events, EVENTS_MAX, wait_ns, &c->poll);
     bool is_watched_ready = false;
     for (int i = 0; i < count; i++) {
         crowd_member *m = events[i].data.ptr;

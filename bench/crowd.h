@@ -10,6 +10,7 @@
 //           then the kernel's buffers fill.
 // Sources   Loopback addresses 127.0.0.2 and following, in turn: each has its own ephemeral ports.
 // Pace      At most opening_max members are on their way at a time.
+// Waiting   With options.busy_poll_us it polls before it sleeps, by the rule of the client library.
 // Sending   crowd_begin, crowd_commit, then crowd_flush; what the kernel does not take waits, and
 //           leaves as the socket has room.
 // Life      crowd_init -> crowd_open* -> crowd_turn* -> crowd_fini
@@ -21,8 +22,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "base/list.h"
+#include "io/busy_poll.h"
 #include "wire/bye.h"
 #include "wire/handshake.h"
 #include "wire/inbound.h"
@@ -87,9 +90,10 @@ typedef struct crowd_options {
     const char *target; // "127.0.0.1:7678", "unix:PATH"
     const char *prefix; // of accounts: prefix-NUMBER
     uint32_t count_max;
-    uint32_t sources;     // addresses to come from; 0: as the kernel chooses
-    uint32_t opening_max; // 0: 256
-    uint32_t receive_max; // bytes the kernel may keep unread for a member; 0: as it likes
+    uint32_t sources;      // addresses to come from; 0: as the kernel chooses
+    uint32_t opening_max;  // 0: 256
+    uint32_t receive_max;  // bytes the kernel may keep unread for a member; 0: as it likes
+    uint32_t busy_poll_us; // 0: it sleeps at once
     const crowd_events *events;
     void *user;
 } crowd_options;
@@ -98,6 +102,7 @@ struct crowd {
     crowd_options options;
     struct crowd_target *target; // owned
     int epoll;
+    phi_busy_poll poll;
     crowd_member **members; // owned; [0, count)
     uint32_t count;
     uint32_t in_state[CROWD_STATE_COUNT];
@@ -128,6 +133,10 @@ void crowd_reopen(crowd_member *m);
 
 // Stops reading, or goes on. A member that does not read hears nothing, no heartbeat either.
 void crowd_read(crowd_member *m, bool is_reading);
+
+// Waits for events of that epoll, at most so long, or polls as long as that pays; how many came.
+int crowd_wait(int epoll, struct epoll_event *events, int events_max, uint64_t wait_ns,
+               phi_busy_poll *poll);
 
 // Waits at most so long for something to happen and handles it. True when the descriptor of
 // crowd_watch is readable.

@@ -2,10 +2,11 @@
 //
 // bench/presence.c - ten thousand clients, a thousand of which watch all of them.
 //
-//   bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED PROGRAM
+//   bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED PROGRAM CALM_MS
 //
-// Calm    One client more joins, and leaves, ROUNDS times. Measured is how long each watcher takes
-//         to hear of it: from when JOIN is sent, or the socket closed, until the entry was read.
+// Calm    One client more joins, and leaves, ROUNDS times, CALM_MS apart. Measured is how long each
+//         watcher takes to hear of it: from when JOIN is sent, or the socket closed, until the
+//         entry was read. Before that some come and go unmeasured: as in bench/presence_bare.c.
 // Kill    The same of a process of its own (PROGRAM, which is rr_posthouse), from before it is
 //         killed with SIGKILL.
 // Storm   All connections are closed at once; each client comes back by the rules of the client
@@ -49,7 +50,7 @@
 #define LIBRARY_CLIENTS 4
 #define LIBRARY_SOCKETS_MAX 16
 #define PATIENCE_NS 60000000000u
-#define CALM_NS 60000000u // between two events, so that each comes alone
+#define WARM_UP_ROUNDS 8
 #define BACKOFF_MIN phi_ms(100)
 #define BACKOFF_MAX phi_ms(10000)
 
@@ -91,6 +92,12 @@ typedef struct traffic {
     uint64_t offlines;
 } traffic;
 
+// How late those were who were told, and of them the last each time.
+typedef struct latencies {
+    crowd_record all;
+    crowd_record last;
+} latencies;
+
 typedef struct bench {
     crowd crowd;
     phi_timers timers;
@@ -101,6 +108,7 @@ typedef struct bench {
     uint32_t count;    // clients, with those of the rounds
     uint32_t members;  // that stay
     uint32_t rounds;
+    uint64_t calm_ns; // between two events, so that each comes alone
     uint32_t watcher_count;
     uint64_t truth;
     traffic traffic;
@@ -113,10 +121,10 @@ typedef struct bench {
     bool is_arrival;
     uint64_t since_ns;
     uint32_t told;
-    crowd_record *measured; // NULL: it is not
-    crowd_record joins;
-    crowd_record leaves;
-    crowd_record kills;
+    latencies *measured; // NULL: it is not
+    latencies joins;
+    latencies leaves;
+    latencies kills;
     // the client library
     ph_loop *loop;
     ph_client *library[LIBRARY_CLIENTS];
@@ -185,7 +193,11 @@ static void measure_event(watcher *w, uint32_t number, const phi_entry *e)
         w->is_told = true;
         b.told++;
         if (b.measured != NULL) {
-            crowd_record_add(b.measured, crowd_now_ns() - b.since_ns);
+            uint64_t late_ns = crowd_now_ns() - b.since_ns;
+            crowd_record_add(&b.measured->all, late_ns);
+            if (b.told == b.watcher_count) {
+                crowd_record_add(&b.measured->last, late_ns);
+            }
         }
     }
 }
@@ -489,9 +501,9 @@ static void wait_for_told(void)
     }
 }
 
-static void begin_event(uint32_t subject, bool is_arrival, crowd_record *measured)
+static void begin_event(uint32_t subject, bool is_arrival, latencies *measured)
 {
-    turn_for(CALM_NS);
+    turn_for(b.calm_ns);
     for (uint32_t i = 0; i < b.watcher_count; i++) {
         b.watchers[i].is_told = false;
     }
@@ -503,11 +515,12 @@ static void begin_event(uint32_t subject, bool is_arrival, crowd_record *measure
 
 static void run_calm(void)
 {
-    for (uint32_t i = 0; i < b.rounds; i++) {
-        begin_event(b.members + i, /* is_arrival= */ true, &b.joins);
+    for (uint32_t i = 0; i < WARM_UP_ROUNDS + b.rounds; i++) {
+        bool is_measured = i >= WARM_UP_ROUNDS;
+        begin_event(b.members + i, /* is_arrival= */ true, is_measured ? &b.joins : NULL);
         client *c = open_one(); // since_ns: when it sends JOIN
         wait_for_told();
-        begin_event(b.members + i, /* is_arrival= */ false, &b.leaves);
+        begin_event(b.members + i, /* is_arrival= */ false, is_measured ? &b.leaves : NULL);
         b.since_ns = crowd_now_ns();
         crowd_close(c->member);
         forget_truth(c);
@@ -535,7 +548,7 @@ static pid_t start_client(const char *program, const char *target, uint32_t numb
 static void run_kills(const char *program, const char *target)
 {
     for (uint32_t i = 0; i < b.rounds; i++) {
-        uint32_t number = b.members + b.rounds + i;
+        uint32_t number = b.members + WARM_UP_ROUNDS + b.rounds + i;
         begin_event(number, /* is_arrival= */ true, NULL);
         pid_t pid = start_client(program, target, number);
         wait_for_told();
@@ -548,7 +561,7 @@ static void run_kills(const char *program, const char *target)
         (void)waitpid(pid, NULL, 0);
     }
     b.subject = UINT32_MAX;
-    turn_for(CALM_NS);
+    turn_for(b.calm_ns);
 }
 
 static uint64_t minimum(void)
@@ -591,20 +604,34 @@ static void run_storm(void)
            b.traffic.onlines, b.traffic.changes, b.traffic.offlines, b.filtered_bytes);
 }
 
-static void print_record(const char *name, crowd_record *r)
+static void print_latencies(const char *name, latencies *l)
 {
-    crowd_record_sort(r);
+    crowd_record_sort(&l->all);
+    crowd_record_sort(&l->last);
     printf(", \"%s\": {\"count\": %" PRIu64 ", \"p50_ms\": %.3f, \"p99_ms\": %.3f, "
-           "\"max_ms\": %.3f}",
-           name, r->count, crowd_record_us(r, 0.5) / 1e3, crowd_record_us(r, 0.99) / 1e3,
-           crowd_record_us(r, 1.0) / 1e3);
+           "\"max_ms\": %.3f, \"last_ms\": %.3f}",
+           name, l->all.count, crowd_record_us(&l->all, 0.5) / 1e3,
+           crowd_record_us(&l->all, 0.99) / 1e3, crowd_record_us(&l->all, 1.0) / 1e3,
+           crowd_record_us(&l->last, 0.5) / 1e3);
+}
+
+static void latencies_init(latencies *l, uint32_t rounds, uint32_t watcher_count)
+{
+    crowd_record_init(&l->all, (uint64_t)rounds * watcher_count);
+    crowd_record_init(&l->last, rounds);
+}
+
+static void latencies_fini(latencies *l)
+{
+    crowd_record_fini(&l->all);
+    crowd_record_fini(&l->last);
 }
 
 static void prepare(uint32_t members, uint32_t watcher_count, uint32_t rounds)
 {
     b.members = members;
     b.rounds = rounds;
-    b.count = members + 2 * rounds;
+    b.count = members + WARM_UP_ROUNDS + 2 * rounds;
     b.watcher_count = watcher_count;
     b.subject = UINT32_MAX;
     b.random = phi_random_seeded(1);
@@ -616,9 +643,9 @@ static void prepare(uint32_t members, uint32_t watcher_count, uint32_t rounds)
         b.watchers[i].lines = take(b.count, sizeof(line));
         b.clients[i].watcher = &b.watchers[i];
     }
-    crowd_record_init(&b.joins, (uint64_t)rounds * watcher_count);
-    crowd_record_init(&b.leaves, (uint64_t)rounds * watcher_count);
-    crowd_record_init(&b.kills, (uint64_t)rounds * watcher_count);
+    latencies_init(&b.joins, rounds, watcher_count);
+    latencies_init(&b.leaves, rounds, watcher_count);
+    latencies_init(&b.kills, rounds, watcher_count);
 }
 
 static void clean_up(void)
@@ -631,9 +658,9 @@ static void clean_up(void)
     for (uint32_t i = 0; i < b.watcher_count; i++) {
         free(b.watchers[i].lines);
     }
-    crowd_record_fini(&b.joins);
-    crowd_record_fini(&b.leaves);
-    crowd_record_fini(&b.kills);
+    latencies_fini(&b.joins);
+    latencies_fini(&b.leaves);
+    latencies_fini(&b.kills);
     free(b.sizes);
     free(b.watchers);
     free(b.clients);
@@ -647,8 +674,8 @@ int main(int argc, char **argv)
         .packet = packet,
         .gone = gone,
     };
-    if (argc != 7) {
-        die("usage: bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED PROGRAM");
+    if (argc != 8) {
+        die("usage: bench_presence TARGET MEMBERS WATCHERS ROUNDS IS_FILTERED PROGRAM CALM_MS");
     }
     uint32_t members = (uint32_t)strtoul(argv[2], NULL, 10);
     uint32_t watcher_count = (uint32_t)strtoul(argv[3], NULL, 10);
@@ -657,6 +684,7 @@ int main(int argc, char **argv)
         die("there must be members, and no more watchers than those");
     }
     b.is_filtered = strcmp(argv[5], "1") == 0;
+    b.calm_ns = strtoul(argv[7], NULL, 10) * 1000000u;
     prepare(members, watcher_count, rounds);
     open_library(argv[1]);
     find_sockets();
@@ -664,6 +692,7 @@ int main(int argc, char **argv)
                                            .prefix = PREFIX,
                                            .count_max = b.count,
                                            .opening_max = b.count,
+                                           .busy_poll_us = PH_BUSY_POLL_US,
                                            .events = &events });
     for (uint32_t i = 0; i < members; i++) {
         open_one();
@@ -677,9 +706,9 @@ int main(int argc, char **argv)
            watcher_count, LIBRARY_CLIENTS, (double)agreed_ns / 1e6);
     run_calm();
     run_kills(argv[6], argv[1]);
-    print_record("join", &b.joins);
-    print_record("leave", &b.leaves);
-    print_record("kill", &b.kills);
+    print_latencies("join", &b.joins);
+    print_latencies("leave", &b.leaves);
+    print_latencies("kill", &b.kills);
     run_storm();
     printf(", \"gaps\": %" PRIu64 "}\n", b.gaps);
     clean_up();

@@ -226,8 +226,8 @@ static void write_fixed(draft *t)
           "The rest waits in the kernel for the next turn.");
     LIMIT("bytes read from one connection in a turn", PHI_UV_INPUT_BYTES,
           "The rest waits in the kernel, so that the others have their turn.");
-    LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX,
-          "Further watchers are told in the next turn.");
+    LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX, "The next goes on.");
+    LIMIT("watchers told of presence in a turn", CENTER_PRESENCE_TURN_WATCHERS_MAX, "Same.");
     LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,
           "When telling watchers takes time; a lone change goes out at once [P-49].");
     write_fixed_methods(t);

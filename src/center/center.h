@@ -21,6 +21,7 @@
 // All watchers together in one turn: lists for thousands that come back at once must not keep the
 // calls of others waiting.
 #define CENTER_PRESENCE_TURN_BYTES_MAX (4u * 1024u * 1024u)
+#define CENTER_PRESENCE_TURN_WATCHERS_MAX 64u // a write for each: some 0.4 ms
 
 // Watchers are told of what one client says of itself, beyond own_changes_max, not sooner than that
 // after the last.

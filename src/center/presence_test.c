@@ -375,8 +375,9 @@ TEST(presence, small_service_is_listed_rather_than_sought)
 // it, each at another one, must not all look through it in the same turn.
 TEST(presence, empty_places_are_spread_over_turns)
 {
-    enum { CHANGES = 50000, WATCHERS = 100 };
-    PH_STATIC_ASSERT((uint64_t)CHANGES * WATCHERS > CENTER_PRESENCE_TURN_BYTES_MAX);
+    enum { CHANGES = 80000, WATCHERS = 100 };
+    PH_STATIC_ASSERT((uint64_t)CHANGES * CENTER_PRESENCE_TURN_WATCHERS_MAX >
+                     CENTER_PRESENCE_TURN_BYTES_MAX);
     world *w = world_new(unpaced);
     peer *watchers[WATCHERS];
     for (size_t i = 0; i < WATCHERS; i++) {
@@ -403,7 +404,7 @@ TEST(presence, empty_places_are_spread_over_turns)
         told += watchers[i]->statuses;
     }
     EXPECT(told > 0);
-    EXPECT(told < WATCHERS);
+    EXPECT(told < CENTER_PRESENCE_TURN_WATCHERS_MAX);
     world_settle(w);
     for (size_t i = 0; i < WATCHERS; i++) {
         EXPECT_EQ(watchers[i]->statuses, 1);
@@ -572,11 +573,48 @@ TEST(presence, what_filters_pass_over_is_spread_over_turns)
         told += watchers[i]->statuses;
     }
     EXPECT(told > 0);
-    EXPECT(told < PHI_COUNT_OF(watchers));
+    EXPECT(told < CENTER_PRESENCE_TURN_WATCHERS_MAX);
     world_settle(w);
     for (size_t i = 0; i < PHI_COUNT_OF(watchers); i++) {
         EXPECT_EQ(watchers[i]->statuses, 1);
         EXPECT_EQ(watchers[i]->revision, revision + 1600);
+    }
+    world_free(w);
+}
+
+// A change for many is told a few in each turn, or a call between two others would wait until all
+// of them are written to; and each hears of it once.
+TEST(presence, watchers_of_a_change_are_spread_over_turns)
+{
+    enum { WATCHERS = 100 };
+    PH_STATIC_ASSERT(WATCHERS > CENTER_PRESENCE_TURN_WATCHERS_MAX);
+    world *w = world_new(NULL);
+    peer *watchers[WATCHERS];
+    for (size_t i = 0; i < WATCHERS; i++) {
+        watchers[i] = world_watch(w, "");
+    }
+    peer *changing = world_join(w, "changing");
+    world_pass(w, 60); // nothing is gathered
+    size_t before[WATCHERS];
+    for (size_t i = 0; i < WATCHERS; i++) {
+        before[i] = watchers[i]->statuses;
+    }
+    peer_own_state(changing, &(phi_own_state){ .state = PHI_STATE_STARTING });
+    size_t told = 0;
+    for (size_t turns = 0; told < WATCHERS; turns++) {
+        EXPECT(turns < 20);
+        world_turn(w);
+        size_t told_before = told;
+        told = 0;
+        for (size_t i = 0; i < WATCHERS; i++) {
+            told += watchers[i]->statuses - before[i];
+        }
+        EXPECT(told - told_before <= CENTER_PRESENCE_TURN_WATCHERS_MAX);
+    }
+    world_settle(w);
+    for (size_t i = 0; i < WATCHERS; i++) {
+        EXPECT_EQ(watchers[i]->statuses, before[i] + 1);
+        world_expect_converged(w, watchers[i]);
     }
     world_free(w);
 }

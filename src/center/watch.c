@@ -7,6 +7,9 @@
 //     and goes meanwhile is on a page or not; the changes that follow say the rest.
 //   - Between two changes that concern its audience, a watcher's revision is not moved: nothing has
 //     to be done for it. Where it really stands follows when its audience is touched (`from`).
+//   - A turn tells a few: what one of them is made of is still in the nearest cache when its packet
+//     is written, at the end of the turn, and calls come between. All of a thousand in one turn
+//     took 3 to 4 % longer.
 //   - An audience with a filter remembers its last few changes, so that its watchers find them
 //     without looking at those of all others. Who needs older ones looks at the log, or, when the
 //     service is small, is sent the list, which is less.
@@ -392,7 +395,11 @@ void watch_turn(center *c)
         rouse(c);
     }
     size_t bytes = 0;
-    while (!phi_list_is_empty(&all->behind) && bytes < CENTER_PRESENCE_TURN_BYTES_MAX) {
+    for (uint32_t told = 0; !phi_list_is_empty(&all->behind); told++) {
+        if (bytes >= CENTER_PRESENCE_TURN_BYTES_MAX || told == CENTER_PRESENCE_TURN_WATCHERS_MAX) {
+            phi_io_hurry(c->io);
+            break;
+        }
         watch *w = PHI_CONTAINER_OF(phi_list_take(&all->behind), watch, node);
         if (PHI_UNLIKELY(w->is_unsighted)) {
             sight(c, w);
@@ -411,9 +418,6 @@ void watch_turn(center *c)
             phi_list_append(&all->blocked, &w->node);
             break;
         }
-    }
-    if (!phi_list_is_empty(&all->behind)) {
-        phi_io_hurry(c->io);
     }
 }
 

@@ -16,9 +16,9 @@
 // line everybody may see, whatever his role: who would not, is told of that alone.
 //
 // Storms   Telling many takes time. Then changes are gathered for a while that grows with how many
-//          were told, up to WATCH_GATHER_MS; a lone change goes out in its own turn.
+//          were told, up to WATCH_GATHER_MS; a lone change goes out at once.
 // Life     watches_init -> (watch_begin -> watch_turn* -> watch_end)* -> watches_fini
-// Limits   half of a client's send buffer; CENTER_PRESENCE_TURN_BYTES_MAX
+// Limits   half of a client's send buffer; CENTER_PRESENCE_TURN_BYTES_MAX, _TURN_WATCHERS_MAX
 // Threads  none
 
 #ifndef CENTER_WATCH_H
