@@ -240,7 +240,9 @@ void abroad_deliver(center *c, uint32_t from, session *s, phi_command command, p
 
 void abroad_deliver_shared(center *c, uint32_t from, session *s, phi_transport_shared *packet)
 {
-    settle(c, from, s, packet, may_put(c, s) && phi_transport_put_shared(&s->transport, packet));
+    bool is_put = may_put(c, s) && (phi_transport_share(&s->transport, &packet->stretch) ||
+                                    phi_transport_put_shared(&s->transport, packet));
+    settle(c, from, s, packet, is_put);
 }
 
 // Nothing waits that it would overtake.

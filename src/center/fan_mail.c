@@ -4,7 +4,9 @@
 //
 // Design notes
 //   - A mail is the payload, filled up to 8 bytes, and the handles. How many these are its size
-//     says; how long the payload is stands in `value`.
+//     says; how long the payload is stands in `value`, the fan in `session`.
+//   - At home the receivers share one copy, also those of several mails of a fan: whoever gets each
+//     event of a turn sees them side by side in the run, and only then nothing is copied for him.
 //   - Whether the last mail to that home is this fan's is asked of the mailbox, which cannot be
 //     wrong about it, whoever else writes mail.
 //
@@ -72,7 +74,8 @@ uint8_t *fan_mail_begin(session *receiver, uint32_t fan, phi_command command, si
     memcpy(room + filled, &receiver->abroad->handle, HANDLE_BYTES);
     const mail head = { .type = MAIL_FAN,
                         .command = (uint8_t)command,
-                        .value = (uint32_t)payload_size };
+                        .value = (uint32_t)payload_size,
+                        .session = fan };
     abroad_mail(receiver, &head, filled + HANDLE_BYTES, payload_size);
     worker_peer *p = &c->workers.peers[receiver->home];
     p->fan = fan;
@@ -87,8 +90,12 @@ void fan_mail_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes)
     PH_ASSERT(bytes.size > filled);
     PH_ASSERT((bytes.size - filled) % HANDLE_BYTES == 0);
     PH_ASSERT((bytes.size - filled) / HANDLE_BYTES <= FAN_MAIL_RECEIVERS_MAX);
+    worker_peer *p = &c->workers.peers[from];
     phi_transport_shared packet = { .code = (phi_command)m->command,
                                     .payload = phi_bytes_of(bytes.data, m->value) };
+    if (p->fan_heard == m->session) {
+        packet.stretch = p->fan_copy;
+    }
     for (size_t at = filled; at < bytes.size; at += HANDLE_BYTES) {
         uint64_t handle;
         memcpy(&handle, bytes.data + at, sizeof handle);
@@ -97,6 +104,8 @@ void fan_mail_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes)
             abroad_deliver_shared(c, from, s, &packet);
         }
     }
+    p->fan_heard = m->session;
+    p->fan_copy = packet.stretch;
 }
 
 static size_t filled_up(size_t payload_size)

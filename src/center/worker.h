@@ -85,9 +85,11 @@ PH_STATIC_ASSERT(sizeof(mail) == 16);
 typedef struct worker_peer {
     session **abroad; // owned; by index of the handle at home; NULL where there is none
     uint32_t abroad_size;
-    uint32_t fan;      // whose packet the mail is that may get more receivers: fan_mail.h
-    uint32_t fan_room; // so many more
-    uint64_t fan_mark; // of the mailbox
+    uint32_t fan;         // whose packet the mail is that may get more receivers: fan_mail.h
+    uint32_t fan_room;    // so many more
+    uint64_t fan_mark;    // of the mailbox
+    uint64_t fan_heard;   // from it: whose packet came last
+    phi_stretch fan_copy; // of that
 } worker_peer;
 
 typedef struct workers {
