@@ -40,6 +40,8 @@ static bool parse_number(rr_options *o, const char *key, double value)
 {
     if (strcmp(key, "--in-flight") == 0) {
         o->in_flight = (uint32_t)value;
+    } else if (strcmp(key, "--pairs") == 0) {
+        o->pairs = (uint32_t)value;
     } else if (strcmp(key, "--busy-poll") == 0) {
         o->busy_poll_us = (uint32_t)value;
     } else if (strcmp(key, "--payload") == 0) {
@@ -67,6 +69,7 @@ rr_options rr_options_parse(int argc, char **argv)
     rr_options o = { .target = "",
                      .name = "echo",
                      .in_flight = 1,
+                     .pairs = 1,
                      .payload = 128,
                      .busy_poll_us = RR_BUSY_POLL_DEFAULT,
                      .seconds = 1,
@@ -79,8 +82,8 @@ rr_options rr_options_parse(int argc, char **argv)
             exit(2);
         }
     }
-    if (o.in_flight == 0 || o.payload < 8) {
-        fprintf(stderr, "--in-flight is at least 1, --payload at least 8\n");
+    if (o.pairs == 0 || o.pairs > o.in_flight || o.payload < 8) {
+        fprintf(stderr, "--pairs is at least 1, --in-flight at least that, --payload at least 8\n");
         exit(2);
     }
     return o;

@@ -5,6 +5,9 @@
 //
 //     rr_posthouse --role responder --target 127.0.0.1:PORT --name echo
 //     rr_posthouse --role caller ...
+//
+// With --pairs N either end has N connections in one loop, and the calls in flight are shared among
+// them: caller i calls responder i.
 
 #include <posthouse/posthouse.h>
 #include <stdio.h>
@@ -16,6 +19,7 @@
 #include "bench/rr.h"
 
 #define OPEN_WAIT_MS 5000
+#define NAME_BYTES 64
 
 static void check(ph_err err, const char *what)
 {
@@ -32,17 +36,57 @@ static uint64_t mark_of(const ph_incoming *incoming)
     return mark;
 }
 
-static void set_busy_poll(ph_client *client, const rr_options *o)
+// ---- either end
+
+// The connections of one end, in one loop.
+typedef struct end {
+    ph_loop *loop;
+    ph_client **clients;
+    uint32_t count;
+} end;
+
+// The account of connection `i`: `name`, `name`-1, `name`-2...
+static const char *name_of(const char *name, uint32_t i, char room[NAME_BYTES])
 {
-    if (o->busy_poll_us != RR_BUSY_POLL_DEFAULT) {
-        check(ph_loop_set_busy_poll(ph_client_loop(client), o->busy_poll_us), "busy poll");
+    snprintf(room, NAME_BYTES, i == 0 ? "%s" : "%s-%u", name, i);
+    return room;
+}
+
+static void end_open(end *e, const rr_options *o, ph_client_options *options, const char *name)
+{
+    *e = (end){ .count = o->pairs, .clients = calloc(o->pairs, sizeof(ph_client *)) };
+    if (e->clients == NULL) {
+        exit(1);
     }
+    check(ph_loop_new(&e->loop), "loop");
+    if (o->busy_poll_us != RR_BUSY_POLL_DEFAULT) {
+        check(ph_loop_set_busy_poll(e->loop, o->busy_poll_us), "busy poll");
+    }
+    options->centers = o->target;
+    options->tls_authorities_file = o->ca;
+    options->loop = e->loop;
+    for (uint32_t i = 0; i < e->count; i++) {
+        char room[NAME_BYTES];
+        options->account = name_of(name, i, room);
+        check(ph_client_new(&e->clients[i], options), "client");
+        check(ph_client_open_wait(e->clients[i], OPEN_WAIT_MS), "connect");
+    }
+}
+
+static void end_close(end *e)
+{
+    for (uint32_t i = 0; i < e->count; i++) {
+        ph_client_free(&e->clients[i]);
+    }
+    ph_loop_free(&e->loop);
+    free(e->clients);
 }
 
 // ---- responder
 
 // A call that is put off.
 typedef struct slow {
+    ph_client *client;
     ph_request_id request;
     size_t size;
     uint8_t body[];
@@ -54,12 +98,14 @@ typedef struct responder {
     bool is_over;
 } responder;
 
-static void put_off(responder *r, ph_request_id request, const ph_incoming *incoming)
+static void put_off(responder *r, ph_client *client, ph_request_id request,
+                    const ph_incoming *incoming)
 {
     slow *s = malloc(sizeof *s + incoming->body.size);
     if (s == NULL) {
         exit(1);
     }
+    s->client = client;
     s->request = request;
     s->size = incoming->body.size;
     memcpy(s->body, incoming->body.data, s->size);
@@ -71,7 +117,7 @@ static void on_request(ph_client *client, ph_request_id request, const ph_incomi
 {
     responder *r = arg;
     if (r->delay_ns != 0 && (mark_of(incoming) & RR_SLOW) != 0) {
-        put_off(r, request, incoming);
+        put_off(r, client, request, incoming);
         return;
     }
     check(ph_client_reply(client, request, incoming->body.data, incoming->body.size), "reply");
@@ -86,15 +132,15 @@ static void on_link(ph_client *client, const ph_link_change *change, void *arg)
     }
 }
 
-static void run_with_delays(ph_client *client, responder *r)
+static void run_with_delays(ph_loop *loop, responder *r)
 {
     while (!r->is_over) {
         uint64_t wait_ns = rr_delays_wait_ns(&r->delays, rr_now_ns());
         bool is_idle = wait_ns == UINT64_MAX;
-        ph_loop_turn(ph_client_loop(client), is_idle ? -1 : (int)((wait_ns + 999999) / 1000000));
+        ph_loop_turn(loop, is_idle ? -1 : (int)((wait_ns + 999999) / 1000000));
         slow *s;
         while ((s = rr_delays_take(&r->delays, rr_now_ns())) != NULL) {
-            ph_err err = ph_client_reply(client, s->request, s->body, s->size);
+            ph_err err = ph_client_reply(s->client, s->request, s->body, s->size);
             check(err == PH_ESTALE ? PH_OK : err, "reply"); // its caller may have ended
             free(s);
         }
@@ -106,24 +152,19 @@ static int run_responder(const rr_options *o)
     static responder r;
     r.delay_ns = o->slow_ms * UINT64_C(1000000);
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
-    options.centers = o->target;
-    options.tls_authorities_file = o->ca;
-    options.account = o->name;
     options.on_request = on_request;
     options.on_link = on_link;
     options.arg = &r;
-    ph_client *client = NULL;
-    check(ph_client_new(&client, &options), "client");
-    set_busy_poll(client, o);
-    check(ph_client_open_wait(client, OPEN_WAIT_MS), "connect");
+    end e;
+    end_open(&e, o, &options, o->name);
     printf("ready\n");
     fflush(stdout);
     if (r.delay_ns == 0) {
-        ph_loop_run(ph_client_loop(client));
+        ph_loop_run(e.loop);
     } else {
-        run_with_delays(client, &r);
+        run_with_delays(e.loop, &r);
     }
-    ph_client_free(&client);
+    end_close(&e);
     return 0;
 }
 
@@ -134,14 +175,15 @@ typedef struct caller caller;
 // One place in the window; a call is made again from it as soon as it ended.
 typedef struct place {
     caller *caller;
+    uint32_t at; // of the connection
     uint64_t sent_ns;
 } place;
 
 struct caller {
     rr_record record;
     rr_schedule schedule;
-    ph_client *client;
-    ph_outgoing request;
+    end end;
+    ph_outgoing *requests; // of each connection
     place *places;
     uint32_t open;
 };
@@ -153,7 +195,7 @@ static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t c
 {
     (void)id;
     place *p = arg;
-    if (status != PH_OK || reply->body.size != p->caller->request.body_size) {
+    if (status != PH_OK || reply->body.size != p->caller->requests[p->at].body_size) {
         fprintf(stderr, "call: %s: %s\n", ph_err_text(status), ph_failure_text(code));
         exit(1);
     }
@@ -167,8 +209,10 @@ static void on_reply(ph_client *client, ph_call_id id, ph_err status, uint16_t c
 
 static void call(place *p, uint64_t now_ns)
 {
+    caller *c = p->caller;
     p->sent_ns = now_ns;
-    check(ph_client_request(p->caller->client, &p->caller->request, NULL, on_reply, p), "request");
+    check(ph_client_request(c->end.clients[p->at], &c->requests[p->at], NULL, on_reply, p),
+          "request");
 }
 
 static void run_closed(caller *c, const rr_options *o)
@@ -179,10 +223,10 @@ static void run_closed(caller *c, const rr_options *o)
         exit(1);
     }
     for (uint32_t i = 0; i < o->in_flight; i++) {
-        c->places[i].caller = c;
+        c->places[i] = (place){ .caller = c, .at = i % c->end.count };
         call(&c->places[i], rr_now_ns());
     }
-    ph_loop_run(ph_client_loop(c->client));
+    ph_loop_run(c->end.loop);
     free(c->places);
 }
 
@@ -207,15 +251,17 @@ static void send_due(caller *c, void *body, uint32_t open_max)
 {
     rr_schedule *s = &c->schedule;
     for (; c->open < open_max && rr_schedule_is_due(s, rr_now_ns()); c->open++) {
+        uint32_t at = (uint32_t)(s->next % c->end.count);
         uint64_t mark = rr_schedule_mark(s, s->next++);
         memcpy(body, &mark, sizeof mark);
-        check(ph_client_request(c->client, &c->request, NULL, on_due_reply, c), "request");
+        check(ph_client_request(c->end.clients[at], &c->requests[at], NULL, on_due_reply, c),
+              "request");
     }
 }
 
 static void run_open(caller *c, void *body, const rr_options *o)
 {
-    ph_loop *loop = ph_client_loop(c->client);
+    ph_loop *loop = c->end.loop;
     int poll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = { .events = EPOLLIN };
     if (poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, ph_loop_fd(loop), &event) != 0) {
@@ -235,26 +281,29 @@ static void run_open(caller *c, void *body, const rr_options *o)
     close(poll);
 }
 
+static void address_requests(caller *c, const rr_options *o, const void *body)
+{
+    for (uint32_t i = 0; i < o->pairs; i++) {
+        char room[NAME_BYTES];
+        c->requests[i] = (ph_outgoing)PH_OUTGOING_INIT;
+        c->requests[i].to = strdup(name_of(o->name, i, room));
+        c->requests[i].method = "echo";
+        c->requests[i].body = body;
+        c->requests[i].body_size = o->payload;
+    }
+}
+
 static int run_caller(const rr_options *o)
 {
-    caller c = { .request = PH_OUTGOING_INIT };
-    ph_client_options options = PH_CLIENT_OPTIONS_INIT;
-    options.centers = o->target;
-    options.tls_authorities_file = o->ca;
-    options.account = "rr-caller";
-    options.calls_max = o->in_flight;
-    check(ph_client_new(&c.client, &options), "client");
-    set_busy_poll(c.client, o);
-    check(ph_client_open_wait(c.client, OPEN_WAIT_MS), "connect");
-
+    caller c = { .requests = calloc(o->pairs, sizeof *c.requests) };
     void *payload = calloc(1, o->payload);
-    if (payload == NULL) {
+    if (c.requests == NULL || payload == NULL) {
         return 1;
     }
-    c.request.to = o->name;
-    c.request.method = "echo";
-    c.request.body = payload;
-    c.request.body_size = o->payload;
+    ph_client_options options = PH_CLIENT_OPTIONS_INIT;
+    options.calls_max = o->in_flight;
+    end_open(&c.end, o, &options, "rr-caller");
+    address_requests(&c, o, payload);
     rr_record_start(&c.record, o);
     if (o->rate > 0) {
         run_open(&c, payload, o);
@@ -262,7 +311,11 @@ static int run_caller(const rr_options *o)
         run_closed(&c, o);
     }
     rr_record_print(&c.record);
-    ph_client_free(&c.client);
+    end_close(&c.end);
+    for (uint32_t i = 0; i < o->pairs; i++) {
+        free((char *)c.requests[i].to);
+    }
+    free(c.requests);
     free(payload);
     return 0;
 }
