@@ -359,7 +359,6 @@ static void stranger_do(stranger *s, phi_reader *script, phi_suite suite)
         break;
     case 11:
         phi_link_trim(&s->link);
-        phi_link_ahead(&s->link);
         break;
     default:
         if (op > 200) {

@@ -52,6 +52,18 @@ static inline void phi_list_remove(phi_list *node)
     }
 }
 
+// All nodes of `from`, which is empty then, become those of `l`, which has none of its own yet.
+static inline void phi_list_init_from(phi_list *l, phi_list *from)
+{
+    phi_list_init(l);
+    if (!phi_list_is_empty(from)) {
+        *l = *from;
+        l->next->prev = l;
+        l->prev->next = l;
+        phi_list_init(from);
+    }
+}
+
 // The first node, taken off; NULL when empty.
 static inline phi_list *phi_list_take(phi_list *l)
 {

@@ -183,6 +183,7 @@ void center_free(center **center_at)
     throttle_fini(c);
     guard_fini(&c->guard);
     phi_transports_fini(&c->transports);
+    phi_ciphers_fini(&c->ciphers);
     phi_io_unhook(&c->hook);
     PH_ASSERT(phi_list_is_empty(&c->broadcasts));
     PH_ASSERT(phi_list_is_empty(&c->subscribing));
@@ -310,8 +311,8 @@ center_counters center_count(const center *c)
     counters.send_memory_refused_total = c->quota.refusals;
     counters.bytes_received_total = c->transports.bytes_received;
     counters.bytes_sent_total = c->transports.bytes_sent;
-    counters.key_stream_blocks_total = c->transports.ciphers.blocks;
-    counters.key_stream_steps_total = c->transports.ciphers.steps;
+    counters.key_stream_blocks_total = c->ciphers.group.blocks;
+    counters.key_stream_steps_total = c->ciphers.group.steps;
     return counters;
 }
 
@@ -431,6 +432,7 @@ static void attach(center *c)
     phi_transports_init(&c->transports, c->io,
                         c->throttle.is_metering ? &session_events_metered : &session_events);
     phi_transports_provide(&c->transports, center_alloc(c, CENTER_MEMORY_LINKS), &c->quota);
+    phi_ciphers_init(&c->ciphers, c->io);
 }
 
 // So that a client with all its calls open has at most 32 in a bucket.
@@ -456,7 +458,7 @@ static void set_link_options(center *c)
         .heartbeat_idle = phi_ms(o->heartbeat_idle),
         .heartbeat_grace = phi_ms(o->heartbeat_grace),
         .full_timeout = phi_ms(o->full_timeout),
-        .ciphers = &c->transports.ciphers,
+        .ciphers = &c->ciphers.group,
         .domain = center_domain(c),
         .calls_max = (uint32_t)o->calls_per_client_max,
         .message_bytes_max = (uint32_t)o->message_max,

@@ -14,6 +14,7 @@
 #include "center/throttle.h"
 #include "center/topics.h"
 #include "center/worker.h"
+#include "link/ciphers.h"
 
 typedef enum center_log_id {
 #define CENTER_LOG(name, id, level, text, advice) CENTER_LOG_##name,
@@ -51,7 +52,8 @@ struct center {
     phi_time started;   // when it was made
     phi_turn_hook hook; // before the transports': what it queues leaves in the same turn
     phi_transports transports;
-    phi_quota quota; // of all send buffers, and of what waits in held sessions
+    phi_ciphers ciphers; // of its connections
+    phi_quota quota;     // of all send buffers, and of what waits in held sessions
     uint8_t refusal[PHI_LINK_HEADROOM_BYTES]; // what session_refusal returned last
     size_t refusal_size;
     listening listeners[CENTER_LISTENERS_MAX];

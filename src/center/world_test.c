@@ -190,6 +190,7 @@ ph_err world_try(world **out, void (*change)(center_options *options), size_t fa
     w->io.now = (phi_time){ 1000000000 };
     phi_timers_init(&w->io.timers, w->io.now);
     phi_list_init(&w->io.hooks);
+    phi_list_init(&w->io.late_hooks);
     phi_list_init(&w->streams);
     w->random = phi_random_seeded(1);
     world_from_here(w);
@@ -281,6 +282,7 @@ void world_free(world *w)
     EXPECT_EQ(w->alloc.blocks, 0);
     EXPECT_EQ(w->io.timers.count, 0);
     EXPECT(phi_list_is_empty(&w->io.hooks));
+    EXPECT(phi_list_is_empty(&w->io.late_hooks));
     while (!phi_list_is_empty(&w->streams)) {
         stream_free(PHI_CONTAINER_OF(w->streams.next, phi_stream, node));
     }

@@ -9,6 +9,7 @@
 #include <posthouse/client.h>
 
 #include "io/io.h"
+#include "wire/cipher.h"
 
 // As ph_client_new, but on `io` (borrowed for the client's life), with its allocator and random
 // numbers from its entropy; options->loop must be NULL.
@@ -17,5 +18,8 @@ PHI_MUST_CHECK ph_err phi_client_new_on(ph_client **out, phi_io *io,
 
 // The io of a loop that the library made.
 phi_io *phi_loop_io(ph_loop *loop);
+
+// For the links of all clients on it.
+phi_cipher_group *phi_loop_cipher_group(ph_loop *loop);
 
 #endif // PHI_CLIENT_CLIENT_H

@@ -44,6 +44,7 @@
 #include "client/token.h"
 #include "client/topics.h"
 #include "io/tls_files.h"
+#include "link/ciphers.h"
 #include "link/transport.h"
 #include "policy/backoff.h"
 #include "wire/message.h"
@@ -153,6 +154,7 @@ struct ph_client {
 
     // dial.c
     phi_transports transports;
+    phi_ciphers own_ciphers; // without a loop of the library's, which has some for all on it
     phi_transport transport;
     phi_timer timer;
     phi_backoff backoff;

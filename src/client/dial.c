@@ -17,6 +17,7 @@
 
 #include <stdio.h>
 
+#include "client/client.h"
 #include "client/post.h"
 
 // Where a client may go from each state.
@@ -63,6 +64,12 @@ void phi_client_dial_init(ph_client *client)
 {
     phi_sm_init(&client->sm, phi_client_states, PHI_CLIENT_STATE_COUNT);
     phi_transports_init(&client->transports, client->io, &phi_client_transport_events);
+    if (client->loop == NULL) {
+        phi_ciphers_init(&client->own_ciphers, client->io);
+        client->link_options.ciphers = &client->own_ciphers.group;
+    } else {
+        client->link_options.ciphers = phi_loop_cipher_group(client->loop);
+    }
     phi_timer_init(&client->timer, on_timer);
     uint64_t seed;
     phi_io_entropy(client->io, (uint8_t *)&seed, sizeof seed);
@@ -106,6 +113,7 @@ void phi_client_dial_fini(ph_client *client)
     }
     phi_transport_drop(&client->transport);
     phi_transports_fini(&client->transports);
+    phi_ciphers_fini(&client->own_ciphers);
     if (!phi_client_is(client, PHI_CLIENT_CLOSED)) {
         if (!phi_client_is(client, PHI_CLIENT_CLOSING)) {
             phi_sm_move(&client->sm, PHI_CLIENT_CLOSING);

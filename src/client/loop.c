@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "io/uv.h"
+#include "link/ciphers.h"
 
 #define LOOP_MAGIC UINT32_C(0x70684c31)
 #define WAIT_FOREVER_S 3600u // a turn that found nothing is simply made again
@@ -18,6 +19,7 @@ PH_STATIC_ASSERT(PH_BUSY_POLL_US_MAX == PHI_UV_BUSY_POLL_US_MAX);
 struct ph_loop {
     uint32_t magic;
     phi_uv *uv;
+    phi_ciphers ciphers; // of the links of all clients on it
 };
 
 static ph_loop *loop_of(ph_loop *loop)
@@ -43,6 +45,7 @@ ph_err ph_loop_new(ph_loop **out)
         return rc;
     }
     phi_uv_busy_poll(loop->uv, phi_us(PH_BUSY_POLL_US));
+    phi_ciphers_init(&loop->ciphers, phi_uv_io(loop->uv));
     *out = loop;
     return PH_OK;
 }
@@ -54,6 +57,7 @@ void ph_loop_free(ph_loop **loop)
     }
     ph_loop *l = loop_of(*loop);
     PH_ASSERT(!phi_uv_io(l->uv)->is_turning); // not from inside a callback
+    phi_ciphers_fini(&l->ciphers);
     phi_uv_free(&l->uv);
     l->magic = 0;
     phi_give(&phi_alloc_heap, l, sizeof *l);
@@ -108,4 +112,9 @@ int ph_loop_wait_ms(const ph_loop *loop)
 phi_io *phi_loop_io(ph_loop *loop)
 {
     return phi_uv_io(loop_of(loop)->uv);
+}
+
+phi_cipher_group *phi_loop_cipher_group(ph_loop *loop)
+{
+    return &loop_of(loop)->ciphers.group;
 }

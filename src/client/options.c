@@ -335,7 +335,6 @@ static void link_options_fill(ph_client *client)
         .heartbeat_idle = phi_ms(o->heartbeat_idle_ms),
         .heartbeat_grace = phi_ms(o->heartbeat_grace_ms),
         .full_timeout = phi_seconds(FULL_TIMEOUT_S),
-        .ciphers = &client->transports.ciphers,
         .join = &client->join,
     };
 }

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "client/client.h"
 #include "client/core.h"
 #include "client/stage.h"
 #include "io/address.h"
@@ -306,4 +307,29 @@ TEST(options, gateways_watch_without_being_told_to)
     EXPECT(s.asked.wants);
     EXPECT_EQ(s.join.type, PHI_TYPE_GATEWAY);
     stage_fini(&s);
+}
+
+// A process with several accounts pays for suite paper what it should only when the clients of its
+// loop make their key stream together, whichever of them comes and goes. [P-25]
+TEST(options, clients_of_a_loop_share_their_ciphers)
+{
+    ph_loop *loop = NULL;
+    EXPECT_ERR(ph_loop_new(&loop), PH_OK);
+    ph_client_options o = PH_CLIENT_OPTIONS_INIT;
+    o.loop = loop;
+    ph_client *clients[3] = { NULL };
+    for (size_t i = 0; i < PHI_COUNT_OF(clients); i++) {
+        EXPECT_ERR(ph_client_new(&clients[i], &o), PH_OK);
+        EXPECT(clients[i]->link_options.ciphers == phi_loop_cipher_group(loop));
+    }
+    ph_client_free(&clients[0]);
+    EXPECT(clients[1]->link_options.ciphers == phi_loop_cipher_group(loop));
+    ph_client *alone = NULL; // on a loop of its own
+    EXPECT_ERR(ph_client_new(&alone, NULL), PH_OK);
+    EXPECT(alone->link_options.ciphers == phi_loop_cipher_group(ph_client_loop(alone)));
+    EXPECT(alone->link_options.ciphers != clients[1]->link_options.ciphers);
+    ph_client_free(&alone);
+    ph_client_free(&clients[1]);
+    ph_client_free(&clients[2]);
+    ph_loop_free(&loop);
 }

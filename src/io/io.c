@@ -16,25 +16,28 @@ void phi_io_init(phi_io *io, const phi_io_ops *ops, const phi_alloc *alloc, phi_
     io->now = now;
     phi_timers_init(&io->timers, now);
     phi_list_init(&io->hooks);
+    phi_list_init(&io->late_hooks);
     io->is_hurried = false;
     io->is_turning = false;
+}
+
+// All hooks move to a list of this call, and each goes back before it runs: so it does not matter
+// which of them a hook removes.
+static void run_all(phi_list *hooks)
+{
+    phi_list waiting;
+    phi_list_init_from(&waiting, hooks);
+    for (phi_list *node; (node = phi_list_take(&waiting)) != NULL;) {
+        phi_list_append(hooks, node);
+        phi_turn_hook *hook = PHI_CONTAINER_OF(node, phi_turn_hook, node);
+        hook->on_turn(hook);
+    }
 }
 
 void phi_io_run_hooks(phi_io *io)
 {
     PH_ASSERT(io->is_turning);
-
-    // All hooks move to a list of this call, and each goes back before it runs: so it does not
-    // matter which of them a hook removes.
     io->is_hurried = false;
-    phi_list waiting;
-    phi_list_init(&waiting);
-    for (phi_list *node; (node = phi_list_take(&io->hooks)) != NULL;) {
-        phi_list_append(&waiting, node);
-    }
-    for (phi_list *node; (node = phi_list_take(&waiting)) != NULL;) {
-        phi_list_append(&io->hooks, node);
-        phi_turn_hook *hook = PHI_CONTAINER_OF(node, phi_turn_hook, node);
-        hook->on_turn(hook);
-    }
+    run_all(&io->hooks);
+    run_all(&io->late_hooks);
 }

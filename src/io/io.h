@@ -11,7 +11,7 @@
 //           2. set is_turning, read the clock once into io->now
 //           3. run stream events and due timers
 //           4. clear is_hurried, then call every turn hook: what was queued in this turn is
-//              written now, once per stream; clear is_turning
+//              written now, once per stream; then every late hook; clear is_turning
 //
 // Streams   A stream that was opened ends in exactly one `on_closed`, after which its memory is
 //           gone. Callbacks are never run from inside the call that caused them. Inside a callback
@@ -83,7 +83,7 @@ typedef struct phi_listener_events {
 
 // Called at the end of every turn. Embedded in its owner.
 typedef struct phi_turn_hook {
-    phi_list node; // on io->hooks
+    phi_list node; // on io->hooks or late_hooks
     void (*on_turn)(struct phi_turn_hook *hook);
 } phi_turn_hook;
 
@@ -118,11 +118,12 @@ typedef struct phi_io_ops {
 struct phi_io {
     const phi_io_ops *ops;
     const phi_alloc *alloc;
-    phi_time now;      // read once per turn
-    phi_timers timers; // of everybody on this loop
-    phi_list hooks;    // phi_turn_hook
-    bool is_hurried;   // see phi_io_hurry
-    bool is_turning;   // callbacks and hooks are running
+    phi_time now;        // read once per turn
+    phi_timers timers;   // of everybody on this loop
+    phi_list hooks;      // phi_turn_hook
+    phi_list late_hooks; // same; called behind those
+    bool is_hurried;     // see phi_io_hurry
+    bool is_turning;     // callbacks and hooks are running
 };
 
 // Listens.
@@ -300,6 +301,11 @@ void phi_io_run_hooks(phi_io *io);
 static inline void phi_io_hook(phi_io *io, phi_turn_hook *hook)
 {
     phi_list_append(&io->hooks, &hook->node);
+}
+// Behind all of the former: what is done here nobody waits for.
+static inline void phi_io_hook_late(phi_io *io, phi_turn_hook *hook)
+{
+    phi_list_append(&io->late_hooks, &hook->node);
 }
 static inline void phi_io_unhook(phi_turn_hook *hook)
 {

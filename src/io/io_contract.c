@@ -670,9 +670,10 @@ typedef struct counting_hook {
     phi_turn_hook hook;
     world *world;
     int runs;
-    size_t size_seen;              // what the server had when the hook ran
-    uint64_t turn_seen;            // and when that was
-    struct counting_hook *removes; // NULL: nothing
+    size_t size_seen;                   // what the server had when the hook ran
+    uint64_t turn_seen;                 // and when that was
+    struct counting_hook *removes;      // NULL: nothing
+    const struct counting_hook *behind; // NULL: any; runs earlier in each turn
 } counting_hook;
 
 static void hook_on_turn(phi_turn_hook *hook)
@@ -680,6 +681,9 @@ static void hook_on_turn(phi_turn_hook *hook)
     counting_hook *h = PHI_CONTAINER_OF(hook, counting_hook, hook);
     EXPECT(h->world->io->is_turning);
     h->runs++;
+    if (h->behind != NULL) {
+        EXPECT_EQ(h->behind->runs, h->runs);
+    }
     if (h->world->server.size != h->size_seen) {
         h->size_seen = h->world->server.size;
         h->turn_seen = h->world->turns;
@@ -719,6 +723,26 @@ void io_contract_hooks_run_at_the_end_of_the_turn(const io_driver *driver)
 }
 
 // A client freed in a callback takes its hook along, whichever hook is running.
+// What nobody waits for must not come before what somebody does, whoever was added first.
+void io_contract_late_hooks_run_behind_all_others(const io_driver *driver)
+{
+    world *w = world_new(driver);
+    counting_hook early;
+    counting_hook late = { .hook = { .on_turn = hook_on_turn }, .world = w, .behind = &early };
+    phi_io_hook_late(w->io, &late.hook);
+    hook_add(w, &early);
+    connect_pair(w);
+    EXPECT(late.runs > 0);
+    EXPECT_EQ(late.runs, early.runs); // once per turn, too
+    phi_io_unhook(&late.hook);
+    int runs = late.runs;
+    settle(w);
+    EXPECT_EQ(late.runs, runs);
+    phi_io_unhook(&early.hook);
+    close_both(w);
+    world_free(w);
+}
+
 void io_contract_hooks_may_remove_hooks(const io_driver *driver)
 {
     world *w = world_new(driver);

@@ -468,14 +468,3 @@ void phi_link_trim(phi_link *link)
         phi_cipher_rest(&link->in.cipher);
     }
 }
-
-void phi_link_ahead(phi_link *link)
-{
-    // One of them alone, as in phi_link_trim.
-    if (link->out.suite == PHI_SUITE_PAPER) {
-        phi_cipher_ahead(&link->out.cipher);
-    }
-    if (link->in.suite == PHI_SUITE_PAPER) {
-        phi_cipher_ahead(&link->in.cipher);
-    }
-}

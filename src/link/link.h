@@ -83,7 +83,8 @@ typedef struct phi_link_options {
     // nothing for so long
     phi_dur full_timeout;
 
-    phi_cipher_group *ciphers; // of the loop, in suite paper; NULL: each works alone
+    phi_cipher_group
+        *ciphers; // of the loop (link/ciphers.h), in suite paper; NULL: each works alone
 
     // center
     phi_suite suite;
@@ -356,9 +357,6 @@ void phi_link_keep(phi_link *link);
 
 // Gives back the memory of buffers that are empty, and of key stream made ahead.
 void phi_link_trim(phi_link *link);
-
-// Makes key stream ahead in suite paper, for a moment in which nobody waits.
-void phi_link_ahead(phi_link *link);
 
 static inline bool phi_link_is(const phi_link *link, phi_link_state state)
 {

@@ -226,9 +226,6 @@ static void transport_flush(phi_transport *t, phi_time now)
     if (t->is_blocked && transport_is(t, PHI_TRANSPORT_LIVE)) {
         transport_wake(t, transport_stuck_until(t));
     }
-    if (phi_list_is_empty(&group->dirty)) {
-        phi_link_ahead(&t->link); // the last of this turn: nobody waits behind it
-    }
 }
 
 static void transport_shut(phi_transport *t)
@@ -411,7 +408,6 @@ void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_
     *group =
         (phi_transports){ .io = io, .events = events, .hook = { .on_turn = transports_on_turn } };
     phi_list_init(&group->dirty);
-    phi_cipher_group_init(&group->ciphers);
     phi_run_init(&group->run, io->alloc, /* bytes_max= */ 0, /* quota= */ NULL);
     phi_io_hook(io, &group->hook);
 }
@@ -432,7 +428,6 @@ void phi_transports_fini(phi_transports *group)
     PH_ASSERT(phi_list_is_empty(&group->dirty));
     phi_io_unhook(&group->hook);
     phi_run_fini(&group->run);
-    phi_cipher_group_fini(&group->ciphers);
     group->io = NULL;
 }
 

@@ -55,11 +55,10 @@ typedef struct phi_transports {
     phi_io *io;                         // borrowed until phi_transports_fini
     const phi_transport_events *events; // same
     phi_turn_hook hook;
-    phi_list dirty;           // phi_transport.dirty: something is to be written or reported
-    phi_cipher_group ciphers; // for phi_link_options.ciphers
-    phi_run run;              // nothing of it waits between two turns
-    size_t count;             // that have a stream
-    uint32_t turn;            // counts the runs of the hook
+    phi_list dirty;   // phi_transport.dirty: something is to be written or reported
+    phi_run run;      // nothing of it waits between two turns
+    size_t count;     // that have a stream
+    uint32_t turn;    // counts the runs of the hook
     phi_quota *quota; // borrowed, that of the links' options; NULL none. It shares among `count`
     uint64_t bytes_received;
     uint64_t bytes_sent;

@@ -497,6 +497,36 @@ TEST(transport, drop_inside_callbacks)
     world_fini(&w);
 }
 
+// ---- suite paper
+
+// Whoever owns them: links of one loop must make their key stream together, or suite paper costs
+// each the latency of its own. [P-25]
+TEST(transport, links_of_a_loop_make_key_stream_together)
+{
+    enum { CLIENTS = 4, TURNS = 20 };
+    if (phi_key_stream_together(phi_key_stream_best()) < CLIENTS) {
+        return; // this processor makes it one after the other
+    }
+    world w;
+    world_open(&w, PHI_SUITE_PAPER, CLIENTS);
+    for (size_t turn = 0; turn < 2 * TURNS; turn++) {
+        for (int side = 0; turn == TURNS && side < PHI_LINK_SIDE_COUNT; side++) {
+            w.ciphers[side].group.blocks = 0; // the windows have grown
+            w.ciphers[side].group.steps = 0;
+        }
+        for (size_t i = 0; i < CLIENTS; i++) {
+            EXPECT(say(&w.client[i], 2000));
+        }
+        (void)fake_io_settle(&w.fake);
+    }
+    for (int side = 0; side < PHI_LINK_SIDE_COUNT; side++) {
+        const phi_cipher_group *group = &w.ciphers[side].group;
+        EXPECT(group->blocks >= CLIENTS * (TURNS - 1) * (2000 / 16));
+        EXPECT(group->steps * CLIENTS <= group->blocks * 5 / 4);
+    }
+    world_fini(&w);
+}
+
 // ---- memory
 
 // Whatever allocation fails on the way, both ends come to an end that was told, and nothing leaks.

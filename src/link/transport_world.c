@@ -144,17 +144,19 @@ void world_init(world *w, phi_suite suite)
         .heartbeat_idle = phi_seconds(10),
         .heartbeat_grace = phi_seconds(5),
         .full_timeout = phi_seconds(10),
-        .ciphers = &w->groups[CENTER].ciphers,
+        .ciphers = &w->ciphers[CENTER].group,
         .suite = suite,
         .domain = phi_bytes_text("b"),
     };
     w->options[CLIENT] = w->options[CENTER];
     w->options[CLIENT].side = CLIENT;
-    w->options[CLIENT].ciphers = &w->groups[CLIENT].ciphers;
+    w->options[CLIENT].ciphers = &w->ciphers[CLIENT].group;
     w->options[CLIENT].heartbeat_idle = phi_seconds(3600);
     w->options[CLIENT].join = &w->join;
     phi_transports_init(&w->groups[CENTER], &w->fake.io, &events[CENTER]);
     phi_transports_init(&w->groups[CLIENT], &w->fake.io, &events[CLIENT]);
+    phi_ciphers_init(&w->ciphers[CENTER], &w->fake.io);
+    phi_ciphers_init(&w->ciphers[CLIENT], &w->fake.io);
 }
 
 ph_err world_connect(world *w, size_t index)
@@ -194,6 +196,8 @@ void world_fini(world *w)
     (void)fake_io_settle(&w->fake);
     phi_transports_fini(&w->groups[CENTER]);
     phi_transports_fini(&w->groups[CLIENT]);
+    phi_ciphers_fini(&w->ciphers[CENTER]);
+    phi_ciphers_fini(&w->ciphers[CLIENT]);
     fake_io_fini(&w->fake);
     EXPECT_EQ(w->memory.bytes, 0);
 }

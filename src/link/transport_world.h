@@ -7,6 +7,7 @@
 #ifndef PHI_LINK_TRANSPORT_WORLD_H
 #define PHI_LINK_TRANSPORT_WORLD_H
 
+#include "link/ciphers.h"
 #include "link/fake_io.h"
 #include "link/transport.h"
 
@@ -44,6 +45,7 @@ struct world {
     phi_alloc_counter memory;
     fake_io fake;
     phi_transports groups[PHI_LINK_SIDE_COUNT];
+    phi_ciphers ciphers[PHI_LINK_SIDE_COUNT];
     phi_link_options options[PHI_LINK_SIDE_COUNT];
     phi_join join;
     node center[4]; // the center's ends, in the order in which they were accepted

@@ -16,15 +16,16 @@
 //
 // Filling. Whichever chain lacks key stream makes what it lacks. As many thirsty chains as go side
 // by side, with room in a quarter of their windows or more, go along until theirs is full. They are
-// taken in the order in which they became thirsty: where links are served in turn, the first is the
+// taken in the order in which they were last used: where links are served in turn, the first is the
 // next to be served. Who went along is a use ahead and need not make anything when its time comes;
 // so in the steady state one makes for all, be it the two directions of a client or the four that a
 // call passes in a center. A chain that falls idle is filled once and is not thirsty any more. A
 // pass ends when a chain has enough, is full or its ring wraps, which bounds the number of passes.
 //
-// Ahead. What was used since the last time is what the next turn will need, and at least some
-// packets. It is made while the other end works on what was sent. More is not made: it would find
-// nobody to go along, and whoever is in a hurry would wait for it.
+// Ahead. When a turn is over, who used some in it is asked whether it has enough for another such
+// turn: that is the most that one of its turns lately used, an eighth less with each turn that used
+// less. Who has not makes it, while the other ends work on what was sent. Who did nothing is not
+// even looked at, for it has what it had; but when it is thirsty it goes along.
 //
 // Size. A window holds what two uses need, and less than four. So a chain is thirsty after each
 // use, and one that went along before its use still has enough for it. With room for one use only,
@@ -32,7 +33,8 @@
 //
 // Invariants: BLOCK <= at < capacity; at + left is a multiple of BLOCK; what is made leaves the
 // block before `at` alone; a chain is put on the list of its group when it is thirsty, and taken
-// off when it is full, or makes for itself. What was used is wiped when the window is given back.
+// off when it is full; used this turn are those at the end of the list, if any. What was used is
+// wiped when the window is given back.
 //
 // Clauses: P-25.
 
@@ -46,8 +48,12 @@
 #define BLOCK_BYTES PHI_KEY_STREAM_BLOCK_BYTES
 // A window that needs no heap: enough for a heartbeat, or the beginning of something larger.
 #define OWN_BYTES 256u
-// What phi_cipher_ahead sees to at least, and what is made at a time at least.
+// What is made at a time at least: some packets' worth is not topped up after each of them.
 #define AHEAD_BYTES (PHI_CIPHER_WINDOW_BYTES_FIRST - SPARE_BYTES)
+// In what a turn needs: how much of it is forgotten with each that used less.
+#define FORGET_PART 8u
+// What is made ahead beyond that, so that turns that differ little need not all make some.
+#define SURPLUS_PART 4u
 // Of a window, what may not be there to be used: the front, the block before `at`, and what of its
 // own block was used.
 #define SPARE_BYTES (3 * BLOCK_BYTES)
@@ -70,12 +76,16 @@ typedef struct phi_cipher_chain {
     size_t capacity;
     size_t at;           // next byte to be used
     size_t left;         // bytes that are made from there on
-    size_t used;         // since phi_cipher_ahead
+    uint32_t used;       // in turn `turn`, or the largest window
+    uint32_t need;       // of a turn, as those before it say
+    uint32_t turn;       // group->turn when it was last used
     uint32_t small_uses; // in a row, while the window is larger than the first size
     uint8_t own[OWN_BYTES];
 } chain;
 
 static void chain_use(chain *c, phi_span bytes);
+static void chain_count(chain *c, size_t use);
+static size_t chain_lack(const chain *c);
 static void chain_shrink(chain *c, size_t use);
 static void chain_queue(chain *c);
 static void chain_make(chain *maker, size_t blocks);
@@ -120,11 +130,12 @@ static inline bool chain_is_alone(const chain *c)
     return c->group == NULL || phi_key_stream_together(c->key_stream.way) == 1;
 }
 
-// Its window is worth filling along with another's; the few blocks of an idle chain are not.
+// Its window is worth filling along with another's, or ahead; the few blocks of an idle chain are
+// not.
 static inline bool chain_is_thirsty(const chain *c)
 {
     return c->left <= c->capacity / 4 * 3 && c->capacity >= PHI_CIPHER_WINDOW_BYTES_FIRST &&
-           !chain_is_alone(c);
+           c->group != NULL;
 }
 
 // ---- life
@@ -233,25 +244,28 @@ void phi_cipher_apply(phi_cipher *cipher, phi_span bytes)
         size_t lacking = bytes.size < AHEAD_BYTES ? AHEAD_BYTES : bytes.size;
         chain_make(c, (lacking + BLOCK_BYTES - 1) / BLOCK_BYTES);
     }
-    c->used += use;
+    chain_count(c, use);
     chain_shrink(c, use);
     chain_queue(c);
 }
 
-void phi_cipher_ahead(phi_cipher *cipher)
+void phi_cipher_group_ahead(phi_cipher_group *group)
 {
-    chain *c = cipher->chain;
-    PH_ASSERT(c != NULL);
-    size_t want = c->used > AHEAD_BYTES ? c->used : AHEAD_BYTES;
-    size_t most = c->capacity - SPARE_BYTES;
-    want = want < most ? want : most;
-    c->used = 0;
-    // Some packets' worth is not topped up after each of them.
-    size_t enough = want > AHEAD_BYTES ? want : want / 2;
-    if (c->left < enough) {
-        chain_make(c, (want - c->left + BLOCK_BYTES - 1) / BLOCK_BYTES);
+    PH_ASSERT(group != NULL);
+    phi_list *list = &group->thirsty;
+    for (phi_list *node = list->prev; node != list;) {
+        chain *c = PHI_CONTAINER_OF(node, chain, thirsty);
+        if (c->turn != group->turn) {
+            break;
+        }
+        size_t lack = chain_lack(c);
+        if (lack != 0) {
+            chain_make(c, (lack + BLOCK_BYTES - 1) / BLOCK_BYTES);
+        }
+        node = node->prev; // others may have left the list
         chain_queue(c);
     }
+    group->turn++;
 }
 
 void phi_cipher_rest(phi_cipher *cipher)
@@ -277,6 +291,32 @@ static void chain_use(chain *c, phi_span bytes)
     }
 }
 
+static void chain_count(chain *c, size_t use)
+{
+    uint32_t turn = c->group == NULL ? 0 : c->group->turn;
+    if (c->turn != turn) {
+        uint32_t less = c->need - c->need / FORGET_PART;
+        c->need = c->used > less ? c->used : less;
+        c->used = 0;
+        c->turn = turn;
+        phi_list_remove(&c->thirsty); // to its end, if it still is
+    }
+    size_t used = c->used + use;
+    c->used = (uint32_t)(used < PHI_CIPHER_WINDOW_BYTES_MAX ? used : PHI_CIPHER_WINDOW_BYTES_MAX);
+}
+
+// Bytes to be made ahead; 0: it has enough for another turn.
+static size_t chain_lack(const chain *c)
+{
+    size_t need = c->used > c->need ? c->used : c->need;
+    need = need > AHEAD_BYTES / 2 ? need : AHEAD_BYTES / 2;
+    if (c->left >= need) {
+        return 0;
+    }
+    size_t lack = need + need / SURPLUS_PART - c->left;
+    return lack > AHEAD_BYTES ? lack : AHEAD_BYTES;
+}
+
 // After a use of `use` bytes: does the chain still need its window?
 static void chain_shrink(chain *c, size_t use)
 {
@@ -287,19 +327,21 @@ static void chain_shrink(chain *c, size_t use)
     }
 }
 
-// Puts a thirsty chain on the list.
+// Puts a thirsty chain on the list, and takes off one that is full.
 static void chain_queue(chain *c)
 {
     if (!phi_list_is_linked(&c->thirsty) && chain_is_thirsty(c)) {
         phi_list_append(&c->group->thirsty, &c->thirsty);
+    } else if (chain_room(c) == 0) {
+        phi_list_remove(&c->thirsty);
     }
     chain_check(c);
 }
 
-// Makes up to `blocks` for `maker`, as its room allows, and as much for those who are thirsty.
+// Makes up to `blocks` for `maker`, as its room allows, and as much for those who are thirsty. The
+// maker stays on the list where it is.
 static void chain_make(chain *maker, size_t blocks)
 {
-    phi_list_remove(&maker->thirsty);
     size_t room = chain_room(maker);
     blocks = blocks < room ? blocks : room;
     while (blocks != 0) {
@@ -317,6 +359,9 @@ static void chain_make(chain *maker, size_t blocks)
         phi_key_stream_make(parts, count, pass);
         for (size_t i = 0; i < count; i++) {
             chain_made(chains[i], pass);
+            if (chains[i] != maker && chain_room(chains[i]) == 0) {
+                phi_list_remove(&chains[i]->thirsty);
+            }
         }
         if (maker->group != NULL) {
             maker->group->blocks += count * pass;
@@ -337,8 +382,9 @@ static size_t chain_companions(const chain *maker, chain *companions[])
     const phi_list *list = &maker->group->thirsty;
     for (phi_list *node = list->next; node != list && count < most; node = node->next) {
         chain *c = PHI_CONTAINER_OF(node, chain, thirsty);
-        PH_ASSERT(c != maker);
-        companions[count++] = c;
+        if (c != maker && c->key_stream.way == maker->key_stream.way) {
+            companions[count++] = c;
+        }
     }
     return count;
 }
@@ -348,9 +394,6 @@ static void chain_made(chain *c, size_t blocks)
     c->left += blocks * BLOCK_BYTES;
     if (chain_end(c) == BLOCK_BYTES) {
         memcpy(c->window, c->window + c->capacity - BLOCK_BYTES, BLOCK_BYTES);
-    }
-    if (chain_room(c) == 0) {
-        phi_list_remove(&c->thirsty);
     }
 }
 
@@ -382,6 +425,8 @@ static void chain_grow(chain *c, size_t use)
 static void chain_rest(chain *c)
 {
     phi_list_remove(&c->thirsty);
+    c->need = 0;
+    c->used = 0;
     if (c->window != c->own) {
         chain_move(c, c->own, OWN_BYTES);
     }
@@ -453,7 +498,7 @@ static void chain_check(const chain *c)
     PH_ASSERT(BLOCK_BYTES + c->at % BLOCK_BYTES + c->left <= chain_ring(c));
     PH_ASSERT((c->window == c->own) == (c->capacity == OWN_BYTES));
     if (phi_list_is_linked(&c->thirsty)) {
-        PH_ASSERT(!chain_is_alone(c));
+        PH_ASSERT(c->group != NULL);
         PH_ASSERT(chain_room(c) != 0);
     }
 }

@@ -6,10 +6,11 @@
 // it, and combined with the data by exclusive or when data comes.
 //
 // Ciphers of one loop form a group: whenever one of them must make key stream, those that used up
-// theirs get as much in the same pass, which costs hardly more (wire/key_stream.h). A cipher that
-// is in no group works alone, and slower.
+// theirs get as much in the same pass, which costs hardly more (wire/key_stream.h). When a turn of
+// the loop is over, the group makes ahead what the next one needs. A cipher that is in no group
+// works alone, and slower.
 //
-// Life     init -> join? -> (apply, ahead, rest)* -> fini (which wipes key and key stream)
+// Life     init -> join? -> (apply, rest)* -> fini (which wipes key and key stream)
 // Memory   A cipher holds some 600 bytes, and a window from the heap that grows with what is
 //          enciphered at a time, up to PHI_CIPHER_WINDOW_BYTES_MAX. It goes back to the heap by
 //          phi_cipher_rest, which the owner calls when the link falls idle, or when for
@@ -42,11 +43,12 @@
 #define PHI_CIPHER_SMALL_USES 64u
 
 typedef struct phi_cipher_group {
-    phi_list thirsty; // phi_cipher_chain.thirsty; oldest first
+    phi_list thirsty; // phi_cipher_chain.thirsty; the one that was used last is the last
     size_t count;     // ciphers that joined
     size_t bytes;     // of their windows that are larger than the first size
     uint64_t blocks;  // made together so far
     uint64_t steps;   // and in how many steps: blocks / steps went side by side
+    uint32_t turn;    // counts phi_cipher_group_ahead
 } phi_cipher_group;
 
 typedef struct phi_cipher {
@@ -56,6 +58,10 @@ typedef struct phi_cipher {
 void phi_cipher_group_init(phi_cipher_group *group);
 // All that joined are gone: asserted. Accepts a zeroed one.
 void phi_cipher_group_fini(phi_cipher_group *group);
+
+// A turn is over: whoever used key stream in it, and has not enough left for another such turn,
+// makes it now, in a moment in which nobody waits. May be left out.
+void phi_cipher_group_ahead(phi_cipher_group *group);
 
 // PH_ENOMEM   no memory, here or in the crypto library
 PHI_MUST_CHECK ph_err phi_cipher_init(phi_cipher *cipher, const phi_alloc *alloc,
@@ -74,10 +80,6 @@ void phi_cipher_join(phi_cipher *cipher, phi_cipher_group *group);
 
 // Enciphers or deciphers in place (it is the same).
 void phi_cipher_apply(phi_cipher *cipher, phi_span bytes);
-
-// Makes as much key stream as was used since the last call, and at least for some packets, for a
-// moment in which nobody waits. May be left out.
-void phi_cipher_ahead(phi_cipher *cipher);
 
 // Gives the window back to the heap.
 void phi_cipher_rest(phi_cipher *cipher);

@@ -152,7 +152,7 @@ TEST(cipher, any_cutting_is_as_openssl_ofb)
             phi_cipher_apply(&cipher, (phi_span){ got + at, n });
             at += n;
             if (phi_random_chance(&random, 20)) {
-                phi_cipher_ahead(&cipher);
+                phi_cipher_group_ahead(&group);
             }
             if (phi_random_chance(&random, 20)) {
                 phi_cipher_rest(&cipher);
@@ -186,7 +186,7 @@ TEST(cipher, any_interleaving_of_a_group_is_as_openssl_ofb)
             } else if (what < 5) {
                 phi_cipher_rest(&m->cipher);
             } else if (what < 20) {
-                phi_cipher_ahead(&m->cipher);
+                phi_cipher_group_ahead(&group);
             } else {
                 // Mostly packets, now and then a burst.
                 member_use(m, (size_t)phi_random_below(&random, what < 30 ? CLEAR_BYTES : 300));
@@ -231,14 +231,90 @@ TEST(cipher, members_of_a_group_are_filled_together)
                 member_use(&members[i], n);
                 left -= n;
             }
-            phi_cipher_ahead(&members[i].cipher);
         }
+        phi_cipher_group_ahead(&group);
     }
     EXPECT(group.blocks >= MEMBERS * TURNS * (30000 / 16) * 9 / 10);
     EXPECT(group.steps * (MEMBERS - 1) <= group.blocks); // at least seven of eight went along
     for (size_t i = 0; i < MEMBERS; i++) {
         member_close(&members[i]);
     }
+    phi_cipher_group_fini(&group);
+}
+
+// Nobody may wait for the cipher: once a group knows its turns, all that they use was made behind
+// them, for both directions of every link, those that take turns (the requests of one turn, the
+// replies of the next) included; and the few that are busy are still served by passes of all.
+TEST(cipher, turns_find_their_key_stream_made)
+{
+    if (!goes_together()) {
+        return;
+    }
+    enum { MEMBERS = 32, TURNS = 60 };
+    phi_cipher_group group;
+    phi_cipher_group_init(&group);
+    static member members[MEMBERS];
+    for (uint64_t i = 0; i < MEMBERS; i++) {
+        member_open(&members[i], &phi_alloc_heap, &group, i, false);
+    }
+    phi_random random = phi_random_seeded(1);
+    uint64_t waited = 0;
+    for (size_t turn = 0; turn < 2 * TURNS; turn++) {
+        if (turn == TURNS) {
+            group.blocks = 0;
+            group.steps = 0;
+            waited = 0;
+        }
+        uint64_t before = group.blocks;
+        for (size_t i = turn % 2; i < MEMBERS; i += 2) {
+            member_use(&members[i], 10000 + (size_t)phi_random_below(&random, 3000));
+        }
+        waited += group.blocks - before;
+        phi_cipher_group_ahead(&group);
+    }
+    EXPECT_EQ(waited, 0);
+    EXPECT(group.steps * 14 <= group.blocks); // of sixteen that could
+    for (size_t i = 0; i < MEMBERS; i++) {
+        member_close(&members[i]);
+    }
+    phi_cipher_group_fini(&group);
+}
+
+// A burst is not forgotten with the next turn, nor remembered for ever: what is made ahead follows
+// what turns use.
+TEST(cipher, ahead_follows_what_turns_use)
+{
+    phi_cipher_group group;
+    phi_cipher_group_init(&group);
+    member m = { .ofb = NULL };
+    member_open(&m, &phi_alloc_heap, &group, 1, false);
+    member_use(&m, 30000);
+    member_use(&m, 2000);
+    if (!goes_together()) {
+        member_close(&m);
+        phi_cipher_group_fini(&group);
+        return; // its window holds no such turn
+    }
+    static const size_t uses[] = { 30000, 2000, 2000, 2000, 27000 };
+    for (size_t i = 0; i < PHI_COUNT_OF(uses); i++) {
+        phi_cipher_group_ahead(&group);
+        uint64_t before = group.blocks;
+        member_use(&m, uses[i]);
+        EXPECT_EQ(group.blocks, before); // was made, though the turns between used little
+    }
+    for (int turn = 0; turn < 40; turn++) {
+        phi_cipher_group_ahead(&group);
+        member_use(&m, 10000);
+    }
+    phi_cipher_group_ahead(&group);
+    uint64_t before = group.blocks;
+    member_use(&m, 30000); // more than any turn for long
+    EXPECT(group.blocks > before);
+    phi_cipher_group_ahead(&group);
+    before = group.blocks;
+    phi_cipher_group_ahead(&group); // a turn that used nothing
+    EXPECT_EQ(group.blocks, before);
+    member_close(&m);
     phi_cipher_group_fini(&group);
 }
 
@@ -255,15 +331,16 @@ TEST(cipher, idle_members_are_left_alone)
         member_open(&idle[i], &phi_alloc_heap, &group, 2 + i, false);
         member_use(&idle[i], 4000);
     }
-    for (int turn = 0; turn < 100; turn++) {
+    for (int turn = 0; turn < 200; turn++) {
+        if (turn == 100) {
+            group.blocks = 0;
+            group.steps = 0;
+        }
         member_use(&busy, 4000);
-    }
-    group.blocks = 0;
-    group.steps = 0;
-    for (int turn = 0; turn < 100; turn++) {
-        member_use(&busy, 4000);
+        phi_cipher_group_ahead(&group);
     }
     EXPECT_EQ(group.blocks, group.steps);
+    EXPECT(group.blocks <= 101 * 4000 / 16); // no more than what was used
     for (size_t i = 0; i < 20; i++) {
         member_close(&idle[i]);
     }
@@ -285,7 +362,7 @@ TEST(cipher, window_grows_and_is_given_back)
     EXPECT(none < 640);
 
     member_use(&m, 20); // a heartbeat
-    phi_cipher_ahead(&m.cipher);
+    phi_cipher_group_ahead(&group);
     EXPECT_EQ(counter.blocks, 1);
     member_use(&m, 200);
     EXPECT_EQ(counter.bytes, none + PHI_CIPHER_WINDOW_BYTES_FIRST);
@@ -496,7 +573,7 @@ TEST(cipher, memory_is_wiped_before_it_is_given_back)
         member_use(&members[i], 20000); // a larger one, the first is given back
         phi_cipher_rest(&members[i].cipher);
         member_use(&members[i], 200);
-        phi_cipher_ahead(&members[i].cipher);
+        phi_cipher_group_ahead(&group);
         member_close(&members[i]);
         EXPECT(members[i].cipher.chain == NULL);
         phi_cipher_fini(&members[i].cipher); // a zeroed one is accepted
