@@ -239,16 +239,7 @@ static ph_err make_account(center *c, const phi_join *join, phi_bytes name, acco
 // The client is in.
 static void admit(center *c, session *s, account *a, const phi_join *join)
 {
-    PH_ASSERT(c->joining_count > 0);
-    c->joining_count--;
-    c->joined_count++;
-    c->joined_abroad_count += s->is_abroad;
-    center_pace(c);
-    phi_sm_move(&s->sm, SESSION_JOINED);
-    account_bind(a, s);
-    guard_enter(c, s);
-    s->message_bytes_max = join->message_bytes_max;
-    session_check(s);
+    session_enter(c, s, a, join->message_bytes_max);
     replica_tell_account(c, a);
     presence_join(c, a);
     if (PHI_UNLIKELY(s->is_abroad)) {

@@ -125,16 +125,7 @@ static void on_account(center *c, uint32_t home, const line_head *head, phi_byte
     if (s == NULL) {
         return;
     }
-    PH_ASSERT(c->joining_count > 0);
-    c->joining_count--;
-    c->joined_count++;
-    c->joined_abroad_count += s->is_abroad;
-    center_pace(c);
-    phi_sm_move(&s->sm, SESSION_JOINED);
-    account_bind(a, s);
-    guard_enter(c, s);
-    s->message_bytes_max = head->message_bytes_max;
-    session_check(s);
+    session_enter(c, s, a, head->message_bytes_max);
 }
 
 // NULL: it is at home here, and has left meanwhile.

@@ -162,6 +162,20 @@ phi_bytes session_refusal(center *c, uint32_t retry_after_ms)
     return phi_bytes_of(c->refusal, c->refusal_size);
 }
 
+void session_enter(center *c, session *s, account *a, uint32_t message_bytes_max)
+{
+    PH_ASSERT(c->joining_count > 0);
+    c->joining_count--;
+    c->joined_count++;
+    c->joined_abroad_count += s->is_abroad;
+    center_pace(c);
+    phi_sm_move(&s->sm, SESSION_JOINED);
+    account_bind(a, s);
+    guard_enter(c, s);
+    s->message_bytes_max = message_bytes_max;
+    session_check(s);
+}
+
 void session_leave(center *c, session *s, phi_why why)
 {
     if (session_is(s, SESSION_LEAVING)) {

@@ -126,6 +126,9 @@ uint32_t session_retry_after(center *c);
 // Asks for a sign of life now.
 void session_probe(center *c, session *s);
 
+// The client is in, as that account.
+void session_enter(center *c, session *s, account *a, uint32_t message_bytes_max);
+
 // The client is no more: tells watchers, callers and responders. Its link may still flush. `why` is
 // for the watchers. Nothing for one that has left.
 void session_leave(center *c, session *s, phi_why why);
