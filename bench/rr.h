@@ -39,8 +39,8 @@ typedef struct rr_record {
     uint32_t *round_trip_ns; // owned
 } rr_record;
 
-// Reads the fields above (--target --name --ca --in-flight --pairs --payload --seconds --warm --rate
-// --slow-ms --slow-every --gather); exits with 2 and a line of help when wrong.
+// Reads the fields above (--target --name --ca --in-flight --pairs --payload --seconds --warm
+// --rate --slow-ms --slow-every --gather); exits with 2 and a line of help when wrong.
 rr_options rr_options_parse(int argc, char **argv);
 
 // What a program can be.
