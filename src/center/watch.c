@@ -7,9 +7,8 @@
 //     and goes meanwhile is on a page or not; the changes that follow say the rest.
 //   - Between two changes that concern its audience, a watcher's revision is not moved: nothing has
 //     to be done for it. Where it really stands follows when its audience is touched (`from`).
-//   - A turn tells a few: what one of them is made of is still in the nearest cache when its packet
-//     is written, at the end of the turn, and calls come between. All of a thousand in one turn
-//     took 3 to 4 % longer.
+//   - A turn tells a few, so that calls come between; and what one of them is made of is still in
+//     a near cache when its packet is written, at the end of the turn.
 //   - An audience with a filter remembers its last few changes, so that its watchers find them
 //     without looking at those of all others. Who needs older ones looks at the log, or, when the
 //     service is small, is sent the list, which is less.
