@@ -226,6 +226,8 @@ static void write_fixed(draft *t)
           "The rest waits in the kernel for the next turn.");
     LIMIT("bytes read from one connection in a turn", PHI_UV_INPUT_BYTES,
           "The rest waits in the kernel, so that the others have their turn.");
+    LIMIT("and more in a turn, of all connections together, bytes", PHI_UV_INPUT_MORE_BYTES,
+          "Of those that come first; what is more waits as well.");
     LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX, "The next goes on.");
     LIMIT("watchers told of presence in a turn", CENTER_PRESENCE_TURN_WATCHERS_MAX, "Same.");
     LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,

@@ -32,8 +32,11 @@ center_event event_of(const center *c, session *sender, const phi_message *m, ph
 
 bool event_is_expired(const center *c, center_event *e)
 {
-    e->left_ms = e->ttl_ms == 0 ? 0 : time_left(c, e);
-    e->copy = (phi_stretch){ .size = 0 }; // it would name another time
+    uint32_t left_ms = e->ttl_ms == 0 ? 0 : time_left(c, e);
+    if (left_ms != e->left_ms) {
+        e->left_ms = left_ms;
+        e->copy = (phi_stretch){ .size = 0 }; // it names another time
+    }
     PH_ASSERT(e->left_ms <= e->ttl_ms);
     return e->left_ms == 0 && e->ttl_ms != 0;
 }

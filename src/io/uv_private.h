@@ -82,7 +82,8 @@ struct phi_uv {
     phi_secure_room *secure_room; // owned; NULL until there was a stream of TLS
     uint32_t signal_count;
     phi_uv_signal_slot signals[PHI_UV_SIGNALS_MAX];
-    uint8_t input[PHI_UV_INPUT_BYTES];
+    size_t input_more; // of PHI_UV_INPUT_MORE_BYTES, left in this turn
+    uint8_t input[PHI_UV_INPUT_BYTES + PHI_UV_INPUT_MORE_BYTES];
 };
 
 typedef enum phi_stream_state {

@@ -440,8 +440,12 @@ static void on_readable(phi_stream *s)
         return;
     }
     uint8_t *input = s->uv->input;
-    ssize_t n = recv(s->fd, input, PHI_UV_INPUT_BYTES, 0);
+    size_t more = s->secure == NULL ? s->uv->input_more : 0;
+    ssize_t n = recv(s->fd, input, PHI_UV_INPUT_BYTES + more, 0);
     int error = errno;
+    if (n > (ssize_t)PHI_UV_INPUT_BYTES) {
+        s->uv->input_more -= (size_t)n - PHI_UV_INPUT_BYTES;
+    }
     read_mail(s);
     if (!phi_sm_is(&s->sm, STREAM_OPEN)) { // the mail said that it be closed
         return;
