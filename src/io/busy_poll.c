@@ -17,12 +17,15 @@ void phi_busy_poll_init(phi_busy_poll *poll, phi_dur bound)
     *poll = (phi_busy_poll){ .bound = bound, .doubt = DOUBT_MIN };
 }
 
-void phi_busy_poll_polled(phi_busy_poll *poll, bool has_paid)
+void phi_busy_poll_polled(phi_busy_poll *poll, phi_dur polled, bool is_over)
 {
     PH_ASSERT(phi_busy_poll_wants(poll));
     PH_ASSERT(poll->doubt >= DOUBT_MIN);
     PH_ASSERT(poll->doubt <= DOUBT_MAX);
-    if (has_paid) {
+    if (polled.ns > poll->bound.ns * PHI_BUSY_POLL_STARVED) {
+        poll->doubt = DOUBT_MAX;
+    }
+    if (is_over && polled.ns <= poll->bound.ns) {
         poll->paid++;
         uint32_t less = poll->doubt - poll->doubt / 8;
         poll->doubt = less > DOUBT_MIN ? less : DOUBT_MIN;

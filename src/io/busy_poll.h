@@ -10,6 +10,9 @@
 // about one of six does not pay (2 x (7/8)^5 = 1): who is below that polls on, and who is above is
 // soon left with one try in PHI_BUSY_POLL_PAUSE_MAX. (docs/adr/0010-sleep-as-late-as-pays.md)
 //
+// A poll that was away for far longer than the bound gave way to somebody who had work: processors
+// are scarce, and who polls there loses its turn to them. That makes the pause the longest at once.
+//
 // Only short waits shorten a pause: when it is long until something comes there is nothing to try,
 // so an idle loop never polls. Short is what a poll might have seen the end of, had those that it
 // waits for been polling, too: a wait that was slept through has the waking in it, its own and
@@ -28,6 +31,7 @@
 
 #define PHI_BUSY_POLL_PAUSE_MAX 1024u // waits
 #define PHI_BUSY_POLL_SHORT 4u        // bounds; a wait that was slept through may be so long
+#define PHI_BUSY_POLL_STARVED 10u     // bounds; a poll that took longer had no processor
 
 typedef struct phi_busy_poll {
     phi_dur bound;   // so long it polls at most; zero: not at all
@@ -45,8 +49,9 @@ static inline bool phi_busy_poll_wants(const phi_busy_poll *poll)
     return poll->pause == 0 && poll->bound.ns != 0;
 }
 
-// It did: was the wait over within the bound? What was there when the wait began says nothing.
-void phi_busy_poll_polled(phi_busy_poll *poll, bool has_paid);
+// It did, for so long, and the wait was over or not. What was there when the wait began says
+// nothing.
+void phi_busy_poll_polled(phi_busy_poll *poll, phi_dur polled, bool is_over);
 
 // It did not, and the wait took so long.
 void phi_busy_poll_slept(phi_busy_poll *poll, phi_dur waited);

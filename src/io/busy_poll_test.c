@@ -13,7 +13,8 @@ static bool wait(phi_busy_poll *poll, phi_dur length)
 {
     bool polls = phi_busy_poll_wants(poll);
     if (polls) {
-        phi_busy_poll_polled(poll, length.ns <= poll->bound.ns);
+        bool is_over = length.ns <= poll->bound.ns;
+        phi_busy_poll_polled(poll, is_over ? length : poll->bound, is_over);
     } else if (poll->bound.ns != 0) {
         phi_busy_poll_slept(poll, length);
     }
@@ -74,6 +75,21 @@ TEST(busy_poll, what_never_pays_is_tried_ever_more_seldom)
     }
     EXPECT_EQ(next_pause(&poll), PHI_BUSY_POLL_PAUSE_MAX);
     EXPECT_EQ(next_pause(&poll), PHI_BUSY_POLL_PAUSE_MAX);
+}
+
+// With more who work than processors, whoever polls gives them its turn and gets it back late. It
+// must stop at once, though it found something: each such poll costs the time of a thousand waits.
+TEST(busy_poll, starved_ones_stop_at_once)
+{
+    phi_busy_poll poll;
+    phi_busy_poll_init(&poll, BOUND);
+    EXPECT(wait(&poll, phi_us(1)));
+    phi_busy_poll_polled(&poll, phi_ns(BOUND.ns * PHI_BUSY_POLL_STARVED), true);
+    EXPECT_EQ(poll.pause, 1); // late, as may be when all are awake
+    EXPECT(!wait(&poll, phi_us(1)));
+    phi_busy_poll_polled(&poll, phi_ns(BOUND.ns * PHI_BUSY_POLL_STARVED + 1), true);
+    EXPECT_EQ(poll.pause, PHI_BUSY_POLL_PAUSE_MAX);
+    EXPECT_EQ(poll.unpaid, 2);
 }
 
 // After the longest pause a load that pays must be polled again for good, though some waits of it

@@ -258,19 +258,23 @@ static bool poll_busily(phi_uv *uv)
     if (has_work(uv)) {
         return true;
     }
-    phi_time until = phi_time_add((phi_time){ uv_hrtime() }, uv->busy_poll.bound);
+    phi_time begun = { uv_hrtime() };
+    phi_time until = phi_time_add(begun, uv->busy_poll.bound);
     until = phi_time_min(until, uv->wait_until);
     until = phi_time_min(until, phi_timers_next(&uv->io.timers));
     for (;;) {
         (void)sched_yield();
-        (void)uv_run(&uv->loop, UV_RUN_NOWAIT);
+        if (!has_work(uv)) { // mail is seen without a system call
+            (void)uv_run(&uv->loop, UV_RUN_NOWAIT);
+        }
         if (has_work(uv)) {
             phi_uv_awake(uv);
-            phi_busy_poll_polled(&uv->busy_poll, phi_time_before(uv->io.now, until));
+            phi_busy_poll_polled(&uv->busy_poll, phi_time_diff(uv->io.now, begun), true);
             return true;
         }
-        if (!phi_time_before((phi_time){ uv_hrtime() }, until)) {
-            phi_busy_poll_polled(&uv->busy_poll, false);
+        phi_time now = { uv_hrtime() };
+        if (!phi_time_before(now, until)) {
+            phi_busy_poll_polled(&uv->busy_poll, phi_time_diff(now, begun), false);
             uv->may_wait = true;
             return false;
         }

@@ -220,7 +220,7 @@ TEST(uv, alarm_follows_the_first_timer)
     fixture_free(f);
 }
 
-// ---- latency mode
+// ---- polling before a wait
 
 static uint64_t thread_cpu_ns(void)
 {
