@@ -165,7 +165,7 @@ static int dial_try(phi_dial *d, const phi_sock_end *end)
     if (fd < 0) {
         return errno;
     }
-    phi_sock_tune(fd, end->kind);
+    phi_sock_tune(fd, end);
     phi_sock_storage storage;
     socklen_t size = end->kind == PHI_ENDPOINT_UNIX ? phi_sock_path_to(d->target.name, &storage)
                                                     : phi_sock_end_to(end, &storage);

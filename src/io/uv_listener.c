@@ -216,7 +216,7 @@ static unsigned accept_one(phi_listener *l)
         return SHED_WEIGHT;
     }
     (void)phi_sock_end_of(&from.any, &s->peer);
-    phi_sock_tune(fd, s->peer.kind);
+    phi_sock_tune(fd, &s->peer);
     l->events->on_accept(l->owner, s);
     PH_ASSERT(!phi_sm_is(&s->sm, STREAM_NEW)); // attached, released or closed
     return 1;

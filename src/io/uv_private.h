@@ -321,9 +321,9 @@ void phi_sock_end_host(const phi_sock_end *end, uint8_t out[16]);
 // A non-blocking stream socket that is closed on exec; -1 and errno.
 int phi_sock_open(uint8_t kind);
 
-// Small packets leave at once: the link gathers them itself, once per turn. And the kernel does not
-// keep much that it cannot send.
-void phi_sock_tune(int fd, uint8_t kind);
+// Small packets leave at once: the link gathers them itself, once per turn. The kernel does not
+// keep much that it cannot send. And what goes to this machine is not paced.
+void phi_sock_tune(int fd, const phi_sock_end *peer);
 
 // What errno says, as text in a constant.
 const char *phi_sock_error_text(int error);

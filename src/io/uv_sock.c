@@ -15,6 +15,10 @@
 // What the kernel takes beyond what is on its way. More than that waits where its limit has a name
 // and where a stream that stands still is seen: Linux alone would take 4 MiB for who reads nothing.
 #define UNSENT_BYTES_MAX (64 * 1024)
+// Between two ends on this machine there is no path to find out about. A control that paces (BBR,
+// where it is the default) sets a timer for each write, a fifth of a busy sender's time. Linux is
+// never without this one, and who has no privilege may choose it.
+#define LOCAL_CONTROL "reno"
 
 PH_STATIC_ASSERT(sizeof(((struct sockaddr_un *)NULL)->sun_path) > PHI_ENDPOINT_PATH_MAX);
 
@@ -102,14 +106,18 @@ int phi_sock_open(uint8_t kind)
     return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-void phi_sock_tune(int fd, uint8_t kind)
+// Cannot fail on a TCP socket that is ours, and is no reason to refuse one if it did.
+void phi_sock_tune(int fd, const phi_sock_end *peer)
 {
-    if (kind != PHI_ENDPOINT_UNIX) {
+    if (peer->kind != PHI_ENDPOINT_UNIX) {
         int on = 1;
         int unsent = UNSENT_BYTES_MAX;
-        // Cannot fail on a TCP socket that is ours, and is no reason to refuse one if it did.
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+        if (phi_sock_end_is_local(peer)) {
+            const char control[] = LOCAL_CONTROL;
+            (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, sizeof control - 1);
+        }
     }
 }
 

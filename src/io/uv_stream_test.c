@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -48,6 +50,21 @@ TEST(uv_stream, flooding_peer_does_not_starve_others)
     close(quiet);
     FIXTURE_UNTIL(f, f->ends[0].closed == 1 && f->ends[1].closed == 1);
     EXPECT_EQ(f->ends[0].size, flooded); // and nothing of it was lost
+    fixture_free(f);
+}
+
+// Where BBR is the default, each write to this machine would set a timer.
+TEST(uv_stream, what_goes_to_this_machine_is_not_paced)
+{
+    fixture *f = fixture_new("127.0.0.1:0");
+    int raw = raw_connect_accepted(f, 0);
+    char control[16] = "";
+    socklen_t size = sizeof control - 1;
+    int fd = f->ends[0].stream->fd;
+    EXPECT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, &size), 0);
+    EXPECT_TEXT(control, "reno");
+    close(raw);
+    FIXTURE_UNTIL(f, f->ends[0].closed == 1);
     fixture_free(f);
 }
 
