@@ -131,4 +131,14 @@ static PHI_ALWAYS_INLINE PHI_MUST_CHECK ph_err phi_post(ph_client *client, const
     return PH_OK;
 }
 
+// An event, of which a program may send any number in one turn.
+static PHI_ALWAYS_INLINE PHI_MUST_CHECK ph_err phi_post_event(ph_client *client,
+                                                              const phi_head *head, uint32_t ttl_ms,
+                                                              phi_bytes body)
+{
+    phi_transport_ease(&client->transport);
+    phi_numbers numbers = { .kind = PHI_KIND_EVENT, .ttl_ms = ttl_ms };
+    return phi_post(client, head, numbers, body);
+}
+
 #endif // PHI_CLIENT_POST_H

@@ -192,8 +192,8 @@ ph_err ph_client_send(ph_client *client, const ph_outgoing *outgoing)
     if (PHI_UNLIKELY(head == NULL)) {
         return send_draft(client, outgoing);
     }
-    phi_numbers numbers = { .kind = PHI_KIND_EVENT, .ttl_ms = outgoing->timeout_ms };
-    return phi_post(client, head, numbers, phi_bytes_of(outgoing->body, outgoing->body_size));
+    phi_bytes body = phi_bytes_of(outgoing->body, outgoing->body_size);
+    return phi_post_event(client, head, outgoing->timeout_ms, body);
 }
 
 // ---- heads

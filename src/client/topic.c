@@ -196,8 +196,7 @@ ph_err ph_client_publish(ph_client *client, const char *topic, const void *body,
         !phi_head_make(client, head, topic, /* method= */ NULL, /* is_topic= */ true)) {
         return publish_draft(client, topic, body, body_size);
     }
-    phi_numbers numbers = { .kind = PHI_KIND_EVENT };
-    return phi_post(client, head, numbers, phi_bytes_of(body, body_size));
+    return phi_post_event(client, head, /* ttl_ms= */ 0, phi_bytes_of(body, body_size));
 }
 
 // ---- what the center is told

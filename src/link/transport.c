@@ -197,11 +197,8 @@ static void transport_keep(phi_transport *t)
     }
 }
 
-static void transport_flush(phi_transport *t, phi_time now)
+static void transport_write(phi_transport *t, phi_time now)
 {
-    if (t->is_blocked || phi_link_waiting(&t->link) == 0) {
-        return;
-    }
     phi_transports *group = t->group;
     phi_bytes bytes = phi_link_seal(&t->link);
     size_t count = phi_stream_write(group->io, t->stream, bytes);
@@ -212,19 +209,28 @@ static void transport_flush(phi_transport *t, phi_time now)
     if (PHI_UNLIKELY(t->is_blocked)) {
         transport_keep(t);
     }
+    t->flushed = now;
+    if (t->is_blocked && transport_is(t, PHI_TRANSPORT_LIVE)) {
+        transport_wake(t, transport_stuck_until(t));
+    }
+}
 
+static void transport_flush(phi_transport *t, phi_time now)
+{
+    if (t->is_blocked || phi_link_waiting(&t->link) == 0) {
+        return;
+    }
     if (phi_time_diff(now, t->flushed).ns >= TRANSPORT_BUSY.ns) {
         t->busy_writes = 0;
     } else if (t->busy_writes < TRANSPORT_BUSY_WRITES) {
         t->busy_writes++;
     }
+    transport_write(t, now);
+
+    phi_transports *group = t->group;
     bool is_tight = group->quota != NULL && phi_quota_is_tight(group->quota);
     if (phi_link_waiting(&t->link) == 0 && (is_tight || t->busy_writes < TRANSPORT_BUSY_WRITES)) {
         phi_link_trim(&t->link);
-    }
-    t->flushed = now;
-    if (t->is_blocked && transport_is(t, PHI_TRANSPORT_LIVE)) {
-        transport_wake(t, transport_stuck_until(t));
     }
 }
 
@@ -526,6 +532,13 @@ bool phi_transport_put_shared(phi_transport *t, phi_transport_shared *packet)
     }
     memcpy(room, payload.data, payload.size);
     return true;
+}
+
+PHI_COLD void phi_transport_write_ahead(phi_transport *t)
+{
+    PH_ASSERT(!t->is_blocked);
+    PH_ASSERT(t->stream != NULL);
+    transport_write(t, phi_io_now(t->group->io));
 }
 
 void phi_transport_welcome(phi_transport *t, const phi_welcome *welcome)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // link/transport.h - what carries a link: binds it to one stream of io.h. Bytes are pumped both
-// ways, deadlines become timers, and everything queued in a turn leaves in one write at its end.
+// ways, deadlines become timers, and everything queued in a turn leaves in one write at its end
+// (unless it is very much).
 //
 // Life     phi_transports_init -> (accept | connect)* -> on_gone each -> phi_transports_fini
 //          After on_event(CLOSED) the transport flushes the bye and closes the stream by itself;
@@ -44,6 +45,8 @@ typedef struct phi_transport_events {
 } phi_transport_events;
 
 #define PHI_TRANSPORT_LINGER_MS 1000u
+// When phi_transport_ease writes. A quarter of the second cache; half and twice of it were slower.
+#define PHI_TRANSPORT_EASE_BYTES (256u * 1024u)
 // After begin failed although there was room (no memory), the owner is told to try again.
 #define PHI_TRANSPORT_RETRY_MS 10u
 // The same when the quota refused it: many may wait then.
@@ -123,6 +126,19 @@ static inline void phi_transport_mark(phi_transport *t)
         PH_ASSERT(t->stream != NULL);
         phi_list_append(&t->group->dirty, &t->dirty);
         phi_io_hurry(t->group->io);
+    }
+}
+
+// What waits is written now. Do not call.
+void phi_transport_write_ahead(phi_transport *t);
+
+// For an owner that may say much in one turn, before each begin: then it is written piece by piece,
+// each of which is still in the processor's cache when the kernel copies it, and its memory is used
+// again.
+static PHI_ALWAYS_INLINE void phi_transport_ease(phi_transport *t)
+{
+    if (PHI_UNLIKELY(phi_link_waiting(&t->link) >= PHI_TRANSPORT_EASE_BYTES && !t->is_blocked)) {
+        phi_transport_write_ahead(t);
     }
 }
 

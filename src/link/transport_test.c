@@ -58,6 +58,51 @@ TEST(transport, turn_is_one_write)
     world_fini(&w);
 }
 
+static bool say_easily(node *n, size_t size)
+{
+    phi_transport_ease(&n->transport);
+    return say(n, size);
+}
+
+// Who says megabytes in one turn would fill as much memory, and have the kernel copy what has left
+// the processor's cache. What is written early keeps its place, and a stream that takes no more is
+// not asked again.
+TEST(transport, large_turn_is_written_piece_by_piece)
+{
+    for (int suite = 0; suite < PHI_SUITE_COUNT; suite++) {
+        world w;
+        world_init(&w, (phi_suite)suite);
+        w.options[CLIENT].send_bytes_max = 4 * PHI_TRANSPORT_EASE_BYTES;
+        EXPECT_ERR(world_connect(&w, 0), PH_OK);
+        (void)fake_io_settle(&w.fake);
+        node *n = &w.client[0];
+        phi_transport *t = &n->transport;
+        unsigned before = t->stream->writes;
+        unsigned said = 0;
+        while (phi_link_waiting(&t->link) < PHI_TRANSPORT_EASE_BYTES) {
+            EXPECT(say_easily(n, 4000));
+            said++;
+        }
+        EXPECT_EQ(t->stream->writes, before);
+        EXPECT(say_easily(n, 4000));
+        EXPECT_EQ(t->stream->writes, before + 1);
+        EXPECT(phi_link_waiting(&t->link) < 5000); // only what was said last
+        said++;
+
+        t->stream->takes = 0;
+        while (say_easily(n, 4000)) {
+            said++;
+        }
+        EXPECT(phi_link_waiting(&t->link) > 3 * PHI_TRANSPORT_EASE_BYTES);
+        EXPECT_EQ(t->stream->writes, before + 2); // which showed that it is blocked
+        t->stream->takes = SIZE_MAX;
+        (void)fake_io_settle(&w.fake);
+        EXPECT_EQ(w.center[0].packets, said);
+        EXPECT_EQ(n->closes, 0);
+        world_fini(&w);
+    }
+}
+
 // A stream that takes a few bytes at a time must get each byte once and in order, in a suite where
 // one byte too many breaks everything behind it. [P-2]
 TEST(transport, short_writes_lose_nothing)
