@@ -722,7 +722,6 @@ void io_contract_hooks_run_at_the_end_of_the_turn(const io_driver *driver)
     world_free(w);
 }
 
-// A client freed in a callback takes its hook along, whichever hook is running.
 // What nobody waits for must not come before what somebody does, whoever was added first.
 void io_contract_late_hooks_run_behind_all_others(const io_driver *driver)
 {
@@ -743,6 +742,7 @@ void io_contract_late_hooks_run_behind_all_others(const io_driver *driver)
     world_free(w);
 }
 
+// A client freed in a callback takes its hook along, whichever hook is running.
 void io_contract_hooks_may_remove_hooks(const io_driver *driver)
 {
     world *w = world_new(driver);

@@ -88,7 +88,8 @@ bool phi_outbound_keep(phi_outbound *out, size_t spare)
     }
     memcpy(room, phi_run_at(out->run, out->shared_at), size);
     phi_buf_commit(&out->buf, size);
-    phi_outbound_forget(out);
+    phi_run_copied(out->run, size);
+    out->shared_size = 0;
     return true;
 }
 

@@ -478,3 +478,38 @@ TEST(outbound, room_for_shared_packets_is_promised_by_the_quota)
     EXPECT_EQ(quota.promised, 0);
     phi_quota_fini(&quota);
 }
+
+// One promise is for one copy. Who is queued something else behind what he shares is copied at once,
+// in the same turn, and so may be as many as there are: all of them on the first one's promise would
+// be memory that nobody limits. [P-10]
+TEST(outbound, promise_that_was_kept_is_over)
+{
+    static char text[3000];
+    memset(text, 'x', sizeof text - 1);
+    phi_quota quota;
+    phi_quota_init(&quota, &phi_alloc_heap, 256 * 1024);
+    phi_outbound out[64];
+    quota.holders = PHI_COUNT_OF(out);
+    phi_run run;
+    phi_run_init(&run, &phi_alloc_heap, RUN_BYTES, &quota);
+    phi_stretch packet = run_text(&run, text);
+    size_t count = 0;
+    for (size_t i = 0; i < PHI_COUNT_OF(out); i++) {
+        phi_outbound_init(&out[i], &phi_alloc_heap, RUN_BYTES);
+        phi_outbound_bytes_from(&out[i], &quota.limited);
+        if (phi_outbound_share(&out[i], &run, &packet, SPARE)) {
+            EXPECT(phi_outbound_keep(&out[i], SPARE));
+            EXPECT_EQ(run.lent, 0);
+            count++;
+        }
+    }
+    EXPECT(count > 4);
+    EXPECT(count < PHI_COUNT_OF(out) / 2);
+    EXPECT(quota.bytes_large <= quota.bytes_max / 2);
+    for (size_t i = 0; i < PHI_COUNT_OF(out); i++) {
+        phi_outbound_fini(&out[i]);
+    }
+    phi_run_fini(&run);
+    EXPECT_EQ(quota.promised, 0);
+    phi_quota_fini(&quota);
+}

@@ -3,7 +3,9 @@
 // wire/run.c - see run.h.
 //
 // Its bytes may move when it grows; so a stretch is an offset. The quota's promise is asked for in
-// steps, ahead, and given back with the reset: most packets are smaller than what it is about.
+// steps, ahead, and what is left of it is given back with the reset: most packets are smaller than
+// what it is about. A promise that was kept is over: else all who come and are copied in a turn
+// would have memory on the same one.
 //
 // Invariants  lent <= lent_max; the quota promised a copy of each byte of lent_max
 //
@@ -68,6 +70,16 @@ bool phi_run_promise(phi_run *run, size_t size)
     }
     run->lent_max += step;
     return true;
+}
+
+void phi_run_copied(phi_run *run, size_t size)
+{
+    phi_run_take_back(run, size);
+    PH_ASSERT(size <= run->lent_max);
+    run->lent_max -= size;
+    if (run->quota != NULL) {
+        phi_quota_release(run->quota, copies_of(size));
+    }
 }
 
 void phi_run_reset(phi_run *run)

@@ -74,12 +74,15 @@ static inline bool phi_run_lend(phi_run *run, size_t size)
     return true;
 }
 
-// So many less.
+// So many less: they were sent, and the promise is good for others.
 static inline void phi_run_take_back(phi_run *run, size_t size)
 {
     PH_ASSERT(size <= run->lent);
     run->lent -= size;
 }
+
+// So many less, because they were copied: what was promised for them is taken.
+void phi_run_copied(phi_run *run, size_t size);
 
 // The turn is over, nobody sees anything of it: asserted. It begins anew.
 void phi_run_reset(phi_run *run);
