@@ -238,7 +238,7 @@ int crowd_wait(int epoll, struct epoll_event *events, int events_max, uint64_t w
         (void)sched_yield();
         count = epoll_wait(epoll, events, events_max, 0);
     }
-    phi_busy_poll_polled(poll, count != 0);
+    phi_busy_poll_polled(poll, phi_ns(crowd_now_ns() - begun), count != 0);
     return count != 0 ? count : wait_in_kernel(epoll, events, events_max, wait_ns);
 }
 
