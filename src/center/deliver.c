@@ -5,8 +5,8 @@
 // Design notes
 //   - A message is copied once, from where it was received into its receiver's send buffer, and
 //     what the center has to say about it is written into the copy. Nothing is allocated.
-//   - One for many is copied into the run when the first comes who can share it: a lone receiver for
-//     whom other things wait costs no second copy.
+//   - One for many is copied into the run when the first comes who can share it: a lone receiver
+//     for whom other things wait costs no second copy.
 //   - Who may say what in a call is decided here and nowhere else, so that a new kind of message
 //     cannot forget to ask.
 //

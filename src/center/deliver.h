@@ -134,8 +134,8 @@ static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, u
 // deliver_first. Do not call.
 delivered deliver_copy_to_many(center *c, delivery d, phi_stretch *copy);
 
-// deliver() to one of many, who are all to have the same: *copy, which they share if they can. It is
-// zeroed at first, and whenever something about the delivery changed but its receiver.
+// deliver() to one of many, who are all to have the same: *copy, which they share if they can. It
+// is zeroed at first, and whenever something about the delivery changed but its receiver.
 static PHI_ALWAYS_INLINE delivered deliver_to_many(center *c, const delivery *d, phi_stretch *copy)
 {
     PH_ASSERT(session_is(d->receiver, SESSION_JOINED));

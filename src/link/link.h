@@ -133,8 +133,8 @@ typedef enum phi_link_event_type {
 //   PH_ETOOLARGE     internal, when options.join is too long                  x
 //
 // Without a bye, phi_link_lost's reason is `err` (PH_ERESET, PH_ECLOSED, PH_ECONNECT, PH_ETLS), and
-// `code` is normal, which then means nothing. After phi_link_keep without memory it is PH_ENOMEM, and
-// internal.
+// `code` is normal, which then means nothing. After phi_link_keep without memory they are PH_ENOMEM
+// and internal.
 typedef struct phi_link_end {
     ph_err err;
     phi_bye_code code; // the bye's, said or heard, or what it would have been; < PHI_BYE_COUNT
@@ -330,8 +330,8 @@ static PHI_ALWAYS_INLINE uint8_t *phi_link_put(phi_link *link, phi_command code,
 }
 
 // Queues a packet that stands in a run (wire/run.h). False when it is to be put instead: not open,
-// more than the other end takes, or it cannot be shared. Before the run is reset it is to be sent, or
-// phi_link_keep to be called.
+// more than the other end takes, or it cannot be shared. Before the run is reset it is to be sent,
+// or phi_link_keep to be called.
 static PHI_ALWAYS_INLINE bool phi_link_share(phi_link *link, phi_run *run,
                                              const phi_stretch *packet)
 {

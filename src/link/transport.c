@@ -16,8 +16,8 @@
 // (P-59). A client does not judge its center so, which may read nothing for a while (P-40).
 //
 // What waits in the run is the same bytes for all; each transport that sees some of it is dirty, so
-// the hook writes it. What a stream does not take of it becomes the transport's own right behind the
-// write. So when the hook is done, nobody sees the run any more, and it begins anew.
+// the hook writes it. What a stream does not take of it becomes the transport's own right behind
+// the write. So when the hook is done, nobody sees the run any more, and it begins anew.
 //
 // Invariants   stream is NULL exactly when gone
 //              a blocked transport writes nothing before on_writable

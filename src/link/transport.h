@@ -16,8 +16,8 @@
 //          turns, and others come between.
 // Run      What is the same for many is written once, into the run of their group, and sent to each
 //          from there at the end of the turn (wire/run.h).
-// Limits   A stream that does not take the bye is closed after PHI_TRANSPORT_LINGER_MS. The run takes
-//          PHI_TRANSPORT_RUN_BYTES_MAX a turn; what is more is copied to each.
+// Limits   A stream that does not take the bye is closed after PHI_TRANSPORT_LINGER_MS. The run
+//          takes PHI_TRANSPORT_RUN_BYTES_MAX a turn; what is more is copied to each.
 // Threads  none: belongs to its io
 
 #ifndef PHI_LINK_TRANSPORT_H
@@ -97,8 +97,8 @@ struct phi_transport {
 
 void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_events *events);
 
-// For an owner that has much to say to many: memory for the run, and that of all that waits. Without
-// it they are sent copies. `quota` is that of the links' options, NULL: none.
+// For an owner that has much to say to many: memory for the run, and that of all that waits.
+// Without it they are sent copies. `quota` is that of the links' options, NULL: none.
 void phi_transports_provide(phi_transports *group, const phi_alloc *alloc, phi_quota *quota);
 
 // All transports are gone, or dropped: asserted. Accepts a zeroed one.

@@ -54,8 +54,9 @@ static inline bool phi_outbound_may_share(const phi_outbound *out, const phi_run
            (out->shared_size == 0 || out->shared_at + out->shared_size == phi_run_end(run));
 }
 
-// Queues packets that stand in the run. False when they have to be copied: the run was reset, not in
-// suite plain, not right behind what waits, no room as for begin with `spare`, or memory is short.
+// Queues packets that stand in the run. False when they have to be copied: the run was reset, not
+// in suite plain, not right behind what waits, no room as for begin with `spare`, or memory is
+// short.
 // Before the run is reset, all of it is to be sent, kept or forgotten.
 static PHI_ALWAYS_INLINE bool phi_outbound_share(phi_outbound *out, phi_run *run,
                                                  const phi_stretch *packets, size_t spare)

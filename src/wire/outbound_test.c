@@ -348,6 +348,37 @@ static void reader_flush(reader *r, phi_random *random)
     }
 }
 
+// A packet for most of them, and one of his own for a few. How many share it.
+static uint64_t tell_many(reader readers[MANY], phi_run *run, uint32_t *number, phi_random *random)
+{
+    uint64_t shared = 0;
+    size_t size = (size_t)phi_random_between(random, 4, 300);
+    phi_stretch packet = { .size = 0 };
+    uint8_t *once = phi_run_put(run, PHI_COMMAND_MESSAGE, size, &packet);
+    EXPECT(once != NULL);
+    const uint32_t id = ++*number;
+    memset(once, (int)id, size);
+    phi_put_u32(once, id);
+    for (size_t i = 0; i < MANY; i++) {
+        reader *r = &readers[i];
+        if (phi_random_chance(random, 20)) {
+            continue; // not for it
+        }
+        uint8_t *room;
+        if (phi_outbound_share(&r->out, run, &packet, SPARE)) {
+            shared++;
+            reader_queue(r, id);
+        } else if ((room = phi_outbound_put(&r->out, PHI_COMMAND_MESSAGE, size, SPARE)) != NULL) {
+            memcpy(room, phi_run_at(run, packet.at) + PHI_PACKET_HEAD_PLAIN, size);
+            reader_queue(r, id);
+        }
+        if (phi_random_chance(random, 10) && send_number(&r->out, ++*number, random) != 0) {
+            reader_queue(r, *number);
+        }
+    }
+    return shared;
+}
+
 // Shared and own packets, slow streams and turns in any mixture: each receiver gets what was queued
 // for it, whole, once and in order, whatever the others do. [P-10]
 TEST(outbound, shared_and_own_packets_keep_their_order)
@@ -366,32 +397,7 @@ TEST(outbound, shared_and_own_packets_keep_their_order)
         uint32_t number = 0;
         for (int turn = 0; turn < 100; turn++) {
             for (uint64_t n = phi_random_below(&random, 5); n > 0; n--) {
-                size_t size = (size_t)phi_random_between(&random, 4, 300);
-                phi_stretch packet = { .size = 0 };
-                uint8_t *once = phi_run_put(&run, PHI_COMMAND_MESSAGE, size, &packet);
-                EXPECT(once != NULL);
-                const uint32_t id = ++number;
-                memset(once, (int)id, size);
-                phi_put_u32(once, id);
-                for (size_t i = 0; i < MANY; i++) {
-                    reader *r = &readers[i];
-                    if (phi_random_chance(&random, 20)) {
-                        continue; // not for it
-                    }
-                    uint8_t *room;
-                    if (phi_outbound_share(&r->out, &run, &packet, SPARE)) {
-                        shared++;
-                        reader_queue(r, id);
-                    } else if ((room = phi_outbound_put(&r->out, PHI_COMMAND_MESSAGE, size,
-                                                        SPARE)) != NULL) {
-                        memcpy(room, phi_run_at(&run, packet.at) + PHI_PACKET_HEAD_PLAIN, size);
-                        reader_queue(r, id);
-                    }
-                    if (phi_random_chance(&random, 10) &&
-                        send_number(&r->out, ++number, &random) != 0) {
-                        reader_queue(r, number);
-                    }
-                }
+                shared += tell_many(readers, &run, &number, &random);
             }
             for (size_t i = 0; i < MANY; i++) {
                 reader_flush(&readers[i], &random);
@@ -479,9 +485,9 @@ TEST(outbound, room_for_shared_packets_is_promised_by_the_quota)
     phi_quota_fini(&quota);
 }
 
-// One promise is for one copy. Who is queued something else behind what he shares is copied at once,
-// in the same turn, and so may be as many as there are: all of them on the first one's promise would
-// be memory that nobody limits. [P-10]
+// One promise is for one copy. Who is queued something else behind what he shares is copied at
+// once, in the same turn, and so may be as many as there are: all of them on the first one's
+// promise would be memory that nobody limits. [P-10]
 TEST(outbound, promise_that_was_kept_is_over)
 {
     static char text[3000];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// wire/run.h - packets that are the same for many receivers, written once: a *run* of them, of which
-// the outbounds of the receivers see stretches (phi_outbound_share) instead of copying them.
+// wire/run.h - packets that are the same for many receivers, written once: a *run* of them, of
+// which the outbounds of the receivers see stretches (phi_outbound_share) instead of copying them.
 //
 // A run lives for a turn. Before it is reset nobody may see anything of it any more: who could not
 // send all of his stretch has copied the rest by then (phi_outbound_keep). That such copies find
