@@ -91,11 +91,11 @@ static size_t subscribe(peer *p, const char *pattern)
     return 1;
 }
 
-static uint16_t drain(peer *p, const char *name)
+static void say_drain(peer *p, const char *name, uint32_t patience_ms)
 {
     uint8_t body[64] = { 1 };
     size_t size = strlen(name);
-    phi_put_u32(body + 1, 0);
+    phi_put_u32(body + 1, patience_ms);
     body[5] = (uint8_t)size;
     memcpy(body + 6, name, size);
     peer_say(p, &(phi_message){ .kind = PHI_KIND_REQUEST,
@@ -106,6 +106,11 @@ static uint16_t drain(peer *p, const char *name)
                                 .method = phi_bytes_text("drain"),
                                 .body = phi_bytes_of(body, 6 + size) });
     world_settle(p->w);
+}
+
+static uint16_t drain(peer *p, const char *name)
+{
+    say_drain(p, name, /* patience_ms= */ 0);
     const phi_message *m = peer_next(p);
     EXPECT(m != NULL);
     return m->kind == PHI_KIND_REPLY ? 0 : phi_get_u16(m->body.data);
@@ -700,6 +705,47 @@ TEST(guard, drain_waits_for_those_who_see_it)
     EXPECT_EQ(drain(oper, "nobody"), PH_FAILURE_REFUSED_BY_POLICY);
     EXPECT_EQ(drain(oper, "victim"), 0);
     world_free(w);
+}
+
+static void little_room(center_options *o)
+{
+    o->send_buffer_max = 131072;
+}
+
+// A watcher that does not read is not told of other rules before it has room, and shows meanwhile
+// what it was told: a drain must wait for it, whether it was asked for before the rules changed or
+// after, and until it is known that it does not see the account. [P-69] [P-80]
+TEST(guard, drain_waits_for_those_who_are_told_late_of_other_rules)
+{
+    for (int i = 0; i < 4; i++) {
+        bool is_first = i % 2 == 0;
+        bool sees = i < 2;
+        world *w = world_new(little_room);
+        WORLD_SECURE(w, "oper may drain *", "* may see *", "other may send *");
+        peer *oper = join_as(w, "oper", "");
+        peer *slow = world_watch(w, "slow");
+        join_as(w, "victim", "");
+        world_settle(w);
+        peer_fill_up(slow, join_as(w, "other", ""));
+        join_as(w, "new", ""); // there is no room to tell it of that
+        if (is_first) {
+            say_drain(oper, "victim", 1000);
+        }
+        WORLD_SECURE(w, "oper may drain *", sees ? "slow may see *" : "slow may see nobody");
+        if (!is_first) {
+            say_drain(oper, "victim", 1000);
+        }
+        world_settle(w);
+        EXPECT(peer_next(oper) == NULL);
+        slow->reads_max = SIZE_MAX;
+        world_settle(w);
+        const phi_message *m = peer_next(oper);
+        EXPECT(m != NULL && m->kind == PHI_KIND_REPLY && m->body.data[0] == 1);
+        const line *known = peer_find(slow, "victim@d");
+        EXPECT(sees ? known->state == PHI_STATE_DRAINING : known == NULL);
+        center_check(w->c);
+        world_free(w);
+    }
 }
 
 // Whoever gets no role for want of memory may do nothing, and nothing of it leaks: the n-th

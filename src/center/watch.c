@@ -257,8 +257,11 @@ static void unsight(center *c, watch *w)
     if (w->is_unsighted) {
         return;
     }
-    drain_on_ack(c, w, w->acked, UINT64_MAX); // until it is known whether it sees it
+    // It is waited for until it is known whether it sees whom it wants: a client without room may
+    // be told of other rules much later, and shows meanwhile what it was told by those before.
+    drain_on_ack(c, w, w->acked, UINT64_MAX);
     w->is_unsighted = true;
+    drain_on_watch(c, w);
     if (!w->is_blocked) {
         phi_list_remove(&w->node);
         phi_list_append(&c->presence.watches.behind, &w->node);
@@ -758,8 +761,8 @@ static phi_bytes entry_of(const presence_line *line)
 
 bool watch_wants(const center *c, const watch *w, const watch_subject *subject)
 {
-    return !w->is_unsighted && watch_audience_wants(w->audience, subject->type, subject->service) &&
-           sees(c, w, subject->name, subject->service);
+    return watch_audience_wants(w->audience, subject->type, subject->service) &&
+           (w->is_unsighted || sees(c, w, subject->name, subject->service));
 }
 
 void watches_check(const center *c)

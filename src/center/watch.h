@@ -91,7 +91,8 @@ uint64_t watch_epoch(center *c, session *s);
 // The revision that it has acknowledged, or said that it knew when it asked; 0: neither.
 uint64_t watch_acked(const watch *w);
 
-// Whether it wants to know of such an account, and may.
+// Whether it wants to know of such an account, and may; or may for all that is known, while what it
+// may see is to be looked at anew.
 bool watch_wants(const center *c, const watch *w, const watch_subject *subject);
 
 // The rules are about to be others: what watchers may see is looked at anew before they are told

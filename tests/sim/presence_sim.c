@@ -280,6 +280,13 @@ static void on_drained(ph_client *client, ph_call_id id, ph_err status, uint16_t
     EXPECT_EQ(phi_reader_left(&body), 0);
 }
 
+static bool has_drained(sim *s, void *arg)
+{
+    (void)s;
+    const drained *r = arg;
+    return r->at_ms != 0;
+}
+
 static void drain(actor *by, const actor *target, uint32_t patience_ms, drained *out)
 {
     uint8_t body[64];
@@ -371,6 +378,45 @@ CENTER_TEST(presence, drain_names_who_did_not_acknowledge)
     EXPECT_EQ(r.watchers, r.names);
     EXPECT_EQ(r.named & mute, mute);
     story_end(d);
+}
+
+// Other rules must not make a drain pass over a watcher that has no room to be told of them, be it
+// asked for before they came or behind: that one shows the account as it was, and would call it.
+// [P-69] [P-80]
+CENTER_TEST(presence, drain_waits_for_those_without_room_as_rules_change)
+{
+    static const char *const rules[] = { "* may register *", "* may register service:*",
+                                         "* may see *", "* may drain *", NULL };
+    for (int is_drained_first = 0; is_drained_first < 2; is_drained_first++) {
+        domain_options options = story_options(5);
+        options.center.send_buffer_max = 131072;
+        domain *d = story_begin(&options);
+        actor *held = &d->actors[WATCHER];
+        actor *target = &d->actors[1];
+        run_to(d, 6000);
+        sim_hold(d->s, held->node, d->center_node, phi_ms(1000)); // until 7,000
+        while (domain_count(d).events_dropped_total == 0) {
+            (void)actor_event(&d->actors[2], held->account, 4096);
+            sim_run_for(d->s, MS(1));
+        }
+        actor_close(&d->actors[4]); // that is what there is no room for, when rules come first
+        run_to(d, 6500);
+        drained r;
+        if (is_drained_first) {
+            drain(&d->actors[3], target, 10000, &r);
+            run_to(d, 6600);
+            domain_secure(d, rules);
+        } else {
+            domain_secure(d, rules);
+            drain(&d->actors[3], target, 10000, &r);
+        }
+        run_to(d, 7000);
+        EXPECT_EQ(r.at_ms, 0);
+        EXPECT(sim_run_until(d->s, has_drained, &r, SECONDS(1)));
+        EXPECT_EQ(r.is_done, 1);
+        EXPECT_EQ(state_of(held, target), PH_STATE_DRAINING);
+        story_end(d);
+    }
 }
 
 // The same with a worker that stands still: its watchers are missing, the others are named.
