@@ -282,6 +282,17 @@ static void add_rules(uint64_t seed, swarm_options *o)
     o->rules_every = phi_ms(pick(&random, 300, 5000));
 }
 
+// Half of the grace is more than the way there and back: else those far away are suspect with every
+// other beat, and the domain is never quiet.
+static void calm_beats(swarm_options *o)
+{
+    const sim_path *path = &o->domain.path;
+    uint64_t way = phi_dur_ms(path->delay) + phi_dur_ms(path->jitter) + 2;
+    uint64_t least = 2 * 2 * way;
+    center_options *c = &o->domain.center;
+    c->heartbeat_grace = c->heartbeat_grace > least ? c->heartbeat_grace : least;
+}
+
 swarm_options swarm_options_random(uint64_t seed)
 {
     phi_random random = phi_random_seeded(seed ^ UINT64_C(0x706f7374686f7573));
@@ -320,6 +331,7 @@ swarm_options swarm_options_random(uint64_t seed)
         make_wide(r, &o);
         o.chaos_kinds |= 1u << CHAOS_KILL | 1u << CHAOS_CUT;
     }
+    calm_beats(&o);
     add_workers(r, &o);
     add_throttle(seed, &o);
     add_rules(seed, &o);
