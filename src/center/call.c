@@ -167,13 +167,16 @@ void call_reply(center *c, call *k, phi_bytes body)
         return;
     }
     owed_reply *reply = NULL;
-    if (!phi_quota_is_used_up(&c->quota)) {
-        reply = phi_take(&c->quota.counted, sizeof *reply + body.size);
+    size_t size = sizeof *reply + body.size;
+    size_t *owed = &k->caller->calls->owed_bytes;
+    if (*owed + size <= c->options.send_buffer_max && !phi_quota_is_used_up(&c->quota)) {
+        reply = phi_take(&c->quota.counted, size);
     }
-    if (reply == NULL) {
+    if (reply == NULL) { // [P-59]
         owe(k, CALL_OVERRUN, PH_FAILURE_SLOW_CONSUMER);
         return;
     }
+    *owed += size;
     reply->own.ops = &reply_ops;
     reply->size = (uint16_t)body.size;
     memcpy(reply->body, body.data, body.size);
@@ -474,6 +477,9 @@ static bool pay_caller(center *c, call *k)
         if (!deliver_reply(c, k->caller, k->number, phi_bytes_of(reply->body, reply->size))) {
             return false;
         }
+        size_t size = sizeof *reply + reply->size;
+        PH_ASSERT(k->caller->calls->owed_bytes >= size);
+        k->caller->calls->owed_bytes -= size;
         reply_drop(c, k->own);
         k->own = NULL;
     } else if (!deliver_failure(c, k->caller, k->number, /* turn= */ 0,

@@ -18,7 +18,8 @@
 //          over: a side whose send buffer was full does not know it yet. The caller is owed how it
 //                ended, the responder a cancel; on_room, or the end of that side, settles it
 // Limits   calls_max slots; of them calls_per_client_max for one caller, owed ones included, and as
-//          many whose cancel one responder is owed
+//          many whose cancel one responder is owed; send_buffer_max bytes of replies of the center's
+//          own that one caller is owed, beyond that it is a failure
 // Threads  none
 //
 // What each call passes is inline, in call_inline.h.
@@ -96,6 +97,7 @@ struct session_calls {
     uint32_t made_count;
     uint32_t parts_count;  // call.caller, parts
     phi_list owed;         // call.of_number: over, and it does not know how
+    size_t owed_bytes;     // of replies of the center's own among them
     phi_list cancels_owed; // call.of_responder: over, and it does not know that they are
     phi_list dialogs_owed; // dialog.of_responder: inquiries failed, and it does not know
     uint32_t cancels_owed_count;

@@ -12,6 +12,11 @@
 #include "center/world_test.h"
 #include "tests/harness/test.h"
 
+static void small_buffers(center_options *o)
+{
+    o->send_buffer_max = 131072;
+}
+
 // What the center replied; a view into the message.
 typedef struct told {
     uint64_t uptime_ms;
@@ -147,6 +152,42 @@ TEST(status, refuses_a_body)
     world_settle(w);
     peer_expect_failure(p, 1, PH_FAILURE_MALFORMED);
     world_expect_no_calls(w);
+    world_free(w);
+}
+
+// One who asks and asks and does not read must not take the memory of the others: what is kept for
+// it has the bound of its send buffer, and beyond that it is told so, when it reads. [P-59]
+TEST(status, is_kept_for_one_as_far_as_its_buffer_is_long)
+{
+    enum { ASKS = 200, KEPT_MAX = 131072 };
+    world *w = world_new(small_buffers);
+    peer *p = world_join(w, "one");
+    peer *other = world_join(w, "other");
+    peer_fill_up(p, other);
+    uint64_t before = world_count(w).send_memory;
+    for (uint64_t i = 1; i <= ASKS; i++) {
+        ask(p, i, phi_bytes_of(NULL, 0));
+        world_settle(w);
+    }
+    EXPECT(world_call_slots(w) == ASKS);
+    EXPECT(world_count(w).send_memory - before <= KEPT_MAX);
+    peer_drain(p);
+    uint64_t replies = 0;
+    for (uint64_t i = 1; i <= ASKS; i++) {
+        const phi_message *m = peer_next(p);
+        assert_non_null(m);
+        EXPECT_EQ(m->call, i);
+        bool is_kept = m->kind == PHI_KIND_REPLY && replies == i - 1; // the first ones are
+        EXPECT(is_kept || m->kind == PHI_KIND_FAILURE);
+        replies += is_kept ? 1 : 0;
+    }
+    EXPECT(replies > 0);
+    EXPECT(replies < ASKS);
+    ask(p, ASKS + 1, phi_bytes_of(NULL, 0)); // and it may fill up again
+    world_settle(w);
+    (void)take_reply(p, ASKS + 1);
+    world_expect_no_calls(w);
+    world_expect_balance(w);
     world_free(w);
 }
 
