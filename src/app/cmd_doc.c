@@ -228,6 +228,8 @@ static void write_fixed(draft *t)
           "The rest waits in the kernel, so that the others have their turn.");
     LIMIT("and more in a turn, of all connections together, bytes", PHI_UV_INPUT_MORE_BYTES,
           "Of those that come first; what is more waits as well.");
+    LIMIT("bytes written once for many in a turn", PHI_TRANSPORT_RUN_BYTES_MAX,
+          "Suite plain. What is more is copied to each receiver, which is slower.");
     LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX, "The next goes on.");
     LIMIT("watchers told of presence in a turn", CENTER_PRESENCE_TURN_WATCHERS_MAX, "Same.");
     LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,
