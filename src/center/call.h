@@ -18,8 +18,8 @@
 //          over: a side whose send buffer was full does not know it yet. The caller is owed how it
 //                ended, the responder a cancel; on_room, or the end of that side, settles it
 // Limits   calls_max slots; of them calls_per_client_max for one caller, owed ones included, and as
-//          many whose cancel one responder is owed; send_buffer_max bytes of replies of the center's
-//          own that one caller is owed, beyond that it is a failure
+//          many whose cancel one responder is owed; send_buffer_max bytes of replies of the
+//          center's own that one caller is owed, beyond that it is a failure
 // Threads  none
 //
 // What each call passes is inline, in call_inline.h.
