@@ -8,10 +8,13 @@
 
 void world_expect_no_calls(const world *w)
 {
-    EXPECT_EQ(w->c->calls.count, 0);
-    EXPECT_EQ(w->c->calls_aside, 0);
-    EXPECT_EQ(w->c->dialogs.count, 0);
-    EXPECT_EQ(w->c->inquiries_count, 0);
+    for (uint32_t i = 0; i < w->worker_count; i++) {
+        const center *c = i == 0 ? w->c : w->others[i - 1].c;
+        EXPECT_EQ(c->calls.count, 0);
+        EXPECT_EQ(c->calls_aside, 0);
+        EXPECT_EQ(c->dialogs.count, 0);
+        EXPECT_EQ(c->inquiries_count, 0);
+    }
 }
 
 uint32_t world_call_slots(const world *w)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "io/mailbox_private.h"
 #include "tests/harness/rules.h"
 #include "tests/harness/test.h"
 #include "wire/bye.h"
@@ -15,11 +16,21 @@
 enum {
     STREAM_BYTES_MAX = 64 * 1024 * 1024,
     TURNS_MAX = 100000,
+    MAIL_UNREAD_MAX = 65536,
+    STILL_PERCENT = 30, // of the turns of a worker, where there are several
 };
+
+// What the worker of that number is posted.
+typedef struct world_box {
+    phi_mailbox m; // first
+    phi_mail_list inbox;
+    phi_mailbox *all[WORLD_WORKERS_MAX];
+} world_box;
 
 struct phi_stream {
     phi_list node; // on world.streams
     world *w;
+    phi_io *io;                      // of the loop that has it; NULL: on its way to one
     const phi_stream_events *events; // NULL: not attached yet
     void *owner;
     phi_buf to_center;
@@ -37,7 +48,17 @@ struct phi_stream {
 
 static world *world_of(phi_io *io)
 {
-    return PHI_CONTAINER_OF(io, world, io);
+    return PHI_CONTAINER_OF((phi_alloc *)(uintptr_t)io->alloc, world, alloc.alloc);
+}
+
+static phi_io *io_at(world *w, uint32_t worker)
+{
+    return worker == 0 ? &w->io : &w->others[worker - 1].io;
+}
+
+static center *center_at(const world *w, uint32_t worker)
+{
+    return worker == 0 ? w->c : w->others[worker - 1].c;
 }
 
 static ph_err io_listen(phi_io *io, const phi_listen_options *options,
@@ -113,6 +134,29 @@ static ph_err io_stream_verify(const phi_stream *stream, const phi_tls *tls, phi
     return is_bad ? phi_diag_add(diag, PH_EACCESS, "its certificate has been revoked") : PH_OK;
 }
 
+static ph_err io_stream_release(phi_stream *stream, phi_loose_stream **out)
+{
+    EXPECT(stream->events == NULL);
+    stream->io = NULL;
+    *out = (phi_loose_stream *)stream;
+    return PH_OK;
+}
+
+static ph_err io_stream_adopt(phi_io *io, phi_loose_stream *loose, phi_stream **out)
+{
+    *out = (phi_stream *)loose;
+    EXPECT((*out)->io == NULL);
+    (*out)->io = io;
+    return PH_OK;
+}
+
+static void io_loose_stream_close(phi_loose_stream *loose)
+{
+    phi_stream *stream = (phi_stream *)loose;
+    stream->io = &stream->w->io;
+    stream->is_closed = true;
+}
+
 static void io_listener_secure(phi_listener *listener, phi_tls *tls)
 {
     (void)listener;
@@ -147,6 +191,9 @@ static const phi_io_ops io_ops = {
     .stream_peer = io_stream_peer,
     .stream_identity = io_stream_identity,
     .stream_verify = io_stream_verify,
+    .stream_release = io_stream_release,
+    .stream_adopt = io_stream_adopt,
+    .loose_stream_close = io_loose_stream_close,
     .listener_secure = io_listener_secure,
     .entropy = io_entropy,
     .wall_ms = io_wall_ms,
@@ -179,18 +226,64 @@ static void on_log(void *arg, const phi_log_event *event, const phi_log_field *f
     }
 }
 
-ph_err world_try(world **out, void (*change)(center_options *options), size_t fail_at)
+static void io_begin(phi_io *io, world *w)
 {
+    io->ops = &io_ops;
+    io->alloc = &w->alloc.alloc;
+    io->now = (phi_time){ 1000000000 };
+    phi_timers_init(&io->timers, io->now);
+    phi_list_init(&io->hooks);
+    phi_list_init(&io->late_hooks);
+}
+
+static void box_post(phi_mailbox *m)
+{
+    for (uint32_t to = 0; to < m->count; to++) {
+        if ((m->unposted >> to & 1u) != 0) {
+            phi_mail_list chunks;
+            phi_mailbox_take_out(m, to, &chunks);
+            phi_mail_list_move(&((world_box *)m->all[to])->inbox, &chunks);
+        }
+    }
+    phi_mail_list_free(&m->surplus);
+}
+
+static void boxes_begin(world *w)
+{
+    w->boxes = calloc(w->worker_count, sizeof *w->boxes);
+    assert_non_null(w->boxes);
+    for (uint32_t i = 0; i < w->worker_count; i++) {
+        w->boxes[0].all[i] = &w->boxes[i].m;
+        phi_mailbox_init(&w->boxes[i].m, i, w->worker_count, w->boxes[0].all, MAIL_UNREAD_MAX,
+                         box_post);
+    }
+    w->options.epoch = 1;
+}
+
+static ph_err workers_begin(world *w, phi_diag *diag)
+{
+    center_options options = w->options;
+    ph_err rc = PH_OK;
+    for (uint32_t i = 0; rc == PH_OK && i < w->worker_count; i++) {
+        options.mailbox = w->boxes == NULL ? NULL : &w->boxes[i].m;
+        center **c = i == 0 ? &w->c : &w->others[i - 1].c;
+        rc = center_new(c, io_at(w, i), &options, &w->log, diag);
+    }
+    return rc;
+}
+
+static ph_err make(world **out, uint32_t workers, void (*change)(center_options *options),
+                   size_t fail_at)
+{
+    EXPECT(workers <= WORLD_WORKERS_MAX);
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
+    w->worker_count = workers;
     phi_alloc_counter_init(&w->alloc, &phi_alloc_heap);
     w->alloc.fail_at = fail_at;
-    w->io.ops = &io_ops;
-    w->io.alloc = &w->alloc.alloc;
-    w->io.now = (phi_time){ 1000000000 };
-    phi_timers_init(&w->io.timers, w->io.now);
-    phi_list_init(&w->io.hooks);
-    phi_list_init(&w->io.late_hooks);
+    for (uint32_t i = 0; i < WORLD_WORKERS_MAX; i++) {
+        io_begin(io_at(w, i), w);
+    }
     phi_list_init(&w->streams);
     w->random = phi_random_seeded(1);
     world_from_here(w);
@@ -205,12 +298,20 @@ ph_err world_try(world **out, void (*change)(center_options *options), size_t fa
         change(&w->options);
     }
     *out = w;
+    if (workers > 1) {
+        boxes_begin(w);
+    }
     phi_diag diag = { "" };
-    ph_err rc = center_new(&w->c, &w->io, &w->options, &w->log, &diag);
+    ph_err rc = workers_begin(w, &diag);
     if (rc == PH_OK) {
         rc = center_listen(w->c, &(center_listen_options){ .address = "127.0.0.1:0" }, NULL, &diag);
     }
     return rc;
+}
+
+ph_err world_try(world **out, void (*change)(center_options *options), size_t fail_at)
+{
+    return make(out, /* workers= */ 1, change, fail_at);
 }
 
 // ---- who may do what
@@ -257,6 +358,13 @@ world *world_new(void (*change)(center_options *options))
     return w;
 }
 
+world *world_new_of(uint32_t workers, void (*change)(center_options *options))
+{
+    world *w;
+    EXPECT_ERR(make(&w, workers, change, 0), PH_OK);
+    return w;
+}
+
 static void peer_free(peer *p)
 {
     for (size_t i = 0; i < p->inbox_count; i++) {
@@ -274,15 +382,26 @@ static void peer_free(peer *p)
 
 void world_free(world *w)
 {
-    if (w->c != NULL) {
-        center_check(w->c);
+    for (uint32_t i = 0; i < w->worker_count && center_at(w, i) != NULL; i++) {
+        center_check(center_at(w, i));
     }
     center_free(&w->c);
+    for (size_t i = 0; i < PHI_COUNT_OF(w->others); i++) {
+        center_free(&w->others[i].c);
+    }
     EXPECT_EQ(w->alloc.bytes, 0);
     EXPECT_EQ(w->alloc.blocks, 0);
-    EXPECT_EQ(w->io.timers.count, 0);
-    EXPECT(phi_list_is_empty(&w->io.hooks));
-    EXPECT(phi_list_is_empty(&w->io.late_hooks));
+    for (uint32_t i = 0; i < w->worker_count; i++) {
+        phi_io *io = io_at(w, i);
+        EXPECT_EQ(io->timers.count, 0);
+        EXPECT(phi_list_is_empty(&io->hooks));
+        EXPECT(phi_list_is_empty(&io->late_hooks));
+    }
+    for (uint32_t i = 0; w->boxes != NULL && i < w->worker_count; i++) {
+        phi_mail_list_free(&w->boxes[i].inbox);
+        phi_mailbox_fini(&w->boxes[i].m);
+    }
+    free(w->boxes);
     while (!phi_list_is_empty(&w->streams)) {
         stream_free(PHI_CONTAINER_OF(w->streams.next, phi_stream, node));
     }
@@ -502,6 +621,9 @@ static bool stream_turn(phi_stream *s)
             return true;
         }
         w->listener_events->on_accept(w->listener_owner, s);
+        if (s->io == NULL) {
+            return true; // another worker takes it
+        }
     }
     if (s->is_closed || s->is_cut) {
         const phi_stream_events *events = s->events;
@@ -533,61 +655,111 @@ static bool stream_turn(phi_stream *s)
 }
 
 // A pause ended in this turn, behind the streams' part of it.
-static bool is_any_unread(const world *w)
+static bool is_any_unread(const world *w, const phi_io *io)
 {
     for (const phi_list *n = w->streams.next; n != &w->streams; n = n->next) {
         const phi_stream *s = PHI_CONTAINER_OF(n, phi_stream, node);
-        if (s->events != NULL && !s->is_paused && phi_buf_size(&s->to_center) > 0) {
+        if (s->io == io && s->events != NULL && !s->is_paused && phi_buf_size(&s->to_center) > 0) {
             return true;
         }
     }
     return false;
 }
 
-static bool turn(world *w)
+static bool mail_turn(world *w, uint32_t worker)
 {
-    bool has_moved = w->io.is_hurried;
-    w->io.is_turning = true;
+    if (w->boxes == NULL) {
+        return false;
+    }
+    world_box *box = &w->boxes[worker];
+    bool has_come = box->inbox.first != NULL;
+    for (phi_mail_chunk *chunk; (chunk = phi_mail_list_take(&box->inbox)) != NULL;) {
+        phi_mailbox_read(&box->m, chunk);
+        memset(chunk->bytes, 0xdd, chunk->size); // whoever kept a view will find out
+        phi_mailbox_recycle(&box->m, chunk);
+    }
+    return has_come;
+}
+
+// Mail comes before bytes that were sent after it was posted.
+static bool worker_turn_of(world *w, uint32_t worker)
+{
+    phi_io *io = io_at(w, worker);
+    bool has_moved = io->is_hurried;
+    io->now = w->io.now;
+    io->is_turning = true;
+    has_moved |= mail_turn(w, worker);
     phi_list *next;
     for (phi_list *n = w->streams.next; n != &w->streams; n = next) {
         next = n->next;
-        has_moved |= stream_turn(PHI_CONTAINER_OF(n, phi_stream, node));
+        phi_stream *s = PHI_CONTAINER_OF(n, phi_stream, node);
+        has_moved |= s->io == io && stream_turn(s);
     }
-    phi_timers_run(&w->io.timers, w->io.now);
-    w->io.is_hurried = false;
-    for (phi_list *n = w->io.hooks.next; n != &w->io.hooks; n = n->next) {
+    phi_timers_run(&io->timers, io->now);
+    io->is_hurried = false;
+    for (phi_list *n = io->hooks.next; n != &io->hooks; n = n->next) {
         phi_turn_hook *hook = PHI_CONTAINER_OF(n, phi_turn_hook, node);
         hook->on_turn(hook);
     }
-    has_moved |= is_any_unread(w);
-    w->io.is_turning = false;
+    has_moved |= is_any_unread(w, io);
+    io->is_turning = false;
+    return has_moved;
+}
+
+static bool is_any_mail(const world *w)
+{
+    for (uint32_t i = 0; w->boxes != NULL && i < w->worker_count; i++) {
+        if (w->boxes[i].inbox.first != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool turn(world *w, bool all)
+{
+    bool has_moved = false;
+    for (uint32_t i = 0; i < w->worker_count; i++) {
+        if (w->worker_count == 1 || all || !phi_random_chance(&w->random, STILL_PERCENT)) {
+            has_moved |= worker_turn_of(w, i);
+        }
+    }
     w->io.now = phi_time_add(w->io.now, phi_us(w->slow_us));
     for (size_t i = 0; i < w->peer_count; i++) {
         has_moved |= peer_turn(w->peers[i]);
     }
-    return has_moved;
+    return has_moved || is_any_mail(w);
 }
 
 void world_turn(world *w)
 {
-    (void)turn(w);
+    (void)turn(w, /* all= */ false);
 }
 
 void world_settle(world *w)
 {
     for (int i = 0; i < TURNS_MAX; i++) {
-        if (!turn(w)) {
+        if (!turn(w, /* all= */ true)) {
             return;
         }
     }
     fail_msg("the world does not come to rest");
 }
 
+static phi_time timers_next(world *w)
+{
+    phi_time next = phi_timers_next(&w->io.timers);
+    for (uint32_t i = 1; i < w->worker_count; i++) {
+        next = phi_time_min(next, phi_timers_next(&io_at(w, i)->timers));
+    }
+    return next;
+}
+
 void world_pass(world *w, uint64_t ms)
 {
     phi_time end = phi_time_add(w->io.now, phi_ms(ms));
     while (phi_time_before(w->io.now, end)) {
-        phi_time next = phi_timers_next(&w->io.timers);
+        phi_time next = timers_next(w);
         w->io.now = phi_time_min(end, phi_time_before(w->io.now, next) ? next : end);
         for (size_t i = 0; i < w->peer_count; i++) {
             phi_link_tick(&w->peers[i]->link, w->io.now);
@@ -608,7 +780,12 @@ bool world_logged(const world *w, const char *id)
 
 center_counters world_count(const world *w)
 {
-    return center_count(w->c);
+    center_counters sum = center_count(w->c);
+    for (uint32_t i = 1; i < w->worker_count; i++) {
+        center_counters n = center_count(center_at(w, i));
+        center_counters_add(&sum, &n);
+    }
+    return sum;
 }
 
 // ---- peers
@@ -621,6 +798,7 @@ peer *world_connect_as(world *w, const phi_join *join)
     assert_non_null(p);
     assert_non_null(s);
     s->w = w;
+    s->io = &w->io;
     s->is_new = true;
     s->who = w->who;
     s->window = 262144;

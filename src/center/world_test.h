@@ -3,9 +3,10 @@
 // center/world_test.h - a center and its clients in memory, for its tests: time stands still unless
 // it is moved, a client reads only as much as it is told to, and every byte can be chosen.
 //
-// The center is the real one. Its io is made here; its clients are bare client ends of link/, so
-// that they can also say what no client would. What a peer receives is kept: messages in a queue,
-// presence in a table of its own, whose continuity (P-45) is checked packet by packet.
+// The center is the real one, on one loop or on several. Its io is made here; its clients are bare
+// client ends of link/, so that they can also say what no client would. What a peer receives is
+// kept: messages in a queue, presence in a table of its own, whose continuity (P-45) is checked
+// packet by packet.
 
 #ifndef CENTER_WORLD_TEST_H
 #define CENTER_WORLD_TEST_H
@@ -22,6 +23,7 @@
 
 #define WORLD_PEERS_MAX 128
 #define WORLD_LOGS_MAX 256
+#define WORLD_WORKERS_MAX 3
 
 typedef struct world world;
 
@@ -92,11 +94,20 @@ typedef struct peer {
     uint8_t last_reason;
 } peer;
 
+// A worker of the center beside the first.
+typedef struct world_worker {
+    phi_io io;
+    center *c;
+} world_worker;
+
 struct world {
     phi_io io;
-    phi_alloc_counter alloc; // of the center
+    phi_alloc_counter alloc; // of the center; all loops have it
     center_options options;
     center *c;
+    world_worker others[WORLD_WORKERS_MAX - 1];
+    uint32_t worker_count;   // with the first
+    struct world_box *boxes; // owned; one for each worker when there are several
     phi_log log;
     const char *log_ids[WORLD_LOGS_MAX];
     size_t log_count;
@@ -117,6 +128,9 @@ struct world {
 world *world_new(void (*change)(center_options *options));
 // The same when center_new may fail: its error. *out is to be freed in any case.
 ph_err world_try(world **out, void (*change)(center_options *options), size_t fail_at);
+// The same with so many workers. One of them may stand still while world_turn turns the others; all
+// turn as the world settles.
+world *world_new_of(uint32_t workers, void (*change)(center_options *options));
 // Frees everything and checks that the center gave all memory back.
 void world_free(world *w);
 
