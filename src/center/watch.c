@@ -83,8 +83,11 @@ struct watch_batch {
     uint16_t count;
     size_t looks;    // lines that did not pass
     uint64_t places; // of the log that were looked at; most are empty where somebody changes a lot
-    size_t size;
-    uint8_t bytes[PACKET_BYTES_MAX - PHI_STATUS_HEAD_BYTES];
+    uint64_t epoch;  // in the head
+    uint64_t told;   // same
+    size_t size;     // of the entries
+    phi_transport_shared shared;     // all of it; without a payload: its head is to be written
+    uint8_t bytes[PACKET_BYTES_MAX]; // the head, and the entries
 };
 
 // What became of an attempt to tell a watcher something.
@@ -107,6 +110,7 @@ static void ask_to_confirm(const watches *all, watch *w);
 static outcome tell(center *c, watch *w, size_t *bytes);
 static outcome tell_page(center *c, watch *w, size_t *bytes);
 static outcome tell_status(center *c, watch *w, size_t *bytes);
+static void write_head(watch_batch *b, const watch *w);
 static bool is_list_less(center *c, const watch *w, size_t *bytes);
 static bool lacks_more(center *c, uint64_t after, size_t *bytes);
 static void list_begin(center *c, watch *w);
@@ -114,7 +118,7 @@ static void list_begin(center *c, watch *w);
 static uint16_t write_list(center *c, watch *w, phi_writer *out, bool *is_last, size_t *bytes);
 static bool write_instances(const center *c, const watch *w, phi_writer *out, uint16_t *count);
 static bool write_online(const account *a, phi_writer *out);
-static const watch_batch *batch_of(center *c, const watch *w);
+static watch_batch *batch_of(center *c, const watch *w);
 static bool write_change(watch_batch *b, const presence_line *line);
 static phi_bytes entry_of(const presence_line *line);
 
@@ -519,35 +523,42 @@ static outcome tell_page(center *c, watch *w, size_t *bytes)
 static outcome tell_status(center *c, watch *w, size_t *bytes)
 {
     presence *p = &c->presence;
-    const watch_batch *b = batch_of(c, w);
+    watch_batch *b = batch_of(c, w);
     *bytes += b->looks * PASSED_OVER_BYTES + b->places;
     if (b->count == 0 && w->has_begun) {
         PH_ASSERT(b->end == presence_revision(p));
         w->place = b->end;
         return TOLD_ALL;
     }
-    size_t size = PHI_STATUS_HEAD_BYTES + b->size;
-    uint8_t *room = phi_transport_begin(&w->owner->transport, size);
-    if (room == NULL) {
+    if (b->shared.payload.size == 0 || b->epoch != w->epoch || b->told != w->told) {
+        write_head(b, w);
+    }
+    if (!phi_transport_put_shared(&w->owner->transport, &b->shared)) {
         return NO_ROOM;
     }
-    phi_writer out = phi_writer_of((phi_span){ room, size });
-    phi_status_encode_head(&out, &(phi_status){
-                                     .epoch = w->epoch,
-                                     .previous = w->told,
-                                     .revision = b->end,
-                                     .count = b->count,
-                                     .entries = phi_bytes_of(b->bytes, b->size),
-                                 });
-    PH_ASSERT(phi_writer_size(&out) == PHI_STATUS_HEAD_BYTES);
-    phi_write_bytes(&out, phi_bytes_of(b->bytes, b->size));
-    PH_ASSERT(!out.failed);
-    phi_transport_commit(&w->owner->transport, PHI_COMMAND_ONLINE_STATUS, size);
-    *bytes += size;
-    w->place = b->end;
-    w->told = b->end;
+    *bytes += b->shared.payload.size;
+    w->place = w->told = b->end;
     w->has_begun = true;
     return b->end == presence_revision(p) ? TOLD_ALL : TOLD_SOME;
+}
+
+// Mostly those who lack the same were told the same.
+static void write_head(watch_batch *b, const watch *w)
+{
+    const phi_status status = {
+        .epoch = w->epoch,
+        .previous = w->told,
+        .revision = b->end,
+        .count = b->count,
+        .entries = phi_bytes_of(b->bytes + PHI_STATUS_HEAD_BYTES, b->size),
+    };
+    phi_writer out = phi_writer_of((phi_span){ b->bytes, PHI_STATUS_HEAD_BYTES });
+    phi_status_encode_head(&out, &status);
+    PH_ASSERT(phi_writer_size(&out) == PHI_STATUS_HEAD_BYTES);
+    b->epoch = w->epoch;
+    b->told = w->told;
+    phi_bytes all = phi_bytes_of(b->bytes, PHI_STATUS_HEAD_BYTES + b->size);
+    b->shared = (phi_transport_shared){ .code = PHI_COMMAND_ONLINE_STATUS, .payload = all };
 }
 
 // Whether it had better be sent the list than what it lacks: that is more when many left for good,
@@ -683,7 +694,7 @@ static bool write_online(const account *a, phi_writer *out)
 
 // What changed behind the watcher's place, as far as it fits. Those of one audience mostly stand at
 // the same place, so it is made once for all of them.
-static const watch_batch *batch_of(center *c, const watch *w)
+static watch_batch *batch_of(center *c, const watch *w)
 {
     const presence_log *log = &c->presence.log;
     const watch_audience *u = w->audience;
@@ -707,6 +718,7 @@ static const watch_batch *batch_of(center *c, const watch *w)
     b->looks = 0;
     b->places = 0;
     b->size = 0;
+    b->shared.payload.size = 0;
     bool has_recent = watch_audience_type(u) == WATCH_TYPE_NOBODY ||
                       (!is_alone && !watch_audience_is_everybody(u) && w->place >= u->recent_after);
     uint64_t cursor = u->recent_count < WATCH_RECENT_MAX ? 0 : u->recent_count - WATCH_RECENT_MAX;
@@ -737,10 +749,10 @@ static bool write_change(watch_batch *b, const presence_line *line)
         return true;
     }
     phi_bytes entry = entry_of(line);
-    if (sizeof b->bytes - b->size < entry.size) {
+    if (sizeof b->bytes - PHI_STATUS_HEAD_BYTES - b->size < entry.size) {
         return false;
     }
-    uint8_t *copy = b->bytes + b->size;
+    uint8_t *copy = b->bytes + PHI_STATUS_HEAD_BYTES + b->size;
     memcpy(copy, entry.data, entry.size);
     if (!line->is_gone && line->listed <= b->after) {
         copy[ENTRY_WHAT_AT] = PHI_WHAT_CHANGED;

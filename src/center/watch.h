@@ -12,8 +12,9 @@
 //
 // Watchers with the same filter and the same role are one *audience*. A change concerns, of each
 // role that may see it, at most four of them (those of all, of its type, of its service, of both),
-// and nobody else hears that there was one. What an audience is sent is encoded once. Only its own
-// line everybody may see, whatever his role: who would not, is told of that alone.
+// and nobody else hears that there was one. What an audience is sent is encoded once, and shared
+// (wire/run.h). Only its own line everybody may see, whatever his role: who would not, is told of
+// that alone.
 //
 // Storms   Telling many takes time. Then changes are gathered for a while that grows with how many
 //          were told, up to WATCH_GATHER_MS; a lone change goes out at once.
