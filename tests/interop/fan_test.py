@@ -7,6 +7,7 @@ from the middle of a packet. [P-55] [P-59] [P-68]
 """
 
 import random
+import select
 import socket
 import struct
 import sys
@@ -92,7 +93,7 @@ def tell_all(port, chance, sizes):
     ends = time.monotonic() + h.PATIENCE
     while sum(r.count for r in readers) < delivered and time.monotonic() < ends:
         if not any([reader.take(65536) for reader in readers]):
-            time.sleep(0.001)
+            select.select([reader.socket for reader in readers], [], [], 1)
     for _ in range(20):  # and nothing more
         any([reader.take(65536) for reader in readers])
     h.equal(sum(r.count for r in readers), delivered)
