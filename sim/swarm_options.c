@@ -262,12 +262,23 @@ static void add_throttle(uint64_t seed, swarm_options *o)
     }
 }
 
-// What actors prove who they are with ends after a few seconds, again and again. Drawn apart, too.
+// So long a list of everybody takes to one of them.
+static phi_dur list_time(const swarm_options *o)
+{
+    const sim_path *path = &o->domain.path;
+    uint64_t round_trip_us = 2 * phi_dur_us(path->delay) + 2 * phi_dur_us(path->jitter) + 1;
+    uint64_t bytes =
+        o->domain.actor_count * (uint64_t)(o->domain.client.metadata_count + 1) * METADATA_BYTES;
+    return phi_us(round_trip_us * (1 + bytes / path->buffer_bytes));
+}
+
+// What actors prove who they are with ends after a few seconds, again and again; but a list, behind
+// which the center asks for the next, comes in that time. Drawn apart, too.
 static void add_tokens(uint64_t seed, swarm_options *o)
 {
     phi_random random = phi_random_seeded(seed ^ UINT64_C(0x746f6b656e730000));
     if (phi_random_chance(&random, TOKENS_PERCENT)) {
-        o->domain.token_life = phi_ms(pick(&random, 2000, 12000));
+        o->domain.token_life = phi_ms(pick(&random, 2000, 12000) + 3 * phi_dur_ms(list_time(o)));
         o->domain.must_prove = phi_random_chance(&random, 25); // then no rogue comes in
         // Where there are rules, all may register as all: they would come in as somebody else.
         o->domain.foreign_percent = o->has_rules ? 0 : (uint32_t)pick(&random, 1, 10);
