@@ -404,7 +404,8 @@ static void enter_suite(crowd_member *m, const phi_hello *hello)
     ph_err rc = phi_inbound_suite(&m->in, hello->suite, is_paper ? k->to_client_key : NULL,
                                   is_paper ? k->to_client_iv : NULL);
     if (rc == PH_OK) {
-        rc = phi_outbound_suite(&m->out, hello->suite, is_paper ? k->to_center_key : NULL,
+        rc = phi_outbound_suite(&m->out, &phi_alloc_heap, hello->suite,
+                                is_paper ? k->to_center_key : NULL,
                                 is_paper ? k->to_center_iv : NULL);
     }
     if (rc != PH_OK) {

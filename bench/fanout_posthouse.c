@@ -54,7 +54,8 @@ static void on_hello(fanout_link *link, phi_bytes payload)
     ph_err rc = phi_inbound_suite(&s->in, hello.suite, k == NULL ? NULL : k->to_client_key,
                                   k == NULL ? NULL : k->to_client_iv);
     if (rc == PH_OK) {
-        rc = phi_outbound_suite(&s->out, hello.suite, k == NULL ? NULL : k->to_center_key,
+        rc = phi_outbound_suite(&s->out, &phi_alloc_heap, hello.suite,
+                                k == NULL ? NULL : k->to_center_key,
                                 k == NULL ? NULL : k->to_center_iv);
     }
     if (rc != PH_OK) {

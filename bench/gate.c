@@ -389,7 +389,7 @@ static void count_stream(bool is_out, const char *name, const char *what)
     phi_inbound in;
     phi_outbound_init(&out, &phi_alloc_heap, GATE_WAITING_BYTES_MAX);
     phi_inbound_init(&in, &phi_alloc_heap, PHI_PACKET_BYTES_MAX);
-    must(phi_outbound_suite(&out, PHI_SUITE_CHECK, NULL, NULL) == PH_OK, "suite");
+    must(phi_outbound_suite(&out, &phi_alloc_heap, PHI_SUITE_CHECK, NULL, NULL) == PH_OK, "suite");
     must(phi_inbound_suite(&in, PHI_SUITE_CHECK, NULL, NULL) == PH_OK, "suite");
     for (size_t i = 0; i < ROUNDS; i++) {
         stream_round(&out, &in, false, false);

@@ -316,7 +316,8 @@ static void data_fill(bench_data *d)
         const uint8_t *suite_iv = suite == PHI_SUITE_PAPER ? iv : NULL;
         phi_outbound_init(&d->out[i], &phi_alloc_heap, 4 * CHUNK_BYTES);
         phi_inbound_init(&d->in[i], &phi_alloc_heap, PHI_PACKET_BYTES_MAX);
-        must(phi_outbound_suite(&d->out[i], suite, suite_key, suite_iv) == PH_OK, "suite");
+        must(phi_outbound_suite(&d->out[i], &phi_alloc_heap, suite, suite_key, suite_iv) == PH_OK,
+             "suite");
         must(phi_inbound_suite(&d->in[i], suite, suite_key, suite_iv) == PH_OK, "suite");
         if (suite == PHI_SUITE_PAPER) {
             phi_cipher_group_init(&d->link);

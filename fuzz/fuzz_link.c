@@ -63,7 +63,7 @@ static void stranger_enter_suite(stranger *s, phi_suite suite)
     const uint8_t *said_iv = is_center ? keys.to_center_iv : keys.to_client_iv;
     const uint8_t *heard_key = is_center ? keys.to_client_key : keys.to_center_key;
     const uint8_t *heard_iv = is_center ? keys.to_client_iv : keys.to_center_iv;
-    ph_err said = phi_outbound_suite(&s->forger, suite, is_paper ? said_key : NULL,
+    ph_err said = phi_outbound_suite(&s->forger, &phi_alloc_heap, suite, is_paper ? said_key : NULL,
                                      is_paper ? said_iv : NULL);
     ph_err heard = phi_inbound_suite(&s->listener, suite, is_paper ? heard_key : NULL,
                                      is_paper ? heard_iv : NULL);

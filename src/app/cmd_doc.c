@@ -226,8 +226,8 @@ static void write_fixed(draft *t)
           "The rest waits in the kernel for the next turn.");
     LIMIT("bytes read from one connection in a turn", PHI_UV_INPUT_BYTES,
           "The rest waits in the kernel, so that the others have their turn.");
-    LIMIT("and more in a turn, of all connections together, bytes", PHI_UV_INPUT_MORE_BYTES,
-          "Of those that come first; what is more waits as well.");
+    LIMIT("and more behind a turn in which one alone had some, bytes", PHI_UV_INPUT_MORE_BYTES,
+          "What is more waits as well.");
     LIMIT("bytes written once for many in a turn", PHI_TRANSPORT_RUN_BYTES_MAX,
           "Suite plain. What is more is copied to each receiver, which is slower.");
     LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX, "The next goes on.");

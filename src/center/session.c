@@ -35,7 +35,7 @@ enum {
 
 // Somebody unknown may cost 1 KiB, stream included (script/bench hostile). What only some clients
 // need is allocated when they need it.
-PH_STATIC_ASSERT(sizeof(session) <= 672);
+PH_STATIC_ASSERT(sizeof(session) <= 656);
 
 const phi_sm_state session_states[SESSION_STATE_COUNT] = {
     [SESSION_JOINING] = { .name = "joining",

@@ -56,22 +56,22 @@ struct session {
     bool is_remote;    // not of this machine, as far as the center can see
     bool is_judged;    // at home: it is who it says, as far as can be known
     bool is_to_review; // at home: other things are believed now than when it was judged
-    role *role;        // what it may do; NULL: everything (guard.h)
-    session_calls *calls; // owned; NULL until its first call, either way
-    uint64_t addressed;   // handle of the session it last wrote to: who writes to one writes again
+    uint32_t message_bytes_max; // the largest it takes in fragments; 0: none
+    role *role;                 // what it may do; NULL: everything (guard.h)
+    session_calls *calls;       // owned; NULL until its first call, either way
+    uint64_t addressed; // handle of the session it last wrote to: who writes to one writes again
     uint64_t addressed_service; // and handle of the service
     phi_time held_since;        // what it says now came then, and waited; NEVER: it did not
 
-    uint64_t handle;            // in center.sessions
-    uint64_t number;            // the session in WELCOME
-    identity *identity;         // owned; NULL: it is who its account's name says (identity.h)
-    account *account;           // borrowed; NULL before it joined, and after it left
-    watch *watch;               // owned; NULL: it does not want presence
-    broadcast *broadcast;       // owned; one that waits for its share; it is held then
-    subscriber *subscriber;     // owned; NULL: it never subscribed
-    session_streams *streams;   // owned; NULL until its first message in fragments
-    session_meter *meter;       // owned; NULL: what it sends is not counted
-    uint32_t message_bytes_max; // the largest it takes in fragments; 0: none
+    uint64_t handle;          // in center.sessions
+    uint64_t number;          // the session in WELCOME
+    identity *identity;       // owned; NULL: it is who its account's name says (identity.h)
+    account *account;         // borrowed; NULL before it joined, and after it left
+    watch *watch;             // owned; NULL: it does not want presence
+    broadcast *broadcast;     // owned; one that waits for its share; it is held then
+    subscriber *subscriber;   // owned; NULL: it never subscribed
+    session_streams *streams; // owned; NULL until its first message in fragments
+    session_meter *meter;     // owned; NULL: what it sends is not counted
 
     // Of a center with several workers: worker.h, abroad.h.
     union {

@@ -206,7 +206,8 @@ static void run_turn(phi_uv *uv)
     PH_ASSERT(!uv->io.is_turning); // no turn from inside a callback
     PH_ASSERT(phi_list_is_empty(&uv->due));
 
-    uv->input_more = PHI_UV_INPUT_MORE_BYTES;
+    uv->input_more = uv->brought <= 1 ? PHI_UV_INPUT_MORE_BYTES : 0;
+    uv->brought = 0;
     for (phi_list *node; (node = phi_list_take(&uv->due_later)) != NULL;) {
         phi_list_append(&uv->due, node);
     }

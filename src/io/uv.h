@@ -17,8 +17,9 @@
 // then the others have theirs, and the rest waits in the kernel, which tells again
 // (level-triggered). 32 KiB of small messages are some 0.1 ms of work.
 #define PHI_UV_INPUT_BYTES (32u * 1024u)
-// So much more streams may bring in a turn, all together: when few have something, each turn costs
-// less the more there is in it, most of all one that writes to many. Not those of TLS.
+// So much more may come in a turn behind one in which a single stream had something: a turn costs
+// less for each message the more there are in it, most of all one that writes to many. Where others
+// have something, too, they would wait for it. Not of streams of TLS.
 #define PHI_UV_INPUT_MORE_BYTES (96u * 1024u)
 // Of one listener; half a millisecond of a turn, with what the owner does for each.
 #define PHI_UV_ACCEPTS_PER_TURN 16u

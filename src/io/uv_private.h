@@ -83,6 +83,7 @@ struct phi_uv {
     uint32_t signal_count;
     phi_uv_signal_slot signals[PHI_UV_SIGNALS_MAX];
     size_t input_more; // of PHI_UV_INPUT_MORE_BYTES, left in this turn
+    uint32_t brought;  // reads of this turn that brought something
     uint8_t input[PHI_UV_INPUT_BYTES + PHI_UV_INPUT_MORE_BYTES];
 };
 

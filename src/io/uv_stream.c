@@ -452,6 +452,7 @@ static void on_readable(phi_stream *s)
     }
     PH_ASSERT(!s->is_paused);
     if (n > 0) {
+        s->uv->brought++;
         give_bytes(s, (phi_span){ input, (size_t)n });
     } else if (n == 0) {
         end_in_order(s);

@@ -213,11 +213,9 @@ ph_err phi_link_init(phi_link *link, const phi_link_options *options, const phi_
     };
     phi_sm_init(&link->sm, phi_link_states, PHI_LINK_STATE_COUNT);
     phi_inbound_init(&link->in, options->alloc, PHI_PACKET_BYTES_JOINING_MAX);
-    phi_outbound_init(&link->out, options->alloc,
+    phi_outbound_init(&link->out,
+                      options->quota != NULL ? &options->quota->limited : options->alloc,
                       options->send_bytes_max + PHI_LINK_HEADROOM_BYTES);
-    if (options->quota != NULL) {
-        phi_outbound_bytes_from(&link->out, &options->quota->limited);
-    }
     phi_link_rearm(link);
     if (options->side == PHI_LINK_CENTER) {
         ph_err err = phi_link_greet(link, keys);

@@ -40,7 +40,7 @@ static ph_err link_enter_suite(phi_link *link, phi_suite suite, const phi_keys *
     }
     phi_link_side self = link->options->side;
     phi_link_side peer = self == PHI_LINK_CENTER ? PHI_LINK_CLIENT : PHI_LINK_CENTER;
-    ph_err err = phi_outbound_suite(&link->out, suite, key[self], iv[self]);
+    ph_err err = phi_outbound_suite(&link->out, link->options->alloc, suite, key[self], iv[self]);
     if (err == PH_OK) {
         err = phi_inbound_suite(&link->in, suite, key[peer], iv[peer]);
     }

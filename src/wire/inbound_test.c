@@ -262,7 +262,7 @@ TEST(inbound, suite_begins_behind_hello_wherever_the_stream_is_cut)
         phi_outbound out;
         phi_outbound_init(&out, &phi_alloc_heap, 1024);
         send_packet(&out, PHI_COMMAND_HANDSHAKE, phi_bytes_text("hello"));
-        EXPECT_ERR(phi_outbound_suite(&out, suite, k, v), PH_OK);
+        EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, suite, k, v), PH_OK);
         send_packet(&out, PHI_COMMAND_MESSAGE, phi_bytes_text("first"));
         send_packet(&out, PHI_COMMAND_BYE, phi_bytes_text("second!"));
         phi_bytes all = phi_outbound_seal(&out);
@@ -282,7 +282,7 @@ TEST(inbound, wrong_check_ends_the_stream)
     phi_packet packet;
     phi_outbound_init(&out, &phi_alloc_heap, 1024);
     phi_inbound_init(&in, &phi_alloc_heap, 8192);
-    EXPECT_ERR(phi_outbound_suite(&out, PHI_SUITE_CHECK, NULL, NULL), PH_OK);
+    EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, PHI_SUITE_CHECK, NULL, NULL), PH_OK);
     EXPECT_ERR(phi_inbound_suite(&in, PHI_SUITE_CHECK, NULL, NULL), PH_OK);
     send_packet(&out, PHI_COMMAND_MESSAGE, phi_bytes_text("first"));
     send_packet(&out, PHI_COMMAND_MESSAGE, phi_bytes_text("second"));
@@ -304,7 +304,7 @@ TEST(inbound, wrong_key_delivers_nothing)
     phi_packet packet;
     phi_outbound_init(&out, &phi_alloc_heap, 1024);
     phi_inbound_init(&in, &phi_alloc_heap, 8192);
-    EXPECT_ERR(phi_outbound_suite(&out, PHI_SUITE_PAPER, key, iv), PH_OK);
+    EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, PHI_SUITE_PAPER, key, iv), PH_OK);
     uint8_t other[PHI_CIPHER_KEY_BYTES] = { 9 };
     EXPECT_ERR(phi_inbound_suite(&in, PHI_SUITE_PAPER, other, iv), PH_OK);
     send_packet(&out, PHI_COMMAND_MESSAGE, phi_bytes_text("secret"));
@@ -371,7 +371,7 @@ static uint32_t count_kept(phi_suite suite, size_t chunk)
     phi_inbound in;
     phi_outbound_init(&out, &phi_alloc_heap, 4096);
     phi_inbound_init(&in, &counter.alloc, 8192);
-    EXPECT_ERR(phi_outbound_suite(&out, suite, k, v), PH_OK);
+    EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, suite, k, v), PH_OK);
     EXPECT_ERR(phi_inbound_suite(&in, suite, k, v), PH_OK);
     for (uint16_t i = 0; i < 20; i++) {
         send_packet(&out, i, phi_bytes_of(filling, i * 2u));

@@ -27,15 +27,8 @@ void phi_outbound_init(phi_outbound *out, const phi_alloc *alloc, size_t bytes_m
     PH_ASSERT(alloc != NULL);
     PH_ASSERT(bytes_max >= PHI_PACKET_HEAD_CHECKED);
 
-    *out = (phi_outbound){ .alloc = alloc, .suite = PHI_SUITE_PLAIN };
+    *out = (phi_outbound){ .suite = PHI_SUITE_PLAIN };
     phi_buf_init(&out->buf, alloc, bytes_max);
-}
-
-void phi_outbound_bytes_from(phi_outbound *out, const phi_alloc *alloc)
-{
-    PH_ASSERT(alloc != NULL);
-    PH_ASSERT(out->buf.data == NULL);
-    phi_buf_init(&out->buf, alloc, out->buf.bytes_max);
 }
 
 void phi_outbound_fini(phi_outbound *out)
@@ -47,7 +40,8 @@ void phi_outbound_fini(phi_outbound *out)
     out->begun = 0;
 }
 
-ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key, const uint8_t *iv)
+ph_err phi_outbound_suite(phi_outbound *out, const phi_alloc *alloc, phi_suite suite,
+                          const uint8_t *key, const uint8_t *iv)
 {
     PH_ASSERT(suite < PHI_SUITE_COUNT);
     PH_ASSERT(out->suite == PHI_SUITE_PLAIN); // what waits needs no seal
@@ -56,7 +50,7 @@ ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key
     PH_ASSERT((iv != NULL) == (suite == PHI_SUITE_PAPER));
 
     if (suite == PHI_SUITE_PAPER) {
-        ph_err rc = phi_cipher_init(&out->cipher, out->alloc, key, iv);
+        ph_err rc = phi_cipher_init(&out->cipher, alloc, key, iv);
         if (rc != PH_OK) {
             return rc;
         }

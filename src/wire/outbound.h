@@ -32,20 +32,16 @@ typedef struct phi_outbound {
     phi_buf buf;          // empty while anything of `run` waits
     phi_run *run;         // borrowed while anything of it waits
     phi_cipher cipher;
-    const phi_alloc *alloc; // borrowed; of the cipher
 } phi_outbound;
 
-// Starts in suite plain.
+// Starts in suite plain. The bytes come from `alloc`.
 void phi_outbound_init(phi_outbound *out, const phi_alloc *alloc, size_t bytes_max);
-
-// The bytes come from another allocator than the cipher. Nothing was begun yet: asserted.
-void phi_outbound_bytes_from(phi_outbound *out, const phi_alloc *alloc);
 void phi_outbound_fini(phi_outbound *out);
 
-// From the next packet on; what is already in the buffer stays as it is.
+// From the next packet on; what is already in the buffer stays as it is. Of `alloc` is the cipher.
 // PH_ENOMEM   no memory for the cipher
-PHI_MUST_CHECK ph_err phi_outbound_suite(phi_outbound *out, phi_suite suite, const uint8_t *key,
-                                         const uint8_t *iv);
+PHI_MUST_CHECK ph_err phi_outbound_suite(phi_outbound *out, const phi_alloc *alloc, phi_suite suite,
+                                         const uint8_t *key, const uint8_t *iv);
 
 // Whether a packet that is put into the run next could be shared.
 static inline bool phi_outbound_may_share(const phi_outbound *out, const phi_run *run)

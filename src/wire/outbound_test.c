@@ -131,7 +131,7 @@ TEST(outbound, portions_of_any_size_are_enciphered_once)
         phi_outbound_init(&out, &phi_alloc_heap, 4096);
         phi_inbound_init(&in, &phi_alloc_heap, PHI_PACKET_BYTES_MAX);
         EXPECT(send_text(&out, "hello, in the old suite"));
-        EXPECT_ERR(phi_outbound_suite(&out, suite, k, v), PH_OK);
+        EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, suite, k, v), PH_OK);
         uint32_t sent = 0;
         uint32_t found = 0;
         bool has_hello = false;
@@ -177,7 +177,7 @@ TEST(outbound, nth_allocation_failing_is_said)
         phi_outbound out;
         phi_outbound_init(&out, &counter.alloc, 65536);
         bool has_failed = !send_text(&out, "hello");
-        if (phi_outbound_suite(&out, PHI_SUITE_PAPER, key, iv) != PH_OK) {
+        if (phi_outbound_suite(&out, &counter.alloc, PHI_SUITE_PAPER, key, iv) != PH_OK) {
             EXPECT_EQ(out.suite, PHI_SUITE_PLAIN);
             has_failed = true;
         }
@@ -277,7 +277,7 @@ TEST(outbound, what_cannot_be_shared_is_refused)
     EXPECT(phi_outbound_share(&out, &run, &fourth, 100 - fourth.size));
     send_all(&out);
     EXPECT(!phi_outbound_share(&out, &run, &fourth, 101 - fourth.size));
-    EXPECT_ERR(phi_outbound_suite(&out, PHI_SUITE_CHECK, NULL, NULL), PH_OK);
+    EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, PHI_SUITE_CHECK, NULL, NULL), PH_OK);
     EXPECT(!phi_outbound_may_share(&out, &run));
     EXPECT(!phi_outbound_share(&out, &run, &fourth, 0));
     phi_outbound_fini(&out);
@@ -464,8 +464,7 @@ TEST(outbound, room_for_shared_packets_is_promised_by_the_quota)
     phi_outbound out[8];
     size_t count = 0;
     for (size_t i = 0; i < PHI_COUNT_OF(out); i++) {
-        phi_outbound_init(&out[i], &phi_alloc_heap, RUN_BYTES);
-        phi_outbound_bytes_from(&out[i], &quota.limited);
+        phi_outbound_init(&out[i], &quota.limited, RUN_BYTES);
         count += phi_outbound_share(&out[i], &run, &packet, SPARE);
     }
     EXPECT_EQ(count, 5); // a step: four times 16 KiB, all there is
@@ -501,8 +500,7 @@ TEST(outbound, promise_that_was_kept_is_over)
     phi_stretch packet = run_text(&run, text);
     size_t count = 0;
     for (size_t i = 0; i < PHI_COUNT_OF(out); i++) {
-        phi_outbound_init(&out[i], &phi_alloc_heap, RUN_BYTES);
-        phi_outbound_bytes_from(&out[i], &quota.limited);
+        phi_outbound_init(&out[i], &quota.limited, RUN_BYTES);
         if (phi_outbound_share(&out[i], &run, &packet, SPARE)) {
             EXPECT(phi_outbound_keep(&out[i], SPARE));
             EXPECT_EQ(run.lent, 0);

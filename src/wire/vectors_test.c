@@ -727,7 +727,7 @@ static void session_direction(const json_t *session, const char *name, phi_suite
     for (size_t i = 0; i < json_array_size(packets); i++) {
         if (i == (has_hello ? 1 : 0)) {
             EXPECT_ERR(phi_inbound_suite(&in, suite, key, iv), PH_OK);
-            EXPECT_ERR(phi_outbound_suite(&out, suite, key, iv), PH_OK);
+            EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, suite, key, iv), PH_OK);
         }
         const json_t *expected = json_array_get(packets, i);
         phi_bytes payload = get_hex(expected, "payload");

@@ -83,7 +83,8 @@ void recording_init(recording *r, phi_suite suite, const recording_mix *mix, uin
     r->packets = must_malloc((mix->count + 1) * sizeof r->packets[0]);
     phi_outbound_init(&out, &phi_alloc_heap, SIZE_MAX / 4);
     bool is_paper = suite == PHI_SUITE_PAPER;
-    ph_err rc = phi_outbound_suite(&out, suite, is_paper ? key : NULL, is_paper ? iv : NULL);
+    ph_err rc = phi_outbound_suite(&out, &phi_alloc_heap, suite, is_paper ? key : NULL,
+                                   is_paper ? iv : NULL);
     PH_ASSERT(rc == PH_OK);
     for (size_t i = 0; i < mix->count; i++) {
         phi_packet packet = { .command = (uint16_t)phi_random_between(&random, 1,
