@@ -85,8 +85,10 @@ static void decide(center *c, session *s, const phi_join *join, bool is_again)
         memcpy(name.text, join->account.data, name.size);
         session *older = session_find(c, join->account);
         if (older != NULL) {
-            if (is_again || !rejoin_asks(c, s, older, join)) {
+            if (is_again) {
                 refuse_taken(c, s, join, older);
+            } else {
+                rejoin_ask(c, s, older, join);
             }
             return;
         }

@@ -121,6 +121,25 @@ TEST(join, account_is_free_after_leaving)
     world_free(w);
 }
 
+// Nobody keeps the order of two connections: a client that says bye and comes back at once must not
+// be told that its account is taken, and wait, because its JOIN is read before its own bye. [P-37]
+TEST(join, account_is_free_whose_bye_is_read_behind_the_join)
+{
+    world *w = world_new(NULL);
+    peer *first = world_join(w, "a");
+    peer *second = world_connect(w, "a");
+    peer_read_last(first);
+    for (int i = 0; i < 100 && peer_unheard(second) == 0; i++) {
+        world_turn(w);
+    }
+    EXPECT(peer_unheard(second) != 0); // its JOIN
+    peer_leave(first);
+    world_settle(w);
+    EXPECT(second->is_open);
+    EXPECT_EQ(world_count(w).joins_refused_total, 0);
+    world_free(w);
+}
+
 // Who gives no account gets a valid one that tells its service, and two get two [P-35].
 TEST(join, empty_account_is_made_from_service)
 {

@@ -5,6 +5,8 @@
 // Design notes
 //   - The question carries the JOIN, and comes back with it: the first worker keeps nothing.
 //     Whoever asked may be over by then; it is not found, as with any other mail.
+//   - Of two connections that have something in the same turn either may be read first, and the
+//     kernel may bring the end of the older one later than the JOIN that was sent behind it.
 //   - Mail may be read before the sockets in a turn, so only those of the next turn have all been
 //     read after it.
 //   - A connection whose owner holds or pauses it is not read, and one from which something came
@@ -44,13 +46,10 @@ static void keep(center *c, const rejoin *asked, phi_bytes join);
 static void answer(center *c, uint32_t home, uint64_t handle, phi_bytes join);
 static void join_found(center *c, uint32_t home, uint64_t handle, phi_bytes bytes);
 
-bool rejoin_asks(center *c, session *s, const session *older, const phi_join *join)
+void rejoin_ask(center *c, session *s, const session *older, const phi_join *join)
 {
     PH_ASSERT(workers_decide(&c->workers));
     PH_ASSERT(session_is(s, SESSION_JOINING));
-    if (!older->is_abroad && older->home == s->home && is_read(older)) {
-        return false; // its end would have been, before this JOIN
-    }
     uint8_t bytes[sizeof(uint64_t) + WORKER_JOIN_BYTES_MAX];
     phi_bytes said = worker_write_join(join, bytes + sizeof(uint64_t));
     uint64_t handle = s->is_abroad ? s->abroad->handle : s->handle;
@@ -65,7 +64,6 @@ bool rejoin_asks(center *c, session *s, const session *older, const phi_join *jo
     } else {
         keep(c, &(rejoin){ .older = older->handle, .home = s->home, .handle = handle }, said);
     }
-    return true;
 }
 
 void rejoin_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes)
@@ -172,7 +170,7 @@ static void join_found(center *c, uint32_t home, uint64_t handle, phi_bytes byte
     }
     phi_join join;
     ph_err rc = phi_join_decode(bytes, &join);
-    PH_ASSERT(rc == PH_OK); // encoded by rejoin_asks
+    PH_ASSERT(rc == PH_OK); // encoded by rejoin_ask
     join_again(c, s, &join);
     if (!s->is_abroad && session_is(s, SESSION_JOINED)) {
         phi_transport_go_on(&s->transport);

@@ -2,11 +2,11 @@
 //
 // center/rejoin.h - a client that comes back before its center has read that it was gone. [P-37]
 //
-// The end of an older connection is read before the JOIN on a newer one; but not if the older one
-// is held or paused, or if another worker has it, which may be late. So before somebody is told
-// that his account is taken, the worker that has the older connection is asked: it keeps the
-// question until it has read what there was when the question came, and then sends it back. If the
-// older session is over, MAIL_LEFT is in front of that.
+// The end of an older connection may be read behind the JOIN on a newer one: most of all if it is
+// held or paused, or if another worker has it, which may be late. So before somebody is told that
+// his account is taken, the worker that has the older connection is asked: it keeps the question
+// until it has read what there was when the question came, and then sends it back. If the older
+// session is over, MAIL_LEFT is in front of that.
 //
 // Limits   one question for each client that joins; it waits for a second at most
 // Threads  none
@@ -16,9 +16,9 @@
 
 #include "center/worker.h"
 
-// At the first worker: true when the JOIN waits until `older`'s home has looked. Then it is handled
-// by join_again. False: there is nothing that home could know better.
-bool rejoin_asks(center *c, session *s, const session *older, const phi_join *join);
+// At the first worker: the JOIN waits until `older`'s home has looked, and is handled by join_again
+// then.
+void rejoin_ask(center *c, session *s, const session *older, const phi_join *join);
 
 // MAIL_LOOK, MAIL_LOOKED.
 void rejoin_handle(center *c, uint32_t from, const mail *m, phi_bytes bytes);

@@ -987,6 +987,17 @@ size_t peer_unread(const peer *p)
     return phi_buf_size(&p->stream->to_peer);
 }
 
+size_t peer_unheard(const peer *p)
+{
+    return phi_buf_size(&p->stream->to_center);
+}
+
+void peer_read_last(peer *p)
+{
+    phi_list_remove(&p->stream->node);
+    phi_list_append(&p->w->streams, &p->stream->node);
+}
+
 void peer_own_state(peer *p, const phi_own_state *own)
 {
     uint8_t bytes[PHI_PACKET_BYTES_MAX];

@@ -185,6 +185,10 @@ void peer_ask(peer *p, const phi_presence_ask *ask);
 
 // Bytes on their way to it.
 size_t peer_unread(const peer *p);
+// Bytes of it on their way to the center.
+size_t peer_unheard(const peer *p);
+// In each turn it is read behind all who are there now.
+void peer_read_last(peer *p);
 void peer_own_state(peer *p, const phi_own_state *own);
 // Says bye, as a client that leaves.
 void peer_leave(peer *p);

@@ -446,12 +446,5 @@ class Client:
         self.send(OWN_STATE, own_fields((1, 2, 3), **own) + none)
 
     def bye(self):
-        """Returns when the center has closed: until its end is read, the account is taken (P-37)."""
         self.send(BYE, struct.pack(">HI", 0, 0))
-        try:
-            self.socket.settimeout(5)
-            while self.socket.recv(65536):
-                pass
-        except OSError:
-            pass
         self.socket.close()
