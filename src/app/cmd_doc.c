@@ -40,6 +40,7 @@ static void write_limits(draft *t);
 static void write_fixed_tokens(draft *t);
 static void write_fixed_tls(draft *t);
 static void write_fixed_methods(draft *t);
+static void write_fixed_turns(draft *t);
 static void write_fixed(draft *t);
 static void write_sample(draft *t);
 static void write_range(draft *t, const config_row *row);
@@ -182,6 +183,27 @@ static void write_fixed_tls(draft *t)
     LIMIT("new keys of TLS in one reading", PHI_UV_TLS_RENEWALS_MAX, "The connection is ended.");
 }
 
+// Of a turn, and of what comes late.
+static void write_fixed_turns(draft *t)
+{
+    LIMIT("connections accepted on one address in a turn", PHI_UV_ACCEPTS_PER_TURN,
+          "The rest waits in the kernel for the next turn.");
+    LIMIT("bytes read from one connection in a turn", PHI_UV_INPUT_BYTES,
+          "The rest waits in the kernel, so that the others have their turn.");
+    LIMIT("and more behind a turn in which one alone had some, bytes", PHI_UV_INPUT_MORE_BYTES,
+          "What is more waits as well.");
+    LIMIT("bytes written once for many in a turn", PHI_TRANSPORT_RUN_BYTES_MAX,
+          "Suite plain. What is more is copied to each receiver, which is slower.");
+    LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX, "The next goes on.");
+    LIMIT("watchers told of presence in a turn", CENTER_PRESENCE_TURN_WATCHERS_MAX, "Same.");
+    LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,
+          "When telling watchers takes time; a lone change goes out at once [P-49].");
+    LIMIT("burst of events of a client that is written before its turn ends, bytes",
+          PHI_TRANSPORT_EASE_BYTES, "It is written piece by piece, while the stream takes it.");
+    LIMIT("wait for the end of an older link, ms", CENTER_REJOIN_WAIT_MS,
+          "Then bye `account_taken` [P-37].");
+}
+
 // Of what the center answers itself.
 static void write_fixed_methods(draft *t)
 {
@@ -196,6 +218,8 @@ static void write_fixed_methods(draft *t)
           "One more fails with too_many_calls [P-69].");
     LIMIT("wait for a worker's part of it, ms", STATUS_WAIT_MS,
           "It is left out, and the reply says so [P-69].");
+    LIMIT("wait of a drain for the names of other workers' watchers, ms", DRAIN_NAMES_WAIT_MS,
+          "Those that have come are told [P-69].");
 }
 
 static void write_fixed(draft *t)
@@ -222,18 +246,7 @@ static void write_fixed(draft *t)
           "Kept free for the bye and for heartbeat answers; further answers are left out [P-39].");
     LIMIT("bye that is not taken, ms", PHI_TRANSPORT_LINGER_MS,
           "So long a connection stays for its bye; then it is closed all the same.");
-    LIMIT("connections accepted on one address in a turn", PHI_UV_ACCEPTS_PER_TURN,
-          "The rest waits in the kernel for the next turn.");
-    LIMIT("bytes read from one connection in a turn", PHI_UV_INPUT_BYTES,
-          "The rest waits in the kernel, so that the others have their turn.");
-    LIMIT("and more behind a turn in which one alone had some, bytes", PHI_UV_INPUT_MORE_BYTES,
-          "What is more waits as well.");
-    LIMIT("bytes written once for many in a turn", PHI_TRANSPORT_RUN_BYTES_MAX,
-          "Suite plain. What is more is copied to each receiver, which is slower.");
-    LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX, "The next goes on.");
-    LIMIT("watchers told of presence in a turn", CENTER_PRESENCE_TURN_WATCHERS_MAX, "Same.");
-    LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,
-          "When telling watchers takes time; a lone change goes out at once [P-49].");
+    write_fixed_turns(t);
     write_fixed_methods(t);
     LIMIT("gathers of `gather_max` instances, of one client", GATHER_LARGE_MAX,
           "Of smaller ones more; beyond it they fail with too_many_calls [P-65].");

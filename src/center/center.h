@@ -18,6 +18,9 @@
 
 // Fixed limits; the others are in limits.def.
 #define CENTER_LISTENERS_MAX 16u // addresses one center listens on
+// For the end of an older link of a client that joins [P-37]. Less than it has to join, and than it
+// is told to wait if it may not.
+#define CENTER_REJOIN_WAIT_MS 1000u
 // All watchers together in one turn: lists for thousands that come back at once must not keep the
 // calls of others waiting.
 #define CENTER_PRESENCE_TURN_BYTES_MAX (4u * 1024u * 1024u)

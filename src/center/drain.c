@@ -32,8 +32,6 @@
 enum {
     HEAD_BYTES = 1 + 8 + 4 + 4 + 2, // of the reply, before the ids
     WISH_BYTES_MAX = 8,
-    // For the names of watchers of other workers; one that stands still must not keep the operator.
-    NAMES_WAIT_MS = 100,
     WALKS = 3, // over all connections: to ask, to count, and to name who has not acknowledged
 };
 
@@ -424,7 +422,7 @@ static void end_patience(center *c, drain *d)
     d->names_asked = c->workers.count - 1u;
     worker_tell_others(c, &(mail){ .type = MAIL_DRAIN_WHO, .session = d->number },
                        phi_bytes_of(NULL, 0));
-    call_time(c, d->head, NAMES_WAIT_MS);
+    call_time(c, d->head, DRAIN_NAMES_WAIT_MS);
 }
 
 static void conclude(center *c, drain *d)

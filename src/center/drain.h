@@ -24,6 +24,8 @@
 #define DRAINS_MAX 64u
 // Of one client: so that one whose drains all wait keeps no operator from draining.
 #define DRAINS_PER_CLIENT_MAX 8u
+// For the names of watchers of other workers: one that stands still must not keep the operator.
+#define DRAIN_NAMES_WAIT_MS 100u
 
 // A request to the method. `ttl_ms` is settled.
 void drain_request(center *c, session *s, const phi_message *m, uint32_t ttl_ms);

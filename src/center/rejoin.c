@@ -11,7 +11,7 @@
 //     read after it.
 //   - A connection whose owner holds or pauses it is not read, and one from which something came
 //     may have more, its end behind it: so the turns are counted from when it is read and silent.
-//     Who lives on in such a way is not waited for longer than WAIT_MS.
+//     Who lives on in such a way is not waited for longer than CENTER_REJOIN_WAIT_MS.
 
 #include "center/rejoin.h"
 
@@ -23,8 +23,7 @@
 #include "center/state.h"
 
 enum {
-    TURNS = 2,      // the one in which the question came, and a whole one
-    WAIT_MS = 1000, // less than a client has to join, and than it is told to wait if it may not
+    TURNS = 2, // the one in which the question came, and a whole one
 };
 
 // A question that waits for the sockets to be read.
@@ -143,7 +142,7 @@ static void keep(center *c, const rejoin *asked, phi_bytes join)
     }
     *r = *asked;
     r->turns = TURNS;
-    r->until = phi_time_add(c->io->now, phi_ms(WAIT_MS));
+    r->until = phi_time_add(c->io->now, phi_ms(CENTER_REJOIN_WAIT_MS));
     r->heard = c->io->now;
     r->size = (uint32_t)join.size;
     memcpy(r->join, join.data, join.size);

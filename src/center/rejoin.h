@@ -8,7 +8,7 @@
 // until it has read what there was when the question came, and then sends it back. If the older
 // session is over, MAIL_LEFT is in front of that.
 //
-// Limits   one question for each client that joins; it waits for a second at most
+// Limits   one question for each client that joins; it waits for CENTER_REJOIN_WAIT_MS at most
 // Threads  none
 
 #ifndef CENTER_REJOIN_H
