@@ -4,6 +4,7 @@
 
 #include "tests/harness/test.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,18 +23,44 @@ void test_register(const char *name, CMUnitTestFunction run)
     tests[test_count++] = (struct CMUnitTest){ .name = name, .test_func = run };
 }
 
-static int is_wanted(const char *name, int argc, char **argv)
+static bool is_wanted(const char *name, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         if (strstr(name, argv[i]) != NULL) {
-            return 1;
+            return true;
         }
     }
     return argc < 2;
 }
 
+static bool is_in_a_name(const char *part)
+{
+    for (size_t i = 0; i < test_count; i++) {
+        if (strstr(tests[i].name, part) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Whoever mistypes a name must not be told that nothing failed.
+static void check_wanted(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (is_in_a_name(argv[i])) {
+            continue;
+        }
+        for (size_t j = 0; j < test_count; j++) {
+            fprintf(stderr, "  %s\n", tests[j].name);
+        }
+        fprintf(stderr, "these are all: none has '%s' in its name\n", argv[i]);
+        exit(2);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    check_wanted(argc, argv);
     size_t kept = 0;
     for (size_t i = 0; i < test_count; i++) {
         if (is_wanted(tests[i].name, argc, argv)) {

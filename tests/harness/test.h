@@ -5,7 +5,7 @@
 //
 // A test opens with a sentence on what would be broken if it failed, and names the clause of
 // docs/protocol.md it holds: // [P-20]. Arguments of the program: parts of names; only tests that
-// contain one run.
+// contain one run, and a part that is in no name is an error.
 
 #ifndef TESTS_HARNESS_TEST_H
 #define TESTS_HARNESS_TEST_H

@@ -406,7 +406,15 @@ int main(int argc, char **argv)
             only = argv[++i];
         }
     }
-    if (argc < 2 || (only != NULL && rule_find(only, strlen(only)) == NULL)) {
+    if (only != NULL && rule_find(only, strlen(only)) == NULL) {
+        fprintf(stderr, "there is no rule '%s'; there are: format exports", only);
+        for (size_t i = 0; i < rule_count; i++) {
+            fprintf(stderr, " %s", rules[i].name);
+        }
+        fprintf(stderr, "\n");
+        return 2;
+    }
+    if (argc < 2) {
         fprintf(stderr, "usage: find . -type f | tidy ROOT [--tap] [--rule NAME]\n");
         return 2;
     }
