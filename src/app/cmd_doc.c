@@ -20,6 +20,7 @@
 #include "center/drain.h"
 #include "center/gather.h"
 #include "center/inquiry.h"
+#include "center/readership.h"
 #include "center/status.h"
 #include "io/identity.h"
 #include "io/tls.h"
@@ -194,6 +195,9 @@ static void write_fixed_turns(draft *t)
           "What is more waits as well.");
     LIMIT("bytes written once for many in a turn", PHI_TRANSPORT_RUN_BYTES_MAX,
           "Suite plain. What is more is copied to each receiver, which is slower.");
+    LIMIT("topics whose receivers are kept for the next event", READERSHIPS_COUNT,
+          "Those of others are looked for again.");
+    LIMIT("receivers of a topic that are kept", READERSHIP_OWNERS_MAX, "Same.");
     LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX, "The next goes on.");
     LIMIT("watchers told of presence in a turn", CENTER_PRESENCE_TURN_WATCHERS_MAX, "Same.");
     LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,

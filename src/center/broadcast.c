@@ -72,6 +72,9 @@ static void begin(center *c, fan *f);
 static void find_instances(finding *w);
 static void find_ghost(center *c, center_event *e, const account *a);
 static void find_subscribers(finding *w);
+static bool may_publish(finding *w);
+static void find_anew(finding *w);
+static void find_known(finding *w, const readership *known);
 static void on_found(void *arg, void *owner);
 static void charge(center *c, uint64_t places);
 
@@ -288,19 +291,57 @@ static void find_ghost(center *c, center_event *e, const account *a)
 
 static void find_subscribers(finding *w)
 {
+    const readership *known = readership_find(&w->center->readerships, w->fan->name);
+    if (PHI_UNLIKELY(known == NULL)) {
+        find_anew(w);
+    } else if (may_publish(w)) {
+        find_known(w, known);
+    }
+}
+
+static bool may_publish(finding *w)
+{
     center *c = w->center;
-    phi_topic topic;
-    if (!phi_topic_parse(w->fan->name, &topic)) {
-        event_nobody(c, &w->fan->event, PH_FAILURE_MALFORMED);
-        return;
-    }
     center_event *e = &w->fan->event;
-    if (PHI_UNLIKELY(e->topic != NULL) && !guard_may_publish(c, e->sender, e->topic)) {
-        guard_refused_message(c, e->sender, e->payload);
-        event_nobody(c, e, PH_FAILURE_REFUSED_BY_POLICY);
-        return;
+    if (PHI_LIKELY(e->topic == NULL) || guard_may_publish(c, e->sender, e->topic)) {
+        return true;
     }
-    w->places += topics_match(&c->topics, &topic, on_found, w);
+    guard_refused_message(c, e->sender, e->payload);
+    event_nobody(c, e, PH_FAILURE_REFUSED_BY_POLICY);
+    return false;
+}
+
+static PHI_NOINLINE void find_anew(finding *w)
+{
+    center *c = w->center;
+    phi_bytes text = w->fan->name;
+    phi_topic topic;
+    if (!phi_topic_parse(text, &topic)) {
+        event_nobody(c, &w->fan->event, PH_FAILURE_MALFORMED);
+    } else if (may_publish(w)) {
+        c->counters.topics_matched_total++;
+        w->places += readership_match(&c->readerships, text, &topic, on_found, w);
+    }
+}
+
+static void find_known(finding *w, const readership *known)
+{
+    center *c = w->center;
+    session *const *readers = (session *const *)known->owners;
+    uint32_t left = known->count;
+    while (left > 0 && c->deliveries_left > 0) {
+        uint64_t most = c->deliveries_left;
+        uint32_t told =
+            event_tell_all(c, &w->fan->event, readers, left < most ? left : (uint32_t)most);
+        broadcast_charge(c, told);
+        readers += told;
+        left -= told;
+    }
+    for (uint32_t i = 0; i < left; i++) {
+        on_found(w, readers[i]);
+    }
+    w->places += known->cost;
+    c->counters.topics_known_total++;
 }
 
 static void on_found(void *arg, void *owner)

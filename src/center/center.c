@@ -187,6 +187,7 @@ void center_free(center **center_at)
     phi_io_unhook(&c->hook);
     PH_ASSERT(phi_list_is_empty(&c->broadcasts));
     PH_ASSERT(phi_list_is_empty(&c->subscribing));
+    readerships_fini(&c->readerships);
     topics_fini(&c->topics);
     phi_quota_fini(&c->quota);
     workers_fini(c);
@@ -290,7 +291,7 @@ center_counters center_count(const center *c)
     counters.inquiries = c->inquiries_count;
     counters.streams = c->streams.count;
     counters.subscriptions = topics_count(&c->topics);
-    counters.subscription_memory = c->topics.memory.bytes;
+    counters.subscription_memory = c->topics.memory.bytes + c->readerships.memory.bytes;
     counters.services = c->registry.services.slots.count;
     counters.watchers = c->presence.watches.count;
     counters.listed = c->presence.listed;
@@ -482,6 +483,7 @@ void center_check(const center *c)
     check_joined(c);
     throttle_check(c);
     guard_check(c);
+    readerships_check(&c->readerships);
     presence_check(c);
     watches_check(c);
 }

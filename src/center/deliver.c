@@ -37,24 +37,28 @@ delivered deliver(center *c, const delivery *d)
     return deliver_inline(c, d);
 }
 
-delivered deliver_copy_to_many(center *c, delivery d, phi_stretch *copy)
+delivered deliver_to_many(center *c, const delivery *d, phi_stretch *copy)
 {
-    session *r = d.receiver;
-    bool is_first = !r->is_detoured && !deliver_is_cut(&d) &&
+    session *r = d->receiver;
+    PH_ASSERT(session_is(r, SESSION_JOINED));
+    if (!deliver_is_allowed(c, d)) {
+        return DELIVER_REFUSED;
+    }
+    bool is_first = !r->is_detoured && !deliver_is_cut(d) &&
                     !phi_run_has(&c->transports.run, copy) &&
                     phi_transport_may_share(&r->transport);
     if (is_first) {
         uint8_t *room =
-            phi_transports_put(&c->transports, PHI_COMMAND_MESSAGE, d.payload.size, copy);
+            phi_transports_put(&c->transports, PHI_COMMAND_MESSAGE, d->payload.size, copy);
         if (room != NULL) {
-            deliver_write(room, &d, d.number);
-            if (phi_transport_share(&r->transport, copy)) {
-                c->counters.messages_sent_total++;
-                return DELIVERED;
-            }
+            deliver_write(room, d, d->number);
         }
     }
-    return deliver_allowed(c, &d);
+    if (!r->is_detoured && phi_transport_share(&r->transport, copy)) {
+        c->counters.messages_sent_total++;
+        return DELIVERED;
+    }
+    return deliver_allowed(c, d);
 }
 
 ph_failure_code deliver_code(delivered why)

@@ -130,24 +130,17 @@ static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, u
     return DELIVERED;
 }
 
-// Slow path of deliver_to_many: he is the first, or needs a copy of his own. By value, see
-// deliver_first. Do not call.
-delivered deliver_copy_to_many(center *c, delivery d, phi_stretch *copy);
-
 // deliver() to one of many, who are all to have the same: *copy, which they share if they can. It
 // is zeroed at first, and whenever something about the delivery changed but its receiver.
-static PHI_ALWAYS_INLINE delivered deliver_to_many(center *c, const delivery *d, phi_stretch *copy)
+PHI_MUST_CHECK delivered deliver_to_many(center *c, const delivery *d, phi_stretch *copy);
+
+// The same when it is no more than sharing the copy that there is; the caller counts it. False: it
+// is more.
+static PHI_ALWAYS_INLINE bool deliver_shared(center *c, const delivery *d, const phi_stretch *copy)
 {
     PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
-    if (PHI_UNLIKELY(!deliver_is_allowed(c, d))) {
-        return DELIVER_REFUSED;
-    }
-    if (PHI_UNLIKELY(d->receiver->is_detoured) ||
-        PHI_UNLIKELY(!phi_transport_share(&d->receiver->transport, copy))) {
-        return deliver_copy_to_many(c, *d, copy);
-    }
-    c->counters.messages_sent_total++;
-    return DELIVERED;
+    return PHI_LIKELY(deliver_is_allowed(c, d)) && PHI_LIKELY(!d->receiver->is_detoured) &&
+           PHI_LIKELY(phi_transport_share(&d->receiver->transport, copy));
 }
 
 // What stands behind the check, for one receiver.

@@ -10,7 +10,10 @@
 #include "center/state.h"
 #include "center/stream.h"
 
+static PHI_ALWAYS_INLINE delivery delivery_of(const center_event *e);
+static void tell_apart(center *c, center_event *e, session *receiver);
 static uint32_t time_left(const center *c, const center_event *e);
+static void told(center *c, center_event *e, uint32_t count);
 static void note(center_event *e, ph_failure_code why);
 static uint32_t add(uint32_t count, uint64_t more);
 
@@ -39,6 +42,43 @@ bool event_is_expired(const center *c, center_event *e)
     }
     PH_ASSERT(e->left_ms <= e->ttl_ms);
     return e->left_ms == 0 && e->ttl_ms != 0;
+}
+
+uint32_t event_tell_all(center *c, center_event *e, session *const *receivers, uint32_t count)
+{
+    delivery d = delivery_of(e);
+    uint32_t apart = 0;
+    uint32_t i = 0;
+    for (; i < count; i++) {
+        d.receiver = receivers[i];
+        if (PHI_LIKELY(deliver_shared(c, &d, &e->copy))) {
+            continue;
+        }
+        tell_apart(c, e, receivers[i]);
+        apart++;
+        if (PHI_UNLIKELY(c->deliveries_left == 0)) {
+            i++;
+            break;
+        }
+    }
+    c->counters.messages_sent_total += i - apart;
+    told(c, e, i - apart);
+    return i;
+}
+
+// One who does not just get what others got.
+static PHI_NOINLINE void tell_apart(center *c, center_event *e, session *receiver)
+{
+    delivery d = delivery_of(e);
+    d.receiver = receiver;
+    delivered how = deliver_to_many(c, &d, &e->copy);
+    if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // as if there were no such receiver
+        e->is_refused = true;
+    } else if (PHI_UNLIKELY(how != DELIVERED)) {
+        event_miss(c, e, 1, deliver_code(how));
+    } else {
+        told(c, e, 1);
+    }
 }
 
 void event_miss(center *c, center_event *e, uint64_t count, ph_failure_code why)
@@ -87,6 +127,25 @@ void event_give_receipt(center *c, session *sender, uint64_t number, const phi_r
 }
 
 // ---- helpers
+
+static PHI_ALWAYS_INLINE delivery delivery_of(const center_event *e)
+{
+    uint8_t flags = e->payload.data[PHI_MESSAGE_FLAGS_AT];
+    // The receipt is between the sender and the center.
+    return (delivery){ .sender = e->sender,
+                       .topic = e->topic,
+                       .payload = e->payload,
+                       .ttl_ms = e->left_ms,
+                       .marks = { .flags = (uint8_t)(flags & ~PHI_FLAG_RECEIPT) },
+                       .is_marked = e->number != 0,
+                       .fan = e->fan };
+}
+
+static void told(center *c, center_event *e, uint32_t count)
+{
+    c->counters.events_delivered_total += count;
+    e->tally.delivered = add(e->tally.delivered, count);
+}
 
 // 0: none. What is less than a millisecond counts as one: 0 would mean no limit to the receiver.
 static uint32_t time_left(const center *c, const center_event *e)

@@ -38,34 +38,13 @@ bool event_is_expired(const center *c, center_event *e);
 // `count` receivers do not get it.
 void event_miss(center *c, center_event *e, uint64_t count, ph_failure_code why);
 
-// Delivered or dropped, and counted. Inline: of those who are told there may be many.
-static PHI_ALWAYS_INLINE void event_tell(center *c, center_event *e, session *receiver)
+// Delivered or dropped, and counted, each of them. Returns how many: fewer than `count` when the
+// last of them was what used up the turn's allowance, because a mailbox is full (abroad.h).
+uint32_t event_tell_all(center *c, center_event *e, session *const *receivers, uint32_t count);
+
+static inline void event_tell(center *c, center_event *e, session *receiver)
 {
-    uint8_t flags = e->payload.data[PHI_MESSAGE_FLAGS_AT];
-    // The receipt is between the sender and the center.
-    delivery_marks marks = { .flags = (uint8_t)(flags & ~PHI_FLAG_RECEIPT) };
-    delivered how = deliver_to_many(c,
-                                    &(delivery){ .sender = e->sender,
-                                                 .receiver = receiver,
-                                                 .topic = e->topic,
-                                                 .payload = e->payload,
-                                                 .ttl_ms = e->left_ms,
-                                                 .marks = marks,
-                                                 .is_marked = e->number != 0,
-                                                 .fan = e->fan },
-                                    &e->copy);
-    if (PHI_UNLIKELY(how == DELIVER_REFUSED)) { // as if there were no such receiver
-        e->is_refused = true;
-        return;
-    }
-    if (PHI_UNLIKELY(how != DELIVERED)) {
-        event_miss(c, e, 1, deliver_code(how));
-        return;
-    }
-    c->counters.events_delivered_total++;
-    if (PHI_LIKELY(e->tally.delivered < UINT32_MAX)) {
-        e->tally.delivered++;
-    }
+    (void)event_tell_all(c, e, &receiver, 1);
 }
 
 // There is no receiver at all, or nobody knows how many there would be.

@@ -10,6 +10,7 @@
 #include "center/center.h"
 #include "center/guard.h"
 #include "center/presence.h"
+#include "center/readership.h"
 #include "center/security.h"
 #include "center/throttle.h"
 #include "center/topics.h"
@@ -88,6 +89,7 @@ struct center {
     uint64_t deliveries_left;    // of broadcasts, in this turn
     uint64_t places_passed;      // looked at by matches, and not charged to that yet
     topics topics;               // who subscribed to what; its owners are sessions
+    readerships readerships;     // whom its last matches found
     phi_list subscribing;        // subscriber.node, those that go on in the next turn
     uint64_t pattern_words_left; // of changes of subscriptions, in this turn
     phi_random random;           // for made-up accounts and spread retry-afters; nothing secret

@@ -75,6 +75,7 @@ void subscription_init(center *c)
                     .wild_per_client_max = (uint32_t)o->subscriptions_wild_per_client_max,
                     .memory_max = (size_t)o->subscription_memory_max,
                 });
+    readerships_init(&c->readerships, &c->topics, c->io->alloc, c->hash);
     phi_list_init(&c->subscribing);
     c->pattern_words_left = CENTER_PATTERN_TURN_WORDS_MAX;
 }

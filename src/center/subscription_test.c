@@ -179,6 +179,122 @@ TEST(subscription, ends_with_its_link)
     world_free(w);
 }
 
+// ---- what is known of a topic from the event before
+
+// Between two events on a topic, in one turn, somebody may subscribe, take it back, leave or break:
+// the second must reach whom it is for then. One that is gone is not even there any more. [P-73]
+TEST(subscription, counts_from_one_event_to_the_next)
+{
+    world *w = world_new(NULL);
+    peer *first = join_with(w, "first", "x");
+    peer *leaves = join_with(w, "leaves", "x");
+    peer *breaks = join_with(w, "breaks", "*");
+    peer *changes = join_with(w, "changes", "y");
+    peer *last = join_with(w, "last", "x z");
+    for (int round = 0; round < 2; round++) { // the second begins with what is known of the first
+        peer_event(first, "topic:x", "1");
+        peer_event(first, "topic:x", "2");
+        world_settle(w);
+        expect_bodies(first, "12");
+        expect_bodies(leaves, "12");
+        expect_bodies(breaks, "12");
+        expect_bodies(changes, "");
+        expect_bodies(last, "12");
+    }
+    // They are heard in this order, in one turn.
+    peer_event(first, "topic:x", "1");
+    peer_leave(leaves);
+    peer_cut(breaks);
+    peer_event(changes, "topic:x", "2");
+    subscribe(changes, 2, "x");
+    peer_event(changes, "topic:x", "3");
+    subscribe(changes, 3, "-x");
+    peer_event(changes, "topic:x", "4");
+    subscribe(last, 4, "-x x");
+    peer_event(last, "topic:x", "5");
+    world_turn(w);
+    EXPECT_EQ(world_count(w).events_delivered_total, 4 * 4 + 4 + 2 + 3 + 2 + 2);
+    expect_bodies(first, "12345");
+    expect_bodies(changes, "3");
+    expect_bodies(last, "12345");
+    world_settle(w);
+    EXPECT_EQ(world_count(w).sessions, 3);
+    peer *again = join_with(w, "leaves", "z");
+    peer_event(last, "topic:x", "6");
+    peer_event(last, "topic:z", "7");
+    peer_event(last, "topic:z", "8");
+    world_settle(w);
+    expect_bodies(again, "78");
+    expect_bodies(first, "6");
+    expect_bodies(last, "678");
+    world_free(w);
+}
+
+// An event whose receivers are known takes no more of a turn than one for which they are found, and
+// no less: they wait for the turns after it, and miss who leaves meanwhile. [P-55]
+TEST(subscription, known_receivers_are_charged_alike)
+{
+    enum { LISTENERS = 10 };
+    world *w = world_new(few_deliveries);
+    peer *a = world_join(w, "a");
+    peer *listeners[LISTENERS];
+    for (size_t i = 0; i < LISTENERS; i++) {
+        char name[] = { 'l', (char)('0' + i), 0 };
+        listeners[i] = join_with(w, name, "x");
+    }
+    unsigned turns[4] = { 0 };
+    for (size_t i = 0; i < PHI_COUNT_OF(turns); i++) {
+        uint64_t before = world_count(w).events_delivered_total;
+        peer_event(a, "topic:x", "1");
+        for (uint64_t told = before; told < before + LISTENERS; turns[i]++) {
+            world_turn(w);
+            uint64_t now = world_count(w).events_delivered_total;
+            EXPECT(now - told <= 8); // what the reading left, and what the end of the turn gave
+            told = now;
+        }
+        world_settle(w);
+    }
+    EXPECT(turns[0] >= 2);
+    EXPECT_EQ(turns[1], turns[0]);
+    EXPECT_EQ(turns[2], turns[0]);
+    for (size_t i = 0; i < LISTENERS; i++) {
+        expect_bodies(listeners[i], "1111");
+    }
+    peer_event(a, "topic:x", "2");
+    world_turn(w);
+    peer_cut(listeners[0]); // it is found last, so it waits
+    world_settle(w);
+    EXPECT_EQ(world_count(w).events_delivered_total, 5 * LISTENERS - 1);
+    EXPECT_EQ(world_count(w).events_dropped_total, 1);
+    world_free(w);
+}
+
+// One of many that is full, or takes no packet so long, misses what the others get. [P-59]
+TEST(subscription, known_receiver_that_is_full_misses_alone)
+{
+    world *w = world_new(NULL);
+    peer *a = join_with(w, "a", "x");
+    peer *full = join_with(w, "full", "x");
+    peer *b = join_with(w, "b", "x");
+    peer_event(a, "topic:x", "1");
+    peer_event(a, "topic:x", "2");
+    world_settle(w);
+    expect_bodies(full, "12");
+    peer_fill_up(full, b);
+    uint64_t dropped = world_count(w).events_dropped_total;
+    peer_event(a, "topic:x", "3");
+    peer_event(a, "topic:x", "4");
+    world_settle(w);
+    expect_bodies(a, "1234");
+    expect_bodies(b, "1234");
+    EXPECT_EQ(world_count(w).events_dropped_total, dropped + 2);
+    peer_drain(full);
+    peer_event(a, "topic:x", "5");
+    world_settle(w);
+    expect_bodies(full, "5");
+    world_free(w);
+}
+
 // ---- refusals and limits
 
 // Who is refused must learn what and why, and the rest of what it asked for is in force. [P-73]

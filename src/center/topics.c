@@ -14,6 +14,9 @@
 //     or taking back one of many, never walks a list.
 //   - Clients with several patterns that fit are told once: they keep the number of the match that
 //     found them last.
+//   - The version is counted up by whatever a match could tell: also by a client that leaves, whose
+//     owner may be gone, and by sweeping, which makes a match cheaper. So what was found holds as
+//     long as the version does (audience.h).
 //   - A match holds no more than one open place for each word: of the two ways on, it walks one and
 //     keeps the other.
 //   - Words are hashed under a secret, once for a match, and mixed with places by a secret odd
@@ -107,7 +110,7 @@ void topics_init(topics *t, const phi_alloc *alloc, phi_hash_key key, const topi
 {
     PH_ASSERT(limits->subscriptions_max > 0);
     PH_ASSERT(limits->subscriptions_max <= UINT32_MAX / 8 / PHI_TOPIC_WORDS_MAX);
-    *t = (topics){ .limits = *limits, .key = key };
+    *t = (topics){ .limits = *limits, .key = key, .version = 1 };
     phi_alloc_counter_init(&t->memory, alloc);
     t->memory.bytes_max = limits->memory_max;
     t->odd = phi_siphash(key, phi_bytes_text("odd")) | 1;
@@ -150,6 +153,7 @@ void topics_leave(topics *t, topics_client **client_at)
     PH_ASSERT(client->owner != NULL);
     client->owner = NULL;
     *client_at = NULL;
+    t->version++;
     if (client->count == 0) {
         client_free(t, client);
     } else {
@@ -560,6 +564,7 @@ static bool subscription_add(topics *t, topics_client *client, uint32_t node, bo
     client->first = index;
     client->count++;
     client->wild_count += is_wild;
+    t->version++;
     return true;
 }
 
@@ -572,6 +577,7 @@ static void subscription_drop(topics *t, uint32_t index)
     PH_ASSERT(client->wild_count >= s->is_wild);
     client->count--;
     client->wild_count -= s->is_wild;
+    t->version++;
     if (s->of_node_next != 0) {
         subscription_at(t, s->of_node_next)->of_node_prev = s->of_node_prev;
     }

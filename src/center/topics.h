@@ -74,6 +74,7 @@ struct topics {
     phi_list leaving;         // topics_client.node, those that left
     uint64_t client_last;     // number given last
     uint64_t match_last;      // same
+    uint64_t version;         // counts what changes who is found, in which order, or at what cost
     bool is_matching;
 };
 

@@ -4,11 +4,12 @@
 //
 // A script is a sequence of steps, each begun by a byte that says what is done and by whom. Words
 // come from a small stock, so that patterns meet; or a text is taken from the script as it is.
+// Behind each step a topic is asked for that was asked for before it, too.
 
 #include "center/topics_model.h"
 
 #include "base/compiler.h"
-#include "center/topics.h"
+#include "center/readership.h"
 
 enum {
     CLIENTS = 6,
@@ -33,20 +34,22 @@ typedef struct model_subscription {
     char text[PHI_TOPIC_BYTES_MAX];
 } model_subscription;
 
+typedef struct text {
+    size_t size;
+    char bytes[PHI_TOPIC_BYTES_MAX];
+} text;
+
 typedef struct model {
     topics topics;
+    readerships readerships;
     topics_client *clients[CLIENTS];
     int owners[CLIENTS]; // their addresses are the owners
     model_subscription subscriptions[SUBSCRIPTIONS_MAX];
     size_t count;
     size_t told[CLIENTS];
     const char *wrong; // the first thing
+    text asked;        // matched behind each step
 } model;
-
-typedef struct text {
-    size_t size;
-    char bytes[PHI_TOPIC_BYTES_MAX];
-} text;
 
 static void expect(model *m, bool holds, const char *wrong)
 {
@@ -211,6 +214,19 @@ static void on_found(void *arg, void *owner)
     m->told[(int *)owner - m->owners]++;
 }
 
+// As they are known, or by a match: what that cost.
+static size_t find(model *m, phi_bytes name, const phi_topic *topic)
+{
+    const readership *known = readership_find(&m->readerships, name);
+    if (known == NULL) {
+        return readership_match(&m->readerships, name, topic, on_found, m);
+    }
+    for (uint32_t i = 0; i < known->count; i++) {
+        on_found(m, known->owners[i]);
+    }
+    return known->cost;
+}
+
 static void match(model *m, const text *t)
 {
     phi_topic topic;
@@ -218,7 +234,7 @@ static void match(model *m, const text *t)
         return;
     }
     memset(m->told, 0, sizeof m->told);
-    size_t cost = topics_match(&m->topics, &topic, on_found, m);
+    size_t cost = find(m, view_of(t), &topic);
     expect(m, cost <= m->count * (topic.count + 2) + 1, "a match costs more than a walk over all");
     for (uint32_t client = 0; client < CLIENTS; client++) {
         bool is_meant = false;
@@ -257,7 +273,7 @@ static void step(model *m, phi_reader *r)
     } else if (what % 16 < UNSUBSCRIBE_BELOW) {
         unsubscribe(m, client, &t);
     } else {
-        match(m, &t);
+        m->asked = t;
     }
 }
 
@@ -270,15 +286,19 @@ const char *topics_model_judge(phi_bytes script)
                                   .subscriptions_per_client_max = PER_CLIENT_MAX,
                                   .wild_per_client_max = PER_CLIENT_MAX,
                                   .memory_max = 1 << 20 });
+    readerships_init(&m.readerships, &m.topics, &phi_alloc_heap, (phi_hash_key){ 5, 6 });
     for (uint32_t client = 0; client < CLIENTS; client++) {
         leave(&m, client);
     }
     phi_reader r = phi_reader_of(script);
     while (!r.failed && phi_reader_left(&r) > 0 && m.wrong == NULL) {
         step(&m, &r);
+        match(&m, &m.asked); // what was known of it before the step may not hold any more
         expect(&m, m.wrong != NULL || topics_count(&m.topics) == m.count, "the count of all");
         topics_check(&m.topics);
+        readerships_check(&m.readerships);
     }
+    readerships_fini(&m.readerships);
     for (uint32_t client = 0; client < CLIENTS; client++) {
         topics_leave(&m.topics, &m.clients[client]);
     }

@@ -179,6 +179,58 @@ CENTER_TEST(topic, subscriptions_come_back)
     end(d);
 }
 
+// Who is known from the events before must not be taken for who it is for now: while somebody
+// publishes again and again, others subscribe, take it back and die, within a turn of the center
+// and between two, at its workers sooner or later; nobody hears what it has not asked for, and
+// nobody who has asked misses anything from its answer on. [P-73]
+CENTER_TEST(topic, those_who_come_and_go_are_told_just_meanwhile)
+{
+    enum { EVENTS = 60, STEADY = 1, COMES = 2, GOES = 3, DIES = 4 };
+    for (unsigned offset_us = 0; offset_us <= 4000; offset_us += 500) {
+        domain *d = begin(5, 20000);
+        listener steady = { 0 };
+        listener comes = { 0 };
+        listener goes = { 0 };
+        listener dies = { 0 };
+        subscribe(d, STEADY, "t.x", &steady);
+        subscribe(d, GOES, "t.*", &goes);
+        subscribe(d, DIES, "t.>", &dies);
+        sim_run_for(d->s, MS(100));
+        uint8_t in_force_from = 0;
+        for (uint8_t i = 1; i <= EVENTS; i++) {
+            publish(d, 0, "t.x", (char)i);
+            publish(d, 0, "t.x.y", (char)i); // another one in the same turn
+            sim_run_for(d->s, phi_us(offset_us));
+            if (i == EVENTS / 4) {
+                subscribe(d, COMES, "t.x", &comes);
+                EXPECT_ERR(ph_client_unsubscribe(d->actors[GOES].client, goes.id), PH_OK);
+                actor_kill(&d->actors[DIES]);
+            }
+            sim_run_for(d->s, phi_us(4000 - offset_us));
+            if (comes.in_force != 0 && in_force_from == 0) {
+                in_force_from = i + 1;
+            }
+        }
+        sim_run_for(d->s, MS(100));
+        EXPECT_EQ(steady.count, EVENTS);
+        for (size_t i = 1; i < comes.count; i++) { // from its first on without a gap
+            EXPECT_EQ(comes.heard[i], comes.heard[0] + i);
+        }
+        EXPECT(comes.count > 0);
+        EXPECT_EQ(comes.heard[comes.count - 1], EVENTS);
+        EXPECT(comes.heard[0] > EVENTS / 4 - 3);
+        EXPECT(in_force_from != 0);
+        EXPECT(comes.heard[0] <= in_force_from);
+        EXPECT(goes.count >= EVENTS / 4 - 3);
+        EXPECT(goes.count <= EVENTS / 4 + 1);
+        EXPECT(dies.count < EVENTS);
+        EXPECT_EQ(domain_count(d).subscriptions, 2);
+        EXPECT(actor_start(&d->actors[DIES]));
+        sim_run_for(d->s, SECONDS(2));
+        end(d);
+    }
+}
+
 // The receipt of an event for many says how many got it, when all have; however many turns of the
 // center that takes, what was said behind it comes behind it. [P-55] [P-68]
 CENTER_TEST(topic, receipt_counts_all_in_order)

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// center/readership.c - see readership.h.
+//
+// Design notes
+//   - What a match tells of is passed on at once, and noted beside it. So the first event on a
+//     topic needs no memory, and waits for nothing.
+//   - A place keeps the memory of its owners when another topic takes it: who publishes on ever new
+//     topics costs no allocations.
+//
+// Invariants  see readerships_check
+
+#include "center/readership.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+enum {
+    OWNERS_FIRST = 16,
+};
+
+PH_STATIC_ASSERT((READERSHIPS_COUNT & (READERSHIPS_COUNT - 1)) == 0);
+PH_STATIC_ASSERT(PHI_TOPIC_BYTES_MAX <= UINT8_MAX);
+
+// A match whose owners are noted.
+typedef struct noting {
+    readerships *all;
+    readership *readership;
+    bool is_whole;
+    topics_found_fn *found;
+    void *arg;
+} noting;
+
+static void on_found(void *arg, void *owner);
+static bool note(readerships *all, readership *a, void *owner);
+static bool grow(readerships *all, readership *a);
+
+void readerships_init(readerships *all, topics *t, const phi_alloc *alloc, phi_hash_key key)
+{
+    *all = (readerships){ .topics = t, .key = key };
+    phi_alloc_counter_init(&all->memory, alloc);
+}
+
+void readerships_fini(readerships *all)
+{
+    const phi_alloc *alloc = &all->memory.alloc;
+    for (size_t i = 0; all->places != NULL && i < READERSHIPS_COUNT; i++) {
+        readership *a = &all->places[i];
+        phi_give(alloc, a->owners, a->capacity * sizeof *a->owners);
+    }
+    phi_give(alloc, all->places, READERSHIPS_COUNT * sizeof *all->places);
+    PH_ASSERT(all->memory.blocks == 0);
+    *all = (readerships){ .topics = NULL };
+}
+
+const readership *readership_find_other(readerships *all, phi_bytes topic)
+{
+    if (PHI_UNLIKELY(all->places == NULL)) {
+        all->places = phi_take_zeroed(&all->memory.alloc, READERSHIPS_COUNT, sizeof *all->places);
+        if (all->places == NULL) {
+            return NULL;
+        }
+    }
+    all->asked = topic.data;
+    all->last = &all->places[phi_siphash(all->key, topic) % READERSHIPS_COUNT];
+    return readership_is_good(all, all->last, topic) ? all->last : NULL;
+}
+
+size_t readership_match(readerships *all, phi_bytes text, const phi_topic *topic,
+                        topics_found_fn *found, void *arg)
+{
+    readership *a = all->last;
+    if (PHI_UNLIKELY(a == NULL)) {
+        return topics_match(all->topics, topic, found, arg);
+    }
+    PH_ASSERT(text.size <= sizeof a->name);
+    PH_ASSERT(text.data == all->asked);
+    a->version = 0;
+    a->count = 0;
+    noting n = { .all = all, .readership = a, .is_whole = true, .found = found, .arg = arg };
+    size_t cost = topics_match(all->topics, topic, on_found, &n);
+    if (PHI_LIKELY(n.is_whole)) {
+        a->version = all->topics->version;
+        a->cost = cost;
+        a->name_size = (uint8_t)text.size;
+        memcpy(a->name, text.data, text.size);
+    }
+    return cost;
+}
+
+static void on_found(void *arg, void *owner)
+{
+    noting *n = arg;
+    n->is_whole = n->is_whole && note(n->all, n->readership, owner);
+    n->found(n->arg, owner);
+}
+
+// False when there is no place for it.
+static bool note(readerships *all, readership *a, void *owner)
+{
+    if (PHI_UNLIKELY(a->count == a->capacity) && !grow(all, a)) {
+        return false;
+    }
+    a->owners[a->count++] = owner;
+    return true;
+}
+
+static bool grow(readerships *all, readership *a)
+{
+    uint32_t capacity = a->capacity == 0 ? OWNERS_FIRST : 2 * a->capacity;
+    if (capacity > READERSHIP_OWNERS_MAX) {
+        return false;
+    }
+    void **owners = phi_resize(&all->memory.alloc, a->owners, a->capacity * sizeof *owners,
+                               capacity * sizeof *owners);
+    if (owners == NULL) {
+        return false;
+    }
+    a->owners = owners;
+    a->capacity = capacity;
+    return true;
+}
+
+// ---- invariants
+
+typedef struct checking {
+    const readership *readership;
+    uint32_t found;
+} checking;
+
+static void on_checked(void *arg, void *owner)
+{
+    checking *k = arg;
+    PH_ASSERT(k->found < k->readership->count);
+    PH_ASSERT(k->readership->owners[k->found] == owner);
+    k->found++;
+}
+
+void readerships_check(const readerships *all)
+{
+    for (size_t i = 0; all->places != NULL && i < READERSHIPS_COUNT; i++) {
+        const readership *a = &all->places[i];
+        PH_ASSERT(a->count <= a->capacity);
+        PH_ASSERT(a->capacity <= READERSHIP_OWNERS_MAX);
+        PH_ASSERT(a->version <= all->topics->version);
+        if (a->version != all->topics->version) {
+            continue;
+        }
+        phi_topic topic;
+        bool is_topic = phi_topic_parse(phi_bytes_of(a->name, a->name_size), &topic);
+        PH_ASSERT(is_topic);
+        checking k = { .readership = a };
+        size_t cost = topics_match(all->topics, &topic, on_checked, &k);
+        PH_ASSERT(k.found == a->count);
+        PH_ASSERT(cost == a->cost);
+    }
+}
