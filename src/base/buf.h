@@ -24,7 +24,7 @@
 
 #define PHI_BUF_KEEP_BYTES 65536u
 #define PHI_BUF_SMALL_DRAINS 64u
-#define PHI_BUF_TINY_BYTES 32u
+#define PHI_BUF_TINY_BYTES 24u                 // as the smallest block of malloc
 #define PHI_BUF_BYTES_MAX (UINT32_MAX / 5 * 4) // so that a block's size fits
 
 typedef struct phi_buf {

@@ -628,7 +628,7 @@ TEST(center, idle_connection_is_small)
         size_t each = slots + (w->alloc.bytes - before - slots * PHI_SLOTS_CHUNK) / 100;
         print_message("# an idle connection takes %zu bytes, of them %zu in its slots\n", each,
                       slots);
-        EXPECT(each <= 2304);
+        EXPECT(each <= 1024);
         center_counters n = world_count(w);
         EXPECT(n.session_memory >= 100 * sizeof(session));
         EXPECT(n.registry_memory >= 100 * sizeof(account));

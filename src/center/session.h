@@ -5,7 +5,7 @@
 //
 // Life     session_accept -> (join_handle) -> session_leave or session_end -> on_gone
 // States   joining -> joined -> leaving; see session_states
-// Limits   connections_max; some 1,012 bytes for an idle one, link and account included
+// Limits   connections_max; some 980 bytes for an idle one, link and account included
 // Threads  none
 //
 // Everything that hangs on a client (its account, its calls, its watch) is taken down in

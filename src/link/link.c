@@ -75,6 +75,9 @@ void phi_link_rearm(phi_link *link)
 void phi_link_move(phi_link *link, phi_link_state next)
 {
     phi_sm_move(&link->sm, (uint8_t)next);
+    if (next == PHI_LINK_OPEN) {
+        link->measured = link->heard; // state_deadline stood there
+    }
     phi_link_rearm(link);
     link_check(link);
 }
@@ -205,7 +208,6 @@ ph_err phi_link_init(phi_link *link, const phi_link_options *options, const phi_
         .heard = now,
         .shown = now,
         .asked = PHI_TIME_NEVER,
-        .measured = now,
         .full_since = PHI_TIME_NEVER,
         .heartbeat_idle = options->heartbeat_idle,
         .heartbeat_grace = options->heartbeat_grace,
@@ -341,11 +343,14 @@ void phi_link_hold(phi_link *link)
 // It will be read again, or so it seems to the other: what came meanwhile was not looked at.
 static void link_listen(phi_link *link, phi_time now)
 {
-    if (!phi_link_is(link, PHI_LINK_CLOSED)) {
-        link->heard = now;
-        link->measured = now;
-        phi_link_rearm(link);
+    if (phi_link_is(link, PHI_LINK_CLOSED)) {
+        return;
     }
+    link->heard = now;
+    if (phi_link_is(link, PHI_LINK_OPEN)) {
+        link->measured = now;
+    }
+    phi_link_rearm(link);
 }
 
 void phi_link_go_on(phi_link *link, phi_time now)

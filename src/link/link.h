@@ -157,15 +157,17 @@ typedef struct phi_link_event {
 // Kept small: a center has one for each connection, also for those that never join. What each
 // message passes stands together, at the end, in front of what a transport adds.
 typedef struct phi_link {
-    phi_time state_deadline; // end of greeting and joining
-    phi_time grace_from;     // while an ask is out: since when an answer is waited for
-    phi_time asked;          // when the ask that waits for its answer was sent; also its stamp;
-                             // NEVER: none does
-    phi_time shown;          // while deaf: when it last showed that this end lives
-    phi_time measured;       // when the last ask was made, answered or not
-    uint64_t mark_asked;     // what the answer to that ask confirms; 0: nothing
-    uint64_t mark_next;      // what the answer to the next one will; 0: nothing
-    phi_dur heartbeat_idle;  // in force
+    union {
+        phi_time state_deadline; // until open: end of greeting and joining
+        phi_time measured;       // then: when the last ask was made, answered or not, or it opened
+    };
+    phi_time grace_from;    // while an ask is out: since when an answer is waited for
+    phi_time asked;         // when the ask that waits for its answer was sent; also its stamp;
+                            // NEVER: none does
+    phi_time shown;         // while deaf: when it last showed that this end lives
+    uint64_t mark_asked;    // what the answer to that ask confirms; 0: nothing
+    uint64_t mark_next;     // what the answer to the next one will; 0: nothing
+    phi_dur heartbeat_idle; // in force
     phi_dur heartbeat_grace;
     uint32_t round_trip_us; // of the last answered ask; 0 unknown
     // client, from HELLO: how many calls the center lets us have open, the largest message in
@@ -186,8 +188,8 @@ typedef struct phi_link {
     phi_time heard;      // when the last byte came
     phi_time deadline;   // tick has nothing to do before it; may be earlier than need be
     phi_time full_since; // when begin first failed for want of room; NEVER: not full
-    size_t ask_behind;   // bytes that have to leave until the ask that is out is
     phi_sm sm;
+    uint32_t ask_behind; // bytes that have to leave until the ask that is out is
     // client, from HELLO: the largest packet the center takes; PHI_PACKET_BYTES_MAX when it did not
     // say, and at the center
     uint32_t peer_packet_bytes_max;

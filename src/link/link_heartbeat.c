@@ -83,7 +83,7 @@ static void link_ask(phi_link *link, phi_time now)
     link->asked = now;
     link_send_heartbeat(link, (phi_heartbeat){ .kind = PHI_HEARTBEAT_ASK, .stamp = now.ns }, now);
     link->grace_from = now;
-    link->ask_behind = phi_link_waiting(link);
+    link->ask_behind = (uint32_t)phi_link_waiting(link);
     link->is_ask_stuck = false;
     link->has_ask_moved = false;
     link->measured = now;
@@ -119,7 +119,7 @@ void phi_link_heartbeat_sent(phi_link *link, size_t count)
     }
     link->is_ask_stuck = link->is_ask_stuck || count < link->ask_behind;
     link->has_ask_moved = link->is_ask_stuck;
-    link->ask_behind -= count < link->ask_behind ? count : link->ask_behind;
+    link->ask_behind -= count < link->ask_behind ? (uint32_t)count : link->ask_behind;
 }
 
 // It has been busy for long, so that nobody asked.
