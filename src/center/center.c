@@ -449,6 +449,7 @@ static uint8_t bucket_bits(uint64_t calls_per_client_max)
 static void set_link_options(center *c)
 {
     const center_options *o = &c->options;
+    c->ask_pace.spacing = phi_ns(phi_seconds(1).ns / o->heartbeats_per_second_max);
     const phi_link_options common = {
         .alloc = center_alloc(c, CENTER_MEMORY_LINKS),
         .quota = &c->quota,
@@ -458,6 +459,7 @@ static void set_link_options(center *c)
         .join_timeout = phi_ms(o->join_timeout),
         .heartbeat_idle = phi_ms(o->heartbeat_idle),
         .heartbeat_grace = phi_ms(o->heartbeat_grace),
+        .pace = &c->ask_pace,
         .full_timeout = phi_ms(o->full_timeout),
         .ciphers = &c->ciphers.group,
         .domain = center_domain(c),

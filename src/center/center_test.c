@@ -174,6 +174,35 @@ TEST(center, heartbeats_of_a_crowd_are_bounded)
     world_free(w);
 }
 
+static void heartbeats_paced(center_options *o)
+{
+    o->heartbeat_idle = 1000;
+    o->heartbeats_per_second_max = 100;
+}
+
+// What joined in one turn falls silent in one, and asking all of them then is a turn that everybody
+// waits for: what the limit says of a second must hold for each moment of it [P-40].
+TEST(center, heartbeats_of_a_crowd_do_not_come_at_once)
+{
+    enum { PEERS = 40 };
+    world *w = world_new(heartbeats_paced);
+    char name[16];
+    for (int i = 0; i < PEERS; i++) {
+        snprintf(name, sizeof name, "p-%d", i);
+        world_join(w, name);
+    }
+    uint64_t asks = 0;
+    uint64_t most = 0;
+    for (int step = 0; step < 130; step++) {
+        uint64_t now = asks_in(w, 10);
+        most = now > most ? now : most;
+        asks += now;
+    }
+    EXPECT_EQ(asks, PEERS);
+    EXPECT(most <= PHI_LINK_PACE_BURST + 1);
+    world_free(w);
+}
+
 // Every limit is checked at both ends and named in the error: a typing error in a configuration
 // must not become a center that behaves strangely.
 TEST(center, options_out_of_range_are_refused)

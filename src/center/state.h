@@ -49,6 +49,7 @@ struct center {
     center_options options;
     char self[1 + PHI_NAME_BYTES_MAX + 1]; // "@domain": what the center itself says comes from here
     phi_link_options link_options[CENTER_LISTENER_COUNT]; // of links behind each kind of listener
+    phi_link_pace ask_pace;                               // of their heartbeats
 
     phi_time started;   // when it was made
     phi_turn_hook hook; // before the transports': what it queues leaves in the same turn

@@ -401,12 +401,14 @@ void phi_link_tick(phi_link *link, phi_time now)
         phi_link_fail(link, PHI_BYE_SLOW_CONSUMER, NULL); // P-59
         return;
     }
-    phi_link_heartbeat_tick(link, now);
+    bool was_due = phi_link_heartbeat_tick(link, now);
     if (phi_link_is(link, PHI_LINK_OPEN)) {
         link_judge_hog(link, now);
     }
     phi_link_rearm(link);
-    phi_link_trim(link);
+    if (was_due) {
+        phi_link_trim(link);
+    }
     link_check(link);
 }
 

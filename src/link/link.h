@@ -64,6 +64,15 @@ typedef enum phi_link_state {
     PHI_LINK_STATE_COUNT
 } phi_link_state;
 
+// Many links that fell silent together are asked one after the other, `spacing` apart, each at the
+// turn that it took when it might have been asked. A few may be asked at once.
+typedef struct phi_link_pace {
+    phi_dur spacing; // zero: all may
+    phi_time next;   // the turn of who takes one next, if it is not too long ago
+} phi_link_pace;
+
+#define PHI_LINK_PACE_BURST 16u // asks that may be made at once after a while without
+
 // Shared by all links of a center or client, borrowed for their life.
 typedef struct phi_link_options {
     const phi_alloc *alloc;
@@ -79,6 +88,7 @@ typedef struct phi_link_options {
     // on when the time before is over. client: the same, but fixed; zero: as HELLO says
     phi_dur heartbeat_idle;
     phi_dur heartbeat_grace; // and close so long after
+    phi_link_pace *pace;     // of the asks of all links that share it; NULL: none
     // P-59: a link that stays full so long is closed; at the center also one whose stream takes
     // nothing for so long
     phi_dur full_timeout;
@@ -161,7 +171,10 @@ typedef struct phi_link {
         phi_time state_deadline; // until open: end of greeting and joining
         phi_time measured;       // then: when the last ask was made, answered or not, or it opened
     };
-    phi_time grace_from;    // while an ask is out: since when an answer is waited for
+    union {
+        phi_time grace_from; // while an ask is out: since when an answer is waited for
+        phi_time turn;       // while is_put_off: when it is to be asked
+    };
     phi_time asked;         // when the ask that waits for its answer was sent; also its stamp;
                             // NEVER: none does
     phi_time shown;         // while deaf: when it last showed that this end lives
@@ -179,6 +192,7 @@ typedef struct phi_link {
     bool owns_end_text; // end.text is from the allocator; else a constant
     bool is_ask_stuck;  // the ask that is out did not leave at once
     bool has_ask_moved; // what it is stuck behind did, since grace_from
+    bool is_put_off;    // it is to be asked, but not before its turn (options.pace)
     phi_join *join;     // owned; center, between the JOIN event and the next phi_link_next
     phi_link_end end;
 

@@ -21,6 +21,12 @@
 // (P-49). That it is heard costs nothing for who is not suspect: phi_link_next looks only when
 // has_chore is set.
 //
+// Thousands that joined together are silent together, again and again, and to ask them all in one
+// turn is a turn of many milliseconds. So each takes a turn of the pace that they share, and is
+// asked when that comes; then they are no longer together. Who is heard meanwhile is asked all the
+// same: everybody's round trip is to be known. What idle buffers hold is given back at that time,
+// too, because giving back a thousand large ones takes as long.
+//
 // An answer also says that the other end has read what stood before the ask. phi_link_confirm uses
 // that: a mark rides on the next ask that is made after the call.
 
@@ -52,7 +58,7 @@ phi_time phi_link_heartbeat_due(const phi_link *link)
         return phi_time_add(link->shown, phi_ns(link->heartbeat_grace.ns / 2));
     }
     if (!link_is_unanswered(link)) {
-        return phi_time_add(link->heard, link->heartbeat_idle);
+        return link->is_put_off ? link->turn : phi_time_add(link->heard, link->heartbeat_idle);
     }
     bool is_halfway = link->options->side == PHI_LINK_CENTER && !link->is_suspect;
     uint64_t wait = is_halfway ? link->heartbeat_grace.ns / 2 : link->heartbeat_grace.ns;
@@ -81,6 +87,7 @@ static void link_send_heartbeat(phi_link *link, phi_heartbeat heartbeat, phi_tim
 static void link_ask(phi_link *link, phi_time now)
 {
     link->asked = now;
+    link->is_put_off = false;
     link_send_heartbeat(link, (phi_heartbeat){ .kind = PHI_HEARTBEAT_ASK, .stamp = now.ns }, now);
     link->grace_from = now;
     link->ask_behind = (uint32_t)phi_link_waiting(link);
@@ -91,6 +98,31 @@ static void link_ask(phi_link *link, phi_time now)
         link->mark_asked = link->mark_next;
         link->mark_next = 0;
     }
+}
+
+// The turn of who takes one now; what was not used for a while is there for a few at once.
+static phi_time pace_take(phi_link_pace *pace, phi_time now)
+{
+    uint64_t burst_ns = (PHI_LINK_PACE_BURST - 1) * pace->spacing.ns;
+    phi_time oldest = { now.ns > burst_ns ? now.ns - burst_ns : 0 };
+    phi_time turn = phi_time_before(pace->next, oldest) ? oldest : pace->next;
+    pace->next = phi_time_add(turn, pace->spacing);
+    return turn;
+}
+
+// Now, or when its turn comes; false: that is later.
+static bool link_ask_in_turn(phi_link *link, phi_time now)
+{
+    phi_link_pace *pace = link->options->pace;
+    if (pace != NULL && !link->is_put_off) {
+        link->turn = pace_take(pace, now);
+        link->is_put_off = true;
+    }
+    if (link->is_put_off && phi_time_before(now, link->turn)) {
+        return false;
+    }
+    link_ask(link, now);
+    return true;
 }
 
 // Sets what the owner is to be told by the next phi_link_next.
@@ -126,27 +158,25 @@ void phi_link_heartbeat_sent(phi_link *link, size_t count)
 static bool link_is_unmeasured(const phi_link *link, phi_time now)
 {
     return link->options->side == PHI_LINK_CENTER && !link_is_deaf(link) &&
-           !link_is_unanswered(link) &&
+           !link_is_unanswered(link) && !link->is_put_off &&
            phi_time_diff(now, link->measured).ns >= MEASURE_IDLES * link->heartbeat_idle.ns;
 }
 
-void phi_link_heartbeat_tick(phi_link *link, phi_time now)
+bool phi_link_heartbeat_tick(phi_link *link, phi_time now)
 {
     PH_ASSERT(phi_link_is(link, PHI_LINK_OPEN));
     if (link->options->side == PHI_LINK_CENTER) {
         link->heartbeat_idle = link->options->heartbeat_idle; // the owner may have changed it
     }
-    if (phi_time_before(now, phi_link_heartbeat_due(link))) {
-        if (link_is_unmeasured(link, now)) {
-            link_ask(link, now);
-        }
-        return;
+    bool is_due = !phi_time_before(now, phi_link_heartbeat_due(link));
+    if (!is_due && !link_is_unmeasured(link, now)) {
+        return false;
     }
-    if (link_is_deaf(link)) {
+    if (is_due && link_is_deaf(link)) {
         link->shown = now;
         link_send_heartbeat(link, (phi_heartbeat){ .kind = PHI_HEARTBEAT_ANSWER }, now);
     } else if (!link_is_unanswered(link)) {
-        link_ask(link, now);
+        return link_ask_in_turn(link, now);
     } else if (link->has_ask_moved) {
         link->has_ask_moved = false;
         link->grace_from = now;
@@ -158,6 +188,7 @@ void phi_link_heartbeat_tick(phi_link *link, phi_time now)
         bool is_stuck = link->ask_behind > PHI_PACKET_HEAD_CHECKED + PHI_HEARTBEAT_BYTES;
         phi_link_fail(link, is_stuck ? PHI_BYE_SLOW_CONSUMER : PHI_BYE_HEARTBEAT_TIMEOUT, NULL);
     }
+    return true;
 }
 
 void phi_link_probe(phi_link *link, phi_time now)

@@ -54,7 +54,8 @@ PHI_MUST_CHECK ph_err phi_link_greet(phi_link *link, const phi_keys *keys);
 // ---- link_heartbeat.c
 
 phi_link_packet_fn phi_link_on_heartbeat;
-void phi_link_heartbeat_tick(phi_link *link, phi_time now);
+// What silence calls for; false: nothing yet.
+bool phi_link_heartbeat_tick(phi_link *link, phi_time now);
 // So many bytes have left.
 void phi_link_heartbeat_sent(phi_link *link, size_t count);
 // When it has something to do next.

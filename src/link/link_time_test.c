@@ -182,6 +182,111 @@ TEST(link, idle_may_change_while_it_runs)
     link_pair_fini(&pair);
 }
 
+// Links of one center that share a pace of ten asks a second.
+typedef struct crowd {
+    phi_link_pace pace;
+    link_pair pairs[PHI_LINK_PACE_BURST + 4];
+} crowd;
+
+#define CROWD (PHI_LINK_PACE_BURST + 4)
+
+static crowd *crowd_open(void)
+{
+    static crowd c;
+    c.pace = (phi_link_pace){ .spacing = phi_ms(100) };
+    for (size_t i = 0; i < CROWD; i++) {
+        link_pair_init(&c.pairs[i], PHI_SUITE_CHECK);
+        c.pairs[i].options[CENTER].pace = &c.pace;
+        EXPECT_ERR(link_pair_start(&c.pairs[i]), PH_OK);
+        link_pair_settle(&c.pairs[i]);
+    }
+    return &c;
+}
+
+static void crowd_pass(crowd *c, phi_dur dur)
+{
+    for (size_t i = 0; i < CROWD; i++) {
+        link_pair_pass(&c->pairs[i], dur);
+    }
+}
+
+static size_t crowd_asked(const crowd *c)
+{
+    size_t asked = 0;
+    for (size_t i = 0; i < CROWD; i++) {
+        asked += c->pairs[i].links[CENTER].round_trip_us != 0;
+    }
+    return asked;
+}
+
+static void crowd_close(crowd *c)
+{
+    for (size_t i = 0; i < CROWD; i++) {
+        link_pair_fini(&c->pairs[i]);
+    }
+}
+
+// Thousands that joined at once must not be asked at once, or everybody's messages wait for that:
+// some at the moment, the others in turns, and from then on apart. [P-40]
+TEST(link, crowd_that_is_silent_together_is_asked_in_turns)
+{
+    crowd *c = crowd_open();
+    crowd_pass(c, phi_ns(phi_seconds(10).ns - 1));
+    EXPECT_EQ(crowd_asked(c), 0);
+    crowd_pass(c, phi_ns(1));
+    EXPECT_EQ(crowd_asked(c), PHI_LINK_PACE_BURST);
+    for (size_t turn = 1; turn <= 4; turn++) {
+        crowd_pass(c, phi_ns(phi_ms(100).ns - 1));
+        EXPECT_EQ(crowd_asked(c), PHI_LINK_PACE_BURST + turn - 1);
+        crowd_pass(c, phi_ns(1));
+        EXPECT_EQ(crowd_asked(c), PHI_LINK_PACE_BURST + turn);
+    }
+    for (size_t i = 0; i < CROWD; i++) {
+        EXPECT_EQ(c->pairs[i].links[CENTER].out.check.count, 1 + 1); // WELCOME, and one ask
+    }
+    crowd_pass(c, phi_seconds(10)); // those that were last are silent for less than that
+    EXPECT_EQ(c->pairs[0].links[CENTER].out.check.count, 1 + 2);
+    EXPECT_EQ(c->pairs[CROWD - 1].links[CENTER].out.check.count, 1 + 2);
+    crowd_close(c);
+}
+
+// Whoever waits for his turn is asked when it comes, though he says something meanwhile, or his
+// round trip would stay unknown; asked for another reason, he has had it. [P-40]
+TEST(link, turn_is_kept_by_who_is_heard_and_used_up_by_a_probe)
+{
+    crowd *c = crowd_open();
+    crowd_pass(c, phi_seconds(10));
+    link_pair *talks = &c->pairs[CROWD - 2];
+    link_pair *probed = &c->pairs[CROWD - 1];
+    EXPECT(talks->links[CENTER].is_put_off);
+    EXPECT(probed->links[CENTER].is_put_off);
+    EXPECT(link_pair_say(talks, CLIENT, 10, 1));
+    link_pair_settle(talks);
+    phi_link_probe(&probed->links[CENTER], probed->now);
+    link_pair_settle(probed);
+    EXPECT_EQ(probed->links[CENTER].out.check.count, 1 + 1);
+    crowd_pass(c, phi_ms(300));
+    EXPECT_EQ(talks->links[CENTER].out.check.count, 1 + 1);
+    crowd_pass(c, phi_ms(9699));
+    EXPECT_EQ(probed->links[CENTER].out.check.count, 1 + 1);
+    crowd_close(c);
+}
+
+// A dead client among many is found so long after its turn as alone after its silence: the grace is
+// not shortened by the wait. [P-40]
+TEST(link, grace_begins_with_the_turn)
+{
+    crowd *c = crowd_open();
+    crowd_pass(c, phi_seconds(10));
+    link_pair *dead = &c->pairs[CROWD - 1];
+    EXPECT(dead->links[CENTER].is_put_off);
+    link_pair_pass_cut(dead, phi_ns(phi_ms(400 + 5000).ns - 1));
+    EXPECT_EQ(dead->seen[CENTER].closes, 0);
+    link_pair_pass_cut(dead, phi_ns(1));
+    expect_end(dead, CENTER, PHI_BYE_HEARTBEAT_TIMEOUT, PH_ETIMEDOUT);
+    crowd_close(c);
+}
+
 // Any packet shows life: a busy client must not be asked, nor closed for an answer that is late.
 // [P-40]
 TEST(link, any_packet_is_a_sign_of_life)
