@@ -191,8 +191,11 @@ static void write_fixed_turns(draft *t)
           "The rest waits in the kernel for the next turn.");
     LIMIT("bytes read from one connection in a turn", PHI_UV_INPUT_BYTES,
           "The rest waits in the kernel, so that the others have their turn.");
-    LIMIT("and more behind a turn in which one alone had some, bytes", PHI_UV_INPUT_MORE_BYTES,
+    LIMIT("and more behind a turn in which one alone had some, bytes", PHI_UV_INPUT_TURNS_BYTES,
           "What is more waits as well.");
+    LIMIT("the same, behind two in which it was the same one", PHI_UV_INPUT_MORE_BYTES, "Same.");
+    LIMIT("KiB of the first reading of a connection, while its loop sleeps", PHI_UV_SHARE_KIB_MIN,
+          "What is more waits for the next turn; who always has more has twice as much there.");
     LIMIT("bytes written once for many in a turn", PHI_TRANSPORT_RUN_BYTES_MAX,
           "Suite plain. What is more is copied to each receiver, which is slower.");
     LIMIT("topics whose receivers are kept for the next event", READERSHIPS_COUNT,

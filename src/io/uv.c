@@ -206,8 +206,7 @@ static void run_turn(phi_uv *uv)
     PH_ASSERT(!uv->io.is_turning); // no turn from inside a callback
     PH_ASSERT(phi_list_is_empty(&uv->due));
 
-    uv->input_more = uv->brought <= 1 ? PHI_UV_INPUT_MORE_BYTES : 0;
-    uv->brought = 0;
+    phi_streams_begin_turn(uv);
     for (phi_list *node; (node = phi_list_take(&uv->due_later)) != NULL;) {
         phi_list_append(&uv->due, node);
     }
@@ -238,8 +237,10 @@ static void run_turn(phi_uv *uv)
 // Polls, sleeps or both, and learns from it.
 static void wait_busily(phi_uv *uv)
 {
-    if (phi_busy_poll_wants(&uv->busy_poll)) {
+    uv->is_wakeful = phi_busy_poll_wants(&uv->busy_poll);
+    if (uv->is_wakeful) {
         if (!poll_busily(uv)) {
+            uv->is_wakeful = false;
             wait_in_kernel(uv);
         }
         return;
@@ -347,6 +348,7 @@ void phi_uv_busy_poll(phi_uv *uv, phi_dur bound)
 {
     PH_ASSERT(bound.ns <= phi_us(PHI_UV_BUSY_POLL_US_MAX).ns);
     phi_busy_poll_init(&uv->busy_poll, bound);
+    uv->is_wakeful = false;
 }
 
 // ---- embedding

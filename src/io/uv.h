@@ -17,10 +17,15 @@
 // then the others have theirs, and the rest waits in the kernel, which tells again
 // (level-triggered). 32 KiB of small messages are some 0.1 ms of work.
 #define PHI_UV_INPUT_BYTES (32u * 1024u)
-// So much more may come in a turn behind one in which a single stream had something: a turn costs
-// less for each message the more there are in it, most of all one that writes to many. Where others
-// have something, too, they would wait for it. Not of streams of TLS.
+// So much more may come in a turn behind two in which the same stream alone had something: a turn
+// costs less for each message the more there are in it, most of all one that writes to many. Where
+// others have something, too, they would wait for it. Not of streams of TLS.
 #define PHI_UV_INPUT_MORE_BYTES (96u * 1024u)
+// And so much behind one in which some stream was alone: those that answer each other take turns
+// here, and should have something to do meanwhile.
+#define PHI_UV_INPUT_TURNS_BYTES (32u * 1024u)
+// What the first read of a stream may bring to a loop that sleeps; see uv_stream.c.
+#define PHI_UV_SHARE_KIB_MIN 4u
 // Of one listener; half a millisecond of a turn, with what the owner does for each.
 #define PHI_UV_ACCEPTS_PER_TURN 16u
 // Connections that were closed here and wait for the other end to close, so that it still reads

@@ -61,8 +61,9 @@ struct phi_uv {
     uint64_t alarm_ms;   // what `alarm` is set for, on libuv's clock; 0 not set
     phi_time wait_until; // of the turn that runs; PHI_TIME_NEVER no limit
     phi_busy_poll busy_poll;
-    bool may_wait; // in the turn that runs
-    bool is_awake; // io.now is that of the turn that runs
+    bool may_wait;   // in the turn that runs
+    bool is_awake;   // io.now is that of the turn that runs
+    bool is_wakeful; // when it last waited it polled, with success
     atomic_bool is_stopped;
     phi_uv_box *box;              // NULL: no mail; owned by its set
     _Atomic(phi_uv_task *) tasks; // the latest first; NULL none
@@ -82,8 +83,11 @@ struct phi_uv {
     phi_secure_room *secure_room; // owned; NULL until there was a stream of TLS
     uint32_t signal_count;
     phi_uv_signal_slot signals[PHI_UV_SIGNALS_MAX];
-    size_t input_more; // of PHI_UV_INPUT_MORE_BYTES, left in this turn
-    uint32_t brought;  // reads of this turn that brought something
+    size_t input_more;         // beyond PHI_UV_INPUT_BYTES, left in this turn
+    uint32_t brought;          // reads of this turn that brought something
+    const phi_stream *bringer; // who made the last of them
+    const phi_stream *lone;    // who brought all in the turn before; both are only compared
+    bool is_lone;              // in that one and the one before it
     uint8_t input[PHI_UV_INPUT_BYTES + PHI_UV_INPUT_MORE_BYTES];
 };
 
@@ -125,6 +129,7 @@ struct phi_stream {
     int fd;                 // -1 none
     uint32_t linger_left;   // bytes still read and thrown away after closing
     int16_t error;          // errno of the write that failed
+    uint8_t share;          // what the next read may bring to a loop that sleeps, in KiB
     uint8_t armed : 2;      // what libuv watches: UV_READABLE, UV_WRITABLE
     uint8_t poll_state : 2; // phi_handle_state
     bool is_paused : 1;
@@ -197,6 +202,9 @@ void phi_stream_end_politely(phi_stream *s, ph_err reason, const char *why);
 void phi_stream_step(phi_stream *s);
 
 void phi_streams_init(phi_uv *uv);
+
+// A turn begins: how much may be read in it.
+void phi_streams_begin_turn(phi_uv *uv);
 
 // The table of states, for the test that walks it.
 const phi_sm_state *phi_stream_states(void);

@@ -7,6 +7,12 @@
 // - libuv stops and restarts a watch with two system calls, so interest is given up lazily: a
 //   stream that is paused, or has written all, loses its watch when the next event shows that it is
 //   not wanted. Most pauses and short writes are over before that.
+// - Loops at both ends of a connection work in turns, one asleep while the other works, when each
+//   reads all that there is. So a loop that sleeps reads a share of what waits: what it brought is
+//   answered at the end of the turn, and while others work on that, the next share is read. Each
+//   costs a turn, so it doubles while it is filled, and halves when less than half came. Loops that
+//   poll are awake anyway, and take all that a turn may bring; and of a stream that has the loop
+//   for itself nobody waits for an answer to the rest.
 // - An error on the socket, seen when writing or reported by the kernel, does not end the stream at
 //   once: what the other end sent before, a bye perhaps, is still in the receive queue. A broken
 //   stream is read once per turn until nothing is left, and then ends.
@@ -28,10 +34,14 @@
 
 #define LINGER_TIME (phi_ms(PHI_UV_LINGER_MS))
 #define LINGER_BYTES_MAX (1024u * 1024u)
+#define KIB 1024u
+#define SHARE_MAX (PHI_UV_INPUT_BYTES / KIB)
 
 // For an idle connection, of which libuv takes 160; the heap makes 288 of it, and 304 of the next.
 PH_STATIC_ASSERT(sizeof(struct phi_stream) <= 280);
 PH_STATIC_ASSERT(LINGER_BYTES_MAX >= PHI_UV_INPUT_BYTES);
+PH_STATIC_ASSERT(PHI_UV_INPUT_BYTES == SHARE_MAX * KIB);
+PH_STATIC_ASSERT(PHI_UV_INPUT_TURNS_BYTES <= PHI_UV_INPUT_MORE_BYTES);
 
 // A stream without a loop: its descriptor, and who is at the other end. On the heap, because its
 // memory is given back by another loop.
@@ -70,6 +80,10 @@ static void on_ready(uv_poll_t *handle, int status, int events);
 static void on_released(uv_handle_t *handle);
 static void read_mail(const phi_stream *s);
 static void on_readable(phi_stream *s);
+static bool reads_by_shares(const phi_stream *s);
+static size_t readable_max(const phi_stream *s);
+static void count_brought(phi_stream *s, size_t came);
+static uint8_t next_share(uint8_t share, size_t came);
 static void give_bytes(phi_stream *s, phi_span bytes);
 static void end_in_order(phi_stream *s);
 static void on_writable(phi_stream *s);
@@ -90,6 +104,22 @@ void phi_streams_init(phi_uv *uv)
     phi_timer_init(&uv->linger_timer, on_linger_time);
 }
 
+void phi_streams_begin_turn(phi_uv *uv)
+{
+    if (uv->brought == 0) {
+        return; // the turn before was about something else, and says nothing
+    }
+    const phi_stream *lone = uv->brought == 1 ? uv->bringer : NULL;
+    uv->is_lone = lone != NULL && lone == uv->lone;
+    uv->lone = lone;
+    if (lone == NULL) {
+        uv->input_more = 0;
+    } else {
+        uv->input_more = uv->is_lone ? PHI_UV_INPUT_MORE_BYTES : PHI_UV_INPUT_TURNS_BYTES;
+    }
+    uv->brought = 0;
+}
+
 const phi_sm_state *phi_stream_states(void)
 {
     return stream_states;
@@ -103,6 +133,7 @@ phi_stream *phi_stream_new(phi_uv *uv)
     }
     s->uv = uv;
     s->fd = -1;
+    s->share = PHI_UV_SHARE_KIB_MIN;
     s->linger_left = LINGER_BYTES_MAX;
     phi_sm_init(&s->sm, stream_states, STREAM_STATE_COUNT);
     phi_list_append(&uv->streams, &s->node);
@@ -440,11 +471,10 @@ static void on_readable(phi_stream *s)
         return;
     }
     uint8_t *input = s->uv->input;
-    size_t more = s->secure == NULL ? s->uv->input_more : 0;
-    ssize_t n = recv(s->fd, input, PHI_UV_INPUT_BYTES + more, 0);
+    ssize_t n = recv(s->fd, input, readable_max(s), 0);
     int error = errno;
-    if (n > (ssize_t)PHI_UV_INPUT_BYTES) {
-        s->uv->input_more -= (size_t)n - PHI_UV_INPUT_BYTES;
+    if (n > 0) {
+        count_brought(s, (size_t)n);
     }
     read_mail(s);
     if (!phi_sm_is(&s->sm, STREAM_OPEN)) { // the mail said that it be closed
@@ -452,13 +482,49 @@ static void on_readable(phi_stream *s)
     }
     PH_ASSERT(!s->is_paused);
     if (n > 0) {
-        s->uv->brought++;
         give_bytes(s, (phi_span){ input, (size_t)n });
     } else if (n == 0) {
         end_in_order(s);
     } else if (error != EAGAIN && error != EINTR) {
         phi_stream_end(s, PH_ERESET, phi_sock_error_text(error));
     }
+}
+
+static bool reads_by_shares(const phi_stream *s)
+{
+    const phi_uv *uv = s->uv;
+    bool is_lone = uv->is_lone && uv->lone == s;
+    return !uv->is_wakeful && !is_lone;
+}
+
+static size_t readable_max(const phi_stream *s)
+{
+    if (reads_by_shares(s)) {
+        return s->share * KIB;
+    }
+    return PHI_UV_INPUT_BYTES + (s->secure == NULL ? s->uv->input_more : 0);
+}
+
+static void count_brought(phi_stream *s, size_t came)
+{
+    phi_uv *uv = s->uv;
+    if (reads_by_shares(s)) {
+        s->share = next_share(s->share, came);
+    } else if (came > PHI_UV_INPUT_BYTES) {
+        uv->input_more -= came - PHI_UV_INPUT_BYTES;
+    }
+    uv->bringer = s;
+    uv->brought++;
+}
+
+static uint8_t next_share(uint8_t share, size_t came)
+{
+    PH_ASSERT(came <= share * KIB);
+    if (came == share * KIB && share < SHARE_MAX) {
+        return (uint8_t)(share * 2);
+    }
+    bool is_large = came < share * KIB / 2 && share > PHI_UV_SHARE_KIB_MIN;
+    return is_large ? share / 2 : share;
 }
 
 static void give_bytes(phi_stream *s, phi_span bytes)

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,6 +53,129 @@ TEST(uv_stream, flooding_peer_does_not_starve_others)
     FIXTURE_UNTIL(f, f->ends[0].closed == 1 && f->ends[1].closed == 1);
     EXPECT_EQ(f->ends[0].size, flooded); // and nothing of it was lost
     fixture_free(f);
+}
+
+static int unread(const fixture_end *e)
+{
+    int size = 0;
+    EXPECT_EQ(ioctl(e->stream->fd, FIONREAD, &size), 0);
+    return size;
+}
+
+// So much more waits for that one of ours.
+static void raw_send(fixture *f, size_t index, int raw, size_t size)
+{
+    static const uint8_t block[128 * 1024];
+    const fixture_end *e = &f->ends[index];
+    int before = unread(e);
+    EXPECT_EQ(send(raw, block, size, 0), (ssize_t)size);
+    while (unread(e) < before + (int)size) {
+        (void)sched_yield(); // on a busy machine the kernel delivers it later
+    }
+}
+
+// What f->ends[0] brings in a turn of a loop that may wait.
+static size_t brought_alone(fixture *f)
+{
+    size_t before = f->ends[0].size;
+    fixture_turn(f);
+    return f->ends[0].size - before;
+}
+
+// The same, where f->ends[1] has something, too.
+static size_t brought(fixture *f, int other)
+{
+    raw_send(f, 1, other, 1);
+    return brought_alone(f);
+}
+
+static void close_both(fixture *f, int raw, int other)
+{
+    close(raw);
+    close(other);
+    FIXTURE_UNTIL(f, f->ends[0].closed == 1 && f->ends[1].closed == 1);
+    fixture_free(f);
+}
+
+// A burst read as one piece has a loop that sleeps and the one that waits for its answers work one
+// after the other; read in small pieces for ever, it would cost a turn for each.
+TEST(uv_stream, loop_that_sleeps_reads_shares_that_grow_while_filled)
+{
+    fixture *f = fixture_new("127.0.0.1:0");
+    int raw = raw_connect_accepted(f, 0);
+    int other = raw_connect_accepted(f, 1);
+    raw_send(f, 0, raw, 60 * 1024);
+    EXPECT_EQ(brought(f, other), 4 * 1024);
+    EXPECT_EQ(brought(f, other), 8 * 1024);
+    EXPECT_EQ(brought(f, other), 16 * 1024);
+    EXPECT_EQ(brought(f, other), 32 * 1024);
+    raw_send(f, 0, raw, 40 * 1024);
+    EXPECT_EQ(brought(f, other), 32 * 1024); // and not more
+    EXPECT_EQ(brought(f, other), 8 * 1024);  // less than half of it: the next is smaller
+    raw_send(f, 0, raw, 40 * 1024);
+    EXPECT_EQ(brought(f, other), 16 * 1024);
+    EXPECT_EQ(brought(f, other), 24 * 1024); // at least half: it stays
+    raw_send(f, 0, raw, 40 * 1024);
+    EXPECT_EQ(brought(f, other), 32 * 1024);
+    EXPECT_EQ(brought(f, other), 8 * 1024);
+    for (int i = 0; i < 4; i++) { // never below the smallest
+        raw_send(f, 0, raw, 1);
+        EXPECT_EQ(brought(f, other), 1);
+    }
+    raw_send(f, 0, raw, 8 * 1024);
+    EXPECT_EQ(brought(f, other), 4 * 1024);
+    EXPECT_EQ(brought(f, other), 4 * 1024);
+    close_both(f, raw, other);
+}
+
+// In shares, what polling loops have to tell each other would take three turns of one.
+TEST(uv_stream, loop_that_polls_reads_all_that_a_turn_may_bring)
+{
+    fixture *f = fixture_new("127.0.0.1:0");
+    int raw = raw_connect_accepted(f, 0);
+    int other = raw_connect_accepted(f, 1);
+    phi_uv_busy_poll(f->uv, phi_us(PHI_UV_BUSY_POLL_US_MAX));
+    raw_send(f, 0, raw, 30 * 1024);
+    EXPECT_EQ(brought(f, other), 30 * 1024);
+    raw_send(f, 0, raw, 30 * 1024);
+    f->uv->busy_poll.pause = 2; // it did not pay, lately
+    EXPECT_EQ(brought(f, other), 4 * 1024);
+    f->uv->busy_poll.pause = 0;
+    EXPECT_EQ(brought(f, other), 26 * 1024);
+    phi_uv_busy_poll(f->uv, phi_ns(0));
+    raw_send(f, 0, raw, 30 * 1024);
+    EXPECT_EQ(brought(f, other), 8 * 1024); // the share before was filled
+    close_both(f, raw, other);
+}
+
+// A loop that somebody has for himself, a lone publisher, does more in a turn; but where two answer
+// each other, who reads all that is under way has nothing to do until it comes back.
+TEST(uv_stream, only_who_is_alone_for_two_turns_may_bring_most)
+{
+    const size_t less = PHI_UV_INPUT_BYTES + PHI_UV_INPUT_TURNS_BYTES;
+    const size_t most = PHI_UV_INPUT_BYTES + PHI_UV_INPUT_MORE_BYTES;
+    fixture *f = fixture_new("127.0.0.1:0");
+    int raw = raw_connect_accepted(f, 0);
+    int other = raw_connect_accepted(f, 1);
+    const int room = 1024 * 1024;
+    EXPECT_EQ(setsockopt(f->ends[0].stream->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+    phi_uv_busy_poll(f->uv, phi_us(PHI_UV_BUSY_POLL_US_MAX));
+    for (int i = 0; i < 8; i++) { // they take turns
+        raw_send(f, 0, raw, 32 * 1024);
+        EXPECT_EQ(brought_alone(f), 32 * 1024);
+        raw_send(f, 1, other, 1);
+        EXPECT_EQ(brought_alone(f), 0);
+    }
+    raw_send(f, 0, raw, 100 * 1024);
+    EXPECT_EQ(brought_alone(f), less);
+    EXPECT_EQ(brought(f, other), 100 * 1024 - less);
+    raw_send(f, 0, raw, 120 * 1024);
+    EXPECT_EQ(brought_alone(f), PHI_UV_INPUT_BYTES); // behind one in which both had something
+    EXPECT_EQ(brought_alone(f), less);
+    raw_send(f, 0, raw, 120 * 1024);
+    EXPECT_EQ(brought_alone(f), most);
+    EXPECT_EQ(brought_alone(f), 240 * 1024 - PHI_UV_INPUT_BYTES - less - most);
+    close_both(f, raw, other);
 }
 
 // Where BBR is the default, each write to this machine would set a timer.
