@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "center/center.h"
 #include "center/drain.h"
+#include "center/fan_mail.h"
 #include "center/gather.h"
 #include "center/inquiry.h"
 #include "center/readership.h"
@@ -198,6 +199,10 @@ static void write_fixed_turns(draft *t)
           "What is more waits for the next turn; who always has more has twice as much there.");
     LIMIT("bytes written once for many in a turn", PHI_TRANSPORT_RUN_BYTES_MAX,
           "Suite plain. What is more is copied to each receiver, which is slower.");
+    LIMIT("memory of a burst of that which is kept, ms", PHI_TRANSPORT_RUN_REST_MS,
+          "It is given back, unless a turn needed a quarter of it meanwhile.");
+    LIMIT("receivers of an event in one mail to another worker", FAN_MAIL_RECEIVERS_MAX,
+          "The others are in further mails.");
     LIMIT("topics whose receivers are kept for the next event", READERSHIPS_COUNT,
           "Those of others are looked for again.");
     LIMIT("receivers of a topic that are kept", READERSHIP_OWNERS_MAX, "Same.");

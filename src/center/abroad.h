@@ -84,20 +84,20 @@ static inline uint8_t *session_begin(session *s, size_t payload_max)
                                        : abroad_begin(s, payload_max);
 }
 
-static inline void session_commit(session *s, phi_command command, size_t payload_size)
+static inline void session_commit(session *s, phi_command code, size_t payload_size)
 {
     if (PHI_LIKELY(!s->is_detoured)) {
-        phi_transport_commit(&s->transport, command, payload_size);
+        phi_transport_commit(&s->transport, code, payload_size);
     } else {
-        abroad_commit(s, command, payload_size);
+        abroad_commit(s, code, payload_size);
     }
 }
 
 // As phi_transport_put.
-static PHI_ALWAYS_INLINE uint8_t *session_put(session *s, phi_command command, size_t payload_size)
+static PHI_ALWAYS_INLINE uint8_t *session_put(session *s, phi_command code, size_t payload_size)
 {
-    return PHI_LIKELY(!s->is_detoured) ? phi_transport_put(&s->transport, command, payload_size)
-                                       : abroad_put(s, command, payload_size);
+    return PHI_LIKELY(!s->is_detoured) ? phi_transport_put(&s->transport, code, payload_size)
+                                       : abroad_put(s, code, payload_size);
 }
 
 static inline bool session_is_roomy(const session *s)

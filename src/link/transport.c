@@ -291,6 +291,17 @@ static void transports_on_turn(phi_turn_hook *hook)
         transport_settle(PHI_CONTAINER_OF(node, phi_transport, dirty), now);
     }
     phi_run_reset(&group->run);
+    if (PHI_UNLIKELY(phi_run_is_large(&group->run)) && !phi_timer_is_set(&group->rest)) {
+        phi_timer_set(&group->io->timers, &group->rest,
+                      phi_time_add(now, phi_ms(PHI_TRANSPORT_RUN_REST_MS)));
+    }
+}
+
+// Set again at the end of this turn, if the run stays large.
+static void transports_on_rest(phi_timer *timer, phi_time now)
+{
+    (void)now;
+    phi_run_rest(&PHI_CONTAINER_OF(timer, phi_transports, rest)->run);
 }
 
 // The quota is shared by those that have a stream.
@@ -414,6 +425,7 @@ void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_
     *group =
         (phi_transports){ .io = io, .events = events, .hook = { .on_turn = transports_on_turn } };
     phi_list_init(&group->dirty);
+    phi_timer_init(&group->rest, transports_on_rest);
     phi_run_init(&group->run, io->alloc, /* bytes_max= */ 0, /* quota= */ NULL);
     phi_io_hook(io, &group->hook);
 }
@@ -433,6 +445,7 @@ void phi_transports_fini(phi_transports *group)
     PH_ASSERT(group->count == 0);
     PH_ASSERT(phi_list_is_empty(&group->dirty));
     phi_io_unhook(&group->hook);
+    phi_timer_clear(&group->io->timers, &group->rest);
     phi_run_fini(&group->run);
     group->io = NULL;
 }

@@ -52,6 +52,8 @@ typedef struct phi_transport_events {
 // The same when the quota refused it: many may wait then.
 #define PHI_TRANSPORT_SHORT_RETRY_MS 100u
 #define PHI_TRANSPORT_RUN_BYTES_MAX (1024u * 1024u)
+// What a burst left of it is given back when so long no turn needed a quarter of that.
+#define PHI_TRANSPORT_RUN_REST_MS 1000u
 
 // All transports of one owner (a center, a client).
 typedef struct phi_transports {
@@ -60,6 +62,7 @@ typedef struct phi_transports {
     phi_turn_hook hook;
     phi_list dirty;   // phi_transport.dirty: something is to be written or reported
     phi_run run;      // nothing of it waits between two turns
+    phi_timer rest;   // set while the run is large: is that memory still needed?
     size_t count;     // that have a stream
     uint32_t turn;    // counts the runs of the hook
     phi_quota *quota; // borrowed, that of the links' options; NULL none. It shares among `count`

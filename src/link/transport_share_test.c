@@ -128,6 +128,53 @@ TEST(transport, half_sent_packet_without_memory_ends_the_link)
     close_shared(&w, &quota);
 }
 
+enum { BURST_PACKETS = 24 };
+
+// Almost as much as a send buffer may hold, in one turn.
+static void burst(world *w)
+{
+    for (size_t i = 0; i < BURST_PACKETS; i++) {
+        EXPECT_EQ(tell_all(w, 2, 4096), 2);
+    }
+    (void)fake_io_settle(&w->fake);
+}
+
+// What one burst took must not be the loop's for ever, neither when nothing follows nor when little
+// does; and while bursts go on, the memory must not be fetched again for each.
+TEST(transport, memory_of_a_burst_is_given_back_when_it_was_quiet)
+{
+    world w;
+    phi_quota quota;
+    open_shared(&w, &quota, 2);
+    const phi_run *run = &w.groups[CENTER].run;
+    EXPECT_EQ(tell_all(&w, 2, 4096), 2);
+    (void)fake_io_settle(&w.fake);
+    EXPECT(!phi_timer_is_set(&w.groups[CENTER].rest)); // who needs little is not woken for it
+    size_t small = run->bytes.capacity;
+    burst(&w);
+    size_t large = run->bytes.capacity;
+    EXPECT(large >= BURST_PACKETS * 4096);
+    for (size_t i = 0; i < 10; i++) {
+        fake_io_pass(&w.fake, phi_seconds(1));
+        EXPECT_EQ(run->bytes.capacity, large);
+        burst(&w);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        EXPECT_EQ(tell_all(&w, 2, 4096), 2);
+        fake_io_pass(&w.fake, phi_ms(PHI_TRANSPORT_RUN_REST_MS / 2));
+    }
+    EXPECT_EQ(tell_all(&w, 2, 4096), 2);
+    (void)fake_io_settle(&w.fake);
+    EXPECT_EQ(run->bytes.capacity, small);
+    burst(&w);
+    fake_io_pass(&w.fake, phi_ms(PHI_TRANSPORT_RUN_REST_MS * 2 + 2));
+    EXPECT_EQ(run->bytes.capacity, 0);
+    EXPECT(!phi_timer_is_set(&w.groups[CENTER].rest));
+    EXPECT_EQ(w.client[0].packets, 1 + 12 * BURST_PACKETS + 5);
+    EXPECT_EQ(w.client[1].closes, 0);
+    close_shared(&w, &quota);
+}
+
 static void tell_all_in_room(node *n)
 {
     n->in_room = NULL;

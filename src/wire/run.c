@@ -85,13 +85,24 @@ void phi_run_copied(phi_run *run, size_t size)
 void phi_run_reset(phi_run *run)
 {
     PH_ASSERT(run->lent == 0);
-    if (phi_buf_size(&run->bytes) == 0) {
+    uint32_t size = phi_run_end(run);
+    if (size == 0) {
         return;
     }
-    phi_buf_consume(&run->bytes, phi_buf_size(&run->bytes));
+    run->peak = size > run->peak ? size : run->peak;
+    phi_buf_consume(&run->bytes, size);
     run->generation = run->generation == UINT32_MAX ? 1 : run->generation + 1;
     if (run->quota != NULL) {
         phi_quota_release(run->quota, copies_of(run->lent_max));
     }
     run->lent_max = 0;
+}
+
+void phi_run_rest(phi_run *run)
+{
+    bool is_quiet = run->peak <= run->bytes.capacity / 4;
+    run->peak = 0;
+    if (is_quiet && phi_run_is_large(run)) {
+        phi_buf_release(&run->bytes); // if empty
+    }
 }

@@ -7,8 +7,10 @@
 // send all of his stretch has copied the rest by then (phi_outbound_keep). That such copies find
 // room is promised to the run by the quota that the copies come from, when a stretch is lent.
 //
-// Life     init -> (put*, reset)* -> fini
+// Life     init -> (put*, reset)*, rest now and then -> fini
 // Limits   bytes_max bytes in a turn; beyond it phi_run_put returns NULL, and all are sent copies
+// Memory   That of its largest turn stays for the next ones, until phi_run_rest finds that none of
+//          them needs it.
 // Threads  none
 
 #ifndef PHI_WIRE_RUN_H
@@ -19,6 +21,7 @@
 
 typedef struct phi_run {
     phi_buf bytes;
+    uint32_t peak;       // bytes of the largest turn since phi_run_rest
     phi_quota *quota;    // borrowed, that of the outbounds; NULL: none
     uint32_t generation; // counts its resets; never 0
     size_t lent;         // bytes that outbounds see, added up
@@ -86,5 +89,15 @@ void phi_run_copied(phi_run *run, size_t size);
 
 // The turn is over, nobody sees anything of it: asserted. It begins anew.
 void phi_run_reset(phi_run *run);
+
+// Whether it has memory that is worth giving back.
+static inline bool phi_run_is_large(const phi_run *run)
+{
+    return run->bytes.capacity > PHI_BUF_KEEP_BYTES;
+}
+
+// Gives its memory back if it is large, nothing is in it, and since the call before no turn used a
+// quarter of it.
+void phi_run_rest(phi_run *run);
 
 #endif // PHI_WIRE_RUN_H
