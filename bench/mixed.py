@@ -18,7 +18,7 @@ IN_FLIGHT = 8192  # at most so many calls are open; the slow ones are a hundredt
 
 
 def main():
-    parser = peers.parser("mixed", __doc__, rounds=11, seconds=0.8)
+    parser = peers.parser("mixed", __doc__, rounds=11, seconds=0.6)
     parser.add_argument("--payload", type=int, default=128, help="bytes there and back (default 128)")
     parser.add_argument("--rate", type=float, default=20000, help="calls a second (default 20,000)")
     parser.add_argument("--slow-every", type=int, default=100, help="every Nth call is slow (default 100)")

@@ -209,6 +209,7 @@ def collect(rounds, runs, measure):
     for number in range(rounds):
         for place, key in enumerate(runs):
             harness.progress(f"{number * len(runs) + place} of {rounds * len(runs)} measurements")
+            harness.rest()
             results.setdefault(key, []).append(measure(key))
     harness.progress("")
     return results

@@ -71,9 +71,11 @@ def calls(args):
     for done in range(todo):
         window = WINDOWS[done % len(WINDOWS)]
         harness.progress(f"{done}/{todo} rounds of calls")
+        harness.rest()
         results.setdefault(("alone", window), []).append(one.call(window, args.seconds))
         for home, where in ((0, "within"), (1, "across")):
             two.next_home(home)
+            harness.rest()
             results.setdefault((where, window), []).append(two.call(window, args.seconds))
     one.responder.end()
     two.responder.end()
