@@ -65,6 +65,8 @@ typedef struct finding {
     uint64_t places; // looked at
 } finding;
 
+static void wait_for_rest(center *c, const center_event *e, const readership *known, uint32_t told);
+static void start_waiting(center *c, fan *f);
 static bool run(center *c, fan *f);
 static bool run_on(center *c, fan *f);
 static bool run_everyone(center *c, fan *f);
@@ -96,16 +98,66 @@ void broadcast_start(center *c, const center_event *e, broadcast_kind kind, phi_
     fan f = { .event = *e, .kind = kind, .name = name, .session_last = c->session_last };
     if (PHI_LIKELY(run(c, &f))) {
         finish(c, &f);
-        return;
+    } else {
+        start_waiting(c, &f);
     }
+}
+
+// Most events on topics are such: all who are to be told fit into the turn, and nothing is to be
+// kept of them.
+bool broadcast_again(center *c, session *s, const phi_message *m, phi_bytes payload)
+{
+    readership *known = readership_again(&c->readerships, m->to);
+    if (known == NULL || known->count >= c->deliveries_left) {
+        return false;
+    }
+    PH_ASSERT(s->broadcast == NULL); // or it would be held
+    guard_topic *topic = PHI_LIKELY(c->guard.judged_count == 0) ? NULL : &known->topic;
+    if (topic != NULL && !guard_may_publish(c, s, topic)) {
+        return false;
+    }
+    center_event e = { .sender = s,
+                       .payload = payload,
+                       .ttl_ms = m->ttl_ms,
+                       .left_ms = m->ttl_ms,
+                       .since = c->io->now,
+                       .topic = topic,
+                       .fan = fan_mail_new(c) };
+    uint32_t told = event_tell_all(c, &e, (session *const *)known->owners, known->count);
+    broadcast_charge(c, told);
+    if (PHI_UNLIKELY(told < known->count)) {
+        wait_for_rest(c, &e, known, told);
+    }
+    charge(c, known->cost);
+    c->counters.topics_known_total++;
+    return true;
+}
+
+// Those behind the first `told` are told when there is room in the mailboxes.
+static PHI_NOINLINE void wait_for_rest(center *c, const center_event *e, const readership *known,
+                                       uint32_t told)
+{
     PH_ASSERT(c->deliveries_left == 0);
-    broadcast *b = wait_new(c, &f);
-    if (b == NULL) {
-        miss_rest(c, &f, PH_FAILURE_SLOW_CONSUMER);
-        finish(c, &f);
+    fan f = { .event = *e, .kind = BROADCAST_TOPIC, .is_begun = true };
+    f.event.topic = NULL;
+    f.name = phi_address_parse(phi_message_of(e->payload).to).name;
+    finding w = { .center = c, .fan = &f };
+    for (uint32_t i = told; i < known->count; i++) {
+        on_found(&w, known->owners[i]);
+    }
+    start_waiting(c, &f);
+}
+
+// Without memory those who are left miss it.
+static PHI_NOINLINE void start_waiting(center *c, fan *f)
+{
+    PH_ASSERT(c->deliveries_left == 0);
+    if (wait_new(c, f) != NULL) {
+        hold(c, f->event.sender);
         return;
     }
-    hold(c, s);
+    miss_rest(c, f, PH_FAILURE_SLOW_CONSUMER);
+    finish(c, f);
 }
 
 bool broadcast_wait(center *c, session *s, phi_bytes payload, uint64_t handle)

@@ -85,6 +85,7 @@ static PHI_ALWAYS_INLINE bool deliver_is_allowed(center *c, const delivery *d)
     switch (d->as) {
     case DELIVER_AS_ANYBODY:
         return PHI_LIKELY(sender->role == NULL && d->topic == NULL) ||
+               guard_allows_again(sender, d->receiver, d->topic) ||
                guard_allows(c, sender, d->receiver, d->payload, d->topic);
     case DELIVER_AS_RESPONDER:
         return PHI_CANARY || d->within->responder == sender;

@@ -374,6 +374,49 @@ TEST(guard, topics_are_judged_at_both_ends)
     world_free(w);
 }
 
+// Of those whom events on a topic are for, each is judged, however often it was told before: one
+// who may beside one who may not, a publisher who may behind one who may not, and with other rules,
+// by which others may. [P-73]
+TEST(guard, who_is_known_from_the_event_before_is_judged)
+{
+    world *w = world_new(NULL);
+    peer *shop = join_as(w, "shop", "");
+    peer *thief = join_as(w, "thief", "");
+    peer *readers[6];
+    for (size_t i = 0; i < PHI_COUNT_OF(readers); i++) {
+        char name[] = { i % 2 == 0 ? 'e' : 'o', (char)('0' + i), 0 };
+        readers[i] = join_as(w, name, "");
+        EXPECT_EQ(subscribe(readers[i], "orders.new"), 0);
+    }
+    uint64_t number = 1;
+    for (int rules = 0; rules < 4; rules++) {
+        bool is_for_even = rules % 2 == 0;
+        WORLD_SECURE(w, "shop may publish orders.*",
+                     is_for_even ? "e* may subscribe orders.*" : "o* may subscribe orders.*");
+        uint64_t matched = world_count(w).topics_matched_total;
+        for (int i = 0; i < 3; i++) {
+            say(thief, "topic:orders.new", "", number);
+            expect_receipt(thief, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
+            peer_event(thief, "topic:orders.new", "t"); // the short way, too
+            peer_event(shop, "topic:orders.new", "s");
+            world_settle(w);
+            say(shop, "topic:orders.new", "", number++);
+            expect_receipt(shop, 3, 0, 0);
+        }
+        for (size_t k = 0; k < PHI_COUNT_OF(readers); k++) {
+            for (int i = 0; i < 6 && (k % 2 == 0) == is_for_even; i++) {
+                const phi_message *m = peer_next(readers[k]);
+                assert_non_null(m);
+                EXPECT(!phi_bytes_equal(m->body, phi_bytes_text("t")));
+            }
+            EXPECT(peer_next(readers[k]) == NULL);
+        }
+        EXPECT(world_count(w).topics_matched_total <= matched + 1);
+    }
+    EXPECT_EQ(world_count(w).refused_by_policy_total, 4 * 3 * 2);
+    world_free(w);
+}
+
 // ---- other rules, while they are there
 
 // Rights come and go with the rules, for those who are there, and for subscriptions that they have;

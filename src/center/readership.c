@@ -21,7 +21,6 @@ enum {
 };
 
 PH_STATIC_ASSERT((READERSHIPS_COUNT & (READERSHIPS_COUNT - 1)) == 0);
-PH_STATIC_ASSERT(PHI_TOPIC_BYTES_MAX <= UINT8_MAX);
 
 // A match whose owners are noted.
 typedef struct noting {
@@ -32,6 +31,7 @@ typedef struct noting {
     void *arg;
 } noting;
 
+static bool is_good(const readerships *all, const readership *a, phi_bytes topic);
 static void on_found(void *arg, void *owner);
 static bool note(readerships *all, readership *a, void *owner);
 static bool grow(readerships *all, readership *a);
@@ -54,8 +54,11 @@ void readerships_fini(readerships *all)
     *all = (readerships){ .topics = NULL };
 }
 
-const readership *readership_find_other(readerships *all, phi_bytes topic)
+readership *readership_find(readerships *all, phi_bytes topic)
 {
+    if (all->last != NULL && is_good(all, all->last, topic)) {
+        return all->last;
+    }
     if (PHI_UNLIKELY(all->places == NULL)) {
         all->places = phi_take_zeroed(&all->memory.alloc, READERSHIPS_COUNT, sizeof *all->places);
         if (all->places == NULL) {
@@ -64,7 +67,7 @@ const readership *readership_find_other(readerships *all, phi_bytes topic)
     }
     all->asked = topic.data;
     all->last = &all->places[phi_siphash(all->key, topic) % READERSHIPS_COUNT];
-    return readership_is_good(all, all->last, topic) ? all->last : NULL;
+    return is_good(all, all->last, topic) ? all->last : NULL;
 }
 
 size_t readership_match(readerships *all, phi_bytes text, const phi_topic *topic,
@@ -83,10 +86,15 @@ size_t readership_match(readerships *all, phi_bytes text, const phi_topic *topic
     if (PHI_LIKELY(n.is_whole)) {
         a->version = all->topics->version;
         a->cost = cost;
-        a->name_size = (uint8_t)text.size;
         memcpy(a->name, text.data, text.size);
+        a->topic = (guard_topic){ .name = phi_bytes_of(a->name, text.size) };
     }
     return cost;
+}
+
+static bool is_good(const readerships *all, const readership *a, phi_bytes topic)
+{
+    return a->version == all->topics->version && phi_text_equal(topic, a->topic.name);
 }
 
 static void on_found(void *arg, void *owner)
@@ -148,7 +156,7 @@ void readerships_check(const readerships *all)
             continue;
         }
         phi_topic topic;
-        bool is_topic = phi_topic_parse(phi_bytes_of(a->name, a->name_size), &topic);
+        bool is_topic = phi_topic_parse(a->topic.name, &topic);
         PH_ASSERT(is_topic);
         checking k = { .readership = a };
         size_t cost = topics_match(all->topics, &topic, on_checked, &k);

@@ -20,19 +20,21 @@
 #ifndef CENTER_READERSHIP_H
 #define CENTER_READERSHIP_H
 
+#include "center/guard.h"
 #include "center/topics.h"
+#include "wire/name.h"
 
 #define READERSHIPS_COUNT 256u // a power of two
 #define READERSHIP_OWNERS_MAX 1024u
 
 typedef struct readership {
-    uint64_t version; // topics.version when it was found; 0: nothing stands here
-    size_t cost;      // of finding it
-    void **owners;    // owned
+    uint64_t version;  // topics.version when it was found; 0: nothing stands here
+    size_t cost;       // of finding it
+    guard_topic topic; // it, and what is known of rights to it
+    void **owners;     // owned
     uint32_t count;
     uint32_t capacity;
-    uint8_t name_size;
-    uint8_t name[PHI_TOPIC_BYTES_MAX];
+    uint8_t name[PHI_TOPIC_BYTES_MAX]; // topic.name
 } readership;
 
 typedef struct readerships {
@@ -49,23 +51,17 @@ void readerships_init(readerships *all, topics *t, const phi_alloc *alloc, phi_h
 // Accepts a zeroed one.
 void readerships_fini(readerships *all);
 
-static inline bool readership_is_good(const readerships *all, const readership *a, phi_bytes topic)
-{
-    return a->version == all->topics->version &&
-           phi_text_equal(topic, phi_bytes_of(a->name, a->name_size));
-}
-
-// Slow path of readership_find: not the one that was asked for last. Do not call.
-const readership *readership_find_other(readerships *all, phi_bytes topic);
-
 // Whom the topic is for, valid until somebody subscribes, unsubscribes or leaves, or the next call
 // here. NULL: it is not known.
-static inline const readership *readership_find(readerships *all, phi_bytes topic)
+readership *readership_find(readerships *all, phi_bytes topic);
+
+// The same for an address, if it is that of the topic that was asked for last.
+static PHI_ALWAYS_INLINE readership *readership_again(const readerships *all, phi_bytes address)
 {
-    const readership *last = all->last;
-    return PHI_LIKELY(last != NULL && readership_is_good(all, last, topic))
-               ? last
-               : readership_find_other(all, topic);
+    readership *last = all->last;
+    bool is_good = last != NULL && last->version == all->topics->version &&
+                   phi_address_is_topic(address, last->topic.name);
+    return PHI_LIKELY(is_good) ? last : NULL;
 }
 
 // topics_match() of the topic `text`, for which readership_find was just asked in vain, and keeps

@@ -183,14 +183,17 @@ bool router_pass(center *c, session *sender, session *receiver, phi_bytes payloa
 
 // ---- by kind
 
-// One that asks for nothing but to be passed on, to whom the last one went, is.
+// One that asks for nothing but to be passed on is, to whom the last one went, or whom the last
+// topic was for.
 static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message *m,
                                        phi_bytes payload)
 {
     bool is_plain = m->flags == 0 && phi_time_is_never(s->held_since);
     session *receiver = PHI_LIKELY(is_plain) ? again(c, s, m->to) : NULL;
     if (PHI_UNLIKELY(receiver == NULL)) {
-        event_elsewhere(c, s, payload);
+        if (!is_plain || !broadcast_again(c, s, m, payload)) {
+            event_elsewhere(c, s, payload);
+        }
         return;
     }
     delivered how = deliver_inline(

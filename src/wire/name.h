@@ -45,4 +45,13 @@ static inline bool phi_address_is_service(phi_bytes address, phi_bytes name)
            phi_text_equal(phi_bytes_of(address.data + sizeof scheme, name.size), name);
 }
 
+// The same for topic:TOPIC.
+static inline bool phi_address_is_topic(phi_bytes address, phi_bytes topic)
+{
+    static const char scheme[] = { 't', 'o', 'p', 'i', 'c', ':' };
+    return address.size == sizeof scheme + topic.size &&
+           memcmp(address.data, scheme, sizeof scheme) == 0 &&
+           phi_text_equal(phi_bytes_of(address.data + sizeof scheme, topic.size), topic);
+}
+
 #endif // PHI_WIRE_NAME_H

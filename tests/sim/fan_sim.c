@@ -109,7 +109,7 @@ static domain *begin(const domain_options *options)
     return d;
 }
 
-static void publish(domain *d, uint32_t number, size_t size, uint32_t timeout_ms)
+static ph_outgoing event_of_number(uint32_t number, size_t size, uint32_t timeout_ms)
 {
     static uint8_t body[8192];
     EXPECT(size <= sizeof body);
@@ -119,9 +119,22 @@ static void publish(domain *d, uint32_t number, size_t size, uint32_t timeout_ms
     outgoing.body = body;
     outgoing.body_size = size;
     outgoing.timeout_ms = timeout_ms;
+    return outgoing;
+}
+
+static void publish(domain *d, uint32_t number, size_t size, uint32_t timeout_ms)
+{
+    ph_outgoing outgoing = event_of_number(number, size, timeout_ms);
     EXPECT_ERR(
         ph_client_send_with_receipt(d->actors[ALICE].client, &outgoing, NULL, on_receipt, &got),
         PH_OK);
+}
+
+// Without a receipt: the center has a short way for those.
+static void publish_plainly(domain *d, uint32_t number, size_t size, uint32_t timeout_ms)
+{
+    ph_outgoing outgoing = event_of_number(number, size, timeout_ms);
+    EXPECT_ERR(ph_client_send(d->actors[ALICE].client, &outgoing), PH_OK);
 }
 
 static uint64_t heard_by_all(void)
@@ -370,6 +383,45 @@ SIM_TEST(fan, full_mailbox_holds_the_publisher)
     EXPECT_EQ(got.delivered, EVENTS * (ACTORS - 1));
     EXPECT_EQ(got.dropped, 0);
     end(d);
+}
+
+// The same for events that ask for no receipt: at whichever of its receivers the mailbox is full,
+// the others get it when there is room, none twice, with the time that is left then. [P-55] [P-57]
+SIM_TEST(fan, full_mailbox_holds_who_wants_no_receipt)
+{
+    enum { EVENTS = 60, USE_MS = 1000, STANDS_MS = 300 };
+    for (uint32_t mail_bytes = 4096; mail_bytes < 4096 + 600; mail_bytes += 100) {
+        domain_options options = story_options(3);
+        options.mail_bytes_max = mail_bytes;
+        domain *d = begin(&options);
+        const session *alice = domain_session(d, d->actors[ALICE].account);
+        publish_plainly(d, 1, 20, USE_MS);
+        sim_run_for(d->s, MS(20));
+        EXPECT_EQ(heard_by_all(), ACTORS - 1);
+        sim_node_freeze(d->s, d->worker_nodes[1], true);
+        for (uint32_t i = 2; i <= EVENTS; i++) {
+            publish_plainly(d, i, 20, USE_MS);
+        }
+        sim_run_for(d->s, MS(STANDS_MS));
+        EXPECT(alice->transport.is_held);
+        sim_node_freeze(d->s, d->worker_nodes[1], false);
+        sim_run_for(d->s, SECONDS(1));
+        EXPECT(!alice->transport.is_held);
+        EXPECT_EQ(heard_by_all(), EVENTS * (ACTORS - 1));
+        EXPECT_EQ(domain_count(d).events_dropped_total, 0);
+        EXPECT_EQ(domain_count(d).topics_matched_total, 1);
+        unsigned cut = 0; // events that were told to some before it stood still
+        for (uint32_t n = 2; n <= EVENTS; n++) {
+            unsigned late = 0;
+            for (uint32_t i = 1; i < ACTORS; i++) {
+                EXPECT(heard[i].timeouts[n] > USE_MS - STANDS_MS - 50);
+                late += heard[i].timeouts[n] <= USE_MS - STANDS_MS + 50;
+            }
+            cut += late > 0 && late < ACTORS - 1;
+        }
+        EXPECT_EQ(cut, 1);
+        end(d);
+    }
 }
 
 // ---- turns
