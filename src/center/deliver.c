@@ -120,6 +120,22 @@ bool deliver_receipt(center *c, session *sender, uint64_t number, phi_bytes body
     return deliver_own(c, sender, &receipt) == DELIVERED;
 }
 
+void deliver_check(const session *sender, session *receiver, phi_bytes came, uint8_t *room)
+{
+    uint16_t part;
+    if (receiver->is_detoured || !phi_inbound_part(&sender->transport.link.in, came, &part)) {
+        return;
+    }
+    const uint8_t *was = came.data;
+    part ^= phi_check_part_of_u64(PHI_PACKET_HEAD_CHECKED + PHI_MESSAGE_CALL_AT,
+                                  phi_get_u64(was + PHI_MESSAGE_CALL_AT) ^
+                                      phi_get_u64(room + PHI_MESSAGE_CALL_AT));
+    part ^= phi_check_part_of_u32(PHI_PACKET_HEAD_CHECKED + PHI_MESSAGE_TTL_AT,
+                                  phi_get_u32(was + PHI_MESSAGE_TTL_AT) ^
+                                      phi_get_u32(room + PHI_MESSAGE_TTL_AT));
+    phi_transport_check(&receiver->transport, room, came.size, part);
+}
+
 // ---- helpers
 
 delivered deliver_first(center *c, delivery d)

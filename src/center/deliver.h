@@ -110,6 +110,11 @@ static PHI_ALWAYS_INLINE void deliver_write(uint8_t *room, const delivery *d, ui
     }
 }
 
+// Slow path of deliver_queue: the copy in `room` differs from what came in number and time alone,
+// so its check follows from that, too, and it is not read again. Nothing when that is not known. Do
+// not call.
+void deliver_check(const session *sender, session *receiver, phi_bytes came, uint8_t *room);
+
 // A message in fragments begins.
 static PHI_ALWAYS_INLINE bool deliver_is_cut(const delivery *d)
 {
@@ -127,6 +132,10 @@ static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, u
         return DELIVER_FULL;
     }
     deliver_write(room, d, number);
+    if (d->receiver->transport.link.out.suite == PHI_SUITE_CHECK && d->sender != NULL &&
+        !d->is_marked) {
+        deliver_check(d->sender, d->receiver, d->payload, room);
+    }
     c->counters.messages_sent_total++;
     return DELIVERED;
 }

@@ -27,6 +27,13 @@ static void few_calls(center_options *o)
     o->calls_max = 5;
 }
 
+static void suite_check(center_options *o)
+{
+    o->suite = PHI_SUITE_CHECK;
+    o->call_time_default = 20000;
+    o->call_time_max = 30000;
+}
+
 // Reads what there is; returns how many of them are not events.
 static size_t count_answers(peer *p)
 {
@@ -897,5 +904,49 @@ TEST(router, responder_in_breach_loses_its_calls)
     EXPECT(peer_find(a, "r@d") == NULL); // in the same turn
     EXPECT_EQ(a->last_reason, PHI_WHY_PROTOCOL_ERROR);
     world_expect_balance(w);
+    world_free(w);
+}
+
+// ---- suites
+
+// What the center passes on has a check made from that of what came: with the call's number and
+// time replaced it must be right all the same, also behind a packet of the center's own, and
+// between ends of which only one's packets have a check. A wrong one would end the link. [P-24]
+TEST(router, message_changed_on_its_way_has_a_right_check)
+{
+    world *w = world_new(suite_check);
+    peer *ends[3] = { world_join(w, "a"), world_join(w, "b"), NULL };
+    WORLD_SECURE(w, NULL);                   // without rules, but who listens in TLS may
+    world_listen_as(w, CENTER_LISTENER_TLS); // suite plain
+    ends[2] = world_join(w, "t");
+    static const char *const names[] = { "a", "b", "t" };
+    static const uint32_t times[] = { 0, 7, 20000, UINT32_MAX };
+    for (uint64_t i = 0; i < 36; i++) {
+        peer *from = ends[i % 3];
+        size_t to = (i + 1 + i / 3 % 2) % 3;
+        peer_event(from, names[to], "e");
+        peer_request(from, "nobody", 1000 + i, 0);
+        peer_request(ends[to], "nobody", 1000 + i, 0);
+        peer_request(from, names[to], 77 * i + 1, times[i % 4]);
+        peer_request(from, names[to], 77 * i + 2, times[i / 3 % 4]);
+        world_settle(w);
+        peer_expect_failure(from, 1000 + i, PH_FAILURE_NO_SUCH_ACCOUNT);
+        size_t kinds[PHI_MESSAGE_KINDS] = { 0 };
+        for (const phi_message *m; (m = peer_next(ends[to])) != NULL;) {
+            kinds[m->kind]++;
+            if (m->kind == PHI_KIND_REQUEST) {
+                peer_reply(ends[to], m->call, "r");
+            }
+        }
+        EXPECT_EQ(kinds[PHI_KIND_EVENT], 1);
+        EXPECT_EQ(kinds[PHI_KIND_FAILURE], 1);
+        EXPECT_EQ(kinds[PHI_KIND_REQUEST], 2);
+        world_settle(w);
+        peer_expect(from, PHI_KIND_REPLY, 77 * i + 1, "r");
+        peer_expect(from, PHI_KIND_REPLY, 77 * i + 2, "r");
+    }
+    for (size_t i = 0; i < PHI_COUNT_OF(ends); i++) {
+        EXPECT(!ends[i]->is_ended);
+    }
     world_free(w);
 }

@@ -176,6 +176,14 @@ static PHI_ALWAYS_INLINE uint8_t *phi_transport_put(phi_transport *t, phi_comman
     return room;
 }
 
+// For who knows what the packet that was put last, with that payload, adds to the check: see
+// phi_outbound_check.
+static PHI_ALWAYS_INLINE void phi_transport_check(phi_transport *t, uint8_t *payload,
+                                                  size_t payload_size, uint16_t part)
+{
+    phi_outbound_check(&t->link.out, payload, payload_size, part);
+}
+
 // Whether a packet for many might be put into the run for this one: it does not pay if nobody can
 // share it.
 static inline bool phi_transport_may_share(const phi_transport *t)

@@ -12,7 +12,7 @@
 // and because rotl by 16 is the identity, all words whose index is the same modulo 16 meet in the
 // same rotation. So the packet, filled up with zeros to a multiple of 32 bytes, is first reduced to
 // 16 words by plain exclusive or, and only these are rotated. With t = XOR of rotl(lane[j], 15 - j)
-// the last term is rotl(t, m), and m is applied to everything at once.
+// the last term is rotl(t, m), and m is applied to everything at once. That t is the packet's part.
 //
 // Lanes j and j + 8 differ by a rotation of 8, which swaps the bytes of a word; so 16 lanes become
 // 8, and these are rotated all at once: rotl(v, k) is the lower half of v * 2^k combined with the
@@ -44,12 +44,6 @@
 
 PH_STATIC_ASSERT(LANES_BYTES == 2 * WIDE_BYTES);
 PH_STATIC_ASSERT(PHI_PACKET_HEAD_CHECKED == sizeof(uint64_t));
-
-static inline uint16_t rotl16(uint16_t v, unsigned by)
-{
-    by &= 15;
-    return (uint16_t)((uint32_t)v << by | (uint32_t)v >> (-by & 15));
-}
 
 static inline uint64_t load64(const uint8_t *p)
 {
@@ -122,15 +116,10 @@ static PHI_ALWAYS_INLINE uint16_t reduce(const uint8_t *p, size_t size, bool is_
 }
 
 // `is_wide` is a constant at each place this is called from.
-static PHI_ALWAYS_INLINE uint16_t take(phi_check *check, const uint8_t *packet, size_t size,
-                                       bool is_wide)
+static PHI_ALWAYS_INLINE uint16_t part_of(const uint8_t *packet, size_t size, bool is_wide)
 {
-    uint16_t t = reduce(packet, size, is_wide);
-    t ^= rotl16(phi_get_u16(packet + CHECK_AT), LANES - 1 - CHECK_WORD);
-    unsigned words = (unsigned)((size + 1) / 2);
-    check->sum = rotl16(rotl16(check->sum, 1) ^ check->count ^ t, words);
-    check->count++;
-    return check->sum;
+    uint16_t field = phi_get_u16(packet + CHECK_AT);
+    return reduce(packet, size, is_wide) ^ phi_check_rotl(field, LANES - 1 - CHECK_WORD);
 }
 
 static PHI_ALWAYS_INLINE void write_all(phi_check *check, phi_span packets, bool is_wide)
@@ -140,7 +129,8 @@ static PHI_ALWAYS_INLINE void write_all(phi_check *check, phi_span packets, bool
         size_t size = phi_get_u32(packets.data);
         PH_ASSERT(size >= PHI_PACKET_HEAD_CHECKED);
         PH_ASSERT(size <= packets.size);
-        phi_put_u16(packets.data + CHECK_AT, take(&at, packets.data, size, is_wide));
+        uint16_t part = part_of(packets.data, size, is_wide);
+        phi_put_u16(packets.data + CHECK_AT, phi_check_take(&at, part, size));
         packets.data += size;
         packets.size -= size;
     }
@@ -149,9 +139,9 @@ static PHI_ALWAYS_INLINE void write_all(phi_check *check, phi_span packets, bool
 
 // ---- with wide vectors
 
-static PHI_WIDE_CODE uint16_t take_wide(phi_check *check, phi_bytes packet)
+static PHI_WIDE_CODE uint16_t part_of_wide(phi_bytes packet)
 {
-    return take(check, packet.data, packet.size, /* is_wide= */ true);
+    return part_of(packet.data, packet.size, /* is_wide= */ true);
 }
 
 static PHI_WIDE_CODE void write_all_wide(phi_check *check, phi_span packets)
@@ -161,10 +151,10 @@ static PHI_WIDE_CODE void write_all_wide(phi_check *check, phi_span packets)
 
 // ---- with what every processor has
 
-uint16_t phi_check_packet_plainly(phi_check *check, phi_bytes packet)
+uint16_t phi_check_part_plainly(phi_bytes packet)
 {
     PH_ASSERT(packet.size >= PHI_PACKET_HEAD_CHECKED);
-    return take(check, packet.data, packet.size, /* is_wide= */ false);
+    return part_of(packet.data, packet.size, /* is_wide= */ false);
 }
 
 void phi_check_write_plainly(phi_check *check, phi_span packets)
@@ -174,10 +164,10 @@ void phi_check_write_plainly(phi_check *check, phi_span packets)
 
 // ---- whichever is there
 
-uint16_t phi_check_packet(phi_check *check, phi_bytes packet)
+uint16_t phi_check_part(phi_bytes packet)
 {
     PH_ASSERT(packet.size >= PHI_PACKET_HEAD_CHECKED);
-    return phi_wide_is_here() ? take_wide(check, packet) : phi_check_packet_plainly(check, packet);
+    return phi_wide_is_here() ? part_of_wide(packet) : phi_check_part_plainly(packet);
 }
 
 void phi_check_write(phi_check *check, phi_span packets)

@@ -46,7 +46,7 @@ static void expect_as_formula(phi_check start, phi_bytes packet)
     EXPECT_EQ(phi_check_packet(&best, packet), sum);
     EXPECT_EQ(best.sum, sum);
     EXPECT_EQ(best.count, slow.count);
-    EXPECT_EQ(phi_check_packet_plainly(&plain, packet), sum);
+    EXPECT_EQ(phi_check_take(&plain, phi_check_part_plainly(packet), packet.size), sum);
     EXPECT_EQ(plain.sum, sum);
     EXPECT_EQ(plain.count, slow.count);
 }
@@ -124,6 +124,27 @@ TEST(check, field_itself_counts_as_zero)
     packet[4] = 0xff;
     packet[5] = 0xfe;
     EXPECT_EQ(phi_check_packet(&b, phi_bytes_of(packet, sizeof packet)), sum);
+}
+
+// Who passes a packet on with a number replaced makes its check from that of what came: wherever
+// the number stands, it must be the check of the packet as it is then. [P-23]
+TEST(check, replaced_number_changes_the_part_as_the_packet_does)
+{
+    phi_random random = phi_random_seeded(27);
+    bytes_fill(&random);
+    for (size_t size = 16; size < 200; size += 7) {
+        phi_bytes packet = phi_bytes_of(bytes, size);
+        uint16_t part = phi_check_part(packet);
+        for (size_t at = 6; at + 8 <= size; at += 2) {
+            uint64_t other = phi_random_next(&random);
+            part ^= phi_check_part_of_u64(at, phi_get_u64(bytes + at) ^ other);
+            phi_put_u64(bytes + at, other);
+            EXPECT_EQ(part, phi_check_part(packet));
+            part ^= phi_check_part_of_u32(at, phi_get_u32(bytes + at) ^ (uint32_t)~other);
+            phi_put_u32(bytes + at, (uint32_t)~other);
+            EXPECT_EQ(part, phi_check_part(packet));
+        }
+    }
 }
 
 // Each single bit of a packet changes its check: the reason why the check is worth its two bytes.

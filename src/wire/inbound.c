@@ -20,6 +20,9 @@
 // Whatever the cutting, a decision about a packet is made from the same bytes in the same order:
 // its length as soon as four of its bytes are there, and so on (P-2).
 //
+// What a packet adds to the check is kept until the next, for who passes it on: its place tells
+// that it is this one. One that was put together has another place, and is not worth it.
+//
 // Invariants: at <= clear <= end, and clear is end outside suite paper; partial_used is 0 or the
 // size of `partial`; `partial` never holds more than one packet; the rest of the chunk lies in
 // `kept` when there is one.
@@ -56,6 +59,7 @@ static inline void inbound_attach(phi_inbound *in, phi_span chunk)
     in->at = chunk.data;
     in->end = chunk.size == 0 ? chunk.data : chunk.data + chunk.size;
     in->clear = in->suite == PHI_SUITE_PAPER ? in->at : in->end;
+    in->has_part = false;
 }
 
 void phi_inbound_init(phi_inbound *in, const phi_alloc *alloc, uint32_t bytes_max)
@@ -92,7 +96,7 @@ ph_err phi_inbound_suite(phi_inbound *in, phi_suite suite, const uint8_t *key, c
             return rc;
         }
     }
-    in->suite = suite;
+    in->suite = (uint8_t)suite;
     in->check = (phi_check){ 0 };
     if (suite == PHI_SUITE_PAPER) {
         in->clear = in->at;
@@ -127,6 +131,7 @@ bool phi_inbound_keep(phi_inbound *in, const phi_alloc *alloc)
     in->clear = copy->bytes + (in->clear - in->at);
     in->at = copy->bytes;
     in->end = copy->bytes + left;
+    in->has_part = false;
     return true;
 }
 
@@ -206,7 +211,9 @@ static phi_inbound_result inbound_deliver(phi_inbound *in, phi_bytes raw, phi_pa
     PH_ASSERT(raw.size >= head);
 
     if (phi_suite_is_checked(in->suite)) {
-        uint16_t sum = phi_check_packet(&in->check, raw);
+        in->part = phi_check_part(raw);
+        in->has_part = in->partial_used == 0;
+        uint16_t sum = phi_check_take(&in->check, in->part, raw.size);
         if (PHI_UNLIKELY(sum != phi_get_u16(raw.data + 4))) {
             return PHI_INBOUND_CHECK;
         }

@@ -34,7 +34,9 @@ typedef enum phi_inbound_result {
 
 // What each packet passes stands first.
 typedef struct phi_inbound {
-    phi_suite suite;
+    uint8_t suite;      // phi_suite
+    bool has_part;      // `part` is that of the packet that ends at `at`
+    uint16_t part;      // check.h
     uint32_t bytes_max; // may be changed between packets (P-12)
     phi_check check;
     // bytes of the packet that was last returned out of `partial`, consumed at the next call
@@ -91,14 +93,28 @@ static PHI_ALWAYS_INLINE bool phi_inbound_take(phi_inbound *in, uint16_t code, p
     }
     if (phi_suite_is_checked(in->suite)) {
         phi_check check = in->check;
-        uint16_t sum = phi_check_packet(&check, phi_bytes_of(packet, size));
-        if (PHI_UNLIKELY(sum != phi_get_u16(packet + 4))) {
+        uint16_t part = phi_check_part(phi_bytes_of(packet, size));
+        if (PHI_UNLIKELY(phi_check_take(&check, part, size) != phi_get_u16(packet + 4))) {
             return false;
         }
         in->check = check;
+        in->part = part;
+        in->has_part = true;
     }
     in->at = packet + size;
     *payload = phi_bytes_of(packet + head, size - head);
+    return true;
+}
+
+// True with what the packet that was returned last adds to a check, if that is `payload`, where it
+// was returned, and it is known: in a checked suite, and the packet came in one piece.
+static PHI_ALWAYS_INLINE bool phi_inbound_part(const phi_inbound *in, phi_bytes payload,
+                                               uint16_t *part)
+{
+    if (!in->has_part || payload.data + payload.size != in->at) {
+        return false;
+    }
+    *part = in->part;
     return true;
 }
 

@@ -295,6 +295,52 @@ TEST(inbound, wrong_check_ends_the_stream)
     phi_inbound_fini(&in);
 }
 
+// Who passes a packet on makes its check from what came: only of the packet that was returned last,
+// where it lies, is anything told, and only of one that came in one piece. Of another it would be
+// the check of bytes that are not sent. [P-23]
+TEST(inbound, tells_the_part_of_the_last_packet_only)
+{
+    phi_outbound out;
+    phi_inbound in;
+    phi_outbound_init(&out, &phi_alloc_heap, 4096);
+    phi_inbound_init(&in, &phi_alloc_heap, PHI_PACKET_BYTES_MAX);
+    EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, PHI_SUITE_CHECK, NULL, NULL), PH_OK);
+    EXPECT_ERR(phi_inbound_suite(&in, PHI_SUITE_CHECK, NULL, NULL), PH_OK);
+    for (int i = 0; i < 3; i++) {
+        send_packet(&out, PHI_COMMAND_MESSAGE, phi_bytes_text("abcde"));
+    }
+    uint8_t bytes[3 * 13];
+    EXPECT_EQ(phi_outbound_seal(&out).size, sizeof bytes);
+    memcpy(bytes, phi_outbound_seal(&out).data, sizeof bytes);
+
+    uint16_t part = 0;
+    uint8_t first[2 * 13];
+    memcpy(first, bytes, sizeof first);
+    phi_inbound_receive(&in, (phi_span){ first, sizeof first - 1 });
+    EXPECT(!phi_inbound_part(&in, phi_bytes_of(first, 0), &part)); // none was returned
+    phi_bytes payload;
+    EXPECT(phi_inbound_take(&in, PHI_COMMAND_MESSAGE, &payload));
+    EXPECT(phi_inbound_part(&in, payload, &part));
+    EXPECT_EQ(part, phi_check_part(phi_bytes_of(bytes, 13)));
+    EXPECT(!phi_inbound_part(&in, phi_bytes_of(bytes + 8, 5), &part)); // the same bytes elsewhere
+    EXPECT(!phi_inbound_take(&in, PHI_COMMAND_MESSAGE, &payload));
+    expect_more(&in);
+
+    receive(&in, bytes + sizeof first - 1, 14);
+    phi_packet packet;
+    EXPECT_EQ(phi_inbound_next(&in, &packet), PHI_INBOUND_PACKET); // put together
+    EXPECT(!phi_inbound_part(&in, packet.payload, &part));
+    EXPECT_EQ(phi_inbound_next(&in, &packet), PHI_INBOUND_PACKET);
+    EXPECT(phi_inbound_part(&in, packet.payload, &part));
+    EXPECT(phi_inbound_keep(&in, &phi_alloc_heap));
+    expect_more(&in);
+    receive(&in, bytes, 3);
+    EXPECT(!phi_inbound_part(&in, packet.payload, &part)); // its place is another's
+    expect_more(&in);
+    phi_inbound_fini(&in);
+    phi_outbound_fini(&out);
+}
+
 // Deciphered with another key there is no packet: the stream ends, or waits, and delivers nothing.
 // [P-25]
 TEST(inbound, wrong_key_delivers_nothing)

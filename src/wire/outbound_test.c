@@ -99,7 +99,15 @@ TEST(outbound, largest_packet_fits)
     phi_outbound_fini(&out);
 }
 
-// A packet of any size that begins with a number, in one step or in two; 0 without room.
+// What the packet with that payload adds to the check.
+static uint16_t part_of(const uint8_t *payload, size_t payload_size)
+{
+    return phi_check_part(
+        phi_bytes_of(payload - PHI_PACKET_HEAD_CHECKED, PHI_PACKET_HEAD_CHECKED + payload_size));
+}
+
+// A packet of any size that begins with a number, in one step or in two; 0 without room. In checked
+// suites its check may be made at once.
 static uint32_t send_number(phi_outbound *out, uint32_t number, phi_random *random)
 {
     size_t size = (size_t)phi_random_between(random, 4, 300);
@@ -113,6 +121,9 @@ static uint32_t send_number(phi_outbound *out, uint32_t number, phi_random *rand
     phi_put_u32(room, number);
     if (!is_one_step) {
         phi_outbound_commit(out, PHI_COMMAND_MESSAGE, size);
+    }
+    if (phi_suite_is_checked(out->suite) && phi_random_chance(random, 50)) {
+        phi_outbound_check(out, room, size, part_of(room, size));
     }
     return 1;
 }
@@ -201,6 +212,40 @@ enum {
     RUN_BYTES = 4096,
     SPARE = 16,
 };
+
+// A check made ahead is that of all before it: behind a packet that still waits for its own, none
+// is. And in suite paper what is checked is not yet what may be sent. [P-23] [P-25]
+TEST(outbound, check_is_made_ahead_only_in_its_turn)
+{
+    phi_outbound out;
+    phi_outbound_init(&out, &phi_alloc_heap, 4096);
+    EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, PHI_SUITE_CHECK, NULL, NULL), PH_OK);
+    for (uint32_t turn = 0; turn < 3; turn++) {
+        bool is_first = turn != 1;
+        if (!is_first) {
+            EXPECT(send_text(&out, "waits"));
+        }
+        uint8_t *room = phi_outbound_put(&out, PHI_COMMAND_MESSAGE, 4, 0);
+        EXPECT(room != NULL);
+        phi_put_u32(room, turn);
+        phi_outbound_check(&out, room, 4, part_of(room, 4));
+        EXPECT_EQ(out.sealed, is_first ? 12 : 0);
+        phi_outbound_sent(&out, phi_outbound_seal(&out).size);
+    }
+    EXPECT_EQ(out.check.count, 4);
+    phi_outbound_fini(&out);
+
+    phi_outbound_init(&out, &phi_alloc_heap, 4096);
+    EXPECT_ERR(phi_outbound_suite(&out, &phi_alloc_heap, PHI_SUITE_PAPER, key, iv), PH_OK);
+    uint8_t *room = phi_outbound_put(&out, PHI_COMMAND_MESSAGE, 4, 0);
+    EXPECT(room != NULL);
+    phi_put_u32(room, 7);
+    phi_outbound_check(&out, room, 4, part_of(room, 4));
+    EXPECT_EQ(out.sealed, 0);
+    EXPECT_EQ(phi_outbound_seal(&out).size, 12);
+    EXPECT_EQ(out.check.count, 1);
+    phi_outbound_fini(&out);
+}
 
 static phi_stretch run_text(phi_run *run, const char *text)
 {
