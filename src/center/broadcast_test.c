@@ -31,25 +31,6 @@ static void little_memory(center_options *o)
     o->heartbeat_idle = 3600000;
 }
 
-static void join_listeners(world *w, peer *listeners[LISTENERS])
-{
-    for (size_t i = 0; i < LISTENERS; i++) {
-        char name[8];
-        snprintf(name, sizeof name, "l%zu", i);
-        listeners[i] = world_join(w, name);
-    }
-}
-
-static void expect_bodies(peer *p, const char *bodies)
-{
-    for (const char *b = bodies; *b != '\0'; b++) {
-        const phi_message *m = peer_next(p);
-        assert_non_null(m);
-        EXPECT(phi_bytes_equal(m->body, phi_bytes_of(b, 1)));
-    }
-    EXPECT(peer_next(p) == NULL);
-}
-
 // One sender must not be able to stand in everybody's way for longer than a turn holds: the rest
 // goes on turn by turn, each turn within the allowance, and others are served between.
 TEST(broadcast, more_than_a_turn_holds_goes_on_in_the_next)
@@ -57,7 +38,7 @@ TEST(broadcast, more_than_a_turn_holds_goes_on_in_the_next)
     world *w = world_new(few_deliveries);
     peer *a = world_join(w, "a");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     for (int i = 0; i < 3; i++) {
         char body[] = { (char)('1' + i), 0 };
         peer_event(a, "all:", body);
@@ -80,8 +61,8 @@ TEST(broadcast, more_than_a_turn_holds_goes_on_in_the_next)
     EXPECT_EQ(world_count(w).events_delivered_total, 3u * LISTENERS + 1);
     EXPECT_EQ(world_count(w).events_dropped_total, 0);
     EXPECT(world_count(w).broadcasts_held_total >= 3);
-    expect_bodies(listeners[0], "123");
-    expect_bodies(listeners[9], "123");
+    peer_expect_bodies(listeners[0], "123");
+    peer_expect_bodies(listeners[9], "123");
     EXPECT_EQ(a->inbox_count, 0);
     world_free(w);
 }
@@ -92,7 +73,7 @@ TEST(broadcast, nothing_overtakes_one_that_waits)
     world *w = world_new(one_delivery);
     peer *a = world_join(w, "a");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     peer_event(a, "l9", "1");
     peer_event(a, "all:", "2");
     peer_event(a, "l9", "3");
@@ -102,8 +83,8 @@ TEST(broadcast, nothing_overtakes_one_that_waits)
     world_turn(w);
     peer_leave(a);
     world_settle(w);
-    expect_bodies(listeners[9], "12345");
-    expect_bodies(listeners[0], "24");
+    peer_expect_bodies(listeners[9], "12345");
+    peer_expect_bodies(listeners[0], "24");
     EXPECT(a->stream == NULL);
     EXPECT_EQ(world_count(w).links_ended_total[PHI_BYE_NORMAL], 1);
     world_free(w);
@@ -116,7 +97,7 @@ TEST(broadcast, what_waits_behind_one_loses_time)
     world *w = world_new(one_delivery);
     peer *a = world_join(w, "a");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     w->slow_us = 2000; // a turn; the broadcast takes eight more than the one in which it came
     peer_event(a, "all:", "1");
     peer_request(a, "l9", 7, 13);
@@ -184,7 +165,7 @@ TEST(broadcast, senders_take_turns)
     peer *loud = world_join(w, "loud");
     peer *quiet = world_join(w, "quiet");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     for (int i = 0; i < 100; i++) {
         peer_event(loud, "all:", "x");
     }
@@ -225,7 +206,7 @@ TEST(broadcast, who_only_knocks_counts)
         peer_event(a, "all:", "x");
     }
     world_settle(w);
-    expect_bodies(listener, "xx");
+    peer_expect_bodies(listener, "xx");
     EXPECT_EQ(world_count(w).broadcasts_held_total, 0);
     for (size_t i = 0; i < KNOCKERS; i++) {
         world_connect(w, "")->reads_max = 0; // so it never joins
@@ -236,7 +217,7 @@ TEST(broadcast, who_only_knocks_counts)
         peer_event(a, "all:", "y");
     }
     world_settle(w);
-    expect_bodies(listener, "yyy");
+    peer_expect_bodies(listener, "yyy");
     EXPECT(world_count(w).broadcasts_held_total >= 1);
     world_free(w);
 }
@@ -248,7 +229,7 @@ TEST(broadcast, who_joins_later_is_not_meant)
     world *w = world_new(one_delivery);
     peer *a = world_join(w, "a");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     peer_event(a, "all:", "1");
     world_turn(w);
     EXPECT_EQ(listeners[0]->inbox_count, 1);
@@ -269,7 +250,7 @@ TEST(broadcast, sender_that_is_gone_leaves_nothing)
         world *w = world_new(one_delivery);
         peer *a = world_join(w, "a");
         peer *listeners[LISTENERS];
-        join_listeners(w, listeners);
+        world_join_listeners(w, listeners, LISTENERS);
         world_pass(w, 60000); // buffers are given back
         uint64_t before = world_count(w).send_memory;
         for (int i = 0; i < 50; i++) {
@@ -308,7 +289,7 @@ TEST(broadcast, without_memory_to_wait_it_is_dropped)
     world *w = world_new(little_memory);
     peer *a = world_join(w, "a");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     for (size_t i = 0; i < LISTENERS; i++) {
         listeners[i]->reads_max = 0;
         peer_window(listeners[i], 0);
@@ -336,7 +317,7 @@ TEST(send_memory, ceiling_holds_over_all)
     world *w = world_new(little_memory);
     peer *a = world_join(w, "a");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     for (size_t i = 0; i < LISTENERS; i++) {
         peer_window(listeners[i], 0);
     }

@@ -6,53 +6,29 @@
 
 #include <stdlib.h>
 
-#include "auth/signer.h"
-#include "center/security.h"
+#include "center/issuer_test.h"
 #include "center/world_test.h"
 #include "wire/credential.h"
 
-#define SECRET "q3f9-T7w_kd02mZxLr8vYb5nHs1uJcE6gPaXo4iR" // of this test, and nobody else's
-
 // ---- fixture: a center that believes tokens of one issuer
 
-typedef struct issuer {
-    phi_signer *signer;
-    phi_jwks *keys;
-    center_security security;
-    phi_buf token;
-} issuer;
-
-static issuer issuer_new(void)
+static world *world_of_issuer(issuer *i, void (*change)(center_options *options))
 {
-    issuer i = { 0 };
-    phi_bytes secret = phi_bytes_text(SECRET);
-    EXPECT_ERR(phi_signer_of_secret(&i.signer, &phi_alloc_heap, secret, NULL), PH_OK);
-    EXPECT_ERR(phi_jwks_of_secret(&i.keys, &phi_alloc_heap, secret, NULL), PH_OK);
-    i.security = (center_security){ .keys = i.keys, .anonymous_local = true };
-    phi_buf_init(&i.token, &phi_alloc_heap, PHI_JWT_BYTES_MAX);
-    return i;
+    issuer_init(i);
+    world *w = world_new(change);
+    center_secure(w->c, &i->security);
+    return w;
 }
 
-static void issuer_free(issuer *i)
+static void world_end(world *w, issuer *i)
 {
-    phi_signer_free(&i->signer);
-    phi_jwks_free(&i->keys);
-    phi_buf_fini(&i->token);
+    world_free(w);
+    issuer_fini(i);
 }
 
 static uint64_t wall_s(const world *w)
 {
     return w->io.now.ns / 1000000000;
-}
-
-// A token for that principal; `expires_s` since 1970, which in this world is its beginning. Valid
-// until the next one.
-static phi_bytes issue(issuer *i, const char *subject, uint64_t expires_s)
-{
-    phi_buf_consume(&i->token, phi_buf_size(&i->token));
-    phi_token_claims claims = { .subject = phi_bytes_text(subject), .expires_s = expires_s };
-    EXPECT_ERR(phi_signer_issue(i->signer, &claims, &i->token), PH_OK);
-    return phi_span_view(phi_buf_view(&i->token));
 }
 
 static void peer_credential(peer *p, phi_bytes token)
@@ -62,6 +38,15 @@ static void peer_credential(peer *p, phi_bytes token)
     phi_credential_encode(&w, &(phi_credential){ token });
     EXPECT(!w.failed);
     peer_packet(p, PHI_COMMAND_CREDENTIAL, bytes, phi_writer_size(&w));
+}
+
+// So many at once, which one read brings.
+static void peer_credentials(peer *p, issuer *i, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++) {
+        peer_credential(p, issuer_token(i, "p", wall_s(p->w) + 60));
+    }
+    world_settle(p->w);
 }
 
 // The next answer: in how much time what it proved ends.
@@ -77,14 +62,8 @@ static void peer_expect_expires(peer *p, uint32_t ms)
 // Joins with a token that is good for so long.
 static peer *join_for(world *w, issuer *i, const char *account, uint64_t seconds)
 {
-    phi_join join = { .version = PHI_PROTOCOL_VERSION,
-                      .type = PHI_TYPE_CLIENT,
-                      .account = phi_bytes_text(account),
-                      .token = issue(i, account, wall_s(w) + seconds) };
-    peer *p = world_connect_as(w, &join);
-    world_settle(w);
-    EXPECT(p->is_open);
-    return p;
+    phi_bytes token = issuer_token(i, account, wall_s(w) + seconds);
+    return world_join_as(w, &(phi_join){ .account = phi_bytes_text(account), .token = token });
 }
 
 // ---- the end
@@ -108,9 +87,8 @@ TEST(credential, token_that_nobody_can_judge_is_refused)
 // one who comes back with another is in at once. [P-76]
 TEST(credential, link_ends_with_its_token)
 {
-    issuer i = issuer_new();
-    world *w = world_new(NULL);
-    center_secure(w->c, &i.security);
+    issuer i;
+    world *w = world_of_issuer(&i, NULL);
     peer *a = world_watch(w, "a");
     peer *p = join_for(w, &i, "p", 60);
     EXPECT_EQ(p->expires_ms, 60000);
@@ -125,16 +103,14 @@ TEST(credential, link_ends_with_its_token)
     EXPECT(world_logged(w, "CE0018"));
     world_settle(w);
     (void)join_for(w, &i, "p", 60);
-    world_free(w);
-    issuer_free(&i);
+    world_end(w, &i);
 }
 
 // Behind a certificate it ends with that, whatever a token says. [P-76]
 TEST(credential, link_ends_with_its_certificate)
 {
-    issuer i = issuer_new();
-    world *w = world_new(NULL);
-    center_secure(w->c, &i.security);
+    issuer i;
+    world *w = world_of_issuer(&i, NULL);
     w->who.expires_s = wall_s(w) + 30;
     w->who.name_count = 1;
     w->who.names[0] = (phi_identity_name){ .size = 1, .text = "p" };
@@ -143,14 +119,13 @@ TEST(credential, link_ends_with_its_certificate)
     peer *q = join_for(w, &i, "q", 3600);
     EXPECT_EQ(q->expires_ms, 30000);
     world_pass(w, 29000);
-    peer_credential(q, issue(&i, "q", wall_s(w) + 3600));
+    peer_credential(q, issuer_token(&i, "q", wall_s(w) + 3600));
     world_settle(w);
     peer_expect_expires(q, 1000);
     world_pass(w, 1000);
     peer_expect_bye(p, PHI_BYE_CREDENTIAL_EXPIRED);
     peer_expect_bye(q, PHI_BYE_CREDENTIAL_EXPIRED);
-    world_free(w);
-    issuer_free(&i);
+    world_end(w, &i);
 }
 
 // ---- anew
@@ -159,19 +134,18 @@ TEST(credential, link_ends_with_its_certificate)
 // says until when it has time. [P-76]
 TEST(credential, new_token_moves_the_end)
 {
-    issuer i = issuer_new();
-    world *w = world_new(NULL);
-    center_secure(w->c, &i.security);
+    issuer i;
+    world *w = world_of_issuer(&i, NULL);
     peer *p = join_for(w, &i, "p", 60);
     uint64_t session = p->session;
     for (int n = 0; n < 10; n++) {
         world_pass(w, 45000);
-        peer_credential(p, issue(&i, "p", wall_s(w) + 60));
+        peer_credential(p, issuer_token(&i, "p", wall_s(w) + 60));
         world_settle(w);
         peer_expect_expires(p, 60000);
     }
     world_pass(w, 30000);
-    peer_credential(p, issue(&i, "p", wall_s(w) + 10)); // sooner than what it had
+    peer_credential(p, issuer_token(&i, "p", wall_s(w) + 10)); // sooner than what it had
     world_settle(w);
     peer_expect_expires(p, 10000);
     world_pass(w, 9999);
@@ -180,25 +154,22 @@ TEST(credential, new_token_moves_the_end)
     world_pass(w, 1);
     peer_expect_bye(p, PHI_BYE_CREDENTIAL_EXPIRED);
     EXPECT_EQ(world_count(w).credentials_renewed_total, 11);
-    world_free(w);
-    issuer_free(&i);
+    world_end(w, &i);
 }
 
 // Who proved nothing, because it did not have to, and then proves something, is held to that.
 // [P-76]
 TEST(credential, first_token_may_come_late)
 {
-    issuer i = issuer_new();
-    world *w = world_new(NULL);
-    center_secure(w->c, &i.security);
+    issuer i;
+    world *w = world_of_issuer(&i, NULL);
     peer *p = world_join(w, "p");
-    peer_credential(p, issue(&i, "p", wall_s(w) + 5));
+    peer_credential(p, issuer_token(&i, "p", wall_s(w) + 5));
     world_settle(w);
     peer_expect_expires(p, 5000);
     world_pass(w, 5000);
     peer_expect_bye(p, PHI_BYE_CREDENTIAL_EXPIRED);
-    world_free(w);
-    issuer_free(&i);
+    world_end(w, &i);
 }
 
 // A token that is wrong, or somebody else's, ends the link, with a reason, though the old one is
@@ -216,15 +187,14 @@ TEST(credential, wrong_token_ends_the_link)
         { "p", 0, NULL }, // forged, see below
     };
     for (size_t n = 0; n < sizeof rows / sizeof rows[0]; n++) {
-        issuer i = issuer_new();
-        world *w = world_new(NULL);
-        center_secure(w->c, &i.security);
+        issuer i;
+        world *w = world_of_issuer(&i, NULL);
         world_pass(w, 10000);
         peer *p = join_for(w, &i, "p", 60);
         phi_bytes token =
-            issue(&i, rows[n].subject, (uint64_t)((int64_t)wall_s(w) + rows[n].seconds));
+            issuer_token(&i, rows[n].subject, (uint64_t)((int64_t)wall_s(w) + rows[n].seconds));
         if (rows[n].text == NULL) {
-            token = issue(&i, "p", wall_s(w) + 60);
+            token = issuer_token(&i, "p", wall_s(w) + 60);
             token.size -= 2;
         }
         peer_credential(p, token);
@@ -235,38 +205,38 @@ TEST(credential, wrong_token_ends_the_link)
         }
         EXPECT_EQ(world_count(w).credentials_refused_total, 1);
         EXPECT_EQ(world_count(w).identities_expired_total, 0);
-        world_free(w);
-        issuer_free(&i);
+        world_end(w, &i);
     }
+}
+
+// What `p` says behind 12 tokens comes to `r` when they are paid: two a second, so 10 more than at
+// once, and one for the next.
+static void expect_wait(peer *p, peer *r)
+{
+    peer_event(p, "r", "x");
+    world_pass(p->w, 5499);
+    EXPECT(peer_next(r) == NULL);
+    world_pass(p->w, 1);
+    EXPECT(peer_next(r) != NULL);
+    EXPECT_EQ(world_count(p->w).throttled, 0);
 }
 
 // Judging a signature costs far more than sending one: who sends them in a row is read later, so
 // that others have the center's time. All are answered, and nothing behind them is lost. [P-76]
 TEST(credential, many_tokens_have_to_wait)
 {
-    issuer i = issuer_new();
-    world *w = world_new(NULL);
-    center_secure(w->c, &i.security);
+    issuer i;
+    world *w = world_of_issuer(&i, NULL);
     peer *r = world_join(w, "r");
     peer *p = join_for(w, &i, "p", 60);
-    for (int n = 0; n < 12; n++) { // in one read
-        peer_credential(p, issue(&i, "p", wall_s(w) + 60));
-    }
-    world_settle(w);
+    peer_credentials(p, &i, 12);
     EXPECT_EQ(world_count(w).credentials_renewed_total, 12);
     EXPECT_EQ(world_count(w).throttled, 1);
     for (int n = 0; n < 12; n++) {
         peer_expect_expires(p, 60000);
     }
-    peer_event(p, "r", "x");
-    // Two a second: 12 are 10 more than at once, and one for the next.
-    world_pass(w, 5499);
-    EXPECT(peer_next(r) == NULL);
-    world_pass(w, 1);
-    EXPECT(peer_next(r) != NULL);
-    EXPECT_EQ(world_count(w).throttled, 0);
-    world_free(w);
-    issuer_free(&i);
+    expect_wait(p, r);
+    world_end(w, &i);
 }
 
 static void ten_messages(center_options *o)
@@ -279,58 +249,42 @@ static void ten_messages(center_options *o)
 // [P-76] [P-78]
 TEST(credential, wait_for_tokens_is_not_cut_short_by_that_for_messages)
 {
-    issuer i = issuer_new();
-    world *w = world_new(ten_messages);
-    center_secure(w->c, &i.security);
+    issuer i;
+    world *w = world_of_issuer(&i, ten_messages);
     peer *r = world_join(w, "r");
     peer *p = join_for(w, &i, "p", 60);
     world_pass(w, 1000);
-    for (int n = 0; n < 12; n++) { // in one read: 300 ms as messages
-        peer_credential(p, issue(&i, "p", wall_s(w) + 60));
-    }
-    world_settle(w);
+    peer_credentials(p, &i, 12); // 300 ms as messages
     EXPECT_EQ(world_count(w).credentials_renewed_total, 12);
     EXPECT_EQ(world_count(w).pauses_total, 1);
     EXPECT(world_logged(w, "CE0015")); // as messages they owe, too
-    peer_event(p, "r", "x");
-    world_pass(w, 5499);
-    EXPECT(peer_next(r) == NULL);
-    world_pass(w, 1);
-    EXPECT(peer_next(r) != NULL);
-    EXPECT_EQ(world_count(w).throttled, 0);
-    world_free(w);
-    issuer_free(&i);
+    expect_wait(p, r);
+    world_end(w, &i);
 }
 
 // Each costs a signature, and what one read brings is judged in one turn: others wait for that.
 TEST(credential, flood_of_tokens_ends_the_link)
 {
-    issuer i = issuer_new();
-    world *w = world_new(NULL);
-    center_secure(w->c, &i.security);
+    issuer i;
+    world *w = world_of_issuer(&i, NULL);
     peer *p = join_for(w, &i, "p", 60);
-    for (int n = 0; n < 64; n++) { // in one read
-        peer_credential(p, issue(&i, "p", wall_s(w) + 60));
-    }
-    world_settle(w);
+    peer_credentials(p, &i, 64);
     EXPECT(world_count(w).credentials_renewed_total <= 20); // 16 ahead, and what may come at once
     peer_expect_bye(p, PHI_BYE_LIMIT_REACHED);
-    world_free(w);
-    issuer_free(&i);
+    world_end(w, &i);
 }
 
 // A client with much to read that proves anew who it is must get its answer when it has read, and
 // not lose its link. [P-59] [P-76]
 TEST(credential, answer_waits_for_room)
 {
-    issuer i = issuer_new();
-    world *w = world_new(NULL);
-    center_secure(w->c, &i.security);
+    issuer i;
+    world *w = world_of_issuer(&i, NULL);
     peer *other = world_join(w, "other");
     peer *p = join_for(w, &i, "p", 60);
     peer_fill_up(p, other);
-    peer_credential(p, issue(&i, "p", wall_s(w) + 100));
-    peer_credential(p, issue(&i, "p", wall_s(w) + 200));
+    peer_credential(p, issuer_token(&i, "p", wall_s(w) + 100));
+    peer_credential(p, issuer_token(&i, "p", wall_s(w) + 200));
     world_settle(w);
     EXPECT_EQ(world_count(w).credentials_renewed_total, 2);
     peer_drain(p);
@@ -338,8 +292,7 @@ TEST(credential, answer_waits_for_room)
     peer_expect_expires(p, 200000); // of when they were said
     peer_expect_expires(p, 200000);
     EXPECT(!p->is_ended);
-    world_free(w);
-    issuer_free(&i);
+    world_end(w, &i);
 }
 
 // ---- guessing

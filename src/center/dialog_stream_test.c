@@ -37,15 +37,9 @@ typedef struct talk {
 
 static peer *join(world *w, const char *account, uint32_t message_bytes_max)
 {
-    phi_join as = { .version = PHI_PROTOCOL_VERSION,
-                    .type = PHI_TYPE_CLIENT,
-                    .account = phi_bytes_text(account),
-                    .service = phi_bytes_text(account[0] == 'r' ? "s" : ""),
-                    .message_bytes_max = message_bytes_max };
-    peer *p = world_connect_as(w, &as);
-    world_settle(w);
-    EXPECT(p->is_open);
-    return p;
+    return world_join_as(w, &(phi_join){ .account = phi_bytes_text(account),
+                                         .service = phi_bytes_text(*account == 'r' ? "s" : ""),
+                                         .message_bytes_max = message_bytes_max });
 }
 
 static talk talk_begin(uint32_t bytes_max_of_caller)
@@ -86,35 +80,24 @@ static void say_first(peer *p, phi_kind kind, uint64_t call, uint16_t turn)
 static void control(peer *p, phi_stream_op op, phi_kind kind, uint64_t call, uint16_t turn,
                     uint32_t value)
 {
-    uint8_t bytes[PHI_STREAM_CONTROL_BYTES];
-    phi_stream_control_encode(
-        bytes,
+    peer_control(
+        p,
         &(phi_stream_control){
             .op = (uint8_t)op, .kind = (uint8_t)kind, .turn = turn, .call = call, .value = value });
-    peer_packet(p, PHI_COMMAND_STREAM, bytes, sizeof bytes);
     world_settle(p->w);
 }
 
 static const phi_message *expect_fragment(peer *p, phi_kind kind, uint8_t flags, uint64_t call,
                                           size_t size)
 {
-    const phi_message *m = peer_next(p);
-    assert_non_null(m);
-    EXPECT_EQ(m->kind, kind);
-    EXPECT_EQ(m->flags, flags);
+    const phi_message *m = peer_expect_fragment(p, kind, flags, size);
     EXPECT_EQ(m->call, call);
-    EXPECT_EQ(m->body.size, size);
     return m;
 }
 
 static void expect_control(peer *p, phi_stream_op op, uint64_t call, uint16_t turn, uint32_t value)
 {
-    phi_stream_control said;
-    EXPECT_ERR(phi_stream_control_decode(peer_next_packet(p, PHI_COMMAND_STREAM), &said), PH_OK);
-    EXPECT_EQ(said.op, op);
-    EXPECT_EQ(said.call, call);
-    EXPECT_EQ(said.turn, turn);
-    EXPECT_EQ(said.value, value);
+    EXPECT_EQ(peer_expect_control(p, op, call, value).turn, turn);
 }
 
 static void finish(talk *t)

@@ -34,44 +34,6 @@ static void say(peer *p, const char *to, uint64_t number, uint32_t ttl_ms)
                                 .body = phi_bytes_text("x") });
 }
 
-static void expect_receipt(peer *p, uint64_t number, uint32_t delivered, uint32_t dropped,
-                           uint16_t code)
-{
-    const phi_message *m = peer_next(p);
-    assert_non_null(m);
-    EXPECT_EQ(m->kind, PHI_KIND_RECEIPT);
-    EXPECT_EQ(m->call, number);
-    EXPECT(phi_bytes_equal(m->from, phi_bytes_text("@d")));
-    phi_receipt receipt;
-    EXPECT_ERR(phi_receipt_decode(m->body, &receipt), PH_OK);
-    EXPECT_EQ(receipt.delivered, delivered);
-    EXPECT_EQ(receipt.dropped, dropped);
-    EXPECT_EQ(receipt.code, code);
-}
-
-static peer *join_service(world *w, const char *account, const char *service)
-{
-    phi_join join = { .version = PHI_PROTOCOL_VERSION,
-                      .type = PHI_TYPE_CLIENT,
-                      .account = phi_bytes_text(account),
-                      .service = phi_bytes_text(service),
-                      .state = PHI_STATE_READY,
-                      .weight = 100 };
-    peer *p = world_connect_as(w, &join);
-    world_settle(w);
-    EXPECT(p->is_open);
-    return p;
-}
-
-static void join_listeners(world *w, peer *listeners[LISTENERS])
-{
-    for (size_t i = 0; i < LISTENERS; i++) {
-        char name[8];
-        snprintf(name, sizeof name, "l%zu", i);
-        listeners[i] = world_join(w, name);
-    }
-}
-
 // ---- receipts
 
 // A sender that asks must learn what became of its event; its receiver gets a plain event. [P-68]
@@ -91,15 +53,15 @@ TEST(event, receipt_says_what_became_of_it)
     say(a, "@", 15, 0);
     say(a, "b", 0, 0);
     world_settle(w);
-    expect_receipt(a, 7, 1, 0, 0);
-    expect_receipt(a, 8, 0, 0, PH_FAILURE_NO_SUCH_ACCOUNT);
-    expect_receipt(a, 9, 0, 0, PH_FAILURE_DOMAIN_UNKNOWN);
-    expect_receipt(a, 10, 0, 0, PH_FAILURE_ADDRESS_UNKNOWN);
-    expect_receipt(a, 11, 0, 0, 0);
-    expect_receipt(a, 12, 0, 0, PH_FAILURE_MALFORMED);
-    expect_receipt(a, 13, 0, 0, PH_FAILURE_NO_READY_INSTANCE);
-    expect_receipt(a, 14, 0, 0, PH_FAILURE_NO_READY_INSTANCE);
-    expect_receipt(a, 15, 0, 0, PH_FAILURE_UNSUPPORTED);
+    peer_expect_receipt(a, 7, (phi_receipt){ 1, 0, 0 });
+    peer_expect_receipt(a, 8, (phi_receipt){ 0, 0, PH_FAILURE_NO_SUCH_ACCOUNT });
+    peer_expect_receipt(a, 9, (phi_receipt){ 0, 0, PH_FAILURE_DOMAIN_UNKNOWN });
+    peer_expect_receipt(a, 10, (phi_receipt){ 0, 0, PH_FAILURE_ADDRESS_UNKNOWN });
+    peer_expect_receipt(a, 11, (phi_receipt){ 0, 0, 0 });
+    peer_expect_receipt(a, 12, (phi_receipt){ 0, 0, PH_FAILURE_MALFORMED });
+    peer_expect_receipt(a, 13, (phi_receipt){ 0, 0, PH_FAILURE_NO_READY_INSTANCE });
+    peer_expect_receipt(a, 14, (phi_receipt){ 0, 0, PH_FAILURE_NO_READY_INSTANCE });
+    peer_expect_receipt(a, 15, (phi_receipt){ 0, 0, PH_FAILURE_UNSUPPORTED });
     EXPECT(peer_next(a) == NULL);
     const phi_message *m = peer_next(b);
     assert_non_null(m);
@@ -123,7 +85,7 @@ TEST(event, receipt_says_what_is_unsupported)
                                 .call = 3,
                                 .to = phi_bytes_text("a") });
     world_settle(w);
-    expect_receipt(a, 3, 0, 0, PH_FAILURE_UNSUPPORTED);
+    peer_expect_receipt(a, 3, (phi_receipt){ 0, 0, PH_FAILURE_UNSUPPORTED });
     EXPECT(peer_next(a) == NULL);
     world_free(w);
 }
@@ -139,8 +101,8 @@ TEST(event, receipt_tells_of_full_receivers)
     say(a, "b", 1, 0);
     say(a, "all:", 2, 0);
     world_settle(w);
-    expect_receipt(a, 1, 0, 1, PH_FAILURE_SLOW_CONSUMER);
-    expect_receipt(a, 2, 1, 1, PH_FAILURE_SLOW_CONSUMER);
+    peer_expect_receipt(a, 1, (phi_receipt){ 0, 1, PH_FAILURE_SLOW_CONSUMER });
+    peer_expect_receipt(a, 2, (phi_receipt){ 1, 1, PH_FAILURE_SLOW_CONSUMER });
     world_free(w);
 }
 
@@ -169,14 +131,14 @@ TEST(event, receipt_of_many_comes_at_the_end)
     world *w = world_new(one_delivery);
     peer *a = world_join(w, "a");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     say(a, "all:", 1, 0);
     say(a, "l0", 2, 0);
     world_turn(w);
     EXPECT_EQ(a->inbox_count, 0);
     world_settle(w);
-    expect_receipt(a, 1, LISTENERS, 0, 0);
-    expect_receipt(a, 2, 1, 0, 0);
+    peer_expect_receipt(a, 1, (phi_receipt){ LISTENERS, 0, 0 });
+    peer_expect_receipt(a, 2, (phi_receipt){ 1, 0, 0 });
     EXPECT(peer_next(a) == NULL);
     EXPECT_EQ(listeners[0]->inbox_count, 2);
     world_free(w);
@@ -192,7 +154,7 @@ TEST(event, time_runs_out_while_it_waits)
     w->slow_us = 2000; // a turn takes two milliseconds
     peer *a = world_join(w, "a");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     say(a, "all:", 1, 7);
     world_settle(w);
     uint32_t told = 0;
@@ -209,7 +171,7 @@ TEST(event, time_runs_out_while_it_waits)
     EXPECT(told >= 3);
     EXPECT(told <= 6);
     EXPECT(least <= 2);
-    expect_receipt(a, 1, told, LISTENERS - told, PH_FAILURE_DEADLINE);
+    peer_expect_receipt(a, 1, (phi_receipt){ told, LISTENERS - told, PH_FAILURE_DEADLINE });
     EXPECT_EQ(world_count(w).events_expired_total, LISTENERS - told);
     EXPECT_EQ(world_count(w).events_dropped_total, LISTENERS - told);
     world_free(w);
@@ -224,7 +186,7 @@ TEST(event, without_a_limit_it_waits_as_long_as_it_takes)
     peer *a = world_join(w, "a");
     peer *b = world_join(w, "b");
     peer *listeners[LISTENERS];
-    join_listeners(w, listeners);
+    world_join_listeners(w, listeners, LISTENERS);
     say(a, "all:", 0, 0);
     say(b, "all:", 4, 0); // as long as a request: 5 ms
     world_settle(w);
@@ -250,18 +212,18 @@ TEST(event, without_a_limit_it_waits_as_long_as_it_takes)
 TEST(event, reaches_every_instance)
 {
     world *w = world_new(NULL);
-    peer *a = join_service(w, "a", "s");
-    peer *b = join_service(w, "b", "s");
-    peer *c = join_service(w, "c", "s");
-    peer *d = join_service(w, "d", "t");
+    peer *a = world_join_service(w, "a", "s");
+    peer *b = world_join_service(w, "b", "s");
+    peer *c = world_join_service(w, "c", "s");
+    peer *d = world_join_service(w, "d", "t");
     peer *e = world_join(w, "s");
     say(a, "all:s", 1, 0);
     say(e, "all:s", 2, 0);
     say(d, "all:t", 3, 0); // its only instance
     world_settle(w);
-    expect_receipt(a, 1, 2, 0, 0);
-    expect_receipt(e, 2, 3, 0, 0);
-    expect_receipt(d, 3, 0, 0, PH_FAILURE_NO_READY_INSTANCE);
+    peer_expect_receipt(a, 1, (phi_receipt){ 2, 0, 0 });
+    peer_expect_receipt(e, 2, (phi_receipt){ 3, 0, 0 });
+    peer_expect_receipt(d, 3, (phi_receipt){ 0, 0, PH_FAILURE_NO_READY_INSTANCE });
     EXPECT_EQ(a->inbox_count, 2);
     EXPECT_EQ(b->inbox_count, 2);
     EXPECT_EQ(c->inbox_count, 2);
@@ -280,14 +242,14 @@ TEST(event, instances_are_told_turn_by_turn)
     for (size_t i = 0; i < LISTENERS; i++) {
         char name[8];
         snprintf(name, sizeof name, "s%zu", i);
-        s[i] = join_service(w, name, "s");
+        s[i] = world_join_service(w, name, "s");
     }
     say(a, "all:s", 1, 0);
     world_turn(w);
     peer_cut(s[LISTENERS - 1]);
-    peer *late = join_service(w, "late", "s");
+    peer *late = world_join_service(w, "late", "s");
     world_settle(w);
-    expect_receipt(a, 1, LISTENERS - 1, 1, PH_FAILURE_NO_SUCH_ACCOUNT);
+    peer_expect_receipt(a, 1, (phi_receipt){ LISTENERS - 1, 1, PH_FAILURE_NO_SUCH_ACCOUNT });
     EXPECT_EQ(late->inbox_count, 0);
     EXPECT(world_count(w).broadcasts_held_total > 0);
     world_free(w);
@@ -303,7 +265,7 @@ TEST(event, listed_instances_without_connection_count_as_offline)
     for (size_t i = 0; i < LISTENERS; i++) {
         char name[8];
         snprintf(name, sizeof name, "s%zu", i);
-        s[i] = join_service(w, name, "s");
+        s[i] = world_join_service(w, name, "s");
     }
     for (size_t i = 1; i < LISTENERS; i++) {
         peer_cut(s[i]);
@@ -313,7 +275,7 @@ TEST(event, listed_instances_without_connection_count_as_offline)
     EXPECT(ghosts > 0);
     say(a, "all:s", 1, 0);
     world_settle(w);
-    expect_receipt(a, 1, 1, (uint32_t)ghosts, PH_FAILURE_OFFLINE);
+    peer_expect_receipt(a, 1, (phi_receipt){ 1, (uint32_t)ghosts, PH_FAILURE_OFFLINE });
     EXPECT_EQ(s[0]->inbox_count, 1);
     world_free(w);
 }

@@ -13,18 +13,6 @@
 
 // ---- helpers
 
-static peer *join_as(world *w, const char *name, const char *serves)
-{
-    phi_join join = { .version = PHI_PROTOCOL_VERSION,
-                      .type = PHI_TYPE_CLIENT,
-                      .account = phi_bytes_text(name),
-                      .service = phi_bytes_text(serves) };
-    peer *p = world_connect_as(w, &join);
-    world_settle(w);
-    EXPECT(p->is_open);
-    return p;
-}
-
 static void ask(peer *p, const char *to, const char *method, uint64_t number)
 {
     peer_say(p, &(phi_message){ .kind = PHI_KIND_REQUEST,
@@ -125,9 +113,9 @@ TEST(guard, calls_are_judged_by_their_receiver)
     world *w = world_new(NULL);
     WORLD_SECURE(w, "shop may call service:stock", "shop may call bank pay.*",
                  "shop may_not call stock-2", "* may register service:*");
-    peer *shop = join_as(w, "shop", "");
-    peer *stock = join_as(w, "stock-1", "stock");
-    peer *bank = join_as(w, "bank", "bank");
+    peer *shop = world_join_service(w, "shop", "");
+    peer *stock = world_join_service(w, "stock-1", "stock");
+    peer *bank = world_join_service(w, "bank", "bank");
     ask(shop, "service:stock", "get", 1);
     expect_asked(shop, stock, 1);
     ask(shop, "stock-1", "get", 2); // the same one, by its name
@@ -143,7 +131,7 @@ TEST(guard, calls_are_judged_by_their_receiver)
     ask(bank, "shop", "pay.now", 7); // nobody said that it might
     peer_expect_failure(bank, 7, PH_FAILURE_REFUSED_BY_POLICY);
     peer_leave(stock);
-    join_as(w, "stock-2", "stock");
+    world_join_service(w, "stock-2", "stock");
     ask(shop, "service:stock", "get", 8);
     peer_expect_failure(shop, 8, PH_FAILURE_REFUSED_BY_POLICY);
     EXPECT_EQ(world_count(w).refused_by_policy_total, 4);
@@ -159,8 +147,8 @@ TEST(guard, what_belongs_to_a_call_is_allowed_with_it)
 {
     world *w = world_new(NULL);
     WORLD_SECURE(w, "shop may call bank");
-    peer *shop = join_as(w, "shop", "");
-    peer *bank = join_as(w, "bank", "");
+    peer *shop = world_join_service(w, "shop", "");
+    peer *bank = world_join_service(w, "bank", "");
     uint64_t number = peer_call(shop, bank, "bank", 1);
     peer_inquire(bank, number, 1, 0);
     world_settle(w);
@@ -186,11 +174,11 @@ TEST(guard, events_reach_whom_they_may)
     world *w = world_new(NULL);
     WORLD_SECURE(w, "shop may send stock-*", "shop may_not send stock-3",
                  "* may register service:*");
-    peer *shop = join_as(w, "shop", "");
-    peer *one = join_as(w, "stock-1", "stock");
-    peer *two = join_as(w, "stock-2", "stock");
-    peer *three = join_as(w, "stock-3", "stock");
-    peer *bank = join_as(w, "bank", "bank");
+    peer *shop = world_join_service(w, "shop", "");
+    peer *one = world_join_service(w, "stock-1", "stock");
+    peer *two = world_join_service(w, "stock-2", "stock");
+    peer *three = world_join_service(w, "stock-3", "stock");
+    peer *bank = world_join_service(w, "bank", "bank");
     say(shop, "stock-1", "", 1);
     expect_receipt(shop, 1, 0, 0);
     say(shop, "all:stock", "", 2);
@@ -221,11 +209,11 @@ TEST(guard, gathers_ask_whom_they_may)
     world *w = world_new(NULL);
     WORLD_SECURE(w, "shop may call service:stock", "shop may_not call stock-3",
                  "* may register service:*");
-    peer *shop = join_as(w, "shop", "");
-    peer *one = join_as(w, "stock-1", "stock");
-    peer *two = join_as(w, "stock-2", "stock");
-    peer *three = join_as(w, "stock-3", "stock");
-    join_as(w, "bank", "bank");
+    peer *shop = world_join_service(w, "shop", "");
+    peer *one = world_join_service(w, "stock-1", "stock");
+    peer *two = world_join_service(w, "stock-2", "stock");
+    peer *three = world_join_service(w, "stock-3", "stock");
+    world_join_service(w, "bank", "bank");
     ask(shop, "all:stock", "count", 1);
     peer_reply(one, peer_next(one)->call, "1");
     peer_failure(two, peer_next(two)->call, PH_FAILURE_NO_HANDLER);
@@ -257,10 +245,10 @@ TEST(guard, verdicts_of_receivers_are_not_mixed_up)
 {
     world *w = world_new(NULL);
     WORLD_SECURE(w, "shop may send a*");
-    peer *shop = join_as(w, "shop", "");
+    peer *shop = world_join_service(w, "shop", "");
     for (uint32_t i = 0; i < GUARD_CELLS + GUARD_CELLS / 4; i++) {
         bool may = phi_random_chance(&w->random, 50);
-        peer *p = join_as(w, may ? "a1" : "b1", "");
+        peer *p = world_join_service(w, may ? "a1" : "b1", "");
         for (uint64_t again = 0; again < 2; again++) { // found out, and remembered
             say(shop, may ? "a1" : "b1", "", 1 + again);
             expect_receipt(shop, may, 0, may ? 0 : PH_FAILURE_REFUSED_BY_POLICY);
@@ -283,9 +271,9 @@ TEST(guard, refusals_do_not_tell_who_is_there)
                                              "all:" };
     world *w = world_new(NULL);
     WORLD_SECURE(w, "spy may call friend", "spy may send friend", "* may register service:*");
-    peer *spy = join_as(w, "spy", "");
+    peer *spy = world_join_service(w, "spy", "");
     for (int stage = 0; stage < 3; stage++) {
-        peer *hidden = stage == 1 ? join_as(w, "hidden", "vault") : NULL;
+        peer *hidden = stage == 1 ? world_join_service(w, "hidden", "vault") : NULL;
         for (size_t i = 0; i < PHI_COUNT_OF(addresses); i++) {
             bool is_event_only = strcmp(addresses[i], "all:") == 0;
             if (!is_event_only) {
@@ -322,15 +310,15 @@ TEST(guard, refusals_of_who_has_calls_open_tell_no_more)
     static const char *const addresses[] = { "hidden", "service:vault", "all:vault" };
     world *w = world_new(few_calls);
     WORLD_SECURE(w, "spy may call friend", "* may register service:*");
-    peer *spy = join_as(w, "spy", "");
-    peer *friend = join_as(w, "friend", "");
+    peer *spy = world_join_service(w, "spy", "");
+    peer *friend = world_join_service(w, "friend", "");
     ask(spy, "friend", "get", 1);
     ask(spy, "friend", "get", 2); // now its limit is reached
     peer_expect_failure(spy, 2, PH_FAILURE_TOO_MANY_CALLS);
     EXPECT(peer_next(friend) != NULL);
     for (int stage = 0; stage < 2; stage++) {
         if (stage == 1) {
-            join_as(w, "hidden", "vault");
+            world_join_service(w, "hidden", "vault");
         }
         for (size_t i = 0; i < PHI_COUNT_OF(addresses); i++) {
             for (uint64_t number = 1; number <= 2; number++) {
@@ -351,9 +339,9 @@ TEST(guard, topics_are_judged_at_both_ends)
     world *w = world_new(NULL);
     WORLD_SECURE(w, "shop may publish orders.>", "shop may_not publish orders.secret",
                  "* may subscribe orders.*", "spy may_not subscribe orders.paid");
-    peer *shop = join_as(w, "shop", "");
-    peer *desk = join_as(w, "desk", "");
-    peer *spy = join_as(w, "spy", "");
+    peer *shop = world_join_service(w, "shop", "");
+    peer *desk = world_join_service(w, "desk", "");
+    peer *spy = world_join_service(w, "spy", "");
     say(shop, "topic:cash", "", 1);
     expect_receipt(shop, 0, 0, PH_FAILURE_REFUSED_BY_POLICY);
     EXPECT_EQ(subscribe(desk, "orders.*"), 0);
@@ -424,8 +412,8 @@ TEST(guard, who_is_known_from_the_event_before_is_judged)
 TEST(guard, other_rules_count_at_once)
 {
     world *w = world_new(NULL);
-    peer *shop = join_as(w, "shop", "");
-    peer *bank = join_as(w, "bank", "");
+    peer *shop = world_join_service(w, "shop", "");
+    peer *bank = world_join_service(w, "bank", "");
     EXPECT_EQ(subscribe(bank, "orders.*"), 0);
     uint64_t number = peer_call(shop, bank, "bank", 1);
     say(shop, "topic:orders.new", "", 2);
@@ -461,7 +449,7 @@ TEST(guard, other_rules_count_at_once)
 TEST(guard, remote_without_rules_may_do_nothing)
 {
     world *w = world_new(NULL);
-    peer *bank = join_as(w, "bank", "");
+    peer *bank = world_join_service(w, "bank", "");
     EXPECT_EQ(subscribe(bank, "news"), 0);
     world_from_far(w, "shop");
     peer *shop = world_join(w, "shop");
@@ -517,8 +505,8 @@ TEST(guard, those_who_may_not_stay_are_put_out)
     world_listen_as(w, CENTER_LISTENER_TLS);
     world_from_far(w, "shop");
     peer *till = world_join(w, "till");
-    peer *tills = join_as(w, "shop-0001", "tills");
-    peer *shop = join_as(w, "shop", "shop");
+    peer *tills = world_join_service(w, "shop-0001", "tills");
+    peer *shop = world_join_service(w, "shop", "shop");
     world_from_far(w, "bank");
     peer *bank = world_join(w, "bank");
     w->distrusted = "bank";
@@ -555,12 +543,12 @@ TEST(guard, users_are_looked_up_again)
     w->security.users = users;
     w->security.user_count = 2;
     WORLD_SECURE(w, "shop may call *", "bank may register lent");
-    peer *other = join_as(w, "other", "");
+    peer *other = world_join_service(w, "other", "");
     w->who.has_user = true;
     w->who.uid = 7;
-    peer *goes = join_as(w, "shop", "");
+    peer *goes = world_join_service(w, "shop", "");
     w->who.uid = 8;
-    peer *stays = join_as(w, "", "");
+    peer *stays = world_join_service(w, "", "");
     ask(stays, "other", "x", 1);
     expect_asked(stays, other, 1);
     w->security.users = changed;
@@ -649,8 +637,8 @@ TEST(guard, watchers_see_whom_they_may)
     peer *all = world_watch(w, "all");
     peer *desk = world_watch(w, "desk");
     peer *none = world_watch(w, "none");
-    peer *one = join_as(w, "stock-1", "stock");
-    peer *bank = join_as(w, "bank", "bank");
+    peer *one = world_join_service(w, "stock-1", "stock");
+    peer *bank = world_join_service(w, "bank", "bank");
     world_settle(w);
     EXPECT_EQ(all->table_count, 5);
     EXPECT_EQ(desk->table_count, 2);
@@ -685,13 +673,13 @@ TEST(guard, filters_hold_for_what_is_seen)
 {
     world *w = world_new(NULL);
     WORLD_SECURE(w, "desk may see *", "* may register service:*");
-    peer *desk = join_as(w, "desk", "");
-    peer *stock = join_as(w, "stock-1", "stock");
+    peer *desk = world_join_service(w, "desk", "");
+    peer *stock = world_join_service(w, "stock-1", "stock");
     const phi_presence_ask wanted = { .wants = true, .service = phi_bytes_text("stock") };
     peer_ask(desk, &wanted);
     peer_ask(stock, &wanted);
-    join_as(w, "stock-2", "stock");
-    join_as(w, "bank", "bank");
+    world_join_service(w, "stock-2", "stock");
+    world_join_service(w, "bank", "bank");
     world_settle(w);
     EXPECT_EQ(desk->table_count, 2);
     EXPECT_EQ(stock->table_count, 1);
@@ -711,7 +699,7 @@ TEST(guard, other_rules_show_something_else)
     WORLD_SECURE(w, "desk may see *", "same may see *");
     peer *desk = world_watch(w, "desk");
     peer *same = world_watch(w, "same");
-    peer *bank = join_as(w, "bank", "");
+    peer *bank = world_join_service(w, "bank", "");
     EXPECT_EQ(desk->table_count, 3);
     WORLD_SECURE(w, "desk may see shop", "same may see *");
     peer_own_state(bank, &(phi_own_state){ .state = PHI_STATE_DRAINING }); // in the same turn
@@ -721,7 +709,7 @@ TEST(guard, other_rules_show_something_else)
     EXPECT_EQ(desk->table_count, 1);
     EXPECT_EQ(same->table_count, 3);
     EXPECT_EQ(peer_find(same, "bank@d")->state, PHI_STATE_DRAINING);
-    join_as(w, "shop", "");
+    world_join_service(w, "shop", "");
     world_settle(w);
     EXPECT_EQ(desk->table_count, 2);
     EXPECT_EQ(same->table_count, 4);
@@ -739,11 +727,11 @@ TEST(guard, drain_waits_for_those_who_see_it)
 {
     world *w = world_new(NULL);
     WORLD_SECURE(w, "oper may drain victim", "seer may see *");
-    peer *oper = join_as(w, "oper", "");
+    peer *oper = world_join_service(w, "oper", "");
     world_watch(w, "seer");
     world_watch(w, "blind");
-    join_as(w, "victim", "");
-    join_as(w, "other", "");
+    world_join_service(w, "victim", "");
+    world_join_service(w, "other", "");
     EXPECT_EQ(drain(oper, "other"), PH_FAILURE_REFUSED_BY_POLICY);
     EXPECT_EQ(drain(oper, "nobody"), PH_FAILURE_REFUSED_BY_POLICY);
     EXPECT_EQ(drain(oper, "victim"), 0);
@@ -765,12 +753,12 @@ TEST(guard, drain_waits_for_those_who_are_told_late_of_other_rules)
         bool sees = i < 2;
         world *w = world_new(little_room);
         WORLD_SECURE(w, "oper may drain *", "* may see *", "other may send *");
-        peer *oper = join_as(w, "oper", "");
+        peer *oper = world_join_service(w, "oper", "");
         peer *slow = world_watch(w, "slow");
-        join_as(w, "victim", "");
+        world_join_service(w, "victim", "");
         world_settle(w);
-        peer_fill_up(slow, join_as(w, "other", ""));
-        join_as(w, "new", ""); // there is no room to tell it of that
+        peer_fill_up(slow, world_join_service(w, "other", ""));
+        world_join_service(w, "new", ""); // there is no room to tell it of that
         if (is_first) {
             say_drain(oper, "victim", 1000);
         }

@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/signer.h"
+#include "center/issuer_test.h"
 #include "center/world_test.h"
 #include "tests/harness/test.h"
-
-#define SECRET "q8Jf0wXc2vLr6TzPnB4sHdYk7mUaE1gG" // of this file; opens nothing
 
 // Somebody who wants to come in, and what becomes of it.
 typedef struct arrival {
@@ -227,40 +225,6 @@ TEST(identity, user_of_a_unix_socket_is_its_principal)
 
 // ---- tokens
 
-typedef struct issuer {
-    phi_signer *signer;
-    phi_jwks *keys;
-    phi_buf token;
-} issuer;
-
-static void issuer_init(issuer *i)
-{
-    *i = (issuer){ .signer = NULL };
-    phi_diag diag = { "" };
-    EXPECT_ERR(phi_signer_of_secret(&i->signer, &phi_alloc_heap, phi_bytes_text(SECRET), &diag),
-               PH_OK);
-    EXPECT_ERR(phi_jwks_of_secret(&i->keys, &phi_alloc_heap, phi_bytes_text(SECRET), &diag), PH_OK);
-    phi_buf_init(&i->token, &phi_alloc_heap, 4096);
-}
-
-static void issuer_fini(issuer *i)
-{
-    phi_signer_free(&i->signer);
-    phi_jwks_free(&i->keys);
-    phi_buf_fini(&i->token);
-}
-
-static phi_bytes token_of(issuer *i, const char *subject, uint64_t expires_s)
-{
-    phi_buf_consume(&i->token, phi_buf_size(&i->token));
-    EXPECT_ERR(phi_signer_issue(i->signer,
-                                &(phi_token_claims){ .subject = phi_bytes_text(subject),
-                                                     .expires_s = expires_s },
-                                &i->token),
-               PH_OK);
-    return phi_bytes_of(phi_buf_view(&i->token).data, phi_buf_size(&i->token));
-}
-
 static peer *join_with(world *w, const char *account, phi_bytes token)
 {
     phi_join join = join_of(account, "");
@@ -283,7 +247,7 @@ TEST(identity, token_comes_before_all_else)
     issuer_init(&i);
     world *w = world_new(NULL);
     world_pass(w, 10000); // so that something can have ended before
-    phi_bytes token = token_of(&i, "orders", now_s(w) + 60);
+    phi_bytes token = issuer_token(&i, "orders", now_s(w) + 60);
     expect_refused(join_with(w, "orders", token), "this center believes no tokens");
     w->security.keys = i.keys;
     WORLD_SECURE(w, NULL);
@@ -297,7 +261,7 @@ TEST(identity, token_comes_before_all_else)
     peer *p = join_with(w, "bank", phi_bytes_of(spoilt, token.size));
     expect_refused(p, phi_jwt_fault_text(PHI_JWT_SIGNATURE));
     world_from_here(w);
-    p = join_with(w, "me", token_of(&i, "me", now_s(w) - 1));
+    p = join_with(w, "me", issuer_token(&i, "me", now_s(w) - 1));
     expect_refused(p, phi_jwt_fault_text(PHI_JWT_EXPIRED));
     EXPECT_EQ(world_count(w).joins_refused_token_total, 3);
     world_free(w);
@@ -334,7 +298,7 @@ TEST(identity, a_key_that_is_not_known_is_told)
     world *w = world_new(tell_unknown);
     w->security.keys = i.keys;
     WORLD_SECURE(w, NULL);
-    phi_bytes token = token_of(&i, "orders", now_s(w) + 60);
+    phi_bytes token = issuer_token(&i, "orders", now_s(w) + 60);
     EXPECT_TEXT(join_with(w, "orders", token)->id, "orders@d");
     expect_refused(join_with(w, "bank", phi_bytes_of(token.data, token.size - 2)),
                    phi_jwt_fault_text(PHI_JWT_MALFORMED));
@@ -359,11 +323,12 @@ TEST(identity, token_ends_with_its_key)
     phi_jwks *others = NULL;
     phi_jwks *again = NULL;
     EXPECT_ERR(phi_jwks_of_secret(&others, &phi_alloc_heap, phi_bytes_text(other), NULL), PH_OK);
-    EXPECT_ERR(phi_jwks_of_secret(&again, &phi_alloc_heap, phi_bytes_text(SECRET), NULL), PH_OK);
+    EXPECT_ERR(phi_jwks_of_secret(&again, &phi_alloc_heap, phi_bytes_text(ISSUER_SECRET), NULL),
+               PH_OK);
     world *w = world_new(NULL);
     w->security.keys = i.keys;
     WORLD_SECURE(w, NULL);
-    peer *p = join_with(w, "orders", token_of(&i, "orders", now_s(w) + 60));
+    peer *p = join_with(w, "orders", issuer_token(&i, "orders", now_s(w) + 60));
     peer *unproved = world_join(w, "bank");
     w->security.keys = again;
     WORLD_SECURE(w, NULL);
@@ -389,7 +354,7 @@ TEST(identity, token_is_shown_again_when_it_must_say_something_else)
     world *w = world_new(NULL);
     w->security.keys = i.keys;
     WORLD_SECURE(w, NULL);
-    phi_bytes token = token_of(&i, "orders", now_s(w) + 60);
+    phi_bytes token = issuer_token(&i, "orders", now_s(w) + 60);
     peer *p = join_with(w, "orders", token);
     peer *unproved = world_join(w, "bank");
     WORLD_SECURE(w, NULL);
@@ -415,11 +380,11 @@ TEST(identity, welcome_says_when_the_proof_ends)
     w->security.keys = i.keys;
     WORLD_SECURE(w, NULL);
     EXPECT_EQ(world_join(w, "nobody")->expires_ms, 0);
-    EXPECT_EQ(join_with(w, "orders", token_of(&i, "orders", now_s(w) + 60))->expires_ms, 60000);
+    EXPECT_EQ(join_with(w, "orders", issuer_token(&i, "orders", now_s(w) + 60))->expires_ms, 60000);
     world_from_far(w, "bank");
     w->who.expires_s = now_s(w) + 7;
     EXPECT_EQ(world_join(w, "bank")->expires_ms, 7000);
-    EXPECT_EQ(join_with(w, "stock", token_of(&i, "stock", now_s(w) + 60))->expires_ms, 7000);
+    EXPECT_EQ(join_with(w, "stock", issuer_token(&i, "stock", now_s(w) + 60))->expires_ms, 7000);
     world_free(w);
     issuer_fini(&i);
 }

@@ -13,17 +13,11 @@
 
 static peer *instance(world *w, const char *name, phi_state state, uint16_t weight)
 {
-    phi_join join = { .version = PHI_PROTOCOL_VERSION,
-                      .type = PHI_TYPE_CLIENT,
-                      .account = phi_bytes_text(name),
-                      .service = phi_bytes_text("orders"),
-                      .state = state,
-                      .has_weight = true,
-                      .weight = weight };
-    peer *p = world_connect_as(w, &join);
-    world_settle(w);
-    EXPECT(p->is_open);
-    return p;
+    return world_join_as(w, &(phi_join){ .account = phi_bytes_text(name),
+                                         .service = phi_bytes_text("orders"),
+                                         .state = state,
+                                         .has_weight = true,
+                                         .weight = weight });
 }
 
 static void say_state(peer *p, phi_state state)

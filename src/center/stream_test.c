@@ -29,14 +29,8 @@ static void few(center_options *o)
 // One that takes messages in fragments.
 static peer *join_large(world *w, const char *account, uint32_t message_bytes_max)
 {
-    phi_join join = { .version = PHI_PROTOCOL_VERSION,
-                      .type = PHI_TYPE_CLIENT,
-                      .account = phi_bytes_text(account),
-                      .message_bytes_max = message_bytes_max };
-    peer *p = world_connect_as(w, &join);
-    world_settle(w);
-    EXPECT(p->is_open);
-    return p;
+    return world_join_as(w, &(phi_join){ .account = phi_bytes_text(account),
+                                         .message_bytes_max = message_bytes_max });
 }
 
 static void say(peer *p, uint8_t kind, uint8_t flags, uint64_t call, const char *to, size_t size)
@@ -67,10 +61,7 @@ static void say_last(peer *p, uint8_t kind, uint64_t call, size_t size)
 
 static void control(peer *p, uint8_t op, uint8_t kind, uint64_t call, uint32_t value)
 {
-    uint8_t bytes[PHI_STREAM_CONTROL_BYTES];
-    phi_stream_control_encode(
-        bytes, &(phi_stream_control){ .op = op, .kind = kind, .call = call, .value = value });
-    peer_packet(p, PHI_COMMAND_STREAM, bytes, sizeof bytes);
+    peer_control(p, &(phi_stream_control){ .op = op, .kind = kind, .call = call, .value = value });
     world_settle(p->w);
 }
 
@@ -79,14 +70,9 @@ static void grant(peer *p, uint8_t kind, uint64_t call, uint32_t value)
     control(p, PHI_STREAM_CREDIT, kind, call, value);
 }
 
-// The next stream packet that it got says so.
-static void expect_control(peer *p, uint8_t op, uint64_t call, uint32_t value)
+static void expect_control(peer *p, phi_stream_op op, uint64_t call, uint32_t value)
 {
-    phi_stream_control said;
-    EXPECT_ERR(phi_stream_control_decode(peer_next_packet(p, PHI_COMMAND_STREAM), &said), PH_OK);
-    EXPECT_EQ(said.op, op);
-    EXPECT_EQ(said.call, call);
-    EXPECT_EQ(said.value, value);
+    (void)peer_expect_control(p, op, call, value);
 }
 
 static void expect_no_control(peer *p)
@@ -94,15 +80,10 @@ static void expect_no_control(peer *p)
     EXPECT_EQ(peer_next_packet(p, PHI_COMMAND_STREAM).size, 0);
 }
 
-// The next message is a fragment of so many bytes; its number.
-static uint64_t expect_fragment(peer *p, uint8_t kind, uint8_t flags, size_t size)
+// Its number.
+static uint64_t expect_fragment(peer *p, phi_kind kind, uint8_t flags, size_t size)
 {
-    const phi_message *m = peer_next(p);
-    assert_non_null(m);
-    EXPECT_EQ(m->kind, kind);
-    EXPECT_EQ(m->flags, flags);
-    EXPECT_EQ(m->body.size, size);
-    return m->call;
+    return peer_expect_fragment(p, kind, flags, size)->call;
 }
 
 typedef struct pair {
@@ -309,19 +290,6 @@ TEST(stream, op_says_whose_message_it_is)
     world_free(p.w);
 }
 
-static void expect_receipt(peer *p, uint64_t number, phi_receipt wanted)
-{
-    const phi_message *m = peer_next(p);
-    assert_non_null(m);
-    EXPECT_EQ(m->kind, PHI_KIND_RECEIPT);
-    EXPECT_EQ(m->call, number);
-    phi_receipt receipt;
-    EXPECT_ERR(phi_receipt_decode(m->body, &receipt), PH_OK);
-    EXPECT_EQ(receipt.delivered, wanted.delivered);
-    EXPECT_EQ(receipt.dropped, wanted.dropped);
-    EXPECT_EQ(receipt.code, wanted.code);
-}
-
 // A receipt that comes with the first fragment would promise what has not been sent. [P-68]
 TEST(stream, receipt_comes_with_the_end)
 {
@@ -335,20 +303,20 @@ TEST(stream, receipt_comes_with_the_end)
     control(c, PHI_STREAM_REFUSE, PHI_KIND_EVENT, at_c, PH_FAILURE_TOO_LARGE);
     EXPECT(peer_next(p.a) == NULL);
     say_last(p.a, PHI_KIND_EVENT, 3, 100);
-    expect_receipt(p.a, 3, (phi_receipt){ 1, 1, PH_FAILURE_TOO_LARGE });
+    peer_expect_receipt(p.a, 3, (phi_receipt){ 1, 1, PH_FAILURE_TOO_LARGE });
 
     say(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_RECEIPT, 4, "b", FIRST);
     peer_cut(p.b);
     world_settle(p.w);
-    expect_receipt(p.a, 4, (phi_receipt){ 0, 1, PH_FAILURE_OFFLINE });
+    peer_expect_receipt(p.a, 4, (phi_receipt){ 0, 1, PH_FAILURE_OFFLINE });
 
     say(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_RECEIPT, 5, "nobody", FIRST);
-    expect_receipt(p.a, 5, (phi_receipt){ 0, 0, PH_FAILURE_NO_SUCH_ACCOUNT });
+    peer_expect_receipt(p.a, 5, (phi_receipt){ 0, 0, PH_FAILURE_NO_SUCH_ACCOUNT });
 
     say_first(p.a, PHI_KIND_EVENT, 6, "c");
     say_first(p.a, PHI_KIND_EVENT, 7, "c"); // as many as it may have
     say(p.a, PHI_KIND_EVENT, PHI_FLAG_MORE | PHI_FLAG_RECEIPT, 8, "c", FIRST);
-    expect_receipt(p.a, 8, (phi_receipt){ 0, 0, PH_FAILURE_TOO_MANY_CALLS });
+    peer_expect_receipt(p.a, 8, (phi_receipt){ 0, 0, PH_FAILURE_TOO_MANY_CALLS });
     peer_cut(p.a);
     world_settle(p.w);
     EXPECT_EQ(world_count(p.w).streams, 0);

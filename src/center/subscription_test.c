@@ -82,16 +82,6 @@ static peer *join_with(world *w, const char *account, const char *patterns)
     return p;
 }
 
-static void expect_bodies(peer *p, const char *bodies)
-{
-    for (const char *b = bodies; *b != '\0'; b++) {
-        const phi_message *m = peer_next(p);
-        assert_non_null(m);
-        EXPECT(phi_bytes_equal(m->body, phi_bytes_of(b, 1)));
-    }
-    EXPECT(peer_next(p) == NULL);
-}
-
 // ---- what it means
 
 // An event on a topic must reach all who subscribed to what it fits, each once, its sender too, and
@@ -108,10 +98,10 @@ TEST(subscription, topic_reaches_who_wants_it)
     peer_event(d, "topic:orders", "3");
     peer_event(d, "topic:nothing", "4");
     world_settle(w);
-    expect_bodies(a, "12");
-    expect_bodies(b, "12");
-    expect_bodies(c, "23");
-    expect_bodies(d, "");
+    peer_expect_bodies(a, "12");
+    peer_expect_bodies(b, "12");
+    peer_expect_bodies(c, "23");
+    peer_expect_bodies(d, "");
     EXPECT_EQ(world_count(w).events_delivered_total, 6);
     EXPECT_EQ(world_count(w).events_dropped_total, 0);
     world_free(w);
@@ -131,7 +121,7 @@ TEST(subscription, events_go_to_topics_not_to_patterns)
     peer_request(a, "topic:orders", 1, 0);
     world_settle(w);
     peer_expect_failure(a, 1, PH_FAILURE_UNSUPPORTED);
-    expect_bodies(a, "");
+    peer_expect_bodies(a, "");
     EXPECT_EQ(world_count(w).events_dropped_total, PHI_COUNT_OF(bad));
     world_free(w);
 }
@@ -151,11 +141,11 @@ TEST(subscription, is_changed_in_the_order_given)
     peer_event(a, "topic:x", "1");
     peer_event(a, "topic:y", "2");
     world_settle(w);
-    expect_bodies(a, "1");
+    peer_expect_bodies(a, "1");
     subscribe(a, 9, "-x");
     peer_event(a, "topic:x", "3");
     world_settle(w);
-    expect_bodies(a, "");
+    peer_expect_bodies(a, "");
     EXPECT_EQ(world_count(w).subscriptions, 0);
     world_free(w);
 }
@@ -174,8 +164,8 @@ TEST(subscription, ends_with_its_link)
     peer *again = world_join(w, "a");
     peer_event(b, "topic:x", "2");
     world_settle(w);
-    expect_bodies(again, "");
-    expect_bodies(b, "12");
+    peer_expect_bodies(again, "");
+    peer_expect_bodies(b, "12");
     world_free(w);
 }
 
@@ -195,11 +185,11 @@ TEST(subscription, counts_from_one_event_to_the_next)
         peer_event(first, "topic:x", "1");
         peer_event(first, "topic:x", "2");
         world_settle(w);
-        expect_bodies(first, "12");
-        expect_bodies(leaves, "12");
-        expect_bodies(breaks, "12");
-        expect_bodies(changes, "");
-        expect_bodies(last, "12");
+        peer_expect_bodies(first, "12");
+        peer_expect_bodies(leaves, "12");
+        peer_expect_bodies(breaks, "12");
+        peer_expect_bodies(changes, "");
+        peer_expect_bodies(last, "12");
     }
     // They are heard in this order, in one turn.
     peer_event(first, "topic:x", "1");
@@ -214,9 +204,9 @@ TEST(subscription, counts_from_one_event_to_the_next)
     peer_event(last, "topic:x", "5");
     world_turn(w);
     EXPECT_EQ(world_count(w).events_delivered_total, 4 * 4 + 4 + 2 + 3 + 2 + 2);
-    expect_bodies(first, "12345");
-    expect_bodies(changes, "3");
-    expect_bodies(last, "12345");
+    peer_expect_bodies(first, "12345");
+    peer_expect_bodies(changes, "3");
+    peer_expect_bodies(last, "12345");
     world_settle(w);
     EXPECT_EQ(world_count(w).sessions, 3);
     peer *again = join_with(w, "leaves", "z");
@@ -224,9 +214,9 @@ TEST(subscription, counts_from_one_event_to_the_next)
     peer_event(last, "topic:z", "7");
     peer_event(last, "topic:z", "8");
     world_settle(w);
-    expect_bodies(again, "78");
-    expect_bodies(first, "6");
-    expect_bodies(last, "678");
+    peer_expect_bodies(again, "78");
+    peer_expect_bodies(first, "6");
+    peer_expect_bodies(last, "678");
     world_free(w);
 }
 
@@ -258,7 +248,7 @@ TEST(subscription, known_receivers_are_charged_alike)
     EXPECT_EQ(turns[1], turns[0]);
     EXPECT_EQ(turns[2], turns[0]);
     for (size_t i = 0; i < LISTENERS; i++) {
-        expect_bodies(listeners[i], "1111");
+        peer_expect_bodies(listeners[i], "1111");
     }
     peer_event(a, "topic:x", "2");
     world_turn(w);
@@ -279,19 +269,19 @@ TEST(subscription, known_receiver_that_is_full_misses_alone)
     peer_event(a, "topic:x", "1");
     peer_event(a, "topic:x", "2");
     world_settle(w);
-    expect_bodies(full, "12");
+    peer_expect_bodies(full, "12");
     peer_fill_up(full, b);
     uint64_t dropped = world_count(w).events_dropped_total;
     peer_event(a, "topic:x", "3");
     peer_event(a, "topic:x", "4");
     world_settle(w);
-    expect_bodies(a, "1234");
-    expect_bodies(b, "1234");
+    peer_expect_bodies(a, "1234");
+    peer_expect_bodies(b, "1234");
     EXPECT_EQ(world_count(w).events_dropped_total, dropped + 2);
     peer_drain(full);
     peer_event(a, "topic:x", "5");
     world_settle(w);
-    expect_bodies(full, "5");
+    peer_expect_bodies(full, "5");
     world_free(w);
 }
 
@@ -317,7 +307,7 @@ TEST(subscription, refusals_are_named)
     world_settle(w);
     peer_event(a, "topic:u", "1");
     world_settle(w);
-    expect_bodies(a, "1");
+    peer_expect_bodies(a, "1");
     world_free(w);
 }
 
@@ -401,13 +391,13 @@ TEST(subscription, answer_without_room_holds_its_client)
     EXPECT_EQ(world_count(w).subscriptions, 1); // the others are not looked at yet
     EXPECT(peer_next_packet(a, PHI_COMMAND_SUBSCRIPTION).size == 0);
     EXPECT(world_count(w).send_memory < before + 4096);
-    expect_bodies(b, "");
+    peer_expect_bodies(b, "");
     peer_drain(a);
     world_settle(w);
     EXPECT(peer_next_packet(a, PHI_COMMAND_SUBSCRIPTION).size > 100);
     expect_answer(a, 2, "");
     expect_answer(a, 3, "15:a..b");
-    expect_bodies(b, "1");
+    peer_expect_bodies(b, "1");
     EXPECT_EQ(world_count(w).subscriptions, 2);
     world_free(w);
 }
@@ -473,7 +463,7 @@ TEST(subscription, answer_without_room_and_memory_ends_its_client)
         slow += world_count(w).links_ended_total[PHI_BYE_SLOW_CONSUMER] == 1;
         peer_event(b, "topic:x", "1");
         world_settle(w);
-        expect_bodies(b, "1");
+        peer_expect_bodies(b, "1");
         world_free(w);
     }
     EXPECT_EQ(slow, 1);
@@ -511,7 +501,7 @@ TEST(subscription, many_are_swept_in_pieces)
     }
     EXPECT(turns >= 3);
     world_settle(w);
-    expect_bodies(b, "1");
+    peer_expect_bodies(b, "1");
     world_free(w);
 }
 
@@ -595,9 +585,9 @@ TEST(subscription, more_than_a_turn_holds_goes_on_in_the_next)
         told = now;
     }
     world_settle(w);
-    expect_bodies(listeners[0], "123");
-    expect_bodies(listeners[5], "13");
-    expect_bodies(listeners[9], "134");
+    peer_expect_bodies(listeners[0], "123");
+    peer_expect_bodies(listeners[5], "13");
+    peer_expect_bodies(listeners[9], "134");
     EXPECT(world_count(w).broadcasts_held_total >= 2);
     EXPECT_EQ(world_count(w).events_dropped_total, 0);
     world_free(w);
@@ -628,7 +618,7 @@ TEST(subscription, receivers_are_those_of_the_beginning)
         }
     }
     world_settle(w);
-    expect_bodies(late, "");
+    peer_expect_bodies(late, "");
     center_counters n = world_count(w);
     EXPECT_EQ(n.events_delivered_total, LISTENERS - 1);
     EXPECT_EQ(n.events_dropped_total, 1);
@@ -721,6 +711,6 @@ TEST(subscription, dear_match_is_charged)
     EXPECT(world_count(w).broadcasts_held_total >= 2);
     peer_event(good, "topic:x", "1");
     world_settle(w);
-    expect_bodies(good, "1");
+    peer_expect_bodies(good, "1");
     world_free(w);
 }

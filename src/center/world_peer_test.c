@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/world_peer_test.c - see world_test.h: a peer's connection, and what it makes of what comes.
+// center/world_peer_test.c - see world_test.h: a peer's connection, and what it makes of what
+// comes.
 
 #include "center/world_parts_test.h"
 
@@ -49,10 +50,33 @@ peer *world_connect(world *w, const char *account)
 
 peer *world_join(world *w, const char *account)
 {
-    peer *p = world_connect(w, account);
+    return world_join_as(w, &(phi_join){ .account = phi_bytes_text(account) });
+}
+
+peer *world_join_as(world *w, const phi_join *join)
+{
+    phi_join usual = *join;
+    usual.version = PHI_PROTOCOL_VERSION;
+    usual.type = PHI_TYPE_CLIENT;
+    peer *p = world_connect_as(w, &usual);
     world_settle(w);
     EXPECT(p->is_open);
     return p;
+}
+
+peer *world_join_service(world *w, const char *account, const char *service)
+{
+    return world_join_as(
+        w, &(phi_join){ .account = phi_bytes_text(account), .service = phi_bytes_text(service) });
+}
+
+void world_join_listeners(world *w, peer **listeners, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "l%zu", i);
+        listeners[i] = world_join(w, name);
+    }
 }
 
 peer *world_watch(world *w, const char *account)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/world_say_test.c - see world_test.h: what a peer says, and what is expected to have come to
-// it.
+// center/world_say_test.c - see world_test.h: what a peer says, and what is expected to have come
+// to it.
 
 #include <stdio.h>
 
@@ -119,6 +119,13 @@ void peer_ask(peer *p, const phi_presence_ask *ask)
     peer_packet(p, PHI_COMMAND_ONLINE_LIST, bytes, phi_writer_size(&w));
 }
 
+void peer_control(peer *p, const phi_stream_control *control)
+{
+    uint8_t bytes[PHI_STREAM_CONTROL_BYTES];
+    phi_stream_control_encode(bytes, control);
+    peer_packet(p, PHI_COMMAND_STREAM, bytes, sizeof bytes);
+}
+
 void peer_own_state(peer *p, const phi_own_state *own)
 {
     uint8_t bytes[PHI_PACKET_BYTES_MAX];
@@ -210,6 +217,50 @@ const phi_message *peer_expect(peer *p, phi_kind kind, uint64_t call, const char
     EXPECT_EQ(m->call, call);
     EXPECT(phi_bytes_equal(m->body, phi_bytes_text(body)));
     return m;
+}
+
+void peer_expect_bodies(peer *p, const char *bodies)
+{
+    for (const char *b = bodies; *b != '\0'; b++) {
+        const phi_message *m = peer_next(p);
+        assert_non_null(m);
+        EXPECT(phi_bytes_equal(m->body, phi_bytes_of(b, 1)));
+    }
+    EXPECT(peer_next(p) == NULL);
+}
+
+const phi_message *peer_expect_fragment(peer *p, phi_kind kind, uint8_t flags, size_t size)
+{
+    const phi_message *m = peer_next(p);
+    assert_non_null(m);
+    EXPECT_EQ(m->kind, kind);
+    EXPECT_EQ(m->flags, flags);
+    EXPECT_EQ(m->body.size, size);
+    return m;
+}
+
+phi_stream_control peer_expect_control(peer *p, phi_stream_op op, uint64_t call, uint32_t value)
+{
+    phi_stream_control said;
+    EXPECT_ERR(phi_stream_control_decode(peer_next_packet(p, PHI_COMMAND_STREAM), &said), PH_OK);
+    EXPECT_EQ(said.op, op);
+    EXPECT_EQ(said.call, call);
+    EXPECT_EQ(said.value, value);
+    return said;
+}
+
+void peer_expect_receipt(peer *p, uint64_t number, phi_receipt wanted)
+{
+    const phi_message *m = peer_next(p);
+    assert_non_null(m);
+    EXPECT_EQ(m->kind, PHI_KIND_RECEIPT);
+    EXPECT_EQ(m->call, number);
+    EXPECT(phi_bytes_equal(m->from, phi_bytes_text("@d")));
+    phi_receipt receipt;
+    EXPECT_ERR(phi_receipt_decode(m->body, &receipt), PH_OK);
+    EXPECT_EQ(receipt.delivered, wanted.delivered);
+    EXPECT_EQ(receipt.dropped, wanted.dropped);
+    EXPECT_EQ(receipt.code, wanted.code);
 }
 
 void peer_expect_bye(const peer *p, phi_bye_code code)

@@ -2,6 +2,8 @@
 //
 // center/world_test.c - see world_test.h: life of a world, its turns, its time.
 
+#include "center/world_test.h"
+
 #include <stdlib.h>
 
 #include "center/world_parts_test.h"

@@ -20,6 +20,7 @@
 #include "link/link.h"
 #include "wire/message.h"
 #include "wire/own_state.h"
+#include "wire/stream.h"
 
 #define WORLD_PEERS_MAX 128
 #define WORLD_LOGS_MAX 256
@@ -159,6 +160,11 @@ peer *world_connect(world *w, const char *account);
 peer *world_connect_as(world *w, const phi_join *join);
 // Connects, settles, expects it to be in.
 peer *world_join(world *w, const char *account);
+// The same for a JOIN of which the caller filled in what is not as usual.
+peer *world_join_as(world *w, const phi_join *join);
+peer *world_join_service(world *w, const char *account, const char *service);
+// The same for so many: l0, l1, ...
+void world_join_listeners(world *w, peer **listeners, size_t count);
 peer *world_watch(world *w, const char *account);
 
 // So many bytes may be under way to the peer before the center's writes fall short.
@@ -182,6 +188,7 @@ void peer_fail_inquiry(peer *p, uint64_t call, uint16_t turn, uint16_t code);
 // A request of `from` to `to`, as far as the responder; its number there.
 uint64_t peer_call(peer *from, peer *to, const char *address, uint64_t number);
 void peer_ask(peer *p, const phi_presence_ask *ask);
+void peer_control(peer *p, const phi_stream_control *control);
 
 // Bytes on their way to it.
 size_t peer_unread(const peer *p);
@@ -213,6 +220,14 @@ void peer_expect_inquiry_failure(peer *p, uint64_t call, uint16_t turn, uint16_t
 void peer_expect_cancel(peer *p, uint64_t call, uint16_t code);
 // The next message is of that kind, with that call and body.
 const phi_message *peer_expect(peer *p, phi_kind kind, uint64_t call, const char *body);
+// The next messages have these bodies, each of one byte, and there is no other.
+void peer_expect_bodies(peer *p, const char *bodies);
+// The next message is a fragment of a body, of so many bytes.
+const phi_message *peer_expect_fragment(peer *p, phi_kind kind, uint8_t flags, size_t size);
+// The next stream packet says so; returned for what else is in it.
+phi_stream_control peer_expect_control(peer *p, phi_stream_op op, uint64_t call, uint32_t value);
+// The next message is the center's receipt for that event.
+void peer_expect_receipt(peer *p, uint64_t number, phi_receipt wanted);
 // Its link ended, said by the center, for that reason.
 void peer_expect_bye(const peer *p, phi_bye_code code);
 

@@ -10,13 +10,6 @@
 
 #define CALL UINT64_C(0x700000002a) // a request's number, as a center makes them
 
-static ph_client_counters counters(stage *s)
-{
-    ph_client_counters count = { .struct_size = sizeof count };
-    ph_client_count(s->client, &count);
-    return count;
-}
-
 // Up, with one request to answer: 500 ms are left of it.
 static void stage_up_asked(stage *s, phi_suite suite)
 {
@@ -59,8 +52,8 @@ TEST(ask, is_answered_and_then_the_request_is)
     EXPECT_EQ(stage_got(&s, 1).kind, PHI_KIND_REPLY);
     EXPECT_EQ(stage_got(&s, 1).call, CALL);
     EXPECT_EQ(s.client->asks.count, 0);
-    EXPECT_EQ(counters(&s).asks, 1);
-    EXPECT_EQ(counters(&s).ask_answers, 1);
+    EXPECT_EQ(stage_counters(&s).asks, 1);
+    EXPECT_EQ(stage_counters(&s).ask_answers, 1);
     stage_fini(&s);
 }
 
@@ -82,18 +75,6 @@ TEST(ask, several_at_a_time_get_each_its_own_answer)
     stage_fini(&s);
 }
 
-static void fail_ask(stage *s, uint16_t turn, uint16_t code, const char *text)
-{
-    uint8_t body[64];
-    phi_put_u16(body, code);
-    memcpy(body + 2, text, strlen(text));
-    stage_say_message(s, &(phi_message){ .kind = PHI_KIND_FAILURE,
-                                         .call = CALL,
-                                         .turn = turn,
-                                         .from = phi_bytes_text("@home"),
-                                         .body = phi_bytes_of(body, 2 + strlen(text)) });
-}
-
 // A caller that does not answer is a typed failure to its responder. [P-58] [P-62]
 TEST(ask, fails_with_the_callers_reason)
 {
@@ -103,13 +84,13 @@ TEST(ask, fails_with_the_callers_reason)
         EXPECT_ERR(stage_ask(&s, "which", 0, NULL), PH_OK);
     }
     stage_settle(&s);
-    fail_ask(&s, stage_got(&s, 0).turn, PH_FAILURE_NO_HANDLER, "no");
-    fail_ask(&s, stage_got(&s, 1).turn, PH_FAILURE_DEADLINE, "late");
+    stage_fail_ask(&s, CALL, stage_got(&s, 0).turn, PH_FAILURE_NO_HANDLER, "no");
+    stage_fail_ask(&s, CALL, stage_got(&s, 1).turn, PH_FAILURE_DEADLINE, "late");
     EXPECT_TEXT(stage_heard(&s), "done PH_EFAILURE 18 no\ndone PH_ETIMEDOUT 11\n");
-    EXPECT_EQ(counters(&s).ask_failures, 1);
-    EXPECT_EQ(counters(&s).ask_timeouts, 1);
+    EXPECT_EQ(stage_counters(&s).ask_failures, 1);
+    EXPECT_EQ(stage_counters(&s).ask_timeouts, 1);
     EXPECT_EQ(s.client->asks.count, 1);
-    fail_ask(&s, stage_got(&s, 2).turn, 0, ""); // no code at all: P-58
+    stage_fail_ask(&s, CALL, stage_got(&s, 2).turn, 0, ""); // no code at all: P-58
     EXPECT(strncmp(stage_heard(&s), "done PH_ERESET 0\ndown PH_EPROTO\n", 32) == 0);
     EXPECT_EQ(s.client->asks.count, 0);
     stage_fini(&s);
@@ -158,7 +139,7 @@ TEST(ask, given_up_keeps_its_turn_until_the_late_answer)
     stage_answer(&s, CALL, turns[0], "late");
     stage_answer(&s, CALL, turns[1], "late");
     EXPECT_TEXT(stage_heard(&s), "");
-    EXPECT_EQ(counters(&s).replies_stray, 2);
+    EXPECT_EQ(stage_counters(&s).replies_stray, 2);
     EXPECT_EQ(s.client->asks.count, 1);
     // Now they are free.
     EXPECT_ERR(stage_ask(&s, "fourth", 0, NULL), PH_OK);
@@ -216,8 +197,8 @@ TEST(ask, ends_when_its_request_is_answered)
     EXPECT_EQ(s.client->asks.count, 1);
     stage_answer(&s, CALL, stage_got(&s, 0).turn, "late");
     EXPECT_TEXT(stage_heard(&s), "");
-    EXPECT_EQ(counters(&s).replies_stray, 1);
-    EXPECT_EQ(counters(&s).ask_cancels, 2);
+    EXPECT_EQ(stage_counters(&s).replies_stray, 1);
+    EXPECT_EQ(stage_counters(&s).ask_cancels, 2);
     stage_fini(&s);
 }
 
@@ -336,13 +317,13 @@ TEST(ask, stray_answers_are_counted_and_harm_nobody)
     stage_answer(&s, CALL, UINT16_MAX, "of no turn at all");
     stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_REPLY, .call = CALL, .turn = turn });
     EXPECT_TEXT(stage_heard(&s), "");
-    EXPECT_EQ(counters(&s).replies_stray, 5);
+    EXPECT_EQ(stage_counters(&s).replies_stray, 5);
     EXPECT_EQ(s.client->asks.count, 2);
     stage_answer(&s, CALL, turn, "yes");
     stage_answer(&s, CALL, turn, "yes, twice");
-    fail_ask(&s, turn, PH_FAILURE_NO_HANDLER, "and no");
+    stage_fail_ask(&s, CALL, turn, PH_FAILURE_NO_HANDLER, "and no");
     EXPECT_TEXT(stage_heard(&s), "done PH_OK 0 yes\n");
-    EXPECT_EQ(counters(&s).replies_stray, 7);
+    EXPECT_EQ(stage_counters(&s).replies_stray, 7);
     EXPECT(ph_client_state(s.client) == PH_LINK_UP);
     stage_fini(&s);
 }
@@ -361,18 +342,6 @@ TEST(ask, no_memory_for_one_more)
     stage_answer(&s, CALL, stage_got(&s, 0).turn, "yes");
     EXPECT_TEXT(stage_heard(&s), "done PH_OK 0 yes\n");
     stage_fini(&s);
-}
-
-static void never(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
-                  const ph_incoming *reply, void *arg)
-{
-    (void)client;
-    (void)call;
-    (void)status;
-    (void)code;
-    (void)reply;
-    (void)arg;
-    fail_msg("what was refused does not end");
 }
 
 // What cannot be asked is refused, and costs nothing.
@@ -398,10 +367,11 @@ TEST(ask, refusals)
     ph_outgoing out = PH_OUTGOING_INIT;
     out.body = body;
     out.body_size = sizeof body;
-    EXPECT_ERR(ph_client_ask(s.client, request, &out, NULL, never, NULL), PH_ETOOLARGE);
-    EXPECT_ERR(ph_client_ask(s.client, request, NULL, NULL, never, NULL), PH_EINVAL);
-    EXPECT_ERR(ph_client_ask(NULL, request, &out, NULL, never, NULL), PH_EINVAL);
-    EXPECT_ERR(ph_client_request(s.client, NULL, NULL, never, NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_ask(s.client, request, &out, NULL, stage_on_done_never, NULL),
+               PH_ETOOLARGE);
+    EXPECT_ERR(ph_client_ask(s.client, request, NULL, NULL, stage_on_done_never, NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_ask(NULL, request, &out, NULL, stage_on_done_never, NULL), PH_EINVAL);
+    EXPECT_ERR(ph_client_request(s.client, NULL, NULL, stage_on_done_never, NULL), PH_EINVAL);
     EXPECT_ERR(ph_client_cancel(NULL, (ph_call_id){ 1 }), PH_EINVAL);
     EXPECT_EQ(s.client->asks.count, 0);
     EXPECT_ERR(stage_ask(&s, "a", 0, NULL), PH_OK);

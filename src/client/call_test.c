@@ -94,8 +94,7 @@ TEST(call, ends_with_its_reply_or_failure)
     stage_reply(&s, 1, "x");
     stage_pass(&s, phi_seconds(3));
     EXPECT_TEXT(stage_heard(&s), "");
-    ph_client_counters count = { .struct_size = sizeof count };
-    ph_client_count(s.client, &count);
+    ph_client_counters count = stage_counters(&s);
     EXPECT_EQ(count.calls, 3);
     EXPECT_EQ(count.replies, 1);
     EXPECT_EQ(count.failures, 1);
@@ -302,18 +301,6 @@ TEST(call, packet_limit_is_the_centers)
     stage_fini(&s);
 }
 
-static void done_never(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
-                       const ph_incoming *reply, void *arg)
-{
-    (void)client;
-    (void)call;
-    (void)status;
-    (void)code;
-    (void)reply;
-    (void)arg;
-    fail_msg("the call was refused; its callback must not run");
-}
-
 // A center that does not read must not fill our memory; and once it reads again, we must hear so.
 TEST(call, full_buffer_is_busy_then_writable)
 {
@@ -332,7 +319,7 @@ TEST(call, full_buffer_is_busy_then_writable)
     out.to = "echo";
     out.body = body;
     out.body_size = sizeof body;
-    EXPECT_ERR(ph_client_request(s.client, &out, NULL, done_never, NULL), PH_EBUSY);
+    EXPECT_ERR(ph_client_request(s.client, &out, NULL, stage_on_done_never, NULL), PH_EBUSY);
     stage_settle(&s);
     EXPECT_TEXT(stage_heard(&s), "");
     s.write_max = SIZE_MAX;

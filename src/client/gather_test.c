@@ -107,13 +107,6 @@ static void say_end(stage *s, uint64_t call)
                                          .body = phi_writer_view(&w) });
 }
 
-static ph_client_counters counters(stage *s)
-{
-    ph_client_counters count = { .struct_size = sizeof count };
-    ph_client_count(s->client, &count);
-    return count;
-}
-
 // Parts as they come, and one end that says who did not answer, and why. [P-65]
 TEST(gather, parts_come_and_the_end_says_who_is_missing)
 {
@@ -140,10 +133,10 @@ TEST(gather, parts_come_and_the_end_says_who_is_missing)
     say_part(&s, id.value, 4, "d@home", "late");
     say_end(&s, id.value);
     EXPECT_TEXT(heard(&t), "");
-    EXPECT_EQ(counters(&s).calls, 1);
-    EXPECT_EQ(counters(&s).replies, 1);
-    EXPECT_EQ(counters(&s).parts, 3);
-    EXPECT_EQ(counters(&s).replies_stray, 2);
+    EXPECT_EQ(stage_counters(&s).calls, 1);
+    EXPECT_EQ(stage_counters(&s).replies, 1);
+    EXPECT_EQ(stage_counters(&s).parts, 3);
+    EXPECT_EQ(stage_counters(&s).replies_stray, 2);
     stage_fini(&s);
 }
 
@@ -167,7 +160,7 @@ TEST(gather, fails_as_a_whole_or_ends_without_looking)
     say_part(&s, id.value, 1, "a@home", "7");
     say_end(&s, id.value);
     EXPECT_TEXT(heard(&t), "PH_OK 0 2 of 4, b@home 1000, d@home 11\n");
-    EXPECT_EQ(counters(&s).parts, 1);
+    EXPECT_EQ(stage_counters(&s).parts, 1);
     stage_fini(&s);
 }
 
@@ -215,14 +208,14 @@ TEST(gather, lies_of_the_center)
     say_part(&s, id.value, 0, "a@home", "7");
     say_part(&s, 99, 1, "a@home", "7");
     EXPECT_TEXT(stage_heard(&s), "");
-    EXPECT_EQ(counters(&s).replies_stray, 3);
+    EXPECT_EQ(stage_counters(&s).replies_stray, 3);
     stage_reply(&s, id.value, "still there");
     EXPECT_TEXT(stage_heard(&s), "done PH_OK 0 still there\n");
     EXPECT(ph_client_state(s.client) == PH_LINK_UP);
 
     EXPECT_ERR(gather(&s, &t, 0, &id), PH_OK);
     stage_inquire(&s, id.value, 1, "which"); // nobody may ask back in a gather
-    EXPECT_EQ(counters(&s).dropped, 1);
+    EXPECT_EQ(stage_counters(&s).dropped, 1);
     stage_reply(&s, id.value, "five"); // as if it were a plain reply
     EXPECT_TEXT(heard(&t), "PH_ERESET 0\n");
     EXPECT(strncmp(stage_heard(&s), "down PH_EPROTO\n", 15) == 0);

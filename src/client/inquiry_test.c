@@ -11,13 +11,6 @@
 #include "client/stage.h"
 #include "tests/harness/test.h"
 
-static ph_client_counters counters(stage *s)
-{
-    ph_client_counters count = { .struct_size = sizeof count };
-    ph_client_count(s->client, &count);
-    return count;
-}
-
 // What one call is told.
 typedef struct told {
     unsigned inquiries;
@@ -90,7 +83,7 @@ TEST(inquiry, goes_to_its_call_and_is_answered)
     // The call is over, and with it everything in it.
     EXPECT_ERR(ph_client_reply(s.client, t.inquiry, "GN", 2), PH_ESTALE);
     EXPECT_ERR(ph_client_fail(s.client, t.inquiry, 1000, NULL), PH_ESTALE);
-    EXPECT_EQ(counters(&s).inquiries, 1);
+    EXPECT_EQ(stage_counters(&s).inquiries, 1);
     stage_fini(&s);
 }
 
@@ -123,8 +116,8 @@ TEST(inquiry, falls_back_to_the_clients_handler_and_then_to_no_handler)
     stage_fill(&s, 0);
     stage_heard(&s);
     stage_inquire(&s, id.value, 3, "which");
-    EXPECT_EQ(counters(&s).dropped, 1);
-    EXPECT_EQ(counters(&s).inquiries, 3);
+    EXPECT_EQ(stage_counters(&s).dropped, 1);
+    EXPECT_EQ(stage_counters(&s).inquiries, 3);
     stage_fini(&s);
 }
 
@@ -151,7 +144,7 @@ TEST(inquiry, of_a_call_that_is_over_is_dropped)
     stage_inquire(&s, over.value, 1, "which");
     stage_inquire(&s, 99, 1, "which");
     EXPECT_TEXT(stage_heard(&s), "");
-    EXPECT_EQ(counters(&s).dropped, 3);
+    EXPECT_EQ(stage_counters(&s).dropped, 3);
     EXPECT(ph_client_state(s.client) == PH_LINK_UP);
     stage_fini(&s);
 }

@@ -46,13 +46,6 @@ static void say_receipt(stage *s, uint64_t call, uint32_t delivered, uint32_t dr
                                          .body = phi_bytes_of(body, sizeof body) });
 }
 
-static ph_client_counters counters(stage *s)
-{
-    ph_client_counters count = { .struct_size = sizeof count };
-    ph_client_count(s->client, &count);
-    return count;
-}
-
 // The sender of an event learns what became of it, once. [P-68]
 TEST(receipt, says_what_became_of_the_event)
 {
@@ -77,9 +70,9 @@ TEST(receipt, says_what_became_of_the_event)
     EXPECT_EQ(t.receipt.code, PH_FAILURE_SLOW_CONSUMER);
     say_receipt(&s, id.value, 1, 0, 0);
     EXPECT_EQ(t.dones, 1);
-    EXPECT_EQ(counters(&s).receipts_wanted, 1);
-    EXPECT_EQ(counters(&s).receipts, 1);
-    EXPECT_EQ(counters(&s).replies_stray, 1);
+    EXPECT_EQ(stage_counters(&s).receipts_wanted, 1);
+    EXPECT_EQ(stage_counters(&s).receipts, 1);
+    EXPECT_EQ(stage_counters(&s).replies_stray, 1);
     stage_fini(&s);
 }
 
@@ -115,9 +108,10 @@ TEST(receipt, ends_once_without_the_centers_word)
     stage_cut(&s);
     EXPECT_EQ(t.dones, 3);
     EXPECT_ERR(t.status, PH_ERESET);
-    EXPECT_EQ(counters(&s).receipts_lost, 3);
-    EXPECT_EQ(counters(&s).replies_stray, 2);
-    EXPECT_EQ(counters(&s).timeouts + counters(&s).cancels + counters(&s).resets, 0);
+    EXPECT_EQ(stage_counters(&s).receipts_lost, 3);
+    EXPECT_EQ(stage_counters(&s).replies_stray, 2);
+    EXPECT_EQ(stage_counters(&s).timeouts + stage_counters(&s).cancels + stage_counters(&s).resets,
+              0);
     stage_fini(&s);
 }
 
@@ -139,8 +133,8 @@ TEST(receipt, lies_of_the_center)
     stage_inquire(&s, event.value, 1, "which");
     EXPECT_TEXT(stage_heard(&s), "");
     EXPECT_EQ(t.dones, 0);
-    EXPECT_EQ(counters(&s).replies_stray, 4);
-    EXPECT_EQ(counters(&s).dropped, 1);
+    EXPECT_EQ(stage_counters(&s).replies_stray, 4);
+    EXPECT_EQ(stage_counters(&s).dropped, 1);
     EXPECT(ph_client_state(s.client) == PH_LINK_UP);
     stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_RECEIPT,
                                           .call = event.value,

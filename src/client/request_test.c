@@ -125,8 +125,7 @@ TEST(request, without_handler_is_answered_no_handler)
     stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_EVENT });
     stage_cancel(&s, 42, PH_FAILURE_CANCELLED);
     EXPECT_TEXT(stage_heard(&s), "");
-    ph_client_counters count = { .struct_size = sizeof count };
-    ph_client_count(s.client, &count);
+    ph_client_counters count = stage_counters(&s);
     EXPECT_EQ(count.requests, 1);
     EXPECT_EQ(count.events, 1);
     stage_fini(&s);
@@ -144,8 +143,7 @@ TEST(request, without_handler_and_without_room_is_counted)
     stage_fill(&s, 0);
     stage_heard(&s);
     stage_request(&s, 42, "say", "hello");
-    ph_client_counters count = { .struct_size = sizeof count };
-    ph_client_count(s.client, &count);
+    ph_client_counters count = stage_counters(&s);
     EXPECT_EQ(count.dropped, 1);
     s.write_max = SIZE_MAX;
     stage_settle(&s);
@@ -171,8 +169,7 @@ TEST(request, events_and_cancels_arrive_and_strays_are_counted)
     stage_say_message(&s, &(phi_message){ .kind = PHI_KIND_ANSWER, .call = 42, .turn = 1 });
     EXPECT_TEXT(stage_heard(&s), "event news snow\ncancel 42 cancelled\n");
     EXPECT(ph_client_state(s.client) == PH_LINK_UP);
-    ph_client_counters count = { .struct_size = sizeof count };
-    ph_client_count(s.client, &count);
+    ph_client_counters count = stage_counters(&s);
     EXPECT_EQ(count.dropped, 1);
     EXPECT_EQ(count.replies_stray, 1);
     stage_say(&s, PHI_COMMAND_MESSAGE, phi_bytes_text("no message"));

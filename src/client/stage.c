@@ -557,6 +557,25 @@ void stage_up(stage *s)
     stage_heard(s);
 }
 
+void stage_on_done_never(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
+                         const ph_incoming *reply, void *arg)
+{
+    (void)client;
+    (void)call;
+    (void)status;
+    (void)code;
+    (void)reply;
+    (void)arg;
+    fail_msg("the call was refused; its callback must not run");
+}
+
+ph_client_counters stage_counters(const stage *s)
+{
+    ph_client_counters count = { .struct_size = sizeof count };
+    ph_client_count(s->client, &count);
+    return count;
+}
+
 ph_err stage_call_to(stage *s, const char *to, const char *method, uint32_t timeout_ms,
                      ph_call_id *id)
 {
@@ -638,11 +657,17 @@ void stage_reply(stage *s, uint64_t call, const char *body)
 
 void stage_fail(stage *s, uint64_t call, uint16_t code, const char *text)
 {
+    stage_fail_ask(s, call, /* turn= */ 0, code, text);
+}
+
+void stage_fail_ask(stage *s, uint64_t call, uint16_t turn, uint16_t code, const char *text)
+{
     uint8_t body[256];
     phi_put_u16(body, code);
     memcpy(body + 2, text, strlen(text));
     stage_say_message(s, &(phi_message){ .kind = PHI_KIND_FAILURE,
                                          .call = call,
+                                         .turn = turn,
                                          .from = phi_bytes_text("@home"),
                                          .body = phi_bytes_of(body, 2 + strlen(text)) });
 }

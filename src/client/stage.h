@@ -125,6 +125,8 @@ void stage_say(stage *s, phi_command command, phi_bytes payload);
 void stage_say_message(stage *s, const phi_message *message);
 void stage_reply(stage *s, uint64_t call, const char *body);
 void stage_fail(stage *s, uint64_t call, uint16_t code, const char *text);
+// The same of an inquiry in it.
+void stage_fail_ask(stage *s, uint64_t call, uint16_t turn, uint16_t code, const char *text);
 void stage_request(stage *s, uint64_t call, const char *method, const char *body);
 void stage_inquire(stage *s, uint64_t call, uint16_t turn, const char *method);
 void stage_answer(stage *s, uint64_t call, uint16_t turn, const char *body);
@@ -133,6 +135,12 @@ void stage_cancel(stage *s, uint64_t call, uint16_t code);
 // The n-th message the center got; asserts that it is there and well formed.
 phi_message stage_got(stage *s, unsigned n);
 void stage_forget(stage *s); // what it got
+
+// For a call that is refused: fails the test.
+void stage_on_done_never(ph_client *client, ph_call_id call, ph_err status, uint16_t code,
+                         const ph_incoming *reply, void *arg);
+
+ph_client_counters stage_counters(const stage *s);
 
 // A call of the client whose end goes to the log.
 ph_err stage_call_to(stage *s, const char *to, const char *method, uint32_t timeout_ms,

@@ -229,8 +229,7 @@ TEST(topic, unsubscribed_hears_nothing_more)
     EXPECT_TEXT(asked(&s, 1), "#5 -x.> ");
     publish(&s, "x.z.z"); // was on its way
     EXPECT_TEXT(stage_heard(&s), "");
-    ph_client_counters n = { .struct_size = sizeof n };
-    ph_client_count(s.client, &n);
+    ph_client_counters n = stage_counters(&s);
     EXPECT_EQ(n.dropped, 1);
     EXPECT_EQ(n.events, 1);
     phi_client_topics_check(s.client);
