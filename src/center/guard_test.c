@@ -368,12 +368,12 @@ TEST(guard, topics_are_judged_at_both_ends)
 TEST(guard, who_is_known_from_the_event_before_is_judged)
 {
     world *w = world_new(NULL);
-    peer *shop = join_as(w, "shop", "");
-    peer *thief = join_as(w, "thief", "");
+    peer *shop = world_join_service(w, "shop", "");
+    peer *thief = world_join_service(w, "thief", "");
     peer *readers[6];
     for (size_t i = 0; i < PHI_COUNT_OF(readers); i++) {
         char name[] = { i % 2 == 0 ? 'e' : 'o', (char)('0' + i), 0 };
-        readers[i] = join_as(w, name, "");
+        readers[i] = world_join_service(w, name, "");
         EXPECT_EQ(subscribe(readers[i], "orders.new"), 0);
     }
     uint64_t number = 1;
