@@ -157,7 +157,7 @@ void phi_buf_consume(phi_buf *buf, size_t count)
     }
     if (used > buf->capacity / 4) {
         buf->small_drains = 0;
-    } else if (++buf->small_drains >= PHI_BUF_SMALL_DRAINS) {
+    } else if (++buf->small_drains >= PHI_BUF_SMALL_DRAINS_MAX) {
         buf_drop(buf);
     }
 }

@@ -7,8 +7,10 @@
 //          that send a length and no more may be many. Other blocks grow from 512 bytes by
 //          doubling. An empty buffer keeps a block of up to PHI_BUF_KEEP_BYTES until
 //          phi_buf_release, which its owner calls when it falls idle (10,000 idle links must cost
-//          nothing here); a larger one it gives back by itself after PHI_BUF_SMALL_DRAINS drains
-//          that used less than a quarter of it.
+//          nothing here). A larger one that was drained PHI_BUF_SMALL_DRAINS times with less than a
+//          quarter of it used is wasteful: an owner of many releases them one by one, because many
+//          that grew in the same burst are so at the same time, and giving back thousands of pages
+//          takes milliseconds. Without him it goes by itself after PHI_BUF_SMALL_DRAINS_MAX.
 // Limits   bytes_max bytes wait at most (and PHI_BUF_BYTES_MAX); beyond it phi_buf_reserve returns
 //          NULL. A block is at most a quarter larger, so that what waits is moved to the front
 //          seldom.
@@ -24,6 +26,7 @@
 
 #define PHI_BUF_KEEP_BYTES 65536u
 #define PHI_BUF_SMALL_DRAINS 64u
+#define PHI_BUF_SMALL_DRAINS_MAX 512u
 #define PHI_BUF_TINY_BYTES 24u                 // as the smallest block of malloc
 #define PHI_BUF_BYTES_MAX (UINT32_MAX / 5 * 4) // so that a block's size fits
 
@@ -90,6 +93,12 @@ void phi_buf_consume(phi_buf *buf, size_t count);
 static inline void phi_buf_guard(phi_buf *buf)
 {
     buf->has_secret = true;
+}
+
+// It keeps a large block that it has not needed for a while.
+static inline bool phi_buf_is_wasteful(const phi_buf *buf)
+{
+    return buf->small_drains >= PHI_BUF_SMALL_DRAINS;
 }
 
 // Gives the memory back if the buffer is empty.

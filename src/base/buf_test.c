@@ -125,12 +125,14 @@ TEST(buf, large_block_is_given_back_after_small_drains)
         phi_buf_consume(&buf, sizeof burst);
     }
     EXPECT_EQ(counter.takes, 2); // the first small one, and the large one
-    for (unsigned i = 0; i < PHI_BUF_SMALL_DRAINS; i++) {
+    for (unsigned i = 0; i < PHI_BUF_SMALL_DRAINS_MAX; i++) {
         EXPECT(counter.bytes > PHI_BUF_KEEP_BYTES);
+        EXPECT_EQ(phi_buf_is_wasteful(&buf), i >= PHI_BUF_SMALL_DRAINS);
         EXPECT(phi_buf_append(&buf, phi_bytes_of(burst, 10)));
         phi_buf_consume(&buf, 10);
     }
     EXPECT_EQ(counter.bytes, 0);
+    EXPECT(!phi_buf_is_wasteful(&buf));
     phi_buf_fini(&buf);
 }
 

@@ -215,6 +215,21 @@ static void transport_write(phi_transport *t, phi_time now)
     }
 }
 
+// All was taken: who writes seldom keeps no buffer, and of those that are wasteful one is given back
+// in a turn.
+static void transport_trim(phi_transport *t)
+{
+    phi_transports *group = t->group;
+    bool is_tight = group->quota != NULL && phi_quota_is_tight(group->quota);
+    bool is_wasteful = phi_buf_is_wasteful(&t->link.out.buf) && group->wasteful_turn != group->turn;
+    if (is_wasteful) {
+        group->wasteful_turn = group->turn;
+    }
+    if (is_tight || is_wasteful || t->busy_writes < TRANSPORT_BUSY_WRITES) {
+        phi_link_trim(&t->link);
+    }
+}
+
 static void transport_flush(phi_transport *t, phi_time now)
 {
     if (t->is_blocked || phi_link_waiting(&t->link) == 0) {
@@ -226,11 +241,8 @@ static void transport_flush(phi_transport *t, phi_time now)
         t->busy_writes++;
     }
     transport_write(t, now);
-
-    phi_transports *group = t->group;
-    bool is_tight = group->quota != NULL && phi_quota_is_tight(group->quota);
-    if (phi_link_waiting(&t->link) == 0 && (is_tight || t->busy_writes < TRANSPORT_BUSY_WRITES)) {
-        phi_link_trim(&t->link);
+    if (phi_link_waiting(&t->link) == 0) {
+        transport_trim(t);
     }
 }
 

@@ -60,11 +60,12 @@ typedef struct phi_transports {
     phi_io *io;                         // borrowed until phi_transports_fini
     const phi_transport_events *events; // same
     phi_turn_hook hook;
-    phi_list dirty;   // phi_transport.dirty: something is to be written or reported
-    phi_run run;      // nothing of it waits between two turns
-    phi_timer rest;   // set while the run is large: is that memory still needed?
-    size_t count;     // that have a stream
-    uint32_t turn;    // counts the runs of the hook
+    phi_list dirty;         // phi_transport.dirty: something is to be written or reported
+    phi_run run;            // nothing of it waits between two turns
+    phi_timer rest;         // set while the run is large: is that memory still needed?
+    size_t count;           // that have a stream
+    uint32_t turn;          // counts the runs of the hook
+    uint32_t wasteful_turn; // in which a wasteful buffer was given back last
     phi_quota *quota; // borrowed, that of the links' options; NULL none. It shares among `count`
     uint64_t bytes_received;
     uint64_t bytes_sent;

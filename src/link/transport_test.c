@@ -151,6 +151,48 @@ TEST(transport, idle_connection_is_small)
     world_fini(&w);
 }
 
+static size_t large_buffers(const world *w)
+{
+    size_t large = 0;
+    for (size_t i = 0; i < 4; i++) {
+        large += w->center[i].transport.link.out.buf.capacity > PHI_BUF_KEEP_BYTES;
+    }
+    return large;
+}
+
+// Buffers that grew in the same burst are in nobody's way at the same time, too: to give back a
+// thousand in one turn is a turn of many milliseconds. One that is used is kept.
+TEST(transport, wasteful_buffers_are_given_back_one_in_a_turn)
+{
+    world w;
+    world_open(&w, PHI_SUITE_PLAIN, 4);
+    for (size_t turn = 0; turn < 10; turn++) { // they write often
+        for (size_t i = 0; i < 4; i++) {
+            EXPECT(say(&w.center[i], 60000));
+            EXPECT(say(&w.center[i], 60000));
+        }
+        (void)fake_io_settle(&w.fake);
+    }
+    EXPECT_EQ(large_buffers(&w), 4);
+    for (size_t turn = 1; turn < PHI_BUF_SMALL_DRAINS; turn++) {
+        for (size_t i = 0; i < 4; i++) {
+            EXPECT(say(&w.center[i], i == 3 && turn == 1 ? 60000 : 10));
+        }
+        fake_io_turn(&w.fake);
+    }
+    EXPECT_EQ(large_buffers(&w), 4);
+    for (size_t left = 3; left >= 1; left--) {
+        for (size_t i = 0; i < 4; i++) {
+            EXPECT(say(&w.center[i], 10));
+        }
+        fake_io_turn(&w.fake);
+        EXPECT_EQ(large_buffers(&w), left);
+    }
+    (void)fake_io_settle(&w.fake);
+    EXPECT_EQ(w.client[3].packets, 20 + PHI_BUF_SMALL_DRAINS - 1 + 3);
+    world_fini(&w);
+}
+
 // A timer set anew for each packet would be a cost of every packet.
 TEST(transport, packets_do_not_touch_the_timer)
 {
