@@ -253,11 +253,14 @@ static exit_status unknown_command(const char *name)
     for (size_t i = 0; i < PHI_COUNT_OF(commands); i++) {
         suggestion_try(&s, commands[i]->name);
     }
-    char line[256];
+    char line[512];
     if (s.best != NULL) {
         snprintf(line, sizeof line, "unknown command '%.80s'; did you mean '%s'?", name, s.best);
-    } else {
-        snprintf(line, sizeof line, "unknown command '%.80s'", name);
+        return usage("", line);
+    }
+    int used = snprintf(line, sizeof line, "unknown command '%.80s'; there are:", name);
+    for (size_t i = 0; i < PHI_COUNT_OF(commands) && (size_t)used < sizeof line; i++) {
+        used += snprintf(line + used, sizeof line - (size_t)used, " %s", commands[i]->name);
     }
     return usage("", line);
 }

@@ -17,8 +17,8 @@ suggestion suggestion_for(const char *word)
 void suggestion_try(suggestion *s, const char *name)
 {
     size_t distance = suggest_distance(s->word, name);
-    // A third of the letters may be wrong, or a name that was only begun.
-    size_t allowed = strlen(name) / 3 + 1;
+    // A third of the letters may be wrong, or a name that was only begun. `top` is no `doc`.
+    size_t allowed = (strlen(name) + 2) / 3;
     size_t begun = strlen(s->word);
     if (begun >= 3 && strncmp(s->word, name, begun) == 0) {
         distance = 1;

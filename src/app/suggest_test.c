@@ -36,13 +36,17 @@ TEST(suggest, long_words_are_far_from_everything)
 // A suggestion that is nonsense is worse than none.
 TEST(suggest, only_near_names_are_suggested)
 {
-    static const char *const names[] = { "serve", "send", "call", "check-config" };
+    static const char *const names[] = { "serve", "send", "call", "check-config", "doc", "status" };
     static const struct {
         const char *word;
         const char *best;
     } cases[] = {
-        { "serv", "serve" },         { "sned", "send" }, { "cal", "call" },
-        { "check", "check-config" }, { "xyz", NULL },    { "publish", NULL },
+        { "serv", "serve" },  { "sned", "send" },
+        { "cal", "call" },    { "check", "check-config" },
+        { "dco", "doc" },     { "stat", "status" },
+        { "top", NULL },      { "start", NULL },
+        { "xyz", NULL },      { "publish", NULL },
+        { "servo", "serve" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         suggestion s = suggestion_for(cases[i].word);
