@@ -12,6 +12,7 @@
 
 static void post(phi_mailbox *m);
 static void send_to(sim_box *to, phi_mail_list chunks);
+static void tell_of_room(const sim_box *box, uint64_t whose);
 
 // ---- life
 
@@ -140,10 +141,25 @@ void sim_box_read(sim_box *box)
         return;
     }
     box->is_touched = false;
+    uint64_t whose = 0;
     for (phi_mail_chunk *chunk; (chunk = phi_mail_list_take(&box->inbox)) != NULL;) {
+        whose |= UINT64_C(1) << chunk->from;
         phi_mailbox_read(&box->m, chunk);
         memset(chunk->bytes, 0xdd, chunk->size); // whoever kept a view will find out
         phi_mailbox_recycle(&box->m, chunk);
+    }
+    tell_of_room(box, whose);
+}
+
+static void tell_of_room(const sim_box *box, uint64_t whose)
+{
+    sim *s = box->host->world;
+    for (; whose != 0; whose &= whose - 1) {
+        sim_box *from = (sim_box *)box->set->all[__builtin_ctzll(whose)];
+        if (phi_mailbox_take_await(&from->m) && from->host->is_alive) {
+            sim_schedule(s,
+                         (sim_event){ .at = s->now, .node = from->host->index, .kind = SIM_TOUCH });
+        }
     }
 }
 

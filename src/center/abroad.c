@@ -133,7 +133,7 @@ void abroad_hold(center *c, session *s)
     }
     phi_list_append(&c->workers.stuck, &m->stuck);
     session_hold(c, s);
-    worker_retry_later(c);
+    worker_await_room(c);
 }
 
 void abroad_mind_crowd(center *c, session *s)

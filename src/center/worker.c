@@ -32,7 +32,7 @@
 #include "center/throttle.h"
 
 enum {
-    RETRY_MS = 5, // until a mailbox that was full is looked at again
+    RETRY_MS = 5, // until an older link that is not read is looked at again
 };
 
 // Whom a mail is about.
@@ -505,10 +505,8 @@ static void on_refused(center *c, uint32_t from, session *s, const mail *m, phi_
 
 static void on_retry(phi_timer *timer, phi_time now)
 {
-    center *c = PHI_CONTAINER_OF(timer, center, workers.retry);
-    if (!phi_list_is_empty(&c->workers.stuck)) {
-        phi_timer_set(&c->io->timers, timer, phi_time_add(now, phi_ms(RETRY_MS)));
-    }
+    (void)timer;
+    (void)now; // there is a turn, and that was all
 }
 
 bool worker_is_crowded(center *c)
@@ -516,8 +514,15 @@ bool worker_is_crowded(center *c)
     if (PHI_LIKELY(!workers_are_several(&c->workers)) || !is_any_full(&c->workers)) {
         return false;
     }
-    worker_retry_later(c);
+    worker_await_room(c);
     return true;
+}
+
+void worker_await_room(center *c)
+{
+    if (!phi_mailbox_await_room(c->workers.mailbox)) {
+        phi_io_hurry(c->io); // it is there already
+    }
 }
 
 void worker_retry_later(center *c)
@@ -533,6 +538,9 @@ static void go_on_stuck(center *c)
     workers *w = &c->workers;
     while (PHI_UNLIKELY(!phi_list_is_empty(&w->stuck)) && !is_any_full(w)) {
         session_go_on(PHI_CONTAINER_OF(phi_list_take(&w->stuck), session_mail, stuck)->session);
+    }
+    if (PHI_UNLIKELY(!phi_list_is_empty(&w->stuck))) {
+        worker_await_room(c);
     }
 }
 

@@ -102,7 +102,7 @@ typedef struct workers {
     phi_list stuck;              // session_mail.stuck: held until there is room in the mailboxes
     phi_list gone;               // session_abroad.gone: over; freed at the end of the turn
     phi_list rejoins;            // rejoin.node
-    phi_timer retry;             // while somebody waits for room in a mailbox
+    phi_timer retry;             // while one rejoins whose older link is not read
     uint32_t fan;                // number of the last: fan_mail_new
     bool is_crowding;            // what is being handled filled a mailbox
     uint64_t messages_passed_on; // counted here, and once more where they are handled
@@ -125,8 +125,10 @@ static inline bool workers_decide(const workers *w)
     return w->self == WORKER_FIRST;
 }
 
-// Whether another worker has more mail than it should; then a turn comes soon, to look again.
+// Whether another worker has more mail than it should; then a turn comes when it has read some.
 bool worker_is_crowded(center *c);
+void worker_await_room(center *c);
+// A turn comes soon, to look again.
 void worker_retry_later(center *c);
 
 // The end of a turn: posts what is to be told.

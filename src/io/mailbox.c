@@ -12,6 +12,8 @@
 //   what waits takes about as much memory as there is in it, which is what bytes_max bounds.
 // - How much a receiver has not read is the difference of two numbers that only grow, each written
 //   by one loop: so asking for it costs neither of them a lock.
+// - Who awaits room says so and then looks at what was read; who has read says that and then looks
+//   who awaits it. In one order of all four (seq_cst) one of the two sees the other.
 //
 // Invariants   the bit of a receiver in `unposted` is set exactly if something was committed for it
 //              since the last post; a chunk on an outbox holds only whole mails
@@ -62,6 +64,7 @@ void phi_mailbox_init(phi_mailbox *m, uint32_t index, uint32_t count,
         m->outs[i].begun = NOT_BEGUN;
         atomic_init(&m->read_total[i], 0);
     }
+    atomic_init(&m->awaits_room, false);
 }
 
 void phi_mailbox_fini(phi_mailbox *m)
@@ -212,10 +215,14 @@ void phi_mailbox_read(phi_mailbox *m, phi_mail_chunk *chunk)
 
 void phi_mailbox_skip(phi_mailbox *m, phi_mail_chunk *chunk)
 {
-    // One writer, so no read-modify-write; and nothing else is learned from it.
+    // One writer, so no read-modify-write.
     _Atomic uint64_t *total = &m->read_total[chunk->from];
-    atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + chunk->weight,
-                          memory_order_relaxed);
+    atomic_store(total, atomic_load_explicit(total, memory_order_relaxed) + chunk->weight);
+}
+
+bool phi_mailbox_take_await(phi_mailbox *m)
+{
+    return atomic_load(&m->awaits_room) && atomic_exchange(&m->awaits_room, false);
 }
 
 void phi_mailbox_recycle(phi_mailbox *m, phi_mail_chunk *chunk)
@@ -247,6 +254,18 @@ bool phi_mailbox_is_roomy(const phi_mailbox *m, uint32_t to)
     return unread(m, to) < m->bytes_max;
 }
 
+bool phi_mailbox_await_room(phi_mailbox *m)
+{
+    atomic_store(&m->awaits_room, true);
+    for (uint32_t to = 0; to < m->count; to++) {
+        if (to != m->index && unread(m, to) >= m->bytes_max) {
+            return true;
+        }
+    }
+    atomic_store_explicit(&m->awaits_room, false, memory_order_relaxed);
+    return false;
+}
+
 uint64_t phi_mailbox_unread(const phi_mailbox *m)
 {
     uint64_t bytes = 0;
@@ -262,7 +281,7 @@ uint64_t phi_mailbox_unread(const phi_mailbox *m)
 static uint64_t unread(const phi_mailbox *m, uint32_t to)
 {
     uint64_t written = m->outs[to].written_total;
-    uint64_t read = atomic_load_explicit(&m->all[to]->read_total[m->index], memory_order_relaxed);
+    uint64_t read = atomic_load(&m->all[to]->read_total[m->index]);
     PH_ASSERT(read <= written);
     return written - read;
 }

@@ -62,6 +62,10 @@ uint8_t *phi_mailbox_lengthen(phi_mailbox *m, uint32_t to, uint64_t mark, size_t
 // Whether what that one has not read yet, with what is to be posted, is below the set's bytes_max.
 bool phi_mailbox_is_roomy(const phi_mailbox *m, uint32_t to);
 
+// Has the loop make a turn when one of those that are not roomy has read what it was posted: once,
+// and perhaps while another one still is not. False: all are roomy, and nothing is awaited.
+PHI_MUST_CHECK bool phi_mailbox_await_room(phi_mailbox *m);
+
 // Bytes to all others that they have not read, posted or not, as they are counted.
 uint64_t phi_mailbox_unread(const phi_mailbox *m);
 

@@ -66,6 +66,7 @@ struct phi_mailbox {
     phi_mail_out outs[PHI_MAILBOXES_MAX];
     // Weight read of what that one posted, ever. Written by this loop, read by that one.
     _Alignas(64) _Atomic uint64_t read_total[PHI_MAILBOXES_MAX];
+    _Alignas(64) atomic_bool awaits_room; // set by this loop, taken back by who has read
 };
 
 PH_STATIC_ASSERT(PHI_MAILBOXES_MAX <= 64); // bits of unposted
@@ -87,6 +88,9 @@ void phi_mailbox_read(phi_mailbox *m, phi_mail_chunk *chunk);
 
 // Throws it away unread; also for a mailbox whose loop is gone.
 void phi_mailbox_skip(phi_mailbox *m, phi_mail_chunk *chunk);
+
+// Of one whose chunks were read or skipped: whether its loop awaits that, and is to make a turn.
+bool phi_mailbox_take_await(phi_mailbox *m);
 
 // A chunk that was read: becomes stock or surplus, or is freed when it is not of the usual size.
 void phi_mailbox_recycle(phi_mailbox *m, phi_mail_chunk *chunk);

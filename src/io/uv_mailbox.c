@@ -16,7 +16,8 @@
 //   while the loop is freed by its thread.
 //
 // Invariants   is_asleep is set only with the lock held, and with nothing in the inbox to be read;
-//              has_mail says what the inbox is
+//              has_mail is written only with the lock held: there is something in the inbox, or
+//              room that was awaited
 
 #include <errno.h>
 #include <pthread.h>
@@ -53,7 +54,10 @@ struct phi_uv_mailboxes {
 
 static void post(phi_mailbox *m);
 static bool hand_over(phi_uv_box *to, phi_mail_list *chunks);
+static bool rouse(phi_uv_box *box);
 static void wake(const phi_uv_box *box);
+static uint64_t skip_all(phi_mailbox *m, const phi_mail_list *chunks);
+static void tell_of_room(phi_uv_mailboxes *set, uint64_t whose);
 static void on_woken(uv_poll_t *handle, int status, int events);
 static void give_chunks(phi_mailbox *m, phi_mail_list *unwanted);
 static void fetch_chunks(phi_mailbox *m);
@@ -158,11 +162,10 @@ void phi_uv_box_close(phi_uv_box *box)
     lock(box->set);
     box->is_closed = true;
     phi_mail_list_move(&unread, &box->inbox);
-    for (phi_mail_chunk *chunk = unread.first; chunk != NULL; chunk = chunk->next) {
-        phi_mailbox_skip(&box->m, chunk);
-    }
+    uint64_t whose = skip_all(&box->m, &unread);
     unlock(box->set);
     phi_mail_list_free(&unread);
+    tell_of_room(box->set, whose);
     atomic_store(&box->is_asleep, false);
     box->uv->box = NULL;
     box->uv = NULL;
@@ -185,6 +188,9 @@ static void post(phi_mailbox *m)
         }
         phi_mail_list_move(&unwanted, &chunks);
     }
+    if (unwanted.first != NULL && phi_mailbox_take_await(m)) {
+        (void)rouse((phi_uv_box *)m); // what nobody reads leaves room at once
+    }
     give_chunks(m, &unwanted);
     fetch_chunks(m);
     unlock(set);
@@ -198,14 +204,18 @@ static void post(phi_mailbox *m)
 static bool hand_over(phi_uv_box *to, phi_mail_list *chunks)
 {
     if (to->is_closed) {
-        for (phi_mail_chunk *chunk = chunks->first; chunk != NULL; chunk = chunk->next) {
-            phi_mailbox_skip(&to->m, chunk);
-        }
+        (void)skip_all(&to->m, chunks);
         return false;
     }
     phi_mail_list_move(&to->inbox, chunks);
-    atomic_store_explicit(&to->has_mail, true, memory_order_relaxed);
-    return atomic_exchange_explicit(&to->is_asleep, false, memory_order_relaxed);
+    return rouse(to);
+}
+
+// Under the lock: it will have a turn. Says whether its loop is to be woken for that.
+static bool rouse(phi_uv_box *box)
+{
+    atomic_store_explicit(&box->has_mail, true, memory_order_relaxed);
+    return atomic_exchange_explicit(&box->is_asleep, false, memory_order_relaxed);
 }
 
 static void wake(const phi_uv_box *box)
@@ -223,7 +233,8 @@ static void wake(const phi_uv_box *box)
 bool phi_uv_box_sleep(phi_uv_box *box)
 {
     lock(box->set);
-    bool is_idle = box->inbox.first == NULL || !box->m.is_attached;
+    bool has_mail = atomic_load_explicit(&box->has_mail, memory_order_relaxed);
+    bool is_idle = !has_mail || !box->m.is_attached;
     atomic_store_explicit(&box->is_asleep, is_idle, memory_order_relaxed);
     unlock(box->set);
     return is_idle;
@@ -250,11 +261,40 @@ void phi_uv_box_read(phi_uv_box *box)
     atomic_store_explicit(&box->has_mail, false, memory_order_relaxed);
     give_chunks(m, &unwanted);
     unlock(box->set);
+    uint64_t whose = 0;
     for (phi_mail_chunk *chunk; (chunk = phi_mail_list_take(&mail)) != NULL;) {
+        whose |= UINT64_C(1) << chunk->from;
         phi_mailbox_read(m, chunk);
         phi_mailbox_recycle(m, chunk);
     }
     phi_mail_list_free(&unwanted);
+    tell_of_room(box->set, whose);
+}
+
+static uint64_t skip_all(phi_mailbox *m, const phi_mail_list *chunks)
+{
+    uint64_t whose = 0;
+    for (phi_mail_chunk *chunk = chunks->first; chunk != NULL; chunk = chunk->next) {
+        whose |= UINT64_C(1) << chunk->from;
+        phi_mailbox_skip(m, chunk);
+    }
+    return whose;
+}
+
+// Those have mail less that nobody has read. Hardly ever is that awaited.
+static void tell_of_room(phi_uv_mailboxes *set, uint64_t whose)
+{
+    for (; whose != 0; whose &= whose - 1) {
+        phi_uv_box *box = &set->boxes[__builtin_ctzll(whose)];
+        if (phi_mailbox_take_await(&box->m)) {
+            lock(set);
+            bool is_to_be_woken = rouse(box);
+            unlock(set);
+            if (is_to_be_woken) {
+                wake(box);
+            }
+        }
+    }
 }
 
 static void on_woken(uv_poll_t *handle, int status, int events)

@@ -167,6 +167,68 @@ TEST(uv_mailbox, sleeping_loop_is_woken_each_time)
     pair_free(p);
 }
 
+static void *turn_once(void *arg)
+{
+    phi_uv_turn((phi_uv *)arg, FOR_EVER);
+    return NULL;
+}
+
+// Whoever is held until there is room would be held until something else happens.
+TEST(uv_mailbox, who_awaits_room_is_woken_when_it_is_there)
+{
+    pair *p = pair_new();
+    phi_mailbox_attach(p->mail[0], on_mail, &p->count[0]);
+    phi_mailbox_attach(p->mail[1], on_mail, &p->count[1]);
+    EXPECT(!phi_mailbox_await_room(p->mail[0]));
+    for (int i = 1; i <= 200; i++) {
+        send_mail(p, 0, 992); // with its head 1,000: no room for more
+        EXPECT(phi_mailbox_await_room(p->mail[0]));
+        pthread_t thread;
+        EXPECT_EQ(pthread_create(&thread, NULL, turn_once, p->uvs[0]), 0);
+        phi_uv_turn(p->uvs[1], phi_ns(0)); // before it sleeps, or while
+        EXPECT_EQ(pthread_join(thread, NULL), 0);
+        EXPECT_EQ(p->count[1], i);
+        EXPECT(!phi_mailbox_await_room(p->mail[0]));
+    }
+    pair_free(p);
+}
+
+// Each wake is a system call and a turn: what is not awaited any more must cost neither.
+TEST(uv_mailbox, room_is_told_once_and_only_to_who_awaits_it)
+{
+    pair *p = pair_new();
+    phi_mailbox_attach(p->mail[0], on_mail, &p->count[0]);
+    phi_mailbox_attach(p->mail[1], on_mail, &p->count[1]);
+    send_mail(p, 0, 992);
+    EXPECT(phi_mailbox_await_room(p->mail[0]));
+    phi_uv_turn(p->uvs[1], phi_ns(0));
+    phi_uv_turn(p->uvs[0], FOR_EVER);
+    send_mail(p, 0, 992);
+    phi_uv_turn(p->uvs[1], phi_ns(0));
+    phi_time start = { uv_hrtime() };
+    phi_uv_turn(p->uvs[0], phi_ms(3));
+    EXPECT(phi_time_diff((phi_time){ uv_hrtime() }, start).ns >= phi_ms(2).ns);
+    pair_free(p);
+}
+
+// A worker that has ended makes room by that, and so does what is thrown away later.
+TEST(uv_mailbox, room_at_a_loop_that_is_gone_is_told)
+{
+    pair *p = pair_new();
+    phi_mailbox_attach(p->mail[0], on_mail, &p->count[0]);
+    send_mail(p, 0, 992);
+    EXPECT(phi_mailbox_await_room(p->mail[0]));
+    phi_uv_free(&p->uvs[1]);
+    phi_uv_turn(p->uvs[0], FOR_EVER); // returns, or the test hangs
+    EXPECT(!phi_mailbox_await_room(p->mail[0]));
+    (void)phi_mailbox_begin(p->mail[0], 1, 992);
+    phi_mailbox_commit(p->mail[0], 1, 992);
+    EXPECT(phi_mailbox_await_room(p->mail[0])); // until it is posted
+    phi_mailbox_post(p->mail[0]);
+    phi_uv_turn(p->uvs[0], FOR_EVER);
+    pair_free(p);
+}
+
 // The same as in the slow test, for every build.
 TEST(uv_mailbox, thousands_of_mails_in_one_order)
 {
