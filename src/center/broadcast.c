@@ -105,9 +105,10 @@ void broadcast_start(center *c, const center_event *e, broadcast_kind kind, phi_
 
 // Most events on topics are such: all who are to be told fit into the turn, and nothing is to be
 // kept of them.
-bool broadcast_again(center *c, session *s, const phi_message *m, phi_bytes payload)
+bool broadcast_again(center *c, session *s, phi_bytes payload)
 {
-    readership *known = readership_again(&c->readerships, m->to);
+    const phi_message m = phi_message_of(payload);
+    readership *known = readership_again(&c->readerships, m.to);
     if (known == NULL || known->count >= c->deliveries_left) {
         return false;
     }
@@ -118,8 +119,8 @@ bool broadcast_again(center *c, session *s, const phi_message *m, phi_bytes payl
     }
     center_event e = { .sender = s,
                        .payload = payload,
-                       .ttl_ms = m->ttl_ms,
-                       .left_ms = m->ttl_ms,
+                       .ttl_ms = m.ttl_ms,
+                       .left_ms = m.ttl_ms,
                        .since = c->io->now,
                        .topic = topic,
                        .fan = fan_mail_new(c) };

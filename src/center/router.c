@@ -191,7 +191,7 @@ static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message 
     bool is_plain = m->flags == 0 && phi_time_is_never(s->held_since);
     session *receiver = PHI_LIKELY(is_plain) ? again(c, s, m->to) : NULL;
     if (PHI_UNLIKELY(receiver == NULL)) {
-        if (!is_plain || !broadcast_again(c, s, m, payload)) {
+        if (!is_plain || !broadcast_again(c, s, payload)) {
             event_elsewhere(c, s, payload);
         }
         return;
