@@ -215,8 +215,8 @@ static void transport_write(phi_transport *t, phi_time now)
     }
 }
 
-// All was taken: who writes seldom keeps no buffer, and of those that are wasteful one is given back
-// in a turn.
+// All was taken: who writes seldom keeps no buffer, and of those that are wasteful one is given
+// back in a turn.
 static void transport_trim(phi_transport *t)
 {
     phi_transports *group = t->group;
