@@ -105,10 +105,9 @@ void broadcast_start(center *c, const center_event *e, broadcast_kind kind, phi_
 
 // Most events on topics are such: all who are to be told fit into the turn, and nothing is to be
 // kept of them.
-bool broadcast_again(center *c, session *s, phi_bytes payload)
+bool broadcast_again(center *c, session *s, phi_bytes to, phi_bytes payload)
 {
-    const phi_message m = phi_message_of(payload);
-    readership *known = readership_again(&c->readerships, m.to);
+    readership *known = readership_again(&c->readerships, to);
     if (known == NULL || known->count >= c->deliveries_left) {
         return false;
     }
@@ -117,10 +116,11 @@ bool broadcast_again(center *c, session *s, phi_bytes payload)
     if (topic != NULL && !guard_may_publish(c, s, topic)) {
         return false;
     }
+    uint32_t ttl_ms = phi_get_u32(payload.data + PHI_MESSAGE_TTL_AT);
     center_event e = { .sender = s,
                        .payload = payload,
-                       .ttl_ms = m.ttl_ms,
-                       .left_ms = m.ttl_ms,
+                       .ttl_ms = ttl_ms,
+                       .left_ms = ttl_ms,
                        .since = c->io->now,
                        .topic = topic,
                        .fan = fan_mail_new(c) };

@@ -33,8 +33,8 @@ void broadcast_start(center *c, const center_event *e, broadcast_kind kind, phi_
 
 // The short way for an event on the topic that was the last to be published to, if it asks for
 // nothing but to be passed on and did not wait. False: nothing has happened, it is to be started.
-// From inside the transport's on_event of the sender.
-PHI_MUST_CHECK bool broadcast_again(center *c, session *s, phi_bytes payload);
+// `to` is the message's. From inside the transport's on_event of the sender.
+PHI_MUST_CHECK bool broadcast_again(center *c, session *s, phi_bytes to, phi_bytes payload);
 
 // A gather, by its call's handle, that finds the allowance used up: its sender is held, and
 // gather_ask follows in a later turn. From inside the transport's on_event of the sender. False

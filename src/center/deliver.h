@@ -144,13 +144,13 @@ static PHI_ALWAYS_INLINE delivered deliver_queue(center *c, const delivery *d, u
 // is zeroed at first, and whenever something about the delivery changed but its receiver.
 PHI_MUST_CHECK delivered deliver_to_many(center *c, const delivery *d, phi_stretch *copy);
 
-// The same when it is no more than sharing the copy that there is; the caller counts it. False: it
-// is more.
-static PHI_ALWAYS_INLINE bool deliver_shared(center *c, const delivery *d, const phi_stretch *copy)
+// The same when it is no more than sharing the copy, which the run has lent; the caller counts it.
+// False: it is more.
+static PHI_ALWAYS_INLINE bool deliver_shared(center *c, const delivery *d, phi_stretch copy)
 {
     PH_ASSERT(session_is(d->receiver, SESSION_JOINED));
     return PHI_LIKELY(deliver_is_allowed(c, d)) && PHI_LIKELY(!d->receiver->is_detoured) &&
-           PHI_LIKELY(phi_transport_share(&d->receiver->transport, copy));
+           phi_transport_share_lent(&d->receiver->transport, &c->transports.run, copy);
 }
 
 // What stands behind the check, for one receiver.

@@ -11,6 +11,8 @@
 #include "center/stream.h"
 
 static PHI_ALWAYS_INLINE delivery delivery_of(const center_event *e);
+static PHI_ALWAYS_INLINE uint32_t tell_alike(center *c, center_event *e, session *const *receivers,
+                                             uint32_t count);
 static void tell_apart(center *c, center_event *e, session *receiver);
 static uint32_t time_left(const center *c, const center_event *e);
 static void told(center *c, center_event *e, uint32_t count);
@@ -46,23 +48,43 @@ bool event_is_expired(const center *c, center_event *e)
 
 uint32_t event_tell_all(center *c, center_event *e, session *const *receivers, uint32_t count)
 {
-    delivery d = delivery_of(e);
-    uint32_t apart = 0;
     uint32_t i = 0;
-    for (; i < count; i++) {
-        d.receiver = receivers[i];
-        if (PHI_LIKELY(deliver_shared(c, &d, &e->copy))) {
-            continue;
+    while (i < count) {
+        i += tell_alike(c, e, receivers + i, count - i);
+        if (i == count) {
+            break;
         }
         tell_apart(c, e, receivers[i]);
-        apart++;
+        i++;
         if (PHI_UNLIKELY(c->deliveries_left == 0)) {
-            i++;
             break;
         }
     }
-    c->counters.messages_sent_total += i - apart;
-    told(c, e, i - apart);
+    return i;
+}
+
+// Those who share the copy that there is, up to the first who does not: how many. What differs
+// between them is asked of each, the rest once.
+static PHI_ALWAYS_INLINE uint32_t tell_alike(center *c, center_event *e, session *const *receivers,
+                                             uint32_t count)
+{
+    phi_run *run = &c->transports.run;
+    const phi_stretch copy = e->copy;
+    if (!phi_run_has(run, &copy) || !phi_run_lend(run, (size_t)count * copy.size)) {
+        return 0;
+    }
+    delivery d = delivery_of(e);
+    PH_ASSERT(d.sender != NULL);
+    uint32_t i = 0;
+    for (; i < count; i++) {
+        d.receiver = receivers[i];
+        if (PHI_UNLIKELY(!deliver_shared(c, &d, copy))) {
+            phi_run_take_back(run, (size_t)(count - i) * copy.size);
+            break;
+        }
+    }
+    c->counters.messages_sent_total += i;
+    told(c, e, i);
     return i;
 }
 

@@ -53,6 +53,7 @@ static void route_uncommon(center *c, session *s, phi_bytes payload);
 static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message *m,
                                        phi_bytes payload);
 static void drop_event(center *c, const session *s, phi_bytes payload, delivered how);
+static void event_again(center *c, session *s, phi_bytes payload);
 static void event_elsewhere(center *c, session *s, phi_bytes payload);
 static PHI_ALWAYS_INLINE void on_request(center *c, session *s, const phi_message *m,
                                          phi_bytes payload);
@@ -183,17 +184,14 @@ bool router_pass(center *c, session *sender, session *receiver, phi_bytes payloa
 
 // ---- by kind
 
-// One that asks for nothing but to be passed on is, to whom the last one went, or whom the last
-// topic was for.
+// One that asks for nothing but to be passed on, to whom the last one went, is.
 static PHI_ALWAYS_INLINE void on_event(center *c, session *s, const phi_message *m,
                                        phi_bytes payload)
 {
     bool is_plain = m->flags == 0 && phi_time_is_never(s->held_since);
     session *receiver = PHI_LIKELY(is_plain) ? again(c, s, m->to) : NULL;
     if (PHI_UNLIKELY(receiver == NULL)) {
-        if (!is_plain || !broadcast_again(c, s, payload)) {
-            event_elsewhere(c, s, payload);
-        }
+        event_again(c, s, payload);
         return;
     }
     delivered how = deliver_inline(
@@ -211,6 +209,16 @@ static PHI_NOINLINE void drop_event(center *c, const session *s, phi_bytes paylo
     c->counters.events_dropped_total++;
     if (how == DELIVER_REFUSED) {
         guard_refused_message(c, s, payload);
+    }
+}
+
+// And one on the topic that was the last.
+static PHI_NOINLINE void event_again(center *c, session *s, phi_bytes payload)
+{
+    const phi_message m = phi_message_of(payload);
+    bool is_plain = m.flags == 0 && phi_time_is_never(s->held_since);
+    if (!is_plain || !broadcast_again(c, s, m.to, payload)) {
+        event_elsewhere(c, s, payload);
     }
 }
 

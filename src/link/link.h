@@ -345,15 +345,27 @@ static PHI_ALWAYS_INLINE uint8_t *phi_link_put(phi_link *link, phi_command code,
     return phi_outbound_put(&link->out, (uint16_t)code, payload_size, PHI_LINK_HEADROOM_BYTES);
 }
 
+static PHI_ALWAYS_INLINE bool phi_link_takes(const phi_link *link, const phi_stretch *packet)
+{
+    return PHI_LIKELY(phi_sm_is(&link->sm, PHI_LINK_OPEN)) &&
+           PHI_LIKELY(packet->size <= link->peer_packet_bytes_max);
+}
+
 // Queues a packet that stands in a run (wire/run.h). False when it is to be put instead: not open,
 // more than the other end takes, or it cannot be shared. Before the run is reset it is to be sent,
 // or phi_link_keep to be called.
 static PHI_ALWAYS_INLINE bool phi_link_share(phi_link *link, phi_run *run,
                                              const phi_stretch *packet)
 {
-    return PHI_LIKELY(phi_sm_is(&link->sm, PHI_LINK_OPEN)) &&
-           PHI_LIKELY(packet->size <= link->peer_packet_bytes_max) &&
+    return phi_link_takes(link, packet) &&
            phi_outbound_share(&link->out, run, packet, PHI_LINK_HEADROOM_BYTES);
+}
+
+// The same for one that the run has lent.
+static PHI_ALWAYS_INLINE bool phi_link_share_lent(phi_link *link, phi_run *run, phi_stretch packet)
+{
+    return phi_link_takes(link, &packet) &&
+           phi_outbound_share_lent(&link->out, run, packet, PHI_LINK_HEADROOM_BYTES);
 }
 
 // What to write next, enciphered; valid until the next call on the link, or on the run.

@@ -200,16 +200,33 @@ static inline uint8_t *phi_transports_put(phi_transports *group, phi_command cod
     return phi_run_put(&group->run, (uint16_t)code, payload_size, out);
 }
 
+// Part of phi_transport_share. Do not call.
+static PHI_ALWAYS_INLINE void phi_transport_sees(phi_transport *t, size_t size)
+{
+    if (t->link.out.shared_size == size) { // else it is dirty already
+        PH_ASSERT(!t->is_blocked);         // something of its own would wait
+        phi_transport_mark(t);
+    }
+}
+
 // Queues a packet that stands in the run. False when it does not, or has to be put instead.
 static PHI_ALWAYS_INLINE bool phi_transport_share(phi_transport *t, const phi_stretch *packet)
 {
     if (!phi_link_share(&t->link, &t->group->run, packet)) {
         return false;
     }
-    if (t->link.out.shared_size == packet->size) { // else it is dirty already
-        PH_ASSERT(!t->is_blocked);                 // something of its own would wait
-        phi_transport_mark(t);
+    phi_transport_sees(t, packet->size);
+    return true;
+}
+
+// The same for one that is shared by several, for whom the run has lent it at once.
+static PHI_ALWAYS_INLINE bool phi_transport_share_lent(phi_transport *t, phi_run *run,
+                                                       phi_stretch packet)
+{
+    if (!phi_link_share_lent(&t->link, run, packet)) {
+        return false;
     }
+    phi_transport_sees(t, packet.size);
     return true;
 }
 

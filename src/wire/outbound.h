@@ -50,28 +50,40 @@ static inline bool phi_outbound_may_share(const phi_outbound *out, const phi_run
            (out->shared_size == 0 || out->shared_at + out->shared_size == phi_run_end(run));
 }
 
-// Queues packets that stand in the run. False when they have to be copied: the run was reset, not
-// in suite plain, not right behind what waits, no room as for begin with `spare`, or memory is
-// short.
-// Before the run is reset, all of it is to be sent, kept or forgotten.
-static PHI_ALWAYS_INLINE bool phi_outbound_share(phi_outbound *out, phi_run *run,
-                                                 const phi_stretch *packets, size_t spare)
+// Queues packets that stand in the run, which has lent them for that (phi_run_lend). False when
+// they have to be copied: not in suite plain, not right behind what waits, or no room as for begin
+// with `spare`. Before the run is reset, all of it is to be sent, kept or forgotten.
+static PHI_ALWAYS_INLINE bool phi_outbound_share_lent(phi_outbound *out, phi_run *run,
+                                                      phi_stretch packets, size_t spare)
 {
     size_t waiting = out->shared_size;
-    bool fits = waiting != 0 ? out->shared_at + waiting == packets->at
+    bool fits = waiting != 0 ? out->shared_at + waiting == packets.at
                              : out->suite == PHI_SUITE_PLAIN && phi_buf_size(&out->buf) == 0;
-    if (PHI_UNLIKELY(!fits || !phi_run_has(run, packets) ||
-                     waiting + packets->size + spare > out->buf.bytes_max ||
-                     !phi_run_lend(run, packets->size))) {
+    if (PHI_UNLIKELY(!fits || waiting + packets.size + spare > out->buf.bytes_max)) {
         return false;
     }
     if (waiting == 0) {
         out->run = run;
-        out->shared_at = packets->at;
+        out->shared_at = packets.at;
         out->begun = 0;
     }
-    out->shared_size += packets->size;
+    out->shared_size += packets.size;
     return true;
+}
+
+// The same for packets that are to be lent first. False also when the run was reset since, or
+// memory is short.
+static PHI_ALWAYS_INLINE bool phi_outbound_share(phi_outbound *out, phi_run *run,
+                                                 const phi_stretch *packets, size_t spare)
+{
+    if (!phi_run_has(run, packets) || !phi_run_lend(run, packets->size)) {
+        return false;
+    }
+    bool is_shared = phi_outbound_share_lent(out, run, *packets, spare);
+    if (!is_shared) {
+        phi_run_take_back(run, packets->size);
+    }
+    return is_shared;
 }
 
 // Copies what waits and is shared; nothing when there is none. `spare` bytes of memory are left
