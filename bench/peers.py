@@ -204,10 +204,10 @@ def measured(server, argv):
 
 
 def collect(rounds, runs, measure):
-    """{key: [what measure(key) said, round by round]}, in turns."""
+    """{key: [what measure(key) said, round by round]}, in turns, there and back: what grows or fades meanwhile favours nobody."""
     results = {}
     for number in range(rounds):
-        for place, key in enumerate(runs):
+        for place, key in enumerate(runs if number % 2 == 0 else reversed(runs)):
             harness.progress(f"{number * len(runs) + place} of {rounds * len(runs)} measurements")
             harness.rest()
             results.setdefault(key, []).append(measure(key))
@@ -224,6 +224,12 @@ def medians(measurements, keys=("per_second",)):
     row[keys[-1] + "_min"] = min(m[keys[-1]] for m in measurements)
     row[keys[-1] + "_max"] = max(m[keys[-1]] for m in measurements)
     return row
+
+
+def middle(values):
+    """The median, how far it is likely off (its standard error, from the middle half of the values), and that half."""
+    first, median, third = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    return median, 0.93 * (third - first) / len(values) ** 0.5, first, third
 
 
 def find(rows, **wanted):
