@@ -17,7 +17,7 @@ import peers
 SUBSCRIBERS = [10, 100]
 SYSTEMS = ["zmq", "mosquitto", "nats", "posthouse"]
 WIRE = {"zmq": "zmtp", "mosquitto": "mqtt", "nats": "nats", "posthouse": "posthouse"}
-WINDOW = {"zmq": (1024, 4096), "mosquitto": (1024, 1024), "nats": (2048, 2048), "posthouse": (4096, 4096)}  # up to ten subscribers; more
+WINDOW = {"zmq": (1024, 4096), "mosquitto": (1024, 1024), "nats": (2048, 2048), "posthouse": (4096, 2048)}  # up to ten subscribers; more
 PAUSE_US = {"zmq": (50, 50), "mosquitto": (50, 50), "nats": (0, 200), "posthouse": (50, 200)}  # of the same, each
 SEND_BUFFER = ["--send-buffer-max", "64MiB"]  # a window must fit
 TIMES_NATS = 4
