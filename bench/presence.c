@@ -50,7 +50,7 @@
 #define LIBRARY_CLIENTS 4
 #define LIBRARY_SOCKETS_MAX 16
 #define PATIENCE_NS 60000000000u
-#define WARM_UP_ROUNDS 8
+#define WARM_UP_ROUNDS 30 // as many as in bench/presence_bare.c
 #define BACKOFF_MIN phi_ms(100)
 #define BACKOFF_MAX phi_ms(10000)
 

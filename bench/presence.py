@@ -29,7 +29,7 @@ EVENTS = (("one joins", "join"), ("one leaves", "leave"), ("one is killed with S
 def run(args, kind, folder):
     """What bench_presence says, over that kind of socket, and of the center: processor time, resident memory."""
     listen = "127.0.0.1:0" if kind == "TCP" else f"unix:{folder}/center"
-    center = harness.Center(args.build, ["--suite", args.suite, "--log-level", "error"], nice=harness.FIRST, listen=listen)
+    center = harness.Center(args.build, ["--suite", args.suite, "--workers", str(args.workers), "--log-level", "error"], nice=harness.FIRST, listen=listen)
     harness.progress(f"{kind}: {args.members:,} clients join, come and go, and are cut")
     ran = center.cpu()
     load = harness.Child([f"{args.build}/bench/bench_presence", center.target, str(args.members), str(args.watchers), str(args.rounds),
@@ -104,6 +104,7 @@ def main():
     parser.add_argument("--calm", type=harness.positive(int), default=60, help="ms between two events, at most 999 (default 60)")
     parser.add_argument("--filtered", action="store_true", help="all others watch, too: their own service")
     parser.add_argument("--suite", default="check", choices=["plain", "check", "paper"], help="(default check)")
+    parser.add_argument("--workers", type=harness.positive(int), default=1, help="of the center (default 1)")
     args = parser.parse_args()
     title = f"presence: {args.members:,} clients, {args.watchers:,} watchers, suite {args.suite}"
     return harness.run(args, "presence", title, measure)
