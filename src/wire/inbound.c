@@ -20,8 +20,9 @@
 // Whatever the cutting, a decision about a packet is made from the same bytes in the same order:
 // its length as soon as four of its bytes are there, and so on (P-2).
 //
-// What a packet adds to the check is kept until the next, for who passes it on: its place tells
-// that it is this one. One that was put together has another place, and is not worth it.
+// What a packet adds to the check is kept until the next, or until its bytes are somebody else's,
+// for who passes it on: its place tells that it is this one. One that was put together has another
+// place, and is not worth it.
 //
 // Invariants: at <= clear <= end, and clear is end outside suite paper; partial_used is 0 or the
 // size of `partial`; `partial` never holds more than one packet; the rest of the chunk lies in
@@ -116,6 +117,7 @@ void phi_inbound_receive(phi_inbound *in, phi_span chunk)
 bool phi_inbound_keep(phi_inbound *in, const phi_alloc *alloc)
 {
     PH_ASSERT(alloc != NULL);
+    in->has_part = false;
     size_t left = inbound_left(in);
     if (in->kept != NULL || left == 0) {
         return true;
@@ -131,7 +133,6 @@ bool phi_inbound_keep(phi_inbound *in, const phi_alloc *alloc)
     in->clear = copy->bytes + (in->clear - in->at);
     in->at = copy->bytes;
     in->end = copy->bytes + left;
-    in->has_part = false;
     return true;
 }
 
@@ -227,6 +228,7 @@ static phi_inbound_result inbound_deliver(phi_inbound *in, phi_bytes raw, phi_pa
 static phi_inbound_result inbound_keep_rest(phi_inbound *in)
 {
     PH_ASSERT(phi_buf_size(&in->partial) == 0);
+    in->has_part = false;
     if (inbound_left(in) == 0) {
         phi_buf_release(&in->partial);
         inbound_unkeep(in);

@@ -325,6 +325,7 @@ TEST(inbound, tells_the_part_of_the_last_packet_only)
     EXPECT(!phi_inbound_part(&in, phi_bytes_of(bytes + 8, 5), &part)); // the same bytes elsewhere
     EXPECT(!phi_inbound_take(&in, PHI_COMMAND_MESSAGE, &payload));
     expect_more(&in);
+    EXPECT(!phi_inbound_part(&in, phi_bytes_of(first + sizeof first - 1, 0), &part)); // used up
 
     receive(&in, bytes + sizeof first - 1, 14);
     phi_packet packet;
@@ -332,7 +333,8 @@ TEST(inbound, tells_the_part_of_the_last_packet_only)
     EXPECT(!phi_inbound_part(&in, packet.payload, &part));
     EXPECT_EQ(phi_inbound_next(&in, &packet), PHI_INBOUND_PACKET);
     EXPECT(phi_inbound_part(&in, packet.payload, &part));
-    EXPECT(phi_inbound_keep(&in, &phi_alloc_heap));
+    EXPECT(phi_inbound_keep(&in, &phi_alloc_heap)); // nothing is left to be kept, but it is over
+    EXPECT(!phi_inbound_part(&in, packet.payload, &part));
     expect_more(&in);
     receive(&in, bytes, 3);
     EXPECT(!phi_inbound_part(&in, packet.payload, &part)); // its place is another's
