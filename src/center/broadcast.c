@@ -125,6 +125,7 @@ bool broadcast_again(center *c, session *s, phi_bytes to, phi_bytes payload)
                        .topic = topic,
                        .fan = fan_mail_new(c) };
     uint32_t told = event_tell_all(c, &e, (session *const *)known->owners, known->count);
+    PH_ASSERT(known->version == c->topics.version); // nobody comes or goes meanwhile
     broadcast_charge(c, told);
     if (PHI_UNLIKELY(told < known->count)) {
         wait_for_rest(c, &e, known, told);
@@ -393,6 +394,7 @@ static void find_known(finding *w, const readership *known)
     for (uint32_t i = 0; i < left; i++) {
         on_found(w, readers[i]);
     }
+    PH_ASSERT(known->version == c->topics.version); // nobody comes or goes meanwhile
     w->places += known->cost;
     c->counters.topics_known_total++;
 }

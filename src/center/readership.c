@@ -31,10 +31,10 @@ typedef struct noting {
     void *arg;
 } noting;
 
-static bool is_good(const readerships *all, const readership *a, phi_bytes topic);
+static bool is_good(const readerships *all, const readership *r, phi_bytes topic);
 static void on_found(void *arg, void *owner);
-static bool note(readerships *all, readership *a, void *owner);
-static bool grow(readerships *all, readership *a);
+static bool note(readerships *all, readership *r, void *owner);
+static bool grow(readerships *all, readership *r);
 
 void readerships_init(readerships *all, topics *t, const phi_alloc *alloc, phi_hash_key key)
 {
@@ -46,8 +46,8 @@ void readerships_fini(readerships *all)
 {
     const phi_alloc *alloc = &all->memory.alloc;
     for (size_t i = 0; all->places != NULL && i < READERSHIPS_COUNT; i++) {
-        readership *a = &all->places[i];
-        phi_give(alloc, a->owners, a->capacity * sizeof *a->owners);
+        readership *r = &all->places[i];
+        phi_give(alloc, r->owners, r->capacity * sizeof *r->owners);
     }
     phi_give(alloc, all->places, READERSHIPS_COUNT * sizeof *all->places);
     PH_ASSERT(all->memory.blocks == 0);
@@ -73,28 +73,28 @@ readership *readership_find(readerships *all, phi_bytes topic)
 size_t readership_match(readerships *all, phi_bytes text, const phi_topic *topic,
                         topics_found_fn *found, void *arg)
 {
-    readership *a = all->last;
-    if (PHI_UNLIKELY(a == NULL)) {
+    readership *r = all->last;
+    if (PHI_UNLIKELY(r == NULL)) {
         return topics_match(all->topics, topic, found, arg);
     }
-    PH_ASSERT(text.size <= sizeof a->name);
+    PH_ASSERT(text.size <= sizeof r->name);
     PH_ASSERT(text.data == all->asked);
-    a->version = 0;
-    a->count = 0;
-    noting n = { .all = all, .readership = a, .is_whole = true, .found = found, .arg = arg };
+    r->version = 0;
+    r->count = 0;
+    noting n = { .all = all, .readership = r, .is_whole = true, .found = found, .arg = arg };
     size_t cost = topics_match(all->topics, topic, on_found, &n);
     if (PHI_LIKELY(n.is_whole)) {
-        a->version = all->topics->version;
-        a->cost = cost;
-        memcpy(a->name, text.data, text.size);
-        a->topic = (guard_topic){ .name = phi_bytes_of(a->name, text.size) };
+        r->version = all->topics->version;
+        r->cost = cost;
+        memcpy(r->name, text.data, text.size);
+        r->topic = (guard_topic){ .name = phi_bytes_of(r->name, text.size) };
     }
     return cost;
 }
 
-static bool is_good(const readerships *all, const readership *a, phi_bytes topic)
+static bool is_good(const readerships *all, const readership *r, phi_bytes topic)
 {
-    return a->version == all->topics->version && phi_text_equal(topic, a->topic.name);
+    return r->version == all->topics->version && phi_text_equal(topic, r->topic.name);
 }
 
 static void on_found(void *arg, void *owner)
@@ -105,28 +105,28 @@ static void on_found(void *arg, void *owner)
 }
 
 // False when there is no place for it.
-static bool note(readerships *all, readership *a, void *owner)
+static bool note(readerships *all, readership *r, void *owner)
 {
-    if (PHI_UNLIKELY(a->count == a->capacity) && !grow(all, a)) {
+    if (PHI_UNLIKELY(r->count == r->capacity) && !grow(all, r)) {
         return false;
     }
-    a->owners[a->count++] = owner;
+    r->owners[r->count++] = owner;
     return true;
 }
 
-static bool grow(readerships *all, readership *a)
+static bool grow(readerships *all, readership *r)
 {
-    uint32_t capacity = a->capacity == 0 ? OWNERS_FIRST : 2 * a->capacity;
+    uint32_t capacity = r->capacity == 0 ? OWNERS_FIRST : 2 * r->capacity;
     if (capacity > READERSHIP_OWNERS_MAX) {
         return false;
     }
-    void **owners = phi_resize(&all->memory.alloc, a->owners, a->capacity * sizeof *owners,
+    void **owners = phi_resize(&all->memory.alloc, r->owners, r->capacity * sizeof *owners,
                                capacity * sizeof *owners);
     if (owners == NULL) {
         return false;
     }
-    a->owners = owners;
-    a->capacity = capacity;
+    r->owners = owners;
+    r->capacity = capacity;
     return true;
 }
 
@@ -148,19 +148,19 @@ static void on_checked(void *arg, void *owner)
 void readerships_check(const readerships *all)
 {
     for (size_t i = 0; all->places != NULL && i < READERSHIPS_COUNT; i++) {
-        const readership *a = &all->places[i];
-        PH_ASSERT(a->count <= a->capacity);
-        PH_ASSERT(a->capacity <= READERSHIP_OWNERS_MAX);
-        PH_ASSERT(a->version <= all->topics->version);
-        if (a->version != all->topics->version) {
+        const readership *r = &all->places[i];
+        PH_ASSERT(r->count <= r->capacity);
+        PH_ASSERT(r->capacity <= READERSHIP_OWNERS_MAX);
+        PH_ASSERT(r->version <= all->topics->version);
+        if (r->version != all->topics->version) {
             continue;
         }
         phi_topic topic;
-        bool is_topic = phi_topic_parse(a->topic.name, &topic);
+        bool is_topic = phi_topic_parse(r->topic.name, &topic);
         PH_ASSERT(is_topic);
-        checking k = { .readership = a };
+        checking k = { .readership = r };
         size_t cost = topics_match(all->topics, &topic, on_checked, &k);
-        PH_ASSERT(k.found == a->count);
-        PH_ASSERT(cost == a->cost);
+        PH_ASSERT(k.found == r->count);
+        PH_ASSERT(cost == r->cost);
     }
 }

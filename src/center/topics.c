@@ -16,7 +16,7 @@
 //     found them last.
 //   - The version is counted up by whatever a match could tell: also by a client that leaves, whose
 //     owner may be gone, and by sweeping, which makes a match cheaper. So what was found holds as
-//     long as the version does (audience.h).
+//     long as the version does (readership.h).
 //   - A match holds no more than one open place for each word: of the two ways on, it walks one and
 //     keeps the other.
 //   - Words are hashed under a secret, once for a match, and mixed with places by a secret odd
