@@ -201,6 +201,8 @@ static void write_fixed_turns(draft *t)
           "Suite plain. What is more is copied to each receiver, which is slower.");
     LIMIT("memory of a burst of that which is kept, ms", PHI_TRANSPORT_RUN_REST_MS,
           "It is given back, unless a turn needed a quarter of it meanwhile.");
+    LIMIT("silent clients asked for a sign of life at once", PHI_LINK_PACE_BURST,
+          "The others are asked in turns, `heartbeats_per_second_max` in a second [P-40].");
     LIMIT("receivers of an event in one mail to another worker", FAN_MAIL_RECEIVERS_MAX,
           "The others are in further mails.");
     LIMIT("topics whose receivers are kept for the next event", READERSHIPS_COUNT,
