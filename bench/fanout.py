@@ -21,7 +21,7 @@ WINDOW = {"zmq": (1024, 4096), "mosquitto": (1024, 1024), "nats": (2048, 2048), 
 PAUSE_US = {"zmq": (50, 50), "mosquitto": (50, 50), "nats": (0, 200), "posthouse": (50, 200)}  # of the same, each
 SEND_BUFFER = ["--send-buffer-max", "64MiB"]  # a window must fit
 TIMES_NATS = 4
-CHECKED = 10  # each so manieth subscriber looks at its events
+CHECKED = 10  # every tenth subscriber looks at its events
 ALL = 1
 
 
