@@ -24,6 +24,11 @@ static void few_deliveries(center_options *o)
     o->deliveries_per_turn_max = 4;
 }
 
+static void some_deliveries(center_options *o)
+{
+    o->deliveries_per_turn_max = 24;
+}
+
 static void many_deliveries(center_options *o)
 {
     o->deliveries_per_turn_max = 100;
@@ -256,6 +261,84 @@ TEST(subscription, known_receivers_are_charged_alike)
     world_settle(w);
     EXPECT_EQ(world_count(w).events_delivered_total, 5 * LISTENERS - 1);
     EXPECT_EQ(world_count(w).events_dropped_total, 1);
+    world_free(w);
+}
+
+// Of events that fit into the turn, too, each takes its part of it: its receivers, and what it cost
+// to find them once. Else who publishes much on one topic would have every turn for himself. [P-55]
+TEST(subscription, known_receivers_use_up_the_turn)
+{
+    enum { EVENTS = 40 };
+    static const struct {
+        const char *topic;
+        const char *patterns;
+        unsigned receivers;
+        unsigned most; // deliveries in a turn, in which the allowance is there twice
+    } cases[] = {
+        { "topic:x", "x", 3, 2 * 24 },
+        // 16 places or more to look at, which are charged as one delivery more.
+        { "topic:a.b.c.d",
+          "a.b.c.d *.b.c.d a.*.c.d a.b.*.d a.b.c.* *.*.c.d *.b.*.d *.b.c.* "
+          "a.*.*.d a.*.c.* a.b.*.* > a.> a.b.> a.b.c.> *.>",
+          1, 24 },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        world *w = world_new(some_deliveries);
+        peer *a = world_join(w, "a");
+        for (unsigned k = 0; k < cases[i].receivers; k++) {
+            join_with(w, "", cases[i].patterns);
+        }
+        peer_event(a, cases[i].topic, "1");
+        world_settle(w);
+        for (unsigned n = 0; n < EVENTS; n++) {
+            peer_event(a, cases[i].topic, "2");
+        }
+        uint64_t told = cases[i].receivers;
+        for (unsigned turns = 0; told < (EVENTS + 1) * cases[i].receivers; turns++) {
+            EXPECT(turns < EVENTS);
+            world_turn(w);
+            uint64_t now = world_count(w).events_delivered_total;
+            EXPECT(now - told <= cases[i].most);
+            told = now;
+        }
+        EXPECT_EQ(world_count(w).topics_matched_total, 1);
+        world_free(w);
+    }
+}
+
+// An event for those of the one before that waited behind another has that much less time, and none
+// when it is over: that its receivers are known is no reason to give it back. [P-57]
+TEST(subscription, known_receivers_do_not_give_time_back)
+{
+    enum { LISTENERS = 10, BROADCASTS = 5 };
+    world *w = world_new(some_deliveries);
+    peer *a = world_join(w, "a");
+    peer *listeners[LISTENERS];
+    world_join_listeners(w, listeners, LISTENERS);
+    peer *b = listeners[0];
+    subscribe(b, 1, "x");
+    world_settle(w);
+    peer_event(a, "topic:x", "1");
+    world_settle(w);
+    w->slow_us = 2000; // a turn
+    for (unsigned i = 0; i < BROADCASTS; i++) {
+        peer_event(a, "all:", "2"); // two and a bit in a turn, and twice as many in the first
+    }
+    static const uint32_t times[] = { 1, 100 };
+    for (size_t i = 0; i < PHI_COUNT_OF(times); i++) {
+        peer_say(a, &(phi_message){ .kind = PHI_KIND_EVENT,
+                                    .ttl_ms = times[i],
+                                    .to = phi_bytes_text("topic:x"),
+                                    .body = phi_bytes_text("3") });
+    }
+    world_settle(w);
+    (void)peer_expect(b, PHI_KIND_EVENT, 0, "1");
+    for (unsigned i = 0; i < BROADCASTS; i++) {
+        (void)peer_expect(b, PHI_KIND_EVENT, 0, "2");
+    }
+    EXPECT_EQ(peer_expect(b, PHI_KIND_EVENT, 0, "3")->ttl_ms, 100 - 2);
+    EXPECT(peer_next(b) == NULL);
+    EXPECT_EQ(world_count(w).events_expired_total, 1);
     world_free(w);
 }
 
