@@ -2,6 +2,7 @@
 
 #include "io/mailbox.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -190,6 +191,30 @@ TEST(uv_mailbox, who_awaits_room_is_woken_when_it_is_there)
         EXPECT_EQ(p->count[1], i);
         EXPECT(!phi_mailbox_await_room(p->mail[0]));
     }
+    pair_free(p);
+}
+
+static bool is_woken(const phi_uv *uv)
+{
+    struct pollfd wait = { .fd = uv_backend_fd(&uv->loop), .events = POLLIN };
+    return poll(&wait, 1, 0) == 1;
+}
+
+// The same for a loop that surely sleeps: there the threads above seldom get.
+TEST(uv_mailbox, who_sleeps_until_there_is_room_is_woken)
+{
+    pair *p = pair_new();
+    phi_mailbox_attach(p->mail[0], on_mail, &p->count[0]);
+    phi_mailbox_attach(p->mail[1], on_mail, &p->count[1]);
+    phi_uv_turn(p->uvs[0], phi_ns(0)); // from here on libuv watches
+    send_mail(p, 0, 992);
+    EXPECT(phi_mailbox_await_room(p->mail[0]));
+    EXPECT(phi_uv_box_sleep(p->uvs[0]->box));
+    EXPECT(!is_woken(p->uvs[0]));
+    phi_uv_turn(p->uvs[1], phi_ns(0));
+    EXPECT(is_woken(p->uvs[0]));
+    phi_uv_turn(p->uvs[0], FOR_EVER);
+    EXPECT(!is_woken(p->uvs[0]));
     pair_free(p);
 }
 

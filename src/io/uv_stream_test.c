@@ -175,6 +175,14 @@ TEST(uv_stream, only_who_is_alone_for_two_turns_may_bring_most)
     raw_send(f, 0, raw, 120 * 1024);
     EXPECT_EQ(brought_alone(f), most);
     EXPECT_EQ(brought_alone(f), 240 * 1024 - PHI_UV_INPUT_BYTES - less - most);
+    // What is more is there once in a turn, whoever takes it.
+    const size_t second = 60 * 1024;
+    raw_send(f, 0, raw, most);
+    raw_send(f, 1, other, second);
+    size_t before = f->ends[1].size;
+    size_t first = brought_alone(f);
+    EXPECT_EQ(first + f->ends[1].size - before, PHI_UV_INPUT_BYTES + most);
+    FIXTURE_UNTIL(f, f->ends[1].size == before + second);
     close_both(f, raw, other);
 }
 
