@@ -243,7 +243,7 @@ static void write_fixed(draft *t)
     LIMIT("packet, bytes", PHI_PACKET_BYTES_MAX,
           "Bye `length_invalid` [P-11]. A longer message goes in fragments; a gather's request may "
           "not, and is refused by the library.");
-    LIMIT("first fragment of a longer message, bytes", PHI_FRAGMENT_FIRST_BYTES_MAX,
+    LIMIT("payload of a longer message's first fragment, bytes", PHI_FRAGMENT_FIRST_BYTES_MAX,
           "Given up as malformed [P-67]; of the rest, as much as its receiver grants.");
     LIMIT("packet before the client joined, bytes", PHI_PACKET_BYTES_JOINING_MAX,
           "Bye `length_invalid` [P-12].");

@@ -36,7 +36,7 @@ static void on_receiver_says(center *c, stream_receiver *r, const phi_stream_con
 static void on_stall(phi_timer *timer, phi_time now);
 
 static ph_failure_code judge_first(const center *c, const session *s, const phi_message *m,
-                                   size_t packet_size);
+                                   size_t size);
 static bool is_too_long(const message_stream *st, uint8_t flags);
 static message_stream *open_stream(center *c, session *s, const phi_message *m);
 static void refuse(center *c, session *s, const phi_message *m, ph_failure_code code);
@@ -81,8 +81,7 @@ void stream_routed(center *c, session *s, uint64_t handle)
 static uint64_t on_first(center *c, session *s, const phi_message *m, phi_bytes payload)
 {
     PH_ASSERT(c->opening == NULL);
-    size_t packet_size = payload.size + phi_suite_head(s->transport.link.in.suite);
-    ph_failure_code code = judge_first(c, s, m, packet_size);
+    ph_failure_code code = judge_first(c, s, m, payload.size);
     if (code != 0) {
         refuse(c, s, m, code);
         return 0;
@@ -150,9 +149,9 @@ static bool is_too_long(const message_stream *st, uint8_t flags)
 
 // 0: nothing to complain about.
 static ph_failure_code judge_first(const center *c, const session *s, const phi_message *m,
-                                   size_t packet_size)
+                                   size_t size)
 {
-    if (m->body.size == 0 || packet_size > PHI_FRAGMENT_FIRST_BYTES_MAX ||
+    if (m->body.size == 0 || size > PHI_FRAGMENT_FIRST_BYTES_MAX ||
         find_going(s, m->kind, m->turn, m->call) != NULL) {
         return PH_FAILURE_MALFORMED;
     }

@@ -420,7 +420,16 @@ TEST(stream, so_many_at_a_time)
 TEST(stream, malformed_fragments)
 {
     pair p = pair_new();
-    say(p.a, PHI_KIND_REQUEST, PHI_FLAG_MORE, 7, "b", PHI_FRAGMENT_FIRST_BYTES_MAX);
+    const phi_message none = { .kind = PHI_KIND_REQUEST,
+                               .to = phi_bytes_text("b"),
+                               .from = phi_bytes_text(p.a->id) };
+    size_t most = PHI_FRAGMENT_FIRST_BYTES_MAX - phi_message_size(&none);
+    say(p.a, PHI_KIND_REQUEST, PHI_FLAG_MORE, 6, "b", most);
+    uint64_t call = expect_fragment(p.b, PHI_KIND_REQUEST, PHI_FLAG_MORE, most);
+    control(p.b, PHI_STREAM_REFUSE, PHI_KIND_REQUEST, call, PH_FAILURE_CANCELLED);
+    expect_control(p.a, PHI_STREAM_REFUSE, 6, PH_FAILURE_CANCELLED);
+    peer_expect_failure(p.a, 6, PH_FAILURE_CANCELLED);
+    say(p.a, PHI_KIND_REQUEST, PHI_FLAG_MORE, 7, "b", most + 1);
     peer_expect_failure(p.a, 7, PH_FAILURE_MALFORMED);
     say(p.a, PHI_KIND_REQUEST, PHI_FLAG_MORE, 8, "b", 0);
     peer_expect_failure(p.a, 8, PH_FAILURE_MALFORMED);

@@ -92,8 +92,7 @@ static void on_packet(stage *s, const phi_packet *packet)
     phi_message m;
     EXPECT_ERR(phi_message_decode(packet->payload, &m), PH_OK);
     if ((m.flags & (PHI_FLAG_MORE | PHI_FLAG_REST)) != 0) {
-        size_t head = phi_suite_head(s->options.suite);
-        on_fragment(f, &m, head + packet->payload.size);
+        on_fragment(f, &m, packet->payload.size);
     } else {
         f->smalls++;
         f->before = f->fragment_bytes;

@@ -115,8 +115,7 @@ static bool is_awaited(ph_client *client, const phi_message *m)
 static void on_first(ph_client *client, phi_bytes payload, const phi_message *m)
 {
     phi_streams *t = &client->streams;
-    size_t head = phi_suite_head(client->transport.link.out.suite);
-    if (head + phi_message_size(m) > PHI_FRAGMENT_FIRST_BYTES_MAX) {
+    if (payload.size > PHI_FRAGMENT_FIRST_BYTES_MAX) {
         exceeded(client);
         return;
     }

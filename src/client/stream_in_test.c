@@ -203,6 +203,28 @@ TEST(stream, fragments_for_nobody_are_dropped)
     free(body);
 }
 
+// A sender behind TLS speaks suite plain, whose heads are shorter: what its center lets in must not
+// end a receiver's link in another suite. [P-67]
+TEST(stream, first_fragment_may_be_as_long_in_every_suite)
+{
+    static const phi_suite suites[] = { PHI_SUITE_PLAIN, PHI_SUITE_CHECK };
+    uint8_t *body = pattern(100000);
+    for (unsigned i = 0; i < PHI_COUNT_OF(suites); i++) {
+        for (size_t over = 0; over <= 1; over++) {
+            stage s;
+            far f;
+            stage_far(&s, &f, suites[i]);
+            up(&s, MIB, 2 * MIB);
+            feed d = feed_of(PHI_KIND_EVENT, 8, body, 100000);
+            size_t head = phi_message_size(&d.m) - d.m.body.size;
+            feed_first(&s, &d, PHI_FRAGMENT_FIRST_BYTES_MAX - head + over);
+            EXPECT_TEXT(stage_heard(&s), over == 0 ? "" : "down PH_EPROTO\n");
+            stage_fini(&s);
+        }
+    }
+    free(body);
+}
+
 // What a breach is, and which bye it is left with. [P-31] [P-66] [P-67]
 TEST(stream, breaches_end_the_link)
 {

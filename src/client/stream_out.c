@@ -145,9 +145,8 @@ static bool may_be_cut(const phi_message *m)
 static size_t first_max(const ph_client *client)
 {
     const phi_link *link = &client->transport.link;
-    size_t size = PHI_FRAGMENT_FIRST_BYTES_MAX - phi_suite_head(link->out.suite);
     size_t size_max = phi_link_payload_max(link);
-    return size < size_max ? size : size_max;
+    return size_max < PHI_FRAGMENT_FIRST_BYTES_MAX ? size_max : PHI_FRAGMENT_FIRST_BYTES_MAX;
 }
 
 ph_err phi_stream_post(ph_client *client, const phi_draft *draft)

@@ -26,8 +26,9 @@ enum {
 
 // Dialogs in dialogs (P-63).
 #define PHI_DEPTH_MAX 4u
-// A first fragment, packet head included (P-67).
-#define PHI_FRAGMENT_FIRST_BYTES_MAX 32768u
+// The payload of a first fragment (P-67), in every suite: what comes in one may go out in another,
+// whose heads are longer.
+#define PHI_FRAGMENT_FIRST_BYTES_MAX 32762u
 
 // Where the numbers of the fixed part stand in the payload.
 #define PHI_MESSAGE_FLAGS_AT 1u

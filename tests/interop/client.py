@@ -26,7 +26,7 @@ ONLINE, OFFLINE, CHANGED = 1, 2, 3
 PLAIN, PAPER, CHECK = 0, 1, 2
 RANK = {PLAIN: 0, CHECK: 1, PAPER: 2}  # P-22
 
-FIRST_MAX = 32768  # P-67: bytes of a first fragment's packet
+FIRST_MAX = 32762  # P-67: bytes of a first fragment's payload
 WINDOW = 262144  # what this client grants at a time
 
 Message = collections.namedtuple("Message", "kind flags turn call ttl_ms to sender method depth want headers body")
