@@ -132,7 +132,9 @@ PH_API PH_MUST_CHECK ph_err ph_client_gather(ph_client *client, const ph_outgoin
 // What became of an event.
 typedef struct ph_receipt {
     uint32_t delivered; // receivers in whose connection's send buffer it stands, whole
-    uint32_t dropped;   // receivers for which there was no room, or no time
+    // receivers for which there was no room, or no time. Who is bound by rules is not told of those
+    // that were left when the event could not wait any longer
+    uint32_t dropped;
     // why the first of these was dropped, or why there was no receiver at all; 0: no reason to tell
     uint16_t code;
 } ph_receipt;
