@@ -88,6 +88,7 @@ struct phi_uv {
     const phi_stream *bringer; // who made the last of them
     const phi_stream *lone;    // who brought all in the turn before; both are only compared
     bool is_lone;              // in that one and the one before it
+    bool is_crowd;             // more than a few brought something in that one
     uint8_t input[PHI_UV_INPUT_BYTES + PHI_UV_INPUT_MORE_BYTES];
 };
 

@@ -11,8 +11,9 @@
 //   reads all that there is. So a loop that sleeps reads a share of what waits: what it brought is
 //   answered at the end of the turn, and while others work on that, the next share is read. Each
 //   costs a turn, so it doubles while it is filled, and halves when less than half came. Loops that
-//   poll are awake anyway, and take all that a turn may bring; and of a stream that has the loop
-//   for itself nobody waits for an answer to the rest.
+//   poll are awake anyway, and take all that a turn may bring; where more than two streams have
+//   something, each is a share of the turn already; and of a stream that has the loop for itself
+//   nobody waits for an answer to the rest.
 // - An error on the socket, seen when writing or reported by the kernel, does not end the stream at
 //   once: what the other end sent before, a bye perhaps, is still in the receive queue. A broken
 //   stream is read once per turn until nothing is left, and then ends.
@@ -36,6 +37,7 @@
 #define LINGER_BYTES_MAX (1024u * 1024u)
 #define KIB 1024u
 #define SHARE_MAX (PHI_UV_INPUT_BYTES / KIB)
+#define FEW 2u // streams
 
 // For an idle connection, of which libuv takes 160; the heap makes 288 of it, and 304 of the next.
 PH_STATIC_ASSERT(sizeof(struct phi_stream) <= 280);
@@ -112,6 +114,7 @@ void phi_streams_begin_turn(phi_uv *uv)
     const phi_stream *lone = uv->brought == 1 ? uv->bringer : NULL;
     uv->is_lone = lone != NULL && lone == uv->lone;
     uv->lone = lone;
+    uv->is_crowd = uv->brought > FEW;
     if (lone == NULL) {
         uv->input_more = 0;
     } else {
@@ -494,7 +497,7 @@ static bool reads_by_shares(const phi_stream *s)
 {
     const phi_uv *uv = s->uv;
     bool is_lone = uv->is_lone && uv->lone == s;
-    return !uv->is_wakeful && !is_lone;
+    return !uv->is_wakeful && !uv->is_crowd && !is_lone;
 }
 
 static size_t readable_max(const phi_stream *s)

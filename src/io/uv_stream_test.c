@@ -128,6 +128,27 @@ TEST(uv_stream, loop_that_sleeps_reads_shares_that_grow_while_filled)
     close_both(f, raw, other);
 }
 
+// Each of many brings little to a turn as it is. In shares their loop went round so often that eight
+// pairs made a third fewer calls, whenever polling had not paid lately.
+TEST(uv_stream, crowd_is_not_read_by_shares)
+{
+    fixture *f = fixture_new("127.0.0.1:0");
+    int raw = raw_connect_accepted(f, 0);
+    int other = raw_connect_accepted(f, 1);
+    int third = raw_connect_accepted(f, 2);
+    raw_send(f, 0, raw, 120 * 1024);
+    EXPECT_EQ(brought(f, other), 4 * 1024); // two are no crowd
+    raw_send(f, 2, third, 1);
+    EXPECT_EQ(brought(f, other), 8 * 1024); // nor is it one before this turn is over
+    raw_send(f, 2, third, 1);
+    EXPECT_EQ(brought(f, other), PHI_UV_INPUT_BYTES);
+    EXPECT_EQ(brought(f, other), PHI_UV_INPUT_BYTES); // the turn before had three
+    EXPECT_EQ(brought(f, other), 16 * 1024);          // as its share was
+    close(third);
+    FIXTURE_UNTIL(f, f->ends[2].closed == 1);
+    close_both(f, raw, other);
+}
+
 // In shares, what polling loops have to tell each other would take three turns of one.
 TEST(uv_stream, loop_that_polls_reads_all_that_a_turn_may_bring)
 {
