@@ -128,8 +128,8 @@ TEST(uv_stream, loop_that_sleeps_reads_shares_that_grow_while_filled)
     close_both(f, raw, other);
 }
 
-// Each of many brings little to a turn as it is. In shares their loop went round so often that eight
-// pairs made a third fewer calls, whenever polling had not paid lately.
+// Each of many brings little to a turn as it is. In shares their loop went round so often that
+// eight pairs made a third fewer calls, whenever polling had not paid lately.
 TEST(uv_stream, crowd_is_not_read_by_shares)
 {
     fixture *f = fixture_new("127.0.0.1:0");
