@@ -78,7 +78,7 @@ session *abroad_new(center *c, uint32_t home, uint64_t home_handle, const identi
     // As its link at home: so what may be delivered to it needs no question of its own.
     s->transport.group = &c->transports;
     s->transport.link.peer_packet_bytes_max = PHI_PACKET_BYTES_MAX;
-    s->transport.link.in.suite = c->link_options[s->kind].suite;
+    s->transport.link.in.suite = (uint8_t)c->link_options[s->kind].suite;
     s->transport.link.out.suite = c->link_options[s->kind].suite;
     p->abroad[index] = s;
     c->workers.abroad_count++;
