@@ -10,6 +10,13 @@ function(ph_library name)
     target_link_libraries(${name} PUBLIC ${ARG_USES})
 endfunction()
 
+# ph_testing(wire_testing SOURCES a.c USES wire)
+# What test programs share, of a folder of tests/. It may look into the folder that it is for.
+function(ph_testing name)
+    ph_library(${name} ${ARGN})
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+endfunction()
+
 # ph_test(wire_test SOURCES a_test.c USES wire [SLOW])
 # A program of TEST()s; script/test finds it by the list it is on.
 function(ph_test name)

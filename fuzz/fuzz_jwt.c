@@ -15,7 +15,7 @@
 #include "auth/jwt.h"
 #include "auth/principal.h"
 #include "auth/signer.h"
-#include "auth/token_fixture.h"
+#include "tests/auth/token_fixture.h"
 
 #define NOW_S UINT64_C(1800000000)
 

@@ -22,7 +22,7 @@
 #include "base/assert.h"
 #include "base/siphash.h"
 #include "link/link_internal.h"
-#include "link/link_pair.h"
+#include "tests/link/link_pair.h"
 #include "wire/heartbeat.h"
 
 #define OPS_MAX 200u // of one script: longer ones are slow, and find nothing more

@@ -10,9 +10,9 @@
 
 #include "fuzz/fuzz.h"
 #include "io/address.h"
-#include "io/tls_fixture.h"
 #include "io/tls_hello.h"
 #include "io/uv.h"
+#include "tests/io/tls_fixture.h"
 
 #define BYTES_MAX 60000u // below what a handshake may send, and what a socket takes at once
 

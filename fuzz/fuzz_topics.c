@@ -5,7 +5,7 @@
 
 #include "fuzz/fuzz.h"
 
-#include "center/topics_model.h"
+#include "tests/center/topics_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // sim/rules.h - who may do what in a simulated domain, twice: as the rules that its center has, and
-// as the plain model of them (auth/rules_model.h), by which the oracles judge.
+// as the plain model of them (tests/auth/rules_model.h), by which the oracles judge.
 //
 // What is on its way was judged by the rules of some time between when it was said and when it
 // came. So all sets that there were are kept, and when each was in force.
@@ -12,8 +12,8 @@
 #ifndef SIM_RULES_H
 #define SIM_RULES_H
 
-#include "auth/rules_model.h"
 #include "sim/domain.h"
+#include "tests/auth/rules_model.h"
 
 #define RULE_SETS_MAX 256u
 

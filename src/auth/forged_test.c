@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "auth/base64url.h"
-#include "auth/forgery.h"
 #include "auth/key.h"
+#include "tests/auth/forgery.h"
 #include "tests/harness/test.h"
 
 // ---- edits

@@ -12,8 +12,8 @@
 #include "auth/key.h"
 #include "auth/signer.h"
 #include "auth/strict.h"
-#include "auth/token_fixture.h"
 #include "base/random.h"
+#include "tests/auth/token_fixture.h"
 #include "tests/harness/test.h"
 
 #define ROOM (128u * 1024u)

@@ -9,7 +9,7 @@
 #include "auth/key.h"
 #include "auth/principal.h"
 #include "auth/signer.h"
-#include "auth/token_fixture.h"
+#include "tests/auth/token_fixture.h"
 #include "tests/harness/test.h"
 
 #define NOW_S UINT64_C(1800000000)

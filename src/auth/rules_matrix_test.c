@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/rules_model.h"
+#include "tests/auth/rules_model.h"
 #include "tests/harness/test.h"
 
 #define SETS 400

@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "center/session.h"
 #include "center/state.h"
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 
 static void suite_check(center_options *o)

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-#include "center/issuer_test.h"
-#include "center/world_test.h"
+#include "tests/center/issuer.h"
+#include "tests/center/world.h"
 #include "wire/credential.h"
 
 // ---- fixture: a center that believes tokens of one issuer

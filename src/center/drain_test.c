@@ -8,7 +8,7 @@
 
 #include "base/assert.h"
 #include "center/drain.h"
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 #include "wire/presence.h"
 

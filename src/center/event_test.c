@@ -8,7 +8,7 @@
 #include <posthouse/message.h>
 
 #include "base/compiler.h"
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 
 enum { LISTENERS = 10 };

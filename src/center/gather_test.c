@@ -6,7 +6,7 @@
 
 #include <posthouse/message.h>
 
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 
 #define NUMBER 7u // of the gather, at its caller

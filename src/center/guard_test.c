@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "center/state.h"
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 #include "wire/subscription.h"
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "center/issuer_test.h"
-#include "center/world_test.h"
+#include "tests/center/issuer.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 
 // Somebody who wants to come in, and what becomes of it.

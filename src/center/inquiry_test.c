@@ -4,7 +4,7 @@
 
 #include <posthouse/message.h>
 
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 
 static void small(center_options *o)

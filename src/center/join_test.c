@@ -2,7 +2,7 @@
 //
 // center/join_test.c - who comes in, under which name, and who does not.
 
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 #include "wire/name.h"
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // center/presence_test.c - the online list as watchers see it. Every peer of these worlds checks
-// each packet for continuity (world_test.c: on_page, on_status); the tests here say what the
-// outcome must be.
+// each packet for continuity (tests/center/world_peer.c: on_page, on_status); the tests here say
+// what the outcome must be.
 
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 #include "wire/presence.h"
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "center/state.h"
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 #include "wire/bye.h"
 

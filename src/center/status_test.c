@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "center/status.h"
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 
 static void small_buffers(center_options *o)

@@ -5,7 +5,7 @@
 
 #include <posthouse/message.h>
 
-#include "center/world_test.h"
+#include "tests/center/world.h"
 #include "tests/harness/test.h"
 #include "wire/stream.h"
 

@@ -5,7 +5,7 @@
 #include "tests/harness/test.h"
 
 #include "center/security.h"
-#include "center/world_test.h"
+#include "tests/center/world.h"
 
 // ---- fixture
 

@@ -10,7 +10,7 @@
 
 #include "base/compiler.h"
 #include "base/random.h"
-#include "center/topics_model.h"
+#include "tests/center/topics_model.h"
 #include "tests/harness/test.h"
 
 typedef struct fixture {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "client/core.h"
-#include "client/stage.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 
 #define CALL UINT64_C(0x700000002a) // a request's number, as a center makes them

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "client/core.h"
-#include "client/stage.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 
 // What a responder sees of a request is what the caller said, no more and no less. [P-50] [P-53]

@@ -7,7 +7,7 @@
 #include <posthouse/dialog.h>
 
 #include "client/core.h"
-#include "client/stage.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 #include "wire/own_state.h"
 #include "wire/stream.h"

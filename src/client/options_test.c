@@ -6,8 +6,8 @@
 
 #include "client/client.h"
 #include "client/core.h"
-#include "client/stage.h"
 #include "io/address.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 
 // Makes a client of these options, and frees it; what phi_client_new_on said.

@@ -3,7 +3,7 @@
 #include <posthouse/state.h>
 
 #include "client/core.h"
-#include "client/stage.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 #include "wire/own_state.h"
 

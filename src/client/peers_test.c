@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/random.h"
-#include "client/stage.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 
 // What an application that believes every change would know, and how often it was told something.

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "client/core.h"
-#include "client/stage.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 
 // What the last message was to say. The application's texts stand in the same few places all the

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "client/core.h"
-#include "client/stage.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 
 // A reply may be made of the request itself, inside the callback: views stay good while sending.

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "client/far.h"
+#include "tests/client/far.h"
 #include "tests/harness/test.h"
 
 // The center sends a body to the client, in fragments as it is granted them; `m` says all but the

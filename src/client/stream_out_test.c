@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "client/far.h"
+#include "tests/client/far.h"
 #include "tests/harness/test.h"
 
 // A body of any size arrives byte by byte as it was sent, in packets that a center takes, and never

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "client/core.h"
-#include "client/stage.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 
 static void client_of(stage *s, const ph_client_options *options)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "client/core.h"
-#include "client/stage.h"
+#include "tests/client/stage.h"
 #include "tests/harness/test.h"
 
 static phi_presence_ask asked(stage *s, unsigned n)

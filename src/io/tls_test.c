@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "io/tls_fixture.h"
 #include "tests/harness/test.h"
+#include "tests/io/tls_fixture.h"
 
 // Good files of a center, one of which each row of a table replaces.
 typedef struct files {

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "io/uv_fixture.h"
+#include "tests/io/uv_fixture.h"
 
 // ---- a name server of the test's own, on loopback, answered between turns
 

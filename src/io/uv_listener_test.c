@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/uv_fixture.h"
+#include "tests/io/uv_fixture.h"
 
 // ---- helpers
 

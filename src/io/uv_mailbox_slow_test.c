@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "io/uv_mail_load.h"
 #include "tests/harness/test.h"
+#include "tests/io/uv_mail_load.h"
 
 // Nothing is lost or overtaken between loops, however long they run: a call that crosses them is
 // answered once.

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "io/mailbox_private.h"
-#include "io/uv_fixture.h"
-#include "io/uv_mail_load.h"
 #include "tests/harness/test.h"
+#include "tests/io/uv_fixture.h"
+#include "tests/io/uv_mail_load.h"
 
 // ---- fixture: two loops
 

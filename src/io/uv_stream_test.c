@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "io/uv_fixture.h"
+#include "tests/io/uv_fixture.h"
 
 static size_t raw_fill(int fd)
 {

@@ -7,9 +7,9 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "io/uv_contract.h"
-#include "io/uv_fixture.h"
 #include "tests/harness/test.h"
+#include "tests/io/uv_contract.h"
+#include "tests/io/uv_fixture.h"
 
 // ---- the contract, on real sockets
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "io/uv.h"
-#include "io/uv_fixture.h"
 #include "tests/harness/test.h"
+#include "tests/io/uv_fixture.h"
 
 #define TASKS 1000
 

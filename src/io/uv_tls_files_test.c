@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/tls_fixture.h"
 #include "io/uv.h"
 #include "tests/harness/test.h"
+#include "tests/io/tls_fixture.h"
 
 // A folder with an authority, and two who have certificates of it.
 typedef struct desk {

@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "io/tls_fixture.h"
 #include "io/tls_hello.h"
-#include "io/uv_fixture.h"
 #include "tests/harness/test.h"
+#include "tests/io/tls_fixture.h"
+#include "tests/io/uv_fixture.h"
 
 // A center of ours, and a client that is not.
 typedef struct visit {

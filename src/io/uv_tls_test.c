@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "io/tls_fixture.h"
-#include "io/uv_contract.h"
-#include "io/uv_fixture.h"
 #include "tests/harness/test.h"
+#include "tests/io/tls_fixture.h"
+#include "tests/io/uv_contract.h"
+#include "tests/io/uv_fixture.h"
 
 // ---- the contract, over TLS
 

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "link/link_pair.h"
+#include "tests/link/link_pair.h"
 
 #define CENTER PHI_LINK_CENTER
 #define CLIENT PHI_LINK_CLIENT

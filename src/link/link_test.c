@@ -5,7 +5,7 @@
 #include "tests/harness/test.h"
 
 #include "link/link_internal.h"
-#include "link/link_pair.h"
+#include "tests/link/link_pair.h"
 #include "wire/fields.h"
 #include "wire/heartbeat.h"
 

@@ -5,7 +5,7 @@
 
 #include "tests/harness/test.h"
 
-#include "link/link_pair.h"
+#include "tests/link/link_pair.h"
 #include "wire/heartbeat.h"
 
 #define CENTER PHI_LINK_CENTER

@@ -2,8 +2,8 @@
 //
 // link/transport_hold_test.c - links whose owner does not read on: paused, metered, held.
 
-#include "link/transport_world.h"
 #include "tests/harness/test.h"
+#include "tests/link/transport_world.h"
 
 // ---- pausing
 

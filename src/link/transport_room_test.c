@@ -2,8 +2,8 @@
 //
 // link/transport_room_test.c - links that are full: blocking, room, and a ceiling over all.
 
-#include "link/transport_world.h"
 #include "tests/harness/test.h"
+#include "tests/link/transport_world.h"
 
 // ---- room
 

@@ -5,7 +5,7 @@
 
 #include "tests/harness/test.h"
 
-#include "link/transport_world.h"
+#include "tests/link/transport_world.h"
 
 // A center of `count` clients that has a run, and buffers of a quota.
 static void open_shared(world *w, phi_quota *quota, size_t count)

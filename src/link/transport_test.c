@@ -2,8 +2,8 @@
 //
 // link/transport_test.c - links on streams: batching, time, ends, order of callbacks, memory.
 
-#include "link/transport_world.h"
 #include "tests/harness/test.h"
+#include "tests/link/transport_world.h"
 
 // ---- carrying
 

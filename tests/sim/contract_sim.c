@@ -3,7 +3,7 @@
 // tests/sim/contract_sim.c - the simulator must keep the contract of io.h as libuv's implementation
 // does; else what is proved in it proves nothing about the real world.
 
-#include "io/io_contract.h"
+#include "tests/io/io_contract.h"
 #include "tests/sim/sim_test.h"
 
 typedef struct world {

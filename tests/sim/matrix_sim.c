@@ -2,7 +2,7 @@
 //
 // tests/sim/matrix_sim.c - the authorisation matrix, end to end in virtual time: a production
 // center with generated rules, production clients that try everything with each other, and what
-// became of it beside what the model says (auth/rules_model.h). [P-77]
+// became of it beside what the model says (tests/auth/rules_model.h). [P-77]
 //
 // Each client is a user of the center's machine, so that who it is does not follow from the account
 // that it wants to be. Rules are taken away and given back while all are connected; workers learn
@@ -14,10 +14,10 @@
 
 #include <stdio.h>
 
-#include "auth/rules_model.h"
 #include "base/compiler.h"
 #include "client/client.h"
 #include "sim/domain.h"
+#include "tests/auth/rules_model.h"
 #include "tests/sim/sim_test.h"
 
 #define GUESTS 8u

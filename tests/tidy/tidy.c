@@ -206,8 +206,7 @@ static bool load(file *f, const char *root, const char *path)
         return false;
     }
     f->is_c = has_suffix(path, ".c") || has_suffix(path, ".h");
-    f->is_test = has_prefix(path, "tests/") || has_suffix(path, "_test.c") ||
-                 strstr(f->text, "#include \"tests/harness/") != NULL;
+    f->is_test = has_prefix(path, "tests/") || has_suffix(path, "_test.c");
     split_lines(f);
     if (f->is_c) {
         lex(f);
@@ -218,20 +217,6 @@ static bool load(file *f, const char *root, const char *path)
 static int by_path(const void *a, const void *b)
 {
     return strcmp(((const file *)a)->path, ((const file *)b)->path);
-}
-
-// A source whose header is for tests is, too.
-static void mark_fixtures(tree *t)
-{
-    for (size_t i = 0; i + 1 < t->count; i++) {
-        file *source = &t->files[i];
-        const file *header = &t->files[i + 1]; // a.h is sorted behind a.c
-        size_t size = strlen(source->path);
-        bool is_pair = has_suffix(source->path, ".c") && has_suffix(header->path, ".h") &&
-                       strlen(header->path) == size &&
-                       memcmp(source->path, header->path, size - 1) == 0;
-        source->is_test = source->is_test || (is_pair && header->is_test);
-    }
 }
 
 static void load_tree(tree *t, const char *root)
@@ -251,7 +236,6 @@ static void load_tree(tree *t, const char *root)
     if (t->count > 0) {
         qsort(t->files, t->count, sizeof t->files[0], by_path);
     }
-    mark_fixtures(t);
 }
 
 // ---- waivers

@@ -40,10 +40,8 @@ typedef struct file {
     size_t line_count;
     token *tokens; // C only
     size_t token_count;
-    bool is_c; // .c or .h
-    // In tests/, or *_test.c, or includes the harness, or its header does. What goes into a library
-    // cannot: the root of the tree is not on its include path.
-    bool is_test;
+    bool is_c;    // .c or .h
+    bool is_test; // in tests/, or *_test.c
 } file;
 
 typedef struct tree {
