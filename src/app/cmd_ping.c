@@ -4,8 +4,7 @@
 //
 // Design notes
 // - The center is asked by heartbeats. A client is asked by requests: whatever it answers itself,
-// also
-//   that it does not know the method, has been there and back.
+//   also that it does not know the method, has been there and back.
 
 #include "app/command.h"
 

@@ -4,8 +4,8 @@
 //
 // Design notes
 // - The rows of config.def and center/limits.def are the only place where a key is named. The
-// parser,
-//   the flags, the environment, --help, docs/limits.md and the sample file are made from them.
+//   parser, the flags, the environment, --help, docs/limits.md and the sample file are made from
+//   them.
 // - A value is set by one function from its text, wherever it came from, so that file, environment
 //   and flags accept the same.
 // - Later sources replace earlier ones; a list is replaced as a whole, never merged.
@@ -17,12 +17,9 @@
 
 #include <ctype.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app/config_kinds.h"
-#include "app/config_safe.h"
-#include "app/term.h"
 #include "app/value.h"
 #include "base/assert.h"
 
@@ -68,16 +65,6 @@ static config_row rows[CONFIG_KEY_COUNT] = {
 #undef CENTER_LIMIT
 };
 
-// Of each, `part` above `whole` could never be reached, or would break what `whole` promises.
-static const struct {
-    config_key part;
-    config_key whole;
-} pairs[] = {
-    { CONFIG_connections_joining_max, CONFIG_connections_max },
-    { CONFIG_calls_per_client_max, CONFIG_calls_max },
-    { CONFIG_call_time_default, CONFIG_call_time_max },
-};
-
 static char flags[CONFIG_KEY_COUNT][NAME_BYTES];
 static char variables[CONFIG_KEY_COUNT][NAME_BYTES];
 static char fallbacks[CONFIG_KEY_COUNT][VALUE_TEXT_BYTES];
@@ -92,8 +79,6 @@ static ph_err judge_text(config_kind kind, const char *chars, phi_diag *diag);
 static ph_err add_listen(config *c, size_t count, const char *chars, phi_diag *diag);
 static ph_err add_user(config *c, size_t count, const char *chars, phi_diag *diag);
 static size_t list_max(config_kind kind);
-static void load_list(config *c, config_key key, const char *value, ph_err *rc, phi_diag *diag);
-static void settle_pair(config *c, config_key part, config_key whole, config_errors *errors);
 
 // ---- schema
 
@@ -283,104 +268,6 @@ bool config_is_choice(const config *c, config_key key, const char *word)
     int index = choice_index(config_get_row(key)->choices, word);
     PH_ASSERT(index >= 0);
     return c->values[key].number == (uint64_t)index;
-}
-
-void config_load_environment(config *c, config_errors *errors)
-{
-    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
-        const config_row *row = config_get_row(key);
-        const char *value = getenv(row->env);
-        if (value == NULL || *value == '\0') {
-            continue;
-        }
-        phi_diag diag = { { 0 } };
-        ph_err rc = PH_OK;
-        if (config_is_list(key)) {
-            load_list(c, key, value, &rc, &diag);
-        } else {
-            rc = config_set(c, key, value, CONFIG_FROM_ENVIRONMENT, &diag);
-        }
-        if (rc != PH_OK) {
-            config_complain(errors, 0, 0, "environment %s: %s", row->env, diag.text);
-        }
-    }
-}
-
-// With commas.
-static void load_list(config *c, config_key key, const char *value, ph_err *rc, phi_diag *diag)
-{
-    char copy[CONFIG_USERS_MAX * CONFIG_ITEM_BYTES];
-    if (strlen(value) >= sizeof copy) {
-        *rc = phi_diag_add(diag, PH_EINVAL, "longer than %zu bytes", sizeof copy);
-        return;
-    }
-    snprintf(copy, sizeof copy, "%s", value);
-    char *rest = copy;
-    for (char *one = strsep(&rest, ","); one != NULL && *rc == PH_OK; one = strsep(&rest, ",")) {
-        *rc = config_add(c, key, one, CONFIG_FROM_ENVIRONMENT, diag);
-    }
-}
-
-void config_load_args(config *c, const args *a, config_errors *errors)
-{
-    for (config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
-        const config_row *row = config_get_row(key);
-        const arg_value *given = args_get(a, row->flag);
-        for (size_t i = 0; i < given->count; i++) {
-            const char *value = row->kind == CONFIG_BOOL ? "true" : given->texts[i];
-            phi_diag diag = { { 0 } };
-            if (config_set(c, key, value, CONFIG_FROM_FLAG, &diag) != PH_OK) {
-                config_complain(errors, 0, 0, "--%s: %s", row->flag, diag.text);
-            }
-        }
-    }
-}
-
-void config_settle(config *c, config_errors *errors)
-{
-    config_judge_safety(c, errors);
-    for (size_t i = 0; i < PHI_COUNT_OF(pairs); i++) {
-        settle_pair(c, pairs[i].part, pairs[i].whole, errors);
-    }
-}
-
-static void settle_pair(config *c, config_key part, config_key whole, config_errors *errors)
-{
-    config_value *v = &c->values[part];
-    const config_value *limit = &c->values[whole];
-    if (v->number <= limit->number) {
-        return;
-    }
-    if (v->origin == CONFIG_FROM_DEFAULT) {
-        *v = *limit;
-        return;
-    }
-    draft text;
-    draft_init(&text);
-    config_show(c, part, &text);
-    draft_format(&text, " is more than %s, ", config_get_row(whole)->path);
-    config_show(c, whole, &text);
-    draft_add(&text, " (");
-    config_show_origin(c, whole, &text);
-    draft_add(&text, ")");
-    config_complain_key(errors, c, part, "%s", draft_chars(&text));
-    draft_fini(&text);
-}
-
-ph_err config_load(config *c, const args *a, config_errors *errors)
-{
-    config_init(c);
-    memset(errors, 0, sizeof *errors);
-    const char *path = args_text(a, "config");
-    ph_err rc = path == NULL ? PH_OK : config_load_file(c, path, errors);
-    if (rc == PH_OK) {
-        config_load_environment(c, errors);
-        config_load_args(c, a, errors);
-    }
-    if (errors->count == 0) {
-        config_settle(c, errors);
-    }
-    return errors->count == 0 ? PH_OK : PH_ECONFIG;
 }
 
 void config_complain(config_errors *errors, uint32_t line, uint32_t column, const char *format, ...)

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "tests/app/config_text.h"
 #include "tests/harness/test.h"
 
 static config c;
@@ -14,10 +15,7 @@ static config_errors errors;
 
 static void parse(const char *yaml)
 {
-    config_fini(&c); // of the test before
-    config_init(&c);
-    memset(&errors, 0, sizeof errors);
-    config_parse(&c, "c.yaml", phi_bytes_text(yaml), &errors);
+    config_of_text(&c, &errors, yaml);
 }
 
 static bool may(const char *who, phi_action action, const char *account, const char *service,

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "app/jwks_fetch.h"
+#include "tests/app/config_text.h"
 #include "tests/harness/test.h"
 
 static config c;
@@ -15,10 +15,7 @@ static config_errors errors;
 
 static void judge(const char *yaml)
 {
-    config_fini(&c);
-    config_init(&c);
-    memset(&errors, 0, sizeof errors);
-    config_parse(&c, "c.yaml", phi_bytes_text(yaml), &errors);
+    config_of_text(&c, &errors, yaml);
     if (errors.count != 0) {
         fail_msg("%s: %s", yaml, errors.list[0].text);
     }
@@ -83,77 +80,4 @@ TEST(config_safe, unsafe_ones_are_not)
             fail_msg("%s: %s", unsafe[i].yaml, errors.count == 0 ? "-" : errors.list[0].text);
         }
     }
-}
-
-// Whoever may choose where keys come from chooses who is let in.
-TEST(config_safe, urls_of_keys)
-{
-    static const char *const good[] = {
-        "https://id.example/keys", "https://id.example:8443/a/b?c=d", "https://192.0.2.1/",
-        "http://127.0.0.1/keys",   "http://localhost:80/keys",        "http://[::1]/keys",
-        "http://127.1.2.3:9/keys",
-    };
-    static const char *const bad[] = {
-        "http://id.example/keys",
-        "http://192.0.2.1/keys",
-        "http://127.0.0.1.evil.com/",
-        "http://localhost.evil.com/",
-        "http://127.0.0.1@evil.com/",
-        "https://a:b@id.example/keys",
-        "https://a@id.example/keys",
-        "ftp://id.example/keys",
-        "file:///etc/passwd",
-        "https:///keys",
-        "https://",
-        "https://id.example/keys#a",
-        "https://id.example/ke ys",
-        "gopher://127.0.0.1/",
-        "http://[::ffff:1.2.3.4]/",
-        "http://127.0.0.1\\@evil.com/",
-        "http://2130706434.com/",
-        "://",
-    };
-    for (size_t i = 0; i < PHI_COUNT_OF(good); i++) {
-        phi_diag diag = { { 0 } };
-        EXPECT(jwks_fetch_is_url(good[i]));
-        if (jwks_fetch_judge_url(good[i], &diag) != PH_OK) {
-            fail_msg("%s: %s", good[i], diag.text);
-        }
-    }
-    for (size_t i = 0; i < PHI_COUNT_OF(bad); i++) {
-        phi_diag diag = { { 0 } };
-        EXPECT(jwks_fetch_is_url(bad[i]));
-        if (jwks_fetch_judge_url(bad[i], &diag) == PH_OK) {
-            fail_msg("accepted: %s", bad[i]);
-        }
-        EXPECT(diag.text[0] != '\0');
-        EXPECT(strstr(diag.text, "a:b") == NULL);
-    }
-    EXPECT(!jwks_fetch_is_url("/etc/keys.json"));
-    EXPECT(!jwks_fetch_is_url("keys.json"));
-}
-
-// A reload takes what its schema says, and the rules; everything else stays as it is in force.
-TEST(config_safe, a_reload_takes_only_what_needs_no_restart)
-{
-    static config fresh;
-    judge("domain: old\nusers: ['1=a']\ncalls_max: 10\n");
-    config_init(&fresh);
-    memset(&errors, 0, sizeof errors);
-    config_parse(&fresh, "c.yaml",
-                 phi_bytes_text("domain: new\nusers: ['2=b', '3=c']\ncalls_max: 20\n"
-                                "log: {level: warn}\ntokens: {secret: 'env:X'}\nrules: []\n"),
-                 &errors);
-    EXPECT_EQ(errors.count, 0);
-    config_take_reloadable(&c, &fresh);
-    EXPECT_TEXT(config_text(&c, CONFIG_domain), "old");
-    EXPECT_EQ(c.values[CONFIG_calls_max].number, 10);
-    EXPECT_EQ(c.user_count, 2);
-    EXPECT_EQ(c.users[1].uid, 3);
-    EXPECT_TEXT(config_text(&c, CONFIG_tokens_secret), "env:X");
-    EXPECT_EQ(config_log_level(&c), PHI_LOG_WARN);
-    EXPECT(c.rules != NULL);
-    EXPECT(fresh.rules == NULL);
-    config_fini(&fresh);
-    config_fini(&c);
 }

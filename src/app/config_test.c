@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/app/config_text.h"
 #include "tests/harness/test.h"
 
 static config c;
@@ -15,10 +16,7 @@ static config_errors errors;
 
 static void parse(const char *yaml)
 {
-    config_fini(&c); // of the test before
-    config_init(&c);
-    memset(&errors, 0, sizeof errors);
-    config_parse(&c, "c.yaml", phi_bytes_text(yaml), &errors);
+    config_of_text(&c, &errors, yaml);
 }
 
 // Every row has to be whole: its names are what users write, its help is their manual.
@@ -201,4 +199,26 @@ TEST(config, nothing_is_all_defaults)
     parse("# nothing\n---\n");
     EXPECT_EQ(errors.count, 0);
     EXPECT_EQ(c.values[CONFIG_domain].origin, CONFIG_FROM_DEFAULT);
+}
+
+// A reload takes what its schema says, and the rules; everything else stays as it is in force.
+TEST(config, a_reload_takes_only_what_needs_no_restart)
+{
+    static config fresh;
+    parse("domain: old\nusers: ['1=a']\ncalls_max: 10\n");
+    config_of_text(&fresh, &errors,
+                   "domain: new\nusers: ['2=b', '3=c']\ncalls_max: 20\n"
+                   "log: {level: warn}\ntokens: {secret: 'env:X'}\nrules: []\n");
+    EXPECT_EQ(errors.count, 0);
+    config_take_reloadable(&c, &fresh);
+    EXPECT_TEXT(config_text(&c, CONFIG_domain), "old");
+    EXPECT_EQ(c.values[CONFIG_calls_max].number, 10);
+    EXPECT_EQ(c.user_count, 2);
+    EXPECT_EQ(c.users[1].uid, 3);
+    EXPECT_TEXT(config_text(&c, CONFIG_tokens_secret), "env:X");
+    EXPECT_EQ(config_log_level(&c), PHI_LOG_WARN);
+    EXPECT(c.rules != NULL);
+    EXPECT(fresh.rules == NULL);
+    config_fini(&fresh);
+    config_fini(&c);
 }

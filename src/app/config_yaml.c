@@ -4,9 +4,8 @@
 //
 // Design notes
 // - Events, not a document tree: every value is judged where it stands, with its line and column,
-// and
-//   nothing is built from what the file only claims. Anchors, aliases and tags are refused: nobody
-//   needs them here, and "billion laughs" is made of them.
+//   and nothing is built from what the file only claims. Anchors, aliases and tags are refused:
+//   nobody needs them here, and "billion laughs" is made of them.
 // - After an error in one value the next is read, so that one run tells all; after an error of the
 //   YAML itself nothing that follows can be trusted, and reading ends.
 //
@@ -15,18 +14,11 @@
 
 #include "app/config_loader.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "app/body.h"
 #include "app/config_rules.h"
 #include "app/suggest.h"
-#include "app/term.h"
 #include "base/assert.h"
-#include "base/shell.h"
 
 #define PATH_BYTES 128
 
@@ -56,78 +48,6 @@ void config_parse(config *c, const char *name, phi_bytes yaml, config_errors *er
         yaml_event_delete(&l.event);
     }
     yaml_parser_delete(&l.parser);
-}
-
-ph_err config_load_file(config *c, const char *path, config_errors *errors)
-{
-    snprintf(c->file, sizeof c->file, "%s", path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        config_complain(errors, 0, 0, "cannot read %s: %s", path, strerror(errno));
-        return PH_ECONFIG;
-    }
-    struct stat found;
-    if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && (found.st_mode & S_IWOTH) != 0) {
-        char word[PHI_SHELL_WORD_BYTES_MAX];
-        config_complain(errors, 0, 0,
-                        "everybody may write %s, and so say who may do what: chmod 644 %s", path,
-                        phi_shell_word(path, word, sizeof word));
-        close(fd);
-        return PH_ECONFIG;
-    }
-    draft t;
-    draft_init(&t);
-    phi_diag diag = { { 0 } };
-    ph_err rc = body_read_fd(fd, CONFIG_FILE_BYTES_MAX, &t, &diag);
-    close(fd);
-    if (rc != PH_OK) {
-        config_complain(errors, 0, 0, "%s: %s", path, diag.text);
-    } else {
-        config_parse(c, path, draft_view(&t), errors);
-    }
-    draft_fini(&t);
-    return errors->count == 0 ? PH_OK : PH_ECONFIG;
-}
-
-void config_print_errors(const config *c, const config_errors *errors)
-{
-    for (size_t i = 0; i < errors->count; i++) {
-        const struct config_error *e = &errors->list[i];
-        if (e->line != 0) {
-            term_error("%s:%u:%u: %s", c->file, e->line, e->column, e->text);
-        } else {
-            term_error("%s", e->text);
-        }
-    }
-    if (errors->left_out != 0) {
-        term_error("%s: and %zu more", c->file, errors->left_out);
-    }
-}
-
-// ---- events
-
-void loader_next(loader *l)
-{
-    if (l->has_event) {
-        yaml_event_delete(&l->event);
-        l->has_event = false;
-    }
-    if (l->is_over) {
-        return;
-    }
-    if (yaml_parser_parse(&l->parser, &l->event) == 0) {
-        const yaml_mark_t *at = &l->parser.problem_mark;
-        const char *problem = l->parser.problem == NULL ? "not YAML" : l->parser.problem;
-        bool is_reader = l->parser.error == YAML_READER_ERROR;
-        config_complain(l->errors, is_reader ? 1 : (uint32_t)at->line + 1,
-                        is_reader ? (uint32_t)l->parser.problem_offset + 1
-                                  : (uint32_t)at->column + 1,
-                        "not valid YAML: %s", problem);
-        l->is_over = true;
-        return;
-    }
-    l->has_event = true;
-    l->is_over = l->event.type == YAML_STREAM_END_EVENT;
 }
 
 static void read_document(loader *l)
@@ -287,31 +207,6 @@ static void read_sequence(loader *l, config_key key)
     }
 }
 
-void loader_skip(loader *l)
-{
-    size_t depth = 0;
-    while (!l->is_over) {
-        yaml_event_type_t type = l->event.type;
-        bool opens = type == YAML_MAPPING_START_EVENT || type == YAML_SEQUENCE_START_EVENT;
-        bool closes = type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT;
-        depth += opens ? 1 : 0;
-        if (depth > CONFIG_DEPTH_MAX) {
-            config_complain(l->errors, loader_line(l), loader_column(l), "deeper than %u levels",
-                            CONFIG_DEPTH_MAX);
-            l->is_over = true;
-            return;
-        }
-        if (closes) {
-            PH_ASSERT(depth > 0);
-            depth--;
-        }
-        if (depth == 0) {
-            return;
-        }
-        loader_next(l);
-    }
-}
-
 // ---- words for people
 
 static void complain_unknown(loader *l, const char *section, const char *word, const char *path)
@@ -357,44 +252,4 @@ static bool is_section(const char *word)
         }
     }
     return false;
-}
-
-bool loader_is_plain(const loader *l)
-{
-    if (l->event.type == YAML_SCALAR_EVENT) {
-        return l->event.data.scalar.anchor == NULL && l->event.data.scalar.tag == NULL;
-    }
-    if (l->event.type == YAML_SEQUENCE_START_EVENT) {
-        return l->event.data.sequence_start.anchor == NULL &&
-               l->event.data.sequence_start.tag == NULL;
-    }
-    if (l->event.type == YAML_MAPPING_START_EVENT) {
-        return l->event.data.mapping_start.anchor == NULL &&
-               l->event.data.mapping_start.tag == NULL;
-    }
-    return false;
-}
-
-const char *loader_what(const loader *l)
-{
-    if (l->event.type == YAML_SCALAR_EVENT) {
-        return "a single value";
-    }
-    if (l->event.type == YAML_SEQUENCE_START_EVENT) {
-        return "a list";
-    }
-    if (l->event.type == YAML_MAPPING_START_EVENT) {
-        return "keys and values";
-    }
-    return "an alias";
-}
-
-uint32_t loader_line(const loader *l)
-{
-    return (uint32_t)l->event.start_mark.line + 1;
-}
-
-uint32_t loader_column(const loader *l)
-{
-    return (uint32_t)l->event.start_mark.column + 1;
 }

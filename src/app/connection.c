@@ -4,8 +4,7 @@
 //
 // Design notes
 // - The library dials again for ever, as a service wants. A command gives up at the first answer
-// that
-//   is not WELCOME, unless other addresses are left to try, and says what that answer was.
+//   that is not WELCOME, unless other addresses are left to try, and says what that answer was.
 // - Only the public interface is used: what the command line can do, any program can.
 
 #include "app/connection.h"

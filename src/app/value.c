@@ -3,9 +3,8 @@
 // app/value.c - counts, sizes and times as people write them.
 //
 // Design notes
-// - A time without a unit is refused: whether 10 means seconds or milliseconds is not to be
-// guessed.
-//   Only 0 needs none.
+// - A time without a unit is refused: nobody should have to guess whether 10 means seconds or
+//   milliseconds. Only 0 needs none.
 // - KB is refused rather than taken for 1,000 or 1,024.
 
 #include "app/value.h"
