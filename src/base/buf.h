@@ -7,10 +7,11 @@
 //          that send a length and no more may be many. Other blocks grow from 512 bytes by
 //          doubling. An empty buffer keeps a block of up to PHI_BUF_KEEP_BYTES until
 //          phi_buf_release, which its owner calls when it falls idle (10,000 idle links must cost
-//          nothing here). A larger one that was drained PHI_BUF_SMALL_DRAINS times with less than a
-//          quarter of it used is wasteful: an owner of many releases them one by one, because many
-//          that grew in the same burst are so at the same time, and giving back thousands of pages
-//          takes milliseconds. Without him it goes by itself after PHI_BUF_SMALL_DRAINS_MAX.
+//          nothing here). A larger one that was drained PHI_BUF_SMALL_DRAINS times with less than
+//          a quarter of it used is wasteful: an owner of many releases them one by one, because
+//          many that grew in the same burst are so at the same time, and giving back thousands of
+//          pages takes milliseconds. Without such an owner it goes by itself after
+//          PHI_BUF_SMALL_DRAINS_MAX.
 // Limits   bytes_max bytes wait at most (and PHI_BUF_BYTES_MAX); beyond it phi_buf_reserve returns
 //          NULL. A block is at most a quarter larger, so that what waits is moved to the front
 //          seldom.

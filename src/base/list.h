@@ -52,7 +52,7 @@ static inline void phi_list_remove(phi_list *node)
     }
 }
 
-// All nodes of `from`, which is empty then, become those of `l`, which has none of its own yet.
+// Initialises `l` with all nodes of `from`, which is empty then.
 static inline void phi_list_init_from(phi_list *l, phi_list *from)
 {
     phi_list_init(l);

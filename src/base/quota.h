@@ -9,8 +9,8 @@
 // falls silent, and do not take from the others: the memory in use is at most bytes_max, and that
 // much for each holder.
 //
-// Who may soon need memory, and cannot do without it then, has it promised first, and takes it
-// through `counted`. What is promised is as good as taken when somebody else asks.
+// Whoever may soon need memory that it could not do without has it promised beforehand, and then
+// takes it through `counted`. When somebody else asks, what is promised counts as taken.
 //
 // Life     init -> (take, resize, give through `limited` or `counted`)* -> fini
 // Threads  none
@@ -28,7 +28,7 @@
 
 typedef struct phi_quota {
     phi_alloc limited; // counts, and refuses
-    phi_alloc counted; // counts only: for what its taker bounds, having asked phi_quota_is_used_up,
+    phi_alloc counted; // refuses nothing: for what its taker bounds after phi_quota_is_used_up,
                        // and for what was promised
     const phi_alloc *inner; // borrowed until fini
     size_t bytes;           // in use

@@ -18,8 +18,8 @@
 
 // Fixed limits; the others are in limits.def.
 #define CENTER_LISTENERS_MAX 16u // addresses one center listens on
-// For the end of an older link of a client that joins [P-37]. Less than it has to join, and than it
-// is told to wait if it may not.
+// How long a client that joins waits for the end of its older link to be read [P-37]: less than it
+// has to join, and less than it is told to wait when its account is taken.
 #define CENTER_REJOIN_WAIT_MS 1000u
 // All watchers together in one turn: lists for thousands that come back at once must not keep the
 // calls of others waiting.
@@ -80,10 +80,10 @@ PHI_MUST_CHECK ph_err center_new(center **out, phi_io *io, const center_options 
 // nor from `stopped`.
 void center_free(center **c);
 
-// Whom to believe, and who may do what, from now on: also those who have joined. Whoever is no
-// longer believed, or may no longer be who it is, is ended within the next turns; what others may
-// no longer do, they may not from here on. `security` is borrowed until another takes its place; a
-// center begins with center_security_open.
+// Whom to believe, and who may do what, from now on; that is also for those who have joined. A
+// client that is no longer believed, or may no longer be who it is, is ended within the next
+// turns; what others may no longer do is refused from here on. `security` is borrowed until
+// another takes its place; a center begins with center_security_open.
 void center_secure(center *c, const center_security *security);
 
 typedef enum center_listener {
@@ -97,7 +97,7 @@ typedef enum center_listener {
 const char *center_listener_name(center_listener kind);
 
 typedef struct center_listen_options {
-    const char *address; // as of phi_io_listen: what kind it is, does not stand in it
+    const char *address; // as of phi_io_listen: without the kind
     center_listener kind;
 } center_listen_options;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// center/credential.h - what a client proved who it is with ends, or is proved anew: P-76. What
-// happens at its home, and only there.
+// center/credential.h - the proof of who a client is ends, or is replaced by a new one: P-76. This
+// happens at the client's home, and only there.
 //
 // Life     credential_until when something was proved -> (credential_handle | it ends)*
 // Limits   CREDENTIALS_PER_SECOND of one client; who sends more waits, with all it says behind them
@@ -15,8 +15,7 @@
 
 // Judging one takes up to some tenths of a millisecond.
 #define CREDENTIALS_PER_SECOND 2u
-// Who has sent so many more in one go, each of which was judged in the turn that read them, is
-// ended.
+// A client that sends so many more in one go is ended: each is judged in the turn that reads it.
 #define CREDENTIALS_AHEAD_MAX 16u
 
 // Part of an identity.
@@ -27,8 +26,8 @@ struct credential_state {
     uint32_t owed; // answers that have found no room
 };
 
-// What it proved is good until then, whatever it was before; NEVER: it does not end, or there is
-// nothing any more.
+// What it proved is good until then, and nothing that it proved before counts. NEVER: the proof
+// does not end, or there is none any more.
 void credential_until(center *c, session *s, phi_time end);
 
 // A credential packet of a joined session: judges the token in it, and answers.

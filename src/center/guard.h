@@ -2,17 +2,17 @@
 //
 // center/guard.h - who may do what: the rules, as far as the hot path is concerned.
 //
-// A session has a *role*: which of the rules fit its principal. Most centers have no rules, and
-// their clients no role: then all is allowed, and a message pays for that one look. Roles are
-// interned, so that those of a thousand instances are one; what was found out about a role and a
-// receiver is remembered.
+// A session has a *role*: the set of rules that fit its principal. Most centers have no rules, and
+// their clients no role: then everything is allowed, and a message costs one look to see that.
+// Roles are interned, so a thousand instances of a service share one; what was found out about a
+// role and a receiver is remembered.
 //
-//    no rules    a client of this machine has no role; another one has the role of who may nothing
+//    no rules    a client of this machine has no role; those of others have one that allows nothing
 //    rules       everybody has a role
 //
-// Nothing is told to who may not ask: whoever may not write to somebody gets the same answer
-// whether there is such a one or not. So before it is said that there is none, guard_may_name asks
-// whether it would be allowed.
+// A refusal tells nothing: whoever may not write to an account gets the same answer whether there
+// is such an account or not. So before a sender is told that there is none, guard_may_name asks
+// whether it might write to it if there were.
 //
 // Life     guard_init -> (guard_enter -> guard_may* -> guard_leave)* -> guard_fini;
 //          guard_change when there are other rules
@@ -71,8 +71,8 @@ void guard_init(guard *g, const phi_alloc *alloc, phi_hash_key key);
 // Nobody has a role: asserted. Accepts a zeroed one.
 void guard_fini(guard *g);
 
-// From now on these rules, while those before still are there to be looked at. True: they say the
-// same. If not, all who have joined are looked at anew when they next do something.
+// Puts these rules in force. Those before are still there, to be compared. True: both say the same,
+// and nothing changes. False: each session's role is found anew when it next does something.
 bool guard_takes(center *c, const phi_rules *rules);
 
 // A session has joined, leaves, or has another principal.
@@ -82,30 +82,29 @@ void guard_renamed(center *c, session *s);
 
 // Of its principal, by the rules of now. NULL: it may do everything.
 role *guard_role(center *c, session *s);
-// For who keeps one: the session may get another.
+// For whoever keeps a role beyond the session's, which may get another one.
 role *guard_role_keep(role *r);
 void guard_role_give(center *c, role *r); // NULL is nothing
 
 // Whether it may do that to the account; `method` is empty where there is none.
 bool guard_may(center *c, session *s, phi_action action, const account *a, phi_bytes method);
 
-// Whether it might, if there were such a one, of which nothing is known but what stands in
-// `target`.
+// Whether it might do that to an account of which nothing is known but what stands in `target`.
 bool guard_may_name(center *c, session *s, phi_action action, const phi_target *target);
 
 // Whether it may publish to that topic, asked before anybody is looked for.
 bool guard_may_publish(center *c, session *s, guard_topic *topic);
 
-// Whether who has that role sees such an account. `r` NULL: it does. Nobody, when it is of rules
-// that went.
+// Whether a client of that role sees such an account. `r` NULL: it does. A role of rules that are
+// no longer in force sees nobody.
 bool guard_sees(const center *c, const role *r, phi_bytes name, phi_bytes serves);
 
-// What who has that role sees, as a number: another one when rules say something else of it. 0:
-// everything, without a role. The same at every worker.
+// What a client of that role sees, as a number that changes when the rules say something else about
+// that. 0: it has no role, and sees everything. The same at every worker.
 uint32_t guard_sight(const center *c, const role *r);
 
-// The sender is told that it may not: that is counted, and logged. Who is passed over by an event
-// for many is not.
+// The sender is told that it may not: that is counted, and logged. Those whom an event for many
+// passes over are neither.
 void guard_refused(center *c, const session *s, phi_action action, phi_bytes to, phi_bytes method);
 void guard_refused_message(center *c, const session *s, phi_bytes payload);
 
@@ -113,8 +112,8 @@ void guard_refused_message(center *c, const session *s, phi_bytes payload);
 bool guard_allows(center *c, session *sender, session *receiver, phi_bytes payload,
                   guard_topic *topic);
 
-// The same where both were just asked for others, and may: so it is with most who are told of a
-// topic. Part of deliver_is_allowed. Do not call.
+// The short way for a topic: both roles are those that were judged last, and they may. That is so
+// for most receivers of a topic. Part of deliver_is_allowed. Do not call.
 static inline bool guard_allows_again(const session *sender, const session *receiver,
                                       const guard_topic *topic)
 {

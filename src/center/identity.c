@@ -3,10 +3,10 @@
 // center/identity.c - see identity.h.
 //
 // Design notes
-//   - Whoever proves nothing is who its account's name says, so nothing is kept of it: as a center
-//     begins, no client costs memory for what it is not asked.
-//   - A new judgement is the first one over again, with what the connection shows now. Only a token
-//     is not there any more: it is a secret, and not kept; who it proved, and until when, is. When
+//   - A client that proves nothing is who its account's name says, so nothing is kept of it: where
+//     nobody is asked for a proof, no client costs memory for one.
+//   - To judge anew is to judge as at first, by what the connection shows now. Only a token is not
+//     there any more: it is a secret, and not kept; whom it proved, and until when, is kept. When
 //     tokens must say something else now (tokens.audience), it has to be shown once more.
 //
 // Invariants  session.identity is set at home for every client that has proved who it is
@@ -158,7 +158,7 @@ static bool prove_by_token(const center *c, const session *s, phi_bytes token, c
     out->name = phi_bytes_text(out->text);
     out->expires_s = claims.expires_s;
     out->key = claims.key;
-    // The connection is no better than the certificate behind which it was made.
+    // No longer than the certificate with which the connection was made.
     phi_identity peer;
     phi_stream_identity(c->io, s->transport.stream, &peer);
     if (peer.expires_s != 0 && peer.expires_s < out->expires_s) {

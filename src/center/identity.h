@@ -8,7 +8,7 @@
 // principal, when that does not follow from its account's name.
 //
 // Life     identity_admit keeps one for the session -> identity_again* -> identity_forget
-// Limits   one of some 190 bytes for each client that has proved who it is; none for others
+// Limits   an identity takes some 190 bytes; clients that have proved nothing have none
 // Threads  none
 
 #ifndef CENTER_IDENTITY_H
@@ -61,16 +61,17 @@ typedef struct identity_told {
 } identity_told;
 
 // At the client's home, before anything else is done with its JOIN, whose names are valid. True: it
-// may come in as that; the session has its identity. False: *why says why not.
+// may come in as the one it wants to be, and the session has its identity. False: *why says why
+// not.
 PHI_MUST_CHECK bool identity_admit(center *c, session *s, const phi_join *join,
                                    identity_refusal *why);
 
-// At home, of one that has joined, or was let in as far as here: whether it may still, now that
-// other things are believed, or allowed.
+// At the home of a client that has joined, or was admitted and is about to: whether it may stay,
+// now that other things are believed, or allowed.
 PHI_MUST_CHECK bool identity_again(center *c, session *s, identity_refusal *why);
 
-// At home, of one that has joined: a token takes the place of what it proved before. False: it does
-// not, and nothing has changed.
+// At the home of a client that has joined: a token takes the place of what it proved before. False:
+// it is not believed, and nothing has changed.
 PHI_MUST_CHECK bool identity_renew(center *c, session *s, phi_bytes token, identity_refusal *why);
 
 // Nothing for one that has none.

@@ -3,15 +3,15 @@
 // center/rejoin.c - see rejoin.h.
 //
 // Design notes
-//   - The question carries the JOIN, and comes back with it: the first worker keeps nothing.
-//     Whoever asked may be over by then; it is not found, as with any other mail.
+//   - The question carries the JOIN, and comes back with it, so the first worker keeps nothing. The
+//     client that asked may have left by then; it is not found, as with any other mail.
 //   - Of two connections that have something in the same turn either may be read first, and the
 //     kernel may bring the end of the older one later than the JOIN that was sent behind it.
 //   - Mail may be read before the sockets in a turn, so only those of the next turn have all been
 //     read after it.
-//   - A connection whose owner holds or pauses it is not read, and one from which something came
-//     may have more, its end behind it: so the turns are counted from when it is read and silent.
-//     Who lives on in such a way is not waited for longer than CENTER_REJOIN_WAIT_MS.
+//   - A connection that is held or paused is not read, and one from which something came may have
+//     more, and its end behind that: so turns count only while it is read and silent. One that goes
+//     on like that is waited for no longer than CENTER_REJOIN_WAIT_MS.
 
 #include "center/rejoin.h"
 
@@ -116,7 +116,8 @@ static bool is_read(const session *s)
     return !s->transport.is_held && !s->transport.is_paused;
 }
 
-// At the end of a turn: whether its end may still come. Then there will be another turn.
+// At the end of a turn: whether the end of the older one may still come. Then there will be another
+// turn.
 static bool is_more_to_read(center *c, rejoin *r, const session *older)
 {
     PH_ASSERT(r->turns > 0);

@@ -2,11 +2,11 @@
 //
 // center/rejoin.h - a client that comes back before its center has read that it was gone. [P-37]
 //
-// The end of an older connection may be read behind the JOIN on a newer one: most of all if it is
-// held or paused, or if another worker has it, which may be late. So before somebody is told that
-// his account is taken, the worker that has the older connection is asked: it keeps the question
-// until it has read what there was when the question came, and then sends it back. If the older
-// session is over, MAIL_LEFT is in front of that.
+// The end of an older connection may be read behind the JOIN on a newer one: above all if the older
+// one is held or paused, or if another worker has it, which may be late. So before somebody is told
+// that his account is taken, the worker that has the older connection is asked: it keeps the
+// question until it has read what was there when the question came, and then sends it back. If the
+// older session is over by then, MAIL_LEFT stands in front of that.
 //
 // Limits   one question for each client that joins; it waits for CENTER_REJOIN_WAIT_MS at most
 // Threads  none

@@ -26,7 +26,7 @@ void center_secure(center *c, const center_security *security)
     secure_listeners(c);
     bool is_same = guard_takes(c, security->rules);
     mark_all(c);
-    // What a center without rules begins with is no news.
+    // That a center begins without rules is no change.
     if (c->counters.security_changes_total++ != 0 || security->rules != NULL) {
         size_t rules = security->rules == NULL ? 0 : phi_rules_count(security->rules);
         CENTER_LOG_WRITE(c, SECURED, PHI_LOG_NUMBER("sessions", c->joined_count),

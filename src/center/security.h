@@ -4,13 +4,13 @@
 // the configuration, replaced as a whole when that is read again (center_secure).
 //
 // Whoever joins must say who it is (auth/principal.h), and proves it with the first of these that
-// there is: a token in JOIN, a certificate, the user at the other end of a Unix socket. A proof
-// that is there and wrong is refused, whatever else would be good. Without proof, a peer of this
-// machine is who it says it is, unless `anonymous_local` is false; others are refused, unless
+// it shows: a token in JOIN, a certificate, the user at the other end of a Unix socket. A proof
+// that is shown and wrong is refused, whatever other proof would be good. Without proof, a peer of
+// this machine is who it says it is, unless `anonymous_local` is false; others are refused, unless
 // `insecure_allow_anonymous`.
 //
-// Without rules, peers of this machine may do everything, and others, proved or not, nothing. Once
-// there are rules, they are for all.
+// Without rules, peers of this machine may do everything, and others nothing, whatever they proved.
+// When there are rules, they apply to all.
 
 #ifndef CENTER_SECURITY_H
 #define CENTER_SECURITY_H

@@ -4,14 +4,14 @@
 //
 // Design notes
 //   - Whatever is charged is a *source*: an account or an address. It is known by a hash of 64 bits
-//     under the center's secret, so that nobody can choose two that are one, and none takes more
-//     room for a longer name.
-//   - A source that owes nothing is as good as a new one. So those that nobody is charged to wait
-//     on a list, and each that comes looks at two of them and frees what it may: the table is as
-//     large as what is in use and what still owes.
-//   - Who owes is not read until it does not, by a timer of its own; of an address that owes, all
-//     connections, each after its next read. So an address may be ahead by one read of each of
-//     them, which it then pays for.
+//     under the center's secret; so nobody can find two that collide, and a longer name takes no
+//     more room.
+//   - A source that owes nothing is as good as a new one. So sources that no connection is charged
+//     to wait on a list; each new one looks at two of them, and frees those that owe nothing. So
+//     the table holds what is in use, and what still owes.
+//   - A connection whose account owes is not read until the debt is paid, for which it has a timer.
+//     When an address owes, that is so for all of its connections, each after its next read. So an
+//     address may be ahead by one read of each of them, which it then pays for.
 //
 // Invariants  see throttle_check
 

@@ -15,7 +15,7 @@
 // each has an equal part of an address's rate. Connections and refusals are counted by the first
 // worker, which accepts all.
 //
-// Without limits nothing of this is done, and it costs nothing (phi_transport_events.on_read).
+// Without limits none of this is done, and nothing is paid for it (phi_transport_events.on_read).
 //
 // Life     throttle_init -> throttle_admits -> throttle_begin -> throttle_joined -> throttle_read*
 //          -> throttle_end -> throttle_fini
@@ -32,10 +32,10 @@
 #include "center/session.h"
 #include "policy/bucket.h"
 
-// The address from which too many came is refused for a second, then for two, ... up to so long.
+// An address from which too many came is refused for a second, then for two, four, ... up to this.
 #define THROTTLE_BAR_MS_MAX 64000u
-// Refusals are counted for so long; and who had to wait has to be good for ten times as long until
-// it counts as new.
+// Refusals are counted for so long; and an address that had to wait counts as new only when it has
+// been good for ten times as long.
 #define THROTTLE_REFUSALS_MS 60000u
 
 // What one may send in a second; 0: as much as it likes.
@@ -81,10 +81,10 @@ void throttle_on_gone(center *c, uint64_t address); // by mail
 PHI_MUST_CHECK bool throttle_begin(center *c, session *s, uint64_t address);
 // It has joined: now it is charged as its account, too. False as above.
 PHI_MUST_CHECK bool throttle_joined(center *c, session *s);
-// It sent that.
+// The client sent so much.
 void throttle_read(center *c, session *s, size_t bytes, size_t packets);
-// It is not read before then, for whatever reason; of several the latest counts. Nothing without
-// memory.
+// The client is not read before `until`, for whatever reason; of several times the latest counts.
+// Without memory nothing happens.
 void throttle_pause(center *c, session *s, phi_time until);
 // It was not let in, because nobody believed who it says it is.
 void throttle_refused(center *c, session *s);

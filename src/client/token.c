@@ -7,11 +7,11 @@
 //               quarters of the time that the center named have passed. As long as none comes it is
 //               asked again in half of what is left, so that one failed attempt of its own to get
 //               one does not cost the connection.
-//               What the center did not believe is *spent*: with on_token, another is asked for and
-//               tried once at once; from then on the usual waits apply, because an application that
-//               gives the same one again must not make a center's log its own.
-//               An answer may have waited long behind other packets: the time that it names is
-//               counted from when the question was asked, which is never too late.
+//               A token that the center did not believe is *spent*. With on_token another one is
+//               asked for, and tried at once, but only once; after that the usual waits apply,
+//               because an application that gives the same one again must not fill a center's log.
+//               An answer may have waited long behind other packets, so the time that it names is
+//               counted from when the question was asked: that is never too late.
 //               Nothing of a token is ever told: not in `trouble`, not in a failure.
 //
 // Invariants    `text` is from the client's allocator, terminated, and wiped before it is given

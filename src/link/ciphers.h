@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// link/ciphers.h - the ciphers of all links of one loop, whoever owns them: they make their key
-// stream together, and ahead, when a turn was written and nobody waits for this end.
+// link/ciphers.h - the ciphers of all links of one loop, whoever owns them. They make their key
+// stream together, and ahead: behind the writes of a turn, when nobody waits for this end.
 //
 // Life     init -> links with options.ciphers = &group -> fini, when these are gone
 // Threads  none: belongs to its io

@@ -64,14 +64,14 @@ typedef enum phi_link_state {
     PHI_LINK_STATE_COUNT
 } phi_link_state;
 
-// Many links that fell silent together are asked one after the other, `spacing` apart, each at the
-// turn that it took when it might have been asked. A few may be asked at once.
+// Many links that fell silent together are asked one after the other, `spacing` apart. Each takes
+// the next free turn at the time when it would have been asked; a few may be asked at once.
 typedef struct phi_link_pace {
-    phi_dur spacing; // zero: all may
-    phi_time next;   // the turn of who takes one next, if it is not too long ago
+    phi_dur spacing; // zero: all at once
+    phi_time next;   // the next free turn, unless that is long past
 } phi_link_pace;
 
-#define PHI_LINK_PACE_BURST 16u // asks that may be made at once after a while without
+#define PHI_LINK_PACE_BURST 16u // asks that may be made at once after a pause
 
 // Shared by all links of a center or client, borrowed for their life.
 typedef struct phi_link_options {
@@ -246,8 +246,8 @@ static PHI_ALWAYS_INLINE bool phi_link_next_message(phi_link *link, phi_bytes *p
 void phi_link_hold(phi_link *link);
 void phi_link_go_on(phi_link *link, phi_time now);
 
-// The owner reads nothing for now, or does again. What was received before is still handed up. Both
-// may be true at a time, of hold and pause.
+// The owner reads nothing for now, or reads again. What was received before is still handed up. A
+// link may be held and paused at the same time.
 void phi_link_pause(phi_link *link, bool is_paused, phi_time now);
 
 // Bytes of what was received that are kept because it is held.
@@ -351,9 +351,9 @@ static PHI_ALWAYS_INLINE bool phi_link_takes(const phi_link *link, const phi_str
            PHI_LIKELY(packet->size <= link->peer_packet_bytes_max);
 }
 
-// Queues a packet that stands in a run (wire/run.h). False when it is to be put instead: not open,
-// more than the other end takes, or it cannot be shared. Before the run is reset it is to be sent,
-// or phi_link_keep to be called.
+// Queues a packet that stands in a run (wire/run.h). False when it has to be put instead: the link
+// is not open, the other end does not take so much, or it cannot be shared. Before the run is
+// reset it must have been sent, or phi_link_keep called.
 static PHI_ALWAYS_INLINE bool phi_link_share(phi_link *link, phi_run *run,
                                              const phi_stretch *packet)
 {

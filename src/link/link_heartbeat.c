@@ -21,11 +21,11 @@
 // (P-49). That it is heard costs nothing for who is not suspect: phi_link_next looks only when
 // has_chore is set.
 //
-// Thousands that joined together are silent together, again and again, and to ask them all in one
-// turn is a turn of many milliseconds. So each takes a turn of the pace that they share, and is
-// asked when that comes; then they are no longer together. Who is heard meanwhile is asked all the
-// same: everybody's round trip is to be known. What idle buffers hold is given back at that time,
-// too, because giving back a thousand large ones takes as long.
+// Thousands that joined together fall silent together, again and again, and asking them all at once
+// makes a turn of many milliseconds. So each takes a turn of the pace that they share, and is asked
+// when that comes; from then on they are apart. One that is heard meanwhile is asked all the same,
+// because everybody's round trip is to be known. The memory of idle buffers is given back at that
+// time, too: to give back a thousand large ones takes as long.
 //
 // An answer also says that the other end has read what stood before the ask. phi_link_confirm uses
 // that: a mark rides on the next ask that is made after the call.
@@ -100,7 +100,7 @@ static void link_ask(phi_link *link, phi_time now)
     }
 }
 
-// The turn of who takes one now; what was not used for a while is there for a few at once.
+// Takes the next turn. Turns that nobody took lately are there for a few who come at once.
 static phi_time pace_take(phi_link_pace *pace, phi_time now)
 {
     uint64_t burst_ns = (PHI_LINK_PACE_BURST - 1) * pace->spacing.ns;

@@ -2,10 +2,10 @@
 //
 // policy/bucket.h - how much somebody may do: a rate, with a burst of what a second is good for.
 //
-// It is charged after the fact, with whatever came. Who has more than used up its burst is in debt,
-// and has to wait until the rate has paid for that; so in the long run nobody gets more than the
-// rate, however much comes at once. (The virtual scheduling of ITU-T I.371: all that is kept is the
-// time until which the rate is spent.)
+// It is charged after the fact, with whatever came. One that has used more than its burst is in
+// debt, and has to wait until the rate has paid for that; so in the long run nobody gets more than
+// the rate, however much comes at once. (The virtual scheduling of ITU-T I.371: all that is kept
+// is the time until which the rate is spent.)
 //
 // A charge is rounded up to whole nanoseconds: n charges let through what is right, or up to n
 // nanoseconds later, and never more.

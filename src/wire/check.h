@@ -6,9 +6,9 @@
 // same rotation and can be combined 16 lanes at a time. What is left per 32 bytes is two exclusive
 // ors.
 //
-// What a packet adds, its *part*, does not depend on what came before it; and parts of packets of
-// one size, as their bytes, go by exclusive or. So whoever passes a packet on with a number changed
-// knows its part without reading it again.
+// What a packet adds, its *part*, does not depend on what came before it. And the part of the
+// exclusive or of two packets of one size is the exclusive or of their parts. So whoever passes a
+// packet on with only a number changed knows the new part without reading the packet again.
 
 #ifndef PHI_WIRE_CHECK_H
 #define PHI_WIRE_CHECK_H
@@ -31,8 +31,8 @@ static inline uint16_t phi_check_rotl(uint16_t v, unsigned by)
     return (uint16_t)((uint32_t)v << by | (uint32_t)v >> (-by & 15));
 }
 
-// The part of a packet of zeros but for a number at `at`, which is even. For a number that becomes
-// another, of their exclusive or: the part changes by it.
+// The part of a packet that is all zeros but for a number at `at`, which is even. When a number in
+// a packet becomes another, the packet's part changes by that of their exclusive or.
 static PHI_ALWAYS_INLINE uint16_t phi_check_part_of_u32(size_t at, uint32_t number)
 {
     uint16_t part = phi_check_rotl((uint16_t)(number >> 16), 1) ^ (uint16_t)number;

@@ -22,10 +22,11 @@
 // call passes in a center. A chain that falls idle is filled once and is not thirsty any more. A
 // pass ends when a chain has enough, is full or its ring wraps, which bounds the number of passes.
 //
-// Ahead. When a turn is over, who used some in it is asked whether it has enough for another such
-// turn: that is the most that one of its turns lately used, an eighth less with each turn that used
-// less. Who has not makes it, while the other ends work on what was sent. Who did nothing is not
-// even looked at, for it has what it had; but when it is thirsty it goes along.
+// Ahead. When a turn is over, each chain that used key stream in it is asked whether it has enough
+// for another such turn: for the most that one of its turns used lately, which fades by an eighth
+// with each turn that used less. If it has not, it makes some, while the other ends work on what
+// was sent. A chain that did nothing has what it had, and is not even looked at; but if it is
+// thirsty it goes along.
 //
 // Size. A window holds what two uses need, and less than four. So a chain is thirsty after each
 // use, and one that went along before its use still has enough for it. With room for one use only,

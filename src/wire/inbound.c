@@ -20,9 +20,9 @@
 // Whatever the cutting, a decision about a packet is made from the same bytes in the same order:
 // its length as soon as four of its bytes are there, and so on (P-2).
 //
-// What a packet adds to the check is kept until the next, or until its bytes are somebody else's,
-// for who passes it on: its place tells that it is this one. One that was put together has another
-// place, and is not worth it.
+// What a packet adds to the check is kept for whoever passes the packet on, until the next one
+// comes or its bytes are given to somebody else. It is known by where the packet lies. One that
+// was put together from two reads lies elsewhere; those are few, and nothing is kept of them.
 //
 // Invariants: at <= clear <= end, and clear is end outside suite paper; partial_used is 0 or the
 // size of `partial`; `partial` never holds more than one packet; the rest of the chunk lies in

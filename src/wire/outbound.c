@@ -10,8 +10,8 @@
 // since the last seal, because the key stream does not care where packets begin.
 //
 // A stretch of the run is sent as it is: in suite plain only, where a packet is the same for
-// everybody. It is copied, in its turn at the latest, when something else is queued behind it, or
-// when the stream did not take all of it; so who reads as fast as he is sent to has no memory here.
+// everybody. It is copied when something else is queued behind it, or when the stream did not take
+// all of it at the end of the turn; so a receiver that keeps up takes no memory here.
 //
 // Invariants: sealed <= size of `buf`, and what follows it there is whole packets; begun is 0, or
 // more than a head; while shared_size is not 0, `buf` is empty.

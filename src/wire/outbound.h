@@ -86,8 +86,8 @@ static PHI_ALWAYS_INLINE bool phi_outbound_share(phi_outbound *out, phi_run *run
     return is_shared;
 }
 
-// Copies what waits and is shared; nothing when there is none. `spare` bytes of memory are left
-// behind it, of those that share left room for. False without memory; then it still waits.
+// Copies what waits and is shared, if there is any. `spare` bytes of memory are left behind the
+// copy, of those that phi_outbound_share kept room for. False without memory; then it still waits.
 PHI_MUST_CHECK bool phi_outbound_keep(phi_outbound *out, size_t spare);
 
 // Nothing that is shared waits any more: the rest of a packet is lost, and all that would follow.
@@ -170,9 +170,9 @@ static PHI_ALWAYS_INLINE uint8_t *phi_outbound_put(phi_outbound *out, uint16_t c
     return packet + head;
 }
 
-// For who knows what the packet that was put last, with that payload, adds to the check (check.h):
-// its check is made now, and seal does not read it again. Nothing outside suite check, and while
-// something before it waits for its own.
+// For a caller that knows what the packet that was put last, with that payload, adds to the check
+// (check.h): its check is made now, and seal does not read it again. Does nothing outside suite
+// check, nor while a packet before it still waits for its own.
 static PHI_ALWAYS_INLINE void phi_outbound_check(phi_outbound *out, uint8_t *payload,
                                                  size_t payload_size, uint16_t part)
 {

@@ -2,10 +2,10 @@
 //
 // wire/run.c - see run.h.
 //
-// Its bytes may move when it grows; so a stretch is an offset. The quota's promise is asked for in
-// steps, ahead, and what is left of it is given back with the reset: most packets are smaller than
-// what it is about. A promise that was kept is over: else all who come and are copied in a turn
-// would have memory on the same one.
+// Its bytes may move when it grows, so a stretch is an offset. The quota is asked for its promise
+// ahead, in steps larger than most packets, and what is left of that is given back with the reset.
+// A promise of which a copy was made is used up: otherwise all who are copied in a turn would take
+// their memory on the same one.
 //
 // Invariants  lent <= lent_max; the quota promised a copy of each byte of lent_max
 //
@@ -20,8 +20,8 @@ enum {
     PROMISE_STEP_BYTES = 16384,
 };
 
-// A copy stands in a block up to twice as large as it, and what else is to find room there: that is
-// less than it, or the block is a small one, which needs no promise.
+// A copy stands in a block that is up to twice as large as the copy and what else must find room
+// there. That is less than the copy; or else the block is a small one, which needs no promise.
 static size_t copies_of(size_t size)
 {
     return 4 * size;

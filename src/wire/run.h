@@ -7,7 +7,7 @@
 // send all of his stretch has copied the rest by then (phi_outbound_keep). That such copies find
 // room is promised to the run by the quota that the copies come from, when a stretch is lent.
 //
-// Life     init -> (put*, reset)*, rest now and then -> fini
+// Life     init -> (put*, reset)*, and phi_run_rest now and then -> fini
 // Limits   bytes_max bytes in a turn; beyond it phi_run_put returns NULL, and all are sent copies
 // Memory   That of its largest turn stays for the next ones, until phi_run_rest finds that none of
 //          them needs it.
