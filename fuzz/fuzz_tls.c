@@ -15,6 +15,7 @@
 #include "tests/io/tls_fixture.h"
 
 #define BYTES_MAX 60000u // below what a handshake may send, and what a socket takes at once
+#define HOSTS 65536u     // addresses of loopback that strangers come from
 
 static phi_uv *uv;
 static uint16_t port;
@@ -99,12 +100,25 @@ static void watch(const uint8_t *data, size_t size)
     fuzz_expect(!is_fit || whole.is_done == cut.is_done, "a look ends by how it is cut");
 }
 
-static void visit(const uint8_t *data, size_t size)
+// Each from another address: of one, thousands of connections in a second use up the ports.
+static int dial(void)
 {
+    static uint32_t visits;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    struct sockaddr_in from = { .sin_family = AF_INET };
+    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + visits++ % HOSTS);
+    fuzz_expect(bind(fd, (const struct sockaddr *)&from, sizeof from) == 0, "no address");
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     fuzz_expect(connect(fd, (const struct sockaddr *)&to, sizeof to) == 0, "not connected");
+    return fd;
+}
+
+static void visit(const uint8_t *data, size_t size)
+{
+    int fd = dial();
     (void)send(fd, data, size, MSG_NOSIGNAL);
     (void)shutdown(fd, SHUT_WR);
     accepted = 0;
