@@ -19,6 +19,7 @@
 
 #include "base/assert.h"
 #include "link/link_internal.h"
+#include "link/stranger.h"
 
 // ---- states
 
@@ -258,12 +259,31 @@ void phi_link_receive(phi_link *link, phi_span bytes, phi_time now)
     }
 }
 
+// Not the beginning of a packet. The first bytes of all may tell what else it is; in suite paper
+// they were changed.
+static PHI_COLD void link_on_length(phi_link *link)
+{
+    const char *protocol = NULL;
+    if (!phi_link_is(link, PHI_LINK_OPEN) && link->in.suite != PHI_SUITE_PAPER) {
+        protocol = phi_stranger_protocol(phi_inbound_unreadable(&link->in));
+    }
+    if (protocol == NULL) {
+        phi_link_fail(link, PHI_BYE_LENGTH_INVALID, NULL);
+        return;
+    }
+    char detail[64];
+    bool is_center = link->options->side == PHI_LINK_CENTER;
+    snprintf(detail, sizeof detail, is_center ? "%s is not spoken at this address" : "it speaks %s",
+             protocol);
+    phi_link_fail(link, PHI_BYE_LENGTH_INVALID, detail);
+}
+
 // Why the bytes cannot be read on.
 static PHI_COLD void link_on_unreadable(phi_link *link, phi_inbound_result result)
 {
     switch (result) {
     case PHI_INBOUND_LENGTH:
-        phi_link_fail(link, PHI_BYE_LENGTH_INVALID, NULL);
+        link_on_length(link);
         break;
     case PHI_INBOUND_CHECK:
         phi_link_fail(link, PHI_BYE_CHECK_WRONG, NULL);

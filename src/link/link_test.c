@@ -664,6 +664,59 @@ TEST(link, unusable_length_ends_the_link_at_once)
     }
 }
 
+// Who dialled the wrong port looks for the reason in vain if all he is told is a length. [P-11]
+TEST(link, strangers_are_told_what_they_speak)
+{
+    static const struct {
+        phi_link_side to;
+        const char *begins;
+        const char *text;
+    } cases[] = {
+        { CENTER, "\x16\x03\x01\x02", "TLS is not spoken at this address" },
+        { CENTER, "GET /", "HTTP is not spoken at this address" },
+        { CENTER, "PRI * HTTP/2.0", "HTTP is not spoken at this address" },
+        { CENTER, "\x16\x04\x01\x02", "a packet's length is out of bounds" },
+        { CENTER, "GIT /", "a packet's length is out of bounds" },
+        { CLIENT, "SSH-2.0-x", "it speaks SSH" },
+        { CLIENT, "HTTP/1.1 400", "it speaks HTTP" },
+        { CLIENT, "\x15\x03\x03\x01", "it speaks TLS" },
+    };
+    for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
+        for (size_t cut = 0; cut < 4; cut++) {
+            phi_link_side to = cases[i].to;
+            phi_suite suite = i % 2 == 0 ? PHI_SUITE_PLAIN : PHI_SUITE_CHECK;
+            const uint8_t *bytes = (const uint8_t *)cases[i].begins;
+            link_pair pair;
+            pair_in_state(&pair, suite, to, to == CENTER ? PHI_LINK_JOINING : PHI_LINK_GREETING);
+            link_pair_inject(&pair, to, bytes, cut);
+            link_pair_inject(&pair, to, bytes + cut, strlen(cases[i].begins) - cut);
+            EXPECT_EQ(pair.seen[to].closes, 1);
+            EXPECT_EQ(pair.seen[to].end.code, PHI_BYE_LENGTH_INVALID);
+            EXPECT_TEXT(pair.seen[to].text, cases[i].text);
+            link_pair_fini(&pair);
+        }
+    }
+}
+
+// Somebody who has joined, or whose bytes were enciphered, is no stranger: what looks so is chance,
+// and to be told of TLS then would lead astray.
+TEST(link, broken_links_are_no_strangers)
+{
+    for (int suite = 0; suite < PHI_SUITE_COUNT; suite++) {
+        link_pair pair;
+        pair_in_state(&pair, (phi_suite)suite, CENTER, PHI_LINK_OPEN);
+        link_pair_inject_sealed(&pair, CENTER, (const uint8_t *)"GET /", 5);
+        expect_breach(&pair, CENTER, PHI_BYE_LENGTH_INVALID, PH_EPROTO);
+        EXPECT_TEXT(pair.seen[CENTER].text, phi_bye_text(PHI_BYE_LENGTH_INVALID));
+        link_pair_fini(&pair);
+    }
+    link_pair pair;
+    pair_in_state(&pair, PHI_SUITE_PAPER, CENTER, PHI_LINK_JOINING);
+    link_pair_inject_sealed(&pair, CENTER, (const uint8_t *)"GET /", 5);
+    EXPECT_TEXT(pair.seen[CENTER].text, phi_bye_text(PHI_BYE_LENGTH_INVALID));
+    link_pair_fini(&pair);
+}
+
 // A flipped bit that goes unnoticed is handed to an application as truth. [P-24]
 TEST(link, flipped_bit_is_check_wrong)
 {

@@ -171,6 +171,16 @@ phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet)
     return inbound_keep_rest(in);
 }
 
+phi_bytes phi_inbound_unreadable(const phi_inbound *in)
+{
+    phi_bytes bytes = phi_span_view(phi_buf_view(&in->partial));
+    if (bytes.size == 0) {
+        bytes = phi_bytes_of(in->at, inbound_left(in));
+    }
+    PH_ASSERT(bytes.size >= LENGTH_BYTES);
+    return bytes;
+}
+
 // Goes on with the packet in `partial`: first up to its length, then up to its end.
 static phi_inbound_result inbound_complete(phi_inbound *in, phi_packet *packet)
 {

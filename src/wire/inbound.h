@@ -75,6 +75,9 @@ size_t phi_inbound_kept(const phi_inbound *in);
 // After LENGTH, CHECK or MEMORY it must not be called again.
 phi_inbound_result phi_inbound_next(phi_inbound *in, phi_packet *packet);
 
+// After LENGTH: the bytes with which no packet can begin, at least the four of its length.
+phi_bytes phi_inbound_unreadable(const phi_inbound *in);
+
 // The common case of phi_inbound_next for who waits for just this command: true with the payload
 // when the next packet is such a one, lies whole in the chunk, and is right. False, and nothing has
 // happened, in all other cases, which phi_inbound_next tells apart.
