@@ -37,6 +37,7 @@ typedef enum sim_kind {
     SIM_ACK,     // at the listener: now it can be accepted
     SIM_SEGMENT, // `size` bytes have arrived
     SIM_READ,    // there is more to be read
+    SIM_SILENCE, // who dialled without TLS has said nothing for long, where TLS is spoken
     SIM_ROOM,    // the peer has read
     SIM_FIN,
     SIM_RESET,
@@ -194,6 +195,7 @@ struct sim_conn {
     bool is_muted;
     bool is_local;
     bool is_tls;
+    bool is_mistaken;        // who dialled speaks no TLS, who accepted nothing else
     bool is_open;            // the three packets of its beginning went through
     sim_host *hosts[2];      // [0] dialled
     sim_node places[2];      // in the network: who dialled, and who accepted, whoever adopted it

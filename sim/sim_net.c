@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/tls.h"
 #include "sim/sim_internal.h"
 
 #define PIPE_BYTES_FALLBACK 65536u
@@ -34,6 +35,7 @@ static sim_lane *lane_from(const sim *s, const sim_conn *conn, uint16_t end);
 static uint64_t arrival(sim *s, sim_conn *conn, uint16_t from_end);
 static void send_event(sim *s, sim_conn *conn, uint16_t from_end, sim_kind kind, uint32_t size);
 static void later(phi_stream *stream, sim_kind kind);
+static void later_by(phi_stream *stream, sim_kind kind, phi_dur wait);
 static void finish(phi_stream *stream, ph_err reason, const char *why);
 static void deliver(phi_stream *stream);
 static void drain(sim *s, sim_conn *conn, uint16_t end);
@@ -115,7 +117,12 @@ static void net_attach(phi_stream *stream, const phi_stream_events *events, void
     bool is_first = stream->events == NULL;
     stream->events = events;
     stream->owner = owner;
-    if (is_first && stream->state == SIM_STREAM_ACCEPTED) {
+    if (!is_first || stream->state != SIM_STREAM_ACCEPTED) {
+        return;
+    }
+    if (stream->conn->is_mistaken) {
+        later_by(stream, SIM_SILENCE, phi_ms(PHI_TLS_SILENCE_MS));
+    } else {
         stream->is_read_due = true;
         later(stream, SIM_READ);
     }
@@ -126,7 +133,8 @@ static size_t net_write(phi_stream *stream, phi_bytes bytes)
     if (bytes.size == 0) {
         return 0;
     }
-    bool is_shaking = stream->state == SIM_STREAM_ACCEPTED && stream->conn->is_tls;
+    const sim_conn *c = stream->conn;
+    bool is_shaking = stream->state == SIM_STREAM_ACCEPTED && (c->is_tls || c->is_mistaken);
     if (stream->state != SIM_STREAM_OPEN && (stream->state != SIM_STREAM_ACCEPTED || is_shaking)) {
         stream->wants_room = true;
         return 0;
@@ -254,7 +262,7 @@ static void on_syn(sim *s, sim_conn *conn)
     }
     phi_listener *listener = sim_listener_find(s, conn->address);
     bool is_there = listener != NULL && listener->host == conn->hosts[1] &&
-                    (listener->tls != NULL) == conn->is_tls; // else neither understands the other
+                    (listener->tls != NULL || !conn->is_tls); // a HELLO is no TLS
     conn->listening = listener;
     send_event(s, conn, 1, is_there ? SIM_SYN_ACK : SIM_REFUSED, 0);
 }
@@ -295,6 +303,7 @@ static void on_ack(sim *s, sim_host *host, sim_conn *conn)
     }
     stream->state = SIM_STREAM_ACCEPTED;
     conn->tls[1] = listener->tls;
+    conn->is_mistaken = listener->tls != NULL && !conn->is_tls;
     if (sim_fault_sheds(&host->fault)) {
         (void)net_write(stream, listener->events->on_shed(listener->owner, PH_ELIMIT));
         net_close(stream);
@@ -411,6 +420,30 @@ static void on_read(phi_stream *stream)
     deliver(stream);
 }
 
+// Each waits for the other to speak first.
+static void on_silence(phi_stream *stream)
+{
+    if (stream == NULL || stream->state != SIM_STREAM_ACCEPTED) {
+        return;
+    }
+    sim *s = stream->host->world;
+    sim_conn *conn = stream->conn;
+    const sim_pipe *pipe = &conn->pipes[1 - stream->end];
+    if (pipe->arrived > 0 || pipe->has_fin) {
+        sim_hang_up(s, conn, stream->end);
+        finish(stream, pipe->arrived > 0 ? PH_ETLS : PH_ECLOSED, "it does not speak TLS");
+        return;
+    }
+    stream->state = SIM_STREAM_OPEN;
+    if (stream->events->on_silent != NULL) {
+        phi_span room = { s->buffer, sizeof s->buffer };
+        size_t size = stream->events->on_silent(stream->owner, room);
+        (void)net_write(stream, phi_bytes_of(s->buffer, size));
+    }
+    sim_hang_up(s, conn, stream->end);
+    finish(stream, PH_ETLS, "it says nothing, as who was not told to speak TLS");
+}
+
 static void on_room(phi_stream *stream)
 {
     if (stream == NULL) {
@@ -426,7 +459,8 @@ static void on_room(phi_stream *stream)
 
 static bool is_travelling(sim_kind kind)
 {
-    return kind != SIM_READ && kind != SIM_CLOSED && kind != SIM_TIMEOUT && kind != SIM_REFUSED;
+    return kind != SIM_READ && kind != SIM_CLOSED && kind != SIM_TIMEOUT && kind != SIM_REFUSED &&
+           kind != SIM_SILENCE;
 }
 
 void sim_net_event(sim *s, sim_host *host, const sim_event *event)
@@ -459,6 +493,9 @@ void sim_net_event(sim *s, sim_host *host, const sim_event *event)
         break;
     case SIM_READ:
         on_read(stream);
+        break;
+    case SIM_SILENCE:
+        on_silence(stream);
         break;
     case SIM_ROOM:
         on_room(stream);
@@ -656,8 +693,13 @@ static void send_event(sim *s, sim_conn *conn, uint16_t from_end, sim_kind kind,
 // Something for this end itself, in its next turn.
 static void later(phi_stream *stream, sim_kind kind)
 {
+    later_by(stream, kind, phi_ns(0));
+}
+
+static void later_by(phi_stream *stream, sim_kind kind, phi_dur wait)
+{
     sim *s = stream->host->world;
-    sim_schedule(s, (sim_event){ .at = s->now,
+    sim_schedule(s, (sim_event){ .at = s->now + wait.ns,
                                  .node = stream->host->index,
                                  .kind = (uint16_t)kind,
                                  .end = stream->end,

@@ -12,11 +12,12 @@
 #include "sim/sim_internal.h"
 
 static const char *const kind_names[SIM_KIND_COUNT] = {
-    [SIM_WAKE] = "timers",   [SIM_TOUCH] = "touch",     [SIM_ACTION] = "action",
-    [SIM_SYN] = "syn",       [SIM_SYN_ACK] = "syn-ack", [SIM_REFUSED] = "refused",
-    [SIM_TIMEOUT] = "dead",  [SIM_ACK] = "ack",         [SIM_SEGMENT] = "arrived",
-    [SIM_READ] = "readable", [SIM_ROOM] = "room",       [SIM_FIN] = "fin",
-    [SIM_RESET] = "reset",   [SIM_CLOSED] = "closed",   [SIM_MAIL] = "mail",
+    [SIM_WAKE] = "timers",     [SIM_TOUCH] = "touch",     [SIM_ACTION] = "action",
+    [SIM_SYN] = "syn",         [SIM_SYN_ACK] = "syn-ack", [SIM_REFUSED] = "refused",
+    [SIM_TIMEOUT] = "dead",    [SIM_ACK] = "ack",         [SIM_SEGMENT] = "arrived",
+    [SIM_READ] = "readable",   [SIM_ROOM] = "room",       [SIM_FIN] = "fin",
+    [SIM_RESET] = "reset",     [SIM_CLOSED] = "closed",   [SIM_MAIL] = "mail",
+    [SIM_SILENCE] = "silence",
 };
 
 // One step of a multiply-and-rotate hash: any change of a word changes about half of the bits of

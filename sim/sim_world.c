@@ -355,6 +355,7 @@ static void run_event(sim *s, sim_host *host, const sim_event *event)
     case SIM_ACK:
     case SIM_SEGMENT:
     case SIM_READ:
+    case SIM_SILENCE:
     case SIM_ROOM:
     case SIM_FIN:
     case SIM_RESET:

@@ -172,6 +172,8 @@ static void write_fixed_tls(draft *t)
           "It is not believed; nor with what is no printable ASCII.");
     LIMIT("client hello, bytes", PHI_TLS_HELLO_BYTES_MAX,
           "The handshake fails when it says that it will be longer.");
+    LIMIT("silence of who connects, ms", PHI_TLS_SILENCE_MS,
+          "It is told in the clear that TLS is spoken here, and closed.");
     LIMIT("a client's part of a handshake, bytes", PHI_UV_TLS_SHAKE_BYTES_MAX,
           "The handshake fails; time is limited by `join_timeout`.");
     LIMIT("of it in a turn, bytes", PHI_UV_TLS_SHAKE_BYTES_PER_TURN,

@@ -69,6 +69,7 @@ static const uint8_t why_of_bye[PHI_BYE_COUNT] = {
     [PHI_BYE_TYPE_REFUSED] = PHI_WHY_PROTOCOL_ERROR,
     [PHI_BYE_CREDIT_EXCEEDED] = PHI_WHY_PROTOCOL_ERROR,
     [PHI_BYE_CREDENTIAL_EXPIRED] = PHI_WHY_KICKED,
+    [PHI_BYE_TLS_REQUIRED] = PHI_WHY_PROTOCOL_ERROR,
 };
 
 static void on_event(phi_transport *t, const phi_link_event *event);

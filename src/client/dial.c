@@ -375,6 +375,7 @@ static bool is_permanent(const ph_client *client, const phi_link_end *end)
     case PHI_BYE_LIMIT_REACHED:
     case PHI_BYE_KICKED:
     case PHI_BYE_INTERNAL:
+    case PHI_BYE_TLS_REQUIRED: // the next center may be as we think
     case PHI_BYE_COUNT:
         break;
     }

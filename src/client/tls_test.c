@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "client/core.h"
+#include "io/tls.h"
 #include "tests/client/stage.h"
 #include "tests/harness/test.h"
 
@@ -175,6 +176,55 @@ TEST(tls, floor_of_suites_is_for_centers_without_tls)
     stage_pass(&s, phi_seconds(1));
     EXPECT_TEXT(s.dialled, "unix:/b");
     EXPECT_TEXT(stage_heard(&s), "down PH_ECONNECT\nclosed PH_ESUITE\n");
+    stage_fini(&s);
+}
+
+static void expect_trouble(const stage *s, const char *begins)
+{
+    const char *trouble = ph_client_trouble(s->client);
+    if (strncmp(trouble, begins, strlen(begins)) != 0) {
+        fail_msg("'%s' begins otherwise than '%s'", trouble, begins);
+    }
+}
+
+// Where the center says that TLS is spoken, the user is told what to write; but the client does not
+// do it by itself, and goes on with the next center: anybody on the path could have said so. [P-81]
+TEST(tls, center_that_speaks_tls_says_so)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    s.says_nothing = true;
+    ph_client_options o = stage_options(&s);
+    o.centers = "10.0.0.7:7679,10.0.0.8:7678";
+    o.suite_floor = PH_SUITE_CHECK; // of a HELLO, which this is not
+    client_of(&s, &o);
+    stage_pass(&s, phi_ms(2000));
+    EXPECT_TEXT(stage_heard(&s), "");
+    stage_say_tls_required(&s);
+    stage_turn(&s);
+    EXPECT_TEXT(stage_heard(&s), "down PH_EREFUSED tls_required\n");
+    expect_trouble(&s, "cannot connect to 10.0.0.7:7679: TLS is spoken at this address; write "
+                       "tls:10.0.0.7:7679; next try in ");
+    stage_pass(&s, phi_seconds(1));
+    EXPECT_TEXT(s.dialled, "10.0.0.8:7678");
+    EXPECT(s.dialled_tls == NULL);
+    stage_fini(&s);
+}
+
+// Who writes tls: and the address of a plain listener must not be told to leave the tls: away: who
+// is on the path could make it seem so.
+TEST(tls, center_that_does_not_speak_it_is_named)
+{
+    stage s;
+    stage_init(&s, PHI_SUITE_PLAIN);
+    s.closes_with = PH_ETLS;
+    s.closes_why = "it " PHI_TLS_NOT_SPOKEN;
+    ph_client_options o = secure_options(&s);
+    o.centers = "tls:10.0.0.7:7678";
+    client_of(&s, &o);
+    stage_pass(&s, phi_ms(1));
+    expect_trouble(&s, "cannot connect to tls:10.0.0.7:7678: it does not speak TLS; where a center "
+                       "does, it is at another address; next try in ");
     stage_fini(&s);
 }
 

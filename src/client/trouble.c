@@ -46,6 +46,12 @@ static void advise(ph_client *client, const phi_link_end *end)
         const char *path = client->options.tls_authorities_file;
         add(client, "; known are those of ");
         add(client, path == NULL ? "the system" : path);
+    } else if (end->err == PH_ETLS && strstr(client->trouble, PHI_TLS_NOT_SPOKEN) != NULL) {
+        // Not to leave the tls: away: who is on the path could bring that about.
+        add(client, "; where a center does, it is at another address");
+    } else if (end->by_peer && end->code == PHI_BYE_TLS_REQUIRED && !center->is_tls) {
+        add(client, "; write tls:"); // it may be a lie, and is advice [P-81]
+        add(client, center->text);
     } else if (!center->is_tls && strncmp(center->text, "unix:", 5) != 0 &&
                is_silent(client, end)) {
         add(client, "; nothing was said: if TLS is spoken there, write tls:");

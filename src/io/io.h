@@ -57,7 +57,8 @@ typedef struct phi_connect_options {
     const char *tls_name; // what the other end's certificate must name; NULL: the host of `address`
 } phi_connect_options;
 
-// What a stream tells its owner. All are required but on_open, which accepted streams do not have.
+// What a stream tells its owner. All are required but on_open, which accepted streams do not have,
+// and on_silent, which only those that are accepted and of TLS have.
 typedef struct phi_stream_events {
     // The connection that was asked for is there.
     void (*on_open)(void *owner);
@@ -69,6 +70,10 @@ typedef struct phi_stream_events {
     // PH_ERESET: it broke; PH_ECONNECT: it never came to be; PH_ETLS: one end does not believe the
     // other. `why` is a text for people, borrowed until this returns.
     void (*on_closed)(void *owner, ph_err reason, const char *why);
+    // Not a byte came for PHI_TLS_SILENCE_MS, where clients of TLS speak at once: whoever is there
+    // may not know of it, and wait for us. What this writes into `room`, and returns the size of,
+    // is said to him in the clear; on_closed(PH_ETLS) follows.
+    size_t (*on_silent)(void *owner, phi_span room);
 } phi_stream_events;
 
 typedef struct phi_listener_events {

@@ -26,11 +26,16 @@
 #define PHI_TLS_PEM_BYTES_MAX (1024u * 1024u) // of each of the files
 #define PHI_TLS_CHAIN_MAX 4u                  // certificates between one and the CA
 #define PHI_TLS_CERTIFICATE_BYTES_MAX 32768   // what the other end may send of them
+// Who connects and says nothing for so long may not know that TLS is spoken here. A client hello
+// that was lost on its way once is there again by then.
+#define PHI_TLS_SILENCE_MS 2000u
 
 // Stands in the reason why a certificate is not believed when that is because of who signed it.
 #define PHI_TLS_UNKNOWN "not known here"
 // Stands in it when it is the other end that does not believe ours.
 #define PHI_TLS_REFUSED "refused our certificate"
+// Stands in it when what the other end says is no TLS.
+#define PHI_TLS_NOT_SPOKEN "does not speak TLS"
 
 typedef struct phi_tls phi_tls;
 

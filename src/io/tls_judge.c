@@ -110,9 +110,9 @@ static const struct {
     const char *says;
 } breaches[] = {
     { SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "it has no certificate, and one is required" },
-    { SSL_R_WRONG_VERSION_NUMBER, "it does not speak TLS" },
-    { SSL_R_HTTP_REQUEST, "it does not speak TLS, but HTTP" },
-    { SSL_R_HTTPS_PROXY_REQUEST, "it does not speak TLS, but to a proxy" },
+    { SSL_R_WRONG_VERSION_NUMBER, "it " PHI_TLS_NOT_SPOKEN },
+    { SSL_R_HTTP_REQUEST, "it " PHI_TLS_NOT_SPOKEN ", but HTTP" },
+    { SSL_R_HTTPS_PROXY_REQUEST, "it " PHI_TLS_NOT_SPOKEN ", but to a proxy" },
     { SSL_R_UNSUPPORTED_PROTOCOL, "no version of TLS suits both ends" },
     { SSL_R_VERSION_TOO_LOW, "no version of TLS suits both ends" },
     { SSL_R_NO_SHARED_CIPHER, "no cipher suits both ends" },

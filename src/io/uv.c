@@ -88,6 +88,7 @@ ph_err phi_uv_new(phi_uv **out, const phi_alloc *alloc, phi_diag *diag)
     phi_list_init(&uv->lingering);
     phi_list_init(&uv->shared_tls);
     phi_streams_init(uv);
+    phi_secures_init(uv);
     uv->spare_fd = -1;
     uv->wait_until = PHI_TIME_NEVER;
     atomic_init(&uv->is_stopped, false);
@@ -149,7 +150,7 @@ void phi_uv_free(phi_uv **uv_ptr)
         close(uv->spare_fd);
     }
     PH_ASSERT(phi_list_is_empty(&uv->shared_tls)); // who loaded credentials gives them back
-    phi_secure_room_free(uv);
+    phi_secures_fini(uv);
     const phi_alloc *alloc = uv->io.alloc;
     phi_give(alloc, uv, sizeof *uv);
     *uv_ptr = NULL;

@@ -75,7 +75,9 @@ struct phi_uv {
     phi_list due_later; // the same, in the next turn
     phi_list lingering; // phi_stream.due: oldest first
     size_t lingering_count;
-    phi_timer linger_timer; // for the oldest that lingers
+    phi_timer linger_timer;  // for the oldest that lingers
+    phi_list silent;         // phi_stream.due: accepted, of TLS, not a byte came: oldest first
+    phi_timer silence_timer; // for the oldest of those
 
     int spare_fd; // given up to accept and close one connection when there are no others; -1 none
     const char *name_servers;     // "127.0.0.1:53,..."; NULL: those of the system. Borrowed.
@@ -119,7 +121,7 @@ struct phi_stream {
     const phi_stream_events *events; // NULL while nobody is attached
     void *owner;
     phi_list node; // on uv->streams
-    phi_list due;  // on uv->due, uv->due_later or uv->lingering
+    phi_list due;  // on uv->due, uv->due_later, uv->lingering or uv->silent
     union {
         phi_dial *dial;        // owned; NULL unless STREAM_DIALING
         phi_time linger_until; // STREAM_LINGERING
@@ -226,7 +228,8 @@ void phi_uv_loose_stream_close(phi_loose_stream *loose);
 // Makes it one of TLS. False: no memory.
 PHI_MUST_CHECK bool phi_secure_new(phi_stream *s, phi_tls *tls);
 void phi_secure_free(phi_stream *s); // accepts one without
-void phi_secure_room_free(phi_uv *uv);
+void phi_secures_init(phi_uv *uv);
+void phi_secures_fini(phi_uv *uv);
 
 // Of one that was accepted and is to be released.
 phi_tls *phi_secure_take_tls(phi_stream *s);

@@ -14,6 +14,10 @@
 //   comes behind it stays in the kernel until the owner is there and wants it.
 // - A stranger costs work and memory before it has proved anything: bytes of a handshake are
 //   counted, in a turn and in all; and who is in may not make us renew keys in a loop.
+// - Who does not speak TLS is told so in the clear: who says nothing, by on_silent, as he waits for
+//   us; who speaks HTTP, in HTTP. Nobody who speaks TLS takes that for an answer, and nothing is
+//   told but that. The kernel is asked whether something came: a loop that is behind must not take
+//   its own silence for the other end's.
 // - A connection that ends without close_notify may have been cut by somebody on the way: it is
 //   PH_ERESET, never an orderly end.
 // - An end is told with an alert, and the stream lingers like any other: a reset would take the
@@ -22,7 +26,8 @@
 // Invariants   `secure` is set from the stream's first moment to its last. `ssl` is set from the
 //              first byte of the handshake until the end was said. With `pending`, UV_WRITABLE is
 //              armed. OpenSSL's queue of errors, and the loop's output buffer, are empty when
-//              nothing of this runs.
+//              nothing of this runs. A stream is on uv->silent from when it was accepted until
+//              the first byte came, or it ends.
 
 #include <errno.h>
 #include <openssl/bio.h>
@@ -45,6 +50,15 @@
 
 PH_STATIC_ASSERT(WRITE_BYTES_MAX % RECORD_BYTES_MAX == 0);
 
+// What a browser or curl shows that was sent here.
+#define HTTP_BODY "This is a message center: it speaks TLS, and no HTTP.\n"
+static const char http_refusal[] = "HTTP/1.1 400 Bad Request\r\n"
+                                   "Content-Type: text/plain\r\n"
+                                   "Content-Length: 54\r\n"
+                                   "Connection: close\r\n"
+                                   "\r\n" HTTP_BODY;
+PH_STATIC_ASSERT(sizeof HTTP_BODY - 1 == 54);
+
 // Of a stream.
 struct phi_secure {
     phi_tls *tls;     // owned, until the handshake begins
@@ -53,6 +67,7 @@ struct phi_secure {
     uint32_t pending_size;
     uint32_t pending_sent;              // of it
     uint32_t shake_left;                // what may still come before it is known who it is
+    phi_time silent_until;              // on uv->silent: when that was long enough
     phi_tls_hello hello;                // of a client
     bool is_over;                       // close_notify came
     uint8_t trust[PHI_TLS_TRUST_BYTES]; // of the credentials that judged it last
@@ -78,6 +93,10 @@ static long on_bio_control(BIO *bio, int command, long number, void *pointer);
 static int read_socket(phi_stream *s, uint8_t *room, size_t size, size_t *got);
 static void on_info(const SSL *ssl, int where, int value);
 static void close_ssl(phi_stream *s);
+static void wait_for_first(phi_stream *s);
+static void on_silence_time(phi_timer *timer, phi_time now);
+static bool is_silent(const phi_stream *s);
+static void end_silent(phi_stream *s);
 static bool has_turn(phi_stream *s);
 static void shake(phi_stream *s);
 static void shake_failed(phi_stream *s, phi_diag *diag);
@@ -126,8 +145,15 @@ void phi_secure_free(phi_stream *s)
     s->secure = NULL;
 }
 
-void phi_secure_room_free(phi_uv *uv)
+void phi_secures_init(phi_uv *uv)
 {
+    phi_list_init(&uv->silent);
+    phi_timer_init(&uv->silence_timer, on_silence_time);
+}
+
+void phi_secures_fini(phi_uv *uv)
+{
+    phi_timer_clear(&uv->io.timers, &uv->silence_timer);
     if (uv->secure_room != NULL) {
         OPENSSL_cleanse(uv->secure_room->plain, sizeof uv->secure_room->plain);
         phi_give(uv->io.alloc, uv->secure_room, sizeof *uv->secure_room);
@@ -181,6 +207,7 @@ void phi_secure_start(phi_stream *s)
         shake(s);
     } else {
         phi_stream_arm(s, UV_READABLE);
+        wait_for_first(s);
     }
 }
 
@@ -198,8 +225,11 @@ void phi_secure_on_ready(phi_stream *s, int events)
         phi_stream_end(s, PH_ERESET, phi_sock_error_text(errno));
         return;
     }
-    if ((events & UV_READABLE) != 0 && !has_turn(s)) {
-        return; // it is told again in the next turn
+    if ((events & UV_READABLE) != 0) {
+        phi_list_remove(&s->due); // if it was silent
+        if (!has_turn(s)) {
+            return; // it is told again in the next turn
+        }
     }
     // Who connects and says nothing costs nothing of OpenSSL's.
     if (s->secure->ssl == NULL && phi_secure_open(s, NULL, NULL) != PH_OK) {
@@ -209,6 +239,52 @@ void phi_secure_on_ready(phi_stream *s, int events)
     } else {
         watch(s);
     }
+}
+
+static void wait_for_first(phi_stream *s)
+{
+    phi_uv *uv = s->uv;
+    s->secure->silent_until = phi_time_add(phi_io_now(&uv->io), phi_ms(PHI_TLS_SILENCE_MS));
+    phi_list_append(&uv->silent, &s->due);
+    if (!phi_timer_is_set(&uv->silence_timer)) {
+        phi_timer_set(&uv->io.timers, &uv->silence_timer, s->secure->silent_until);
+    }
+}
+
+static void on_silence_time(phi_timer *timer, phi_time now)
+{
+    phi_uv *uv = PHI_CONTAINER_OF(timer, phi_uv, silence_timer);
+    while (!phi_list_is_empty(&uv->silent)) {
+        phi_stream *oldest = PHI_CONTAINER_OF(uv->silent.next, phi_stream, due);
+        if (phi_time_before(now, oldest->secure->silent_until)) {
+            phi_timer_set(&uv->io.timers, timer, oldest->secure->silent_until);
+            break;
+        }
+        phi_list_remove(&oldest->due);
+        if (is_silent(oldest)) {
+            end_silent(oldest);
+        }
+    }
+}
+
+// Also not a byte that this loop has not come to yet, or an end.
+static bool is_silent(const phi_stream *s)
+{
+    uint8_t byte;
+    return recv(s->fd, &byte, sizeof byte, MSG_PEEK) < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static void end_silent(phi_stream *s)
+{
+    PH_ASSERT(phi_sm_is(&s->sm, STREAM_SHAKING));
+    PH_ASSERT(s->secure->ssl == NULL);
+    if (s->events->on_silent != NULL) {
+        phi_span room = { s->uv->input, sizeof s->uv->input };
+        size_t size = s->events->on_silent(s->owner, room);
+        PH_ASSERT(size <= room.size);
+        (void)send(s->fd, room.data, size, MSG_NOSIGNAL); // it is the first, and so it goes
+    }
+    phi_stream_end_politely(s, PH_ETLS, "it says nothing, as who was not told to speak TLS");
 }
 
 // May it go on with its handshake in this turn?
@@ -259,6 +335,10 @@ static void shake_failed(phi_stream *s, phi_diag *diag)
         ERR_clear_error();
         phi_stream_end(s, PH_ETLS, "it sends too much before it has proved who it is, or says so");
     } else {
+        bool is_http = ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_HTTP_REQUEST;
+        if (is_http && SSL_is_server(s->secure->ssl)) {
+            (void)send(s->fd, http_refusal, sizeof http_refusal - 1, MSG_NOSIGNAL);
+        }
         ph_err err = phi_tls_explain(/* was_open= */ false, diag);
         phi_stream_end_politely(s, err, diag->text);
     }

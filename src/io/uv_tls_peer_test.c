@@ -467,6 +467,103 @@ TEST(uv_tls_peer, noise_is_refused)
     expect_refused_bytes(noise, sizeof noise, "");
 }
 
+// What we say in the clear, up to the end of it.
+static void expect_clear(visit *v, const char *begins)
+{
+    char got[256] = "";
+    size_t size = 0;
+    ssize_t n = -1;
+    for (phi_time end = patience(v); n != 0 && !is_over(v, end);) {
+        step(v);
+        n = recv(v->fd, got + size, sizeof got - 1 - size, 0);
+        size += n > 0 ? (size_t)n : 0;
+    }
+    EXPECT_EQ(n, 0);
+    EXPECT_EQ(strncmp(got, begins, strlen(begins)), 0);
+    EXPECT_EQ(size == 0, *begins == '\0');
+    const char *body = strstr(got, "\r\n\r\n");
+    const char *length = strstr(got, "Content-Length: ");
+    if (length != NULL) {
+        assert_non_null(body);
+        EXPECT_EQ(strtoul(length + 16, NULL, 10), strlen(body + 4));
+    }
+}
+
+// A client that was not told to speak TLS waits for HELLO, as we wait for him: both would find out
+// seconds later that something is wrong, and neither what. [P-81]
+TEST(uv_tls_peer, who_says_nothing_is_told_in_the_clear)
+{
+    visit v;
+    visit_make(&v);
+    fixture_end *e = call(&v);
+    fixture_skip(v.f, phi_ms(PHI_TLS_SILENCE_MS / 2));
+    EXPECT_EQ(e->closed, 0);
+    fixture_skip(v.f, phi_ms(PHI_TLS_SILENCE_MS));
+    expect_end(&v, e, PH_ETLS, "says nothing");
+    EXPECT_EQ(e->silences, 1);
+    EXPECT_EQ(e->size, 0);
+    expect_clear(&v, "speak");
+    visit_free(&v);
+}
+
+// One byte of TLS, and a word in the clear would break what becomes of it; also when that byte
+// waits in the kernel, because the loop is behind.
+TEST(uv_tls_peer, who_said_a_byte_is_not_silent)
+{
+    for (int is_behind = 0; is_behind < 2; is_behind++) {
+        visit v;
+        visit_make(&v);
+        fixture_end *e = call(&v);
+        EXPECT_EQ(send(v.fd, "\x16", 1, 0), 1);
+        if (!is_behind) {
+            fixture_settle(v.f);
+        }
+        fixture_skip(v.f, phi_ms(2 * PHI_TLS_SILENCE_MS));
+        fixture_settle(v.f);
+        fixture_skip(v.f, phi_ms(2 * PHI_TLS_SILENCE_MS));
+        EXPECT_EQ(e->silences, 0);
+        EXPECT_EQ(e->closed, 0);
+        visit_free(&v);
+    }
+}
+
+// Who is gone, or was sent away, is told nothing; the next one is.
+TEST(uv_tls_peer, silence_ends_with_its_stream)
+{
+    visit v;
+    visit_make(&v);
+    fixture_end *gone = call(&v);
+    EXPECT_EQ(shutdown(v.fd, SHUT_WR), 0);
+    fixture_skip(v.f, phi_ms(2 * PHI_TLS_SILENCE_MS));
+    expect_end(&v, gone, PH_ECLOSED, "closed by the other end");
+    EXPECT_EQ(gone->silences, 0);
+    hang_up(&v);
+    fixture_end *unwanted = call(&v);
+    phi_stream_close(v.f->io, unwanted->stream);
+    fixture_skip(v.f, phi_ms(2 * PHI_TLS_SILENCE_MS));
+    expect_end(&v, unwanted, PH_OK, "");
+    EXPECT_EQ(unwanted->silences, 0);
+    hang_up(&v);
+    fixture_end *last = call(&v);
+    fixture_skip(v.f, phi_ms(2 * PHI_TLS_SILENCE_MS));
+    expect_end(&v, last, PH_ETLS, "says nothing");
+    expect_clear(&v, "speak");
+    visit_free(&v);
+}
+
+// Who opens the port in a browser would see an empty page, and look for the fault in the wrong
+// place.
+TEST(uv_tls_peer, http_is_answered_in_http)
+{
+    visit v;
+    visit_make(&v);
+    fixture_end *e = call(&v);
+    EXPECT_EQ(send(v.fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27, 0), 27);
+    expect_end(&v, e, PH_ETLS, "but HTTP");
+    expect_clear(&v, "HTTP/1.1 400 Bad Request\r\n");
+    visit_free(&v);
+}
+
 // Nine bytes must not cost 128 KiB.
 TEST(uv_tls_peer, hello_that_announces_much_is_refused)
 {

@@ -124,7 +124,8 @@ static const phi_link_rule link_rules[PHI_COMMAND_CREDENTIAL + 1][PHI_LINK_SIDE_
     },
     [PHI_COMMAND_BYE] = {
         [PHI_LINK_CENTER] = { IN_JOINING | IN_OPEN, phi_link_on_bye },
-        [PHI_LINK_CLIENT] = { IN_JOINING | IN_OPEN, phi_link_on_bye },
+        [PHI_LINK_CLIENT] = { PHI_SM_TO(PHI_LINK_GREETING) | IN_JOINING | IN_OPEN,
+                              phi_link_on_bye }, // P-81: in place of HELLO
     },
     [PHI_COMMAND_OWN_STATE] = {
         [PHI_LINK_CENTER] = { IN_OPEN, link_on_pass },

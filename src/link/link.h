@@ -136,7 +136,7 @@ typedef enum phi_link_event_type {
 //                    slow_consumer                                            x
 //   PH_EREFUSED      account_taken, name_invalid, type_refused,
 //                    limit_reached, not_authorised, kicked,
-//                    credential_expired                                       x        x
+//                    credential_expired, tls_required                         x        x
 //                    version_unsupported, slow_consumer, internal, and codes
 //                    that are not known here (then `code` is internal)                 x
 //   PH_ENOMEM        internal                                                 x
@@ -270,6 +270,11 @@ void phi_link_welcome(phi_link *link, const phi_welcome *welcome, phi_time now);
 // be sealed and sent. A CLOSED event follows from phi_link_next. Idempotent. `text` may be NULL:
 // the code's own.
 void phi_link_bye(phi_link *link, phi_bye_code code, uint32_t retry_after_ms, const char *text);
+
+// P-81: what a center says, in the clear and in place of HELLO, to who waits for that where TLS is
+// spoken. Returns its size.
+#define PHI_LINK_TLS_REQUIRED_BYTES_MAX 128u
+size_t phi_link_tls_required(phi_span room);
 
 // The connection below is gone: CLOSED follows, with `why` ("Connection refused"; NULL: the text
 // of the reason). Nothing once the link is closed.

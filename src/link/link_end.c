@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// link/link_end.c - how a link ends: bye said, bye heard, connection lost. P-60, P-70, P-71.
+// link/link_end.c - how a link ends: bye said, bye heard, connection lost. P-60, P-70, P-71, P-81.
 //
 // However it ends, it ends here: one function fills `end` and closes. The text may come from the
 // other side and goes into logs and onto terminals, so it is cleaned first; it is allocated only
@@ -37,8 +37,9 @@ static const struct {
     [PHI_BYE_TYPE_REFUSED] = { PH_EREFUSED, PH_EREFUSED },
     [PHI_BYE_CREDIT_EXCEEDED] = { PH_EPROTO, PH_EPROTO },
     [PHI_BYE_CREDENTIAL_EXPIRED] = { PH_EREFUSED, PH_EREFUSED },
+    [PHI_BYE_TLS_REQUIRED] = { PH_EREFUSED, PH_EREFUSED },
 };
-PH_STATIC_ASSERT(PHI_BYE_CREDENTIAL_EXPIRED + 1 == PHI_BYE_COUNT);
+PH_STATIC_ASSERT(PHI_BYE_TLS_REQUIRED + 1 == PHI_BYE_COUNT);
 
 // ---- text
 
@@ -142,6 +143,19 @@ void phi_link_bye(phi_link *link, phi_bye_code code, uint32_t retry_after_ms, co
     if (!phi_link_is(link, PHI_LINK_CLOSED)) {
         link_close(link, link_errors[code].said, code, retry_after_ms, text);
     }
+}
+
+size_t phi_link_tls_required(phi_span room)
+{
+    PH_ASSERT(room.size >= PHI_LINK_TLS_REQUIRED_BYTES_MAX);
+    phi_writer w = phi_writer_of((phi_span){ room.data, PHI_LINK_TLS_REQUIRED_BYTES_MAX });
+    phi_write_u32(&w, 0); // its length, when that is known
+    phi_write_u16(&w, PHI_COMMAND_BYE);
+    phi_bytes text = phi_bytes_text(phi_bye_text(PHI_BYE_TLS_REQUIRED));
+    phi_bye_encode(&w, &(phi_bye){ .reason = PHI_BYE_TLS_REQUIRED, .text = text });
+    PH_ASSERT(!w.failed);
+    phi_put_u32(room.data, (uint32_t)phi_writer_size(&w));
+    return phi_writer_size(&w);
 }
 
 void phi_link_lost(phi_link *link, ph_err reason, const char *why)

@@ -55,6 +55,7 @@ TEST(link, every_bye_has_its_error_on_both_ends)
         { PHI_BYE_TYPE_REFUSED, PH_EREFUSED, PH_EREFUSED },
         { PHI_BYE_CREDIT_EXCEEDED, PH_EPROTO, PH_EPROTO },
         { PHI_BYE_CREDENTIAL_EXPIRED, PH_EREFUSED, PH_EREFUSED },
+        { PHI_BYE_TLS_REQUIRED, PH_EREFUSED, PH_EREFUSED },
     };
     EXPECT_EQ(PHI_COUNT_OF(cases), PHI_BYE_COUNT);
     for (size_t i = 0; i < PHI_COUNT_OF(cases); i++) {
@@ -72,6 +73,33 @@ TEST(link, every_bye_has_its_error_on_both_ends)
         EXPECT_EQ(pair.seen[CLIENT].end.code, cases[i].code);
         EXPECT_EQ(pair.seen[CLIENT].end.retry_after_ms, 250);
         EXPECT_TEXT(pair.seen[CLIENT].text, phi_bye_text((uint16_t)cases[i].code));
+        link_pair_fini(&pair);
+    }
+}
+
+// What is said in the clear where TLS is spoken must be what a client takes in place of HELLO, from
+// its first byte on: it is the only packet that it can read there. [P-81]
+TEST(link, tls_required_is_heard_in_place_of_hello)
+{
+    uint8_t said[PHI_LINK_TLS_REQUIRED_BYTES_MAX];
+    size_t size = phi_link_tls_required((phi_span){ said, sizeof said });
+    EXPECT(size <= sizeof said);
+    for (size_t cut = 0; cut <= size; cut++) {
+        link_pair pair;
+        link_pair_init(&pair, PHI_SUITE_PLAIN);
+        EXPECT_ERR(link_pair_start(&pair), PH_OK);
+        link_pair_lose(&pair, CENTER); // HELLO
+        EXPECT(phi_link_is(&pair.links[CLIENT], PHI_LINK_GREETING));
+        link_pair_inject(&pair, CLIENT, said, cut);
+        EXPECT_EQ(pair.seen[CLIENT].closes, cut == size);
+        link_pair_inject(&pair, CLIENT, said + cut, size - cut);
+        const link_pair_seen *seen = &pair.seen[CLIENT];
+        EXPECT_EQ(seen->closes, 1);
+        EXPECT_EQ(seen->end.code, PHI_BYE_TLS_REQUIRED);
+        EXPECT(seen->end.by_peer);
+        EXPECT_ERR(seen->end.err, PH_EREFUSED);
+        EXPECT_TEXT(seen->text, phi_bye_text(PHI_BYE_TLS_REQUIRED));
+        EXPECT_EQ(phi_link_waiting(&pair.links[CLIENT]), 0); // there is no suite to answer in
         link_pair_fini(&pair);
     }
 }

@@ -160,7 +160,7 @@ static outcome lawful(uint16_t command, phi_link_side side, phi_link_state state
     case PHI_COMMAND_ONLINE_STATUS:
         return is_open && side == CLIENT ? PACKET : ILLEGAL;
     case PHI_COMMAND_BYE:
-        return state == PHI_LINK_GREETING ? ILLEGAL : HEARD;
+        return HEARD; // [P-81]
     default:
         return UNKNOWN;
     }

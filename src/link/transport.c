@@ -389,11 +389,18 @@ static void transport_on_closed(void *owner, ph_err reason, const char *why)
     group->events->on_gone(t);
 }
 
+static size_t transport_on_silent(void *owner, phi_span room)
+{
+    (void)owner;
+    return phi_link_tls_required(room);
+}
+
 static const phi_stream_events transport_stream_events = {
     .on_open = transport_on_open,
     .on_bytes = transport_on_bytes,
     .on_writable = transport_on_writable,
     .on_closed = transport_on_closed,
+    .on_silent = transport_on_silent,
 };
 
 static const phi_stream_events transport_stream_events_metered = {
@@ -401,6 +408,7 @@ static const phi_stream_events transport_stream_events_metered = {
     .on_bytes = transport_on_bytes_metered,
     .on_writable = transport_on_writable,
     .on_closed = transport_on_closed,
+    .on_silent = transport_on_silent,
 };
 
 static const phi_stream_events *stream_events_of(const phi_transports *group)

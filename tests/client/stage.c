@@ -628,6 +628,13 @@ void stage_bye(stage *s, phi_bye_code code, uint32_t retry_after_ms)
     stage_settle(s);
 }
 
+void stage_say_tls_required(stage *s)
+{
+    uint8_t said[PHI_LINK_TLS_REQUIRED_BYTES_MAX];
+    size_t size = phi_link_tls_required((phi_span){ said, sizeof said });
+    s->stream->events->on_bytes(s->stream->owner, (phi_span){ said, size });
+}
+
 void stage_say(stage *s, phi_command command, phi_bytes payload)
 {
     uint8_t *room = phi_link_begin(&s->center, payload.size);

@@ -120,6 +120,9 @@ void stage_cut(stage *s);
 // The center leaves in order.
 void stage_bye(stage *s, phi_bye_code code, uint32_t retry_after_ms);
 
+// A center that speaks only TLS, to who does not.
+void stage_say_tls_required(stage *s);
+
 // The center says.
 void stage_say(stage *s, phi_command command, phi_bytes payload);
 void stage_say_message(stage *s, const phi_message *message);

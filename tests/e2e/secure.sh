@@ -96,8 +96,13 @@ expect 4 'a certificate that the center does not believe: 4' posthouse ls --tls-
 holds err 'is said to be ours' 'refused our certificate'
 expect 3 'TLS to a plain listener: 3' as_alice posthouse ls --center "tls:$plain"
 holds err 'is told' 'it does not speak TLS'
-expect 3 'plain to a listener of TLS: 3' posthouse ls --center "${secure#tls:}" --timeout 300ms
-holds err 'is told, with what to write' "write $secure"
+holds err 'and not to leave it away' 'at another address'
+holds center.log 'and the log says what came there' 'TLS is not spoken at this address'
+expect 4 'plain to a listener of TLS: 4' posthouse ls --center "${secure#tls:}"
+holds err 'is told, with what to write' "TLS is spoken at this address; write $secure"
+holds center.log 'and the log says who was there' 'it says nothing, as who was not told to speak TLS'
+expect 4 'each command is' posthouse call whoami me --center "${secure#tls:}"
+holds err 'told so' "write $secure"
 
 # ---- secrets
 

@@ -9,12 +9,14 @@ Were it to fail, a listener would speak what is broken, or only to itself.
 
 import contextlib
 import csv
+import http.client
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import client as ph
 import harness as h
@@ -167,6 +169,55 @@ def looks_with_testssl(center, certificates):
     return len(rows)
 
 
+TLS_REQUIRED = 22
+
+
+def meets_who_does_not_speak_it(center):
+    @h.test(f"tls_{center.label}_client_without_it_is_told_so")  # P-81
+    def _():
+        begun = time.monotonic()
+        try:
+            ph.Client("127.0.0.1", center.ports[0], "orders", floor=ph.CHECK)
+        except ph.Bye as told:
+            h.equal((told.reason, str(told)), (TLS_REQUIRED, f"bye {TLS_REQUIRED}: TLS is spoken at this address"))
+        else:
+            raise AssertionError("it was let in")
+        h.holds(time.monotonic() - begun > 1.5, "a client of TLS on a slow path would have been cut off")
+        center.log(lambda event: event["event"] == "CE0014" and "says nothing" in event["reason"])
+
+    @h.test(f"tls_{center.label}_browser_is_told_so")
+    def _():
+        browser = http.client.HTTPConnection("127.0.0.1", center.ports[0], timeout=h.PATIENCE)
+        browser.request("GET", "/")
+        answer = browser.getresponse()
+        h.equal((answer.status, answer.read()), (400, b"This is a message center: it speaks TLS, and no HTTP.\n"))
+        browser.close()
+
+
+def cuts_off_who_is_slow(certificates):
+    """A client hello that never ends, a byte at a time, holds its place no longer than the time for joining."""
+    center = h.Center(*certificates.serve(), "--anonymous", "never", "--join-timeout", "500ms", listen=("tls:127.0.0.1:0",))
+
+    @h.test("tls_hello_that_never_ends_is_cut_off")
+    def _():
+        hello = b"\x16\x03\x01\x20\x00\x01\x00\x1f\xfc\x03\x03" + bytes(8192)
+        wire = ph.connect("127.0.0.1", center.ports[0])
+        begun, sent = time.monotonic(), 0
+        wire.settimeout(0.02)
+        with contextlib.suppress(OSError):
+            while time.monotonic() - begun < h.PATIENCE:
+                wire.send(hello[sent:sent + 1])
+                sent += 1
+                with contextlib.suppress(TimeoutError):
+                    h.equal(wire.recv(1), b"")  # its end, and not a word
+                    break
+        lasted = time.monotonic() - begun
+        h.holds(0.4 < lasted < h.PATIENCE / 2, f"it lasted {lasted} s, for {sent} bytes")
+        wire.close()
+
+    center.stop()
+
+
 def main():
     certificates = h.Certificates("orders", "echo")
     kinds = (("by_default", "tls", ()), ("with_1_2", "tls", ("--tls-allow-1-2",)), ("for_centers", "centers", ()))
@@ -176,11 +227,13 @@ def main():
         if listener == "tls":
             joins_with_gnutls(center, certificates)
         asks_with_openssl(center, certificates)
+        meets_who_does_not_speak_it(center)
         if os.environ.get("PH_LONG") == "1":
             @h.test(f"tls_{label}_testssl_finds_nothing_of_medium_or_above")
             def _(center=center):
                 print(f"# testssl.sh: {looks_with_testssl(center, certificates)} findings, none of MEDIUM or above")
         center.stop()
+    cuts_off_who_is_slow(certificates)
     certificates.close()
     return h.finish()
 

@@ -41,7 +41,15 @@ static void end_on_closed(void *owner, ph_err reason, const char *why)
     e->stream = NULL;
 }
 
+static size_t end_on_silent(void *owner, phi_span room)
+{
+    ((fixture_end *)owner)->silences++;
+    memcpy(room.data, "speak", 5);
+    return 5;
+}
+
 const phi_stream_events fixture_stream_events = {
+    .on_silent = end_on_silent,
     .on_open = end_on_open,
     .on_bytes = end_on_bytes,
     .on_writable = end_on_writable,

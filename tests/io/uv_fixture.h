@@ -22,6 +22,7 @@ typedef struct fixture_end {
     int closed;
     ph_err reason;
     char why[PHI_DIAG_BYTES_MAX];
+    int silences;
     size_t size; // bytes that came
     char got[64];
 } fixture_end;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "io/tls.h"
 #include "tests/sim/sim_test.h"
 
 #define ADDRESS "127.0.0.1:7678"
@@ -700,6 +701,20 @@ SIM_TEST(net, tls_and_plain_do_not_meet)
     pair p;
     pair_make_tls(&p, PHI_TLS_PEERS_ASKED);
     p.address = ADDRESS_TLS;
+    pair_dial(&p);
+    sim_run_for(p.s, MS(15));
+    EXPECT_EQ(p.accepts, 1);
+    EXPECT_EQ(say(&p.acceptor, "a secret"), 0);
+    EXPECT(sim_run_until(p.s, has_closed, &p.dialler, SECONDS(3)));
+    EXPECT_SIM_TIME(p.s, MS(15 + PHI_TLS_SILENCE_MS + 5));
+    EXPECT_ERR(p.dialler.reason, PH_ECLOSED);
+    EXPECT_EQ(p.dialler.received_size, 0);
+    EXPECT_ERR(p.acceptor.reason, PH_ETLS);
+    pair_free(&p);
+
+    pair_make(&p, &(sim_path){ .delay = MS(5) });
+    p.dialler_tls = sim_tls_new(p.s, PHI_TLS_PEERS_ASKED);
+    p.address = "tls:" ADDRESS;
     pair_dial(&p);
     EXPECT(sim_run_until(p.s, has_closed, &p.dialler, MS(100)));
     EXPECT_ERR(p.dialler.reason, PH_ECONNECT);

@@ -308,6 +308,25 @@ SIM_TEST(token, certificate_that_was_not_replaced_is_told_and_tried_again)
     story_end(&t);
 }
 
+// Who dials a listener of TLS without it waits for HELLO, and would wait for long: he is told in
+// two seconds, and what to write. [P-81]
+SIM_TEST(token, client_without_tls_is_told_so)
+{
+    story t;
+    story_begin(&t);
+    t.options.centers = ADDRESS;
+    story_dial(&t);
+    sim_run_for(t.s, MS(2019)); // three ways until it is accepted, 2 s, and one way back
+    EXPECT_EQ(t.downs, 0);
+    sim_run_for(t.s, MS(1));
+    EXPECT_EQ(t.downs, 1);
+    EXPECT_ERR(t.err, PH_EREFUSED);
+    EXPECT_TEXT(t.bye, "tls_required");
+    EXPECT(strstr(t.text, "TLS is spoken at this address; write tls:" ADDRESS) != NULL);
+    EXPECT_EQ(center_count(t.center).tls_refused_total, 1);
+    story_end(&t);
+}
+
 // A center that the client does not believe any more gets nothing from it, however long that lasts.
 SIM_TEST(token, center_that_is_not_believed_hears_no_token)
 {

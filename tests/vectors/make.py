@@ -343,6 +343,7 @@ CANONICAL = [  # name, family, clauses, fields
                                                        headers=[{"name": "n" * 255, "value": "61" * 1000}])),
     ("bye_normal", "bye", "P-60 P-61", {"reason": 0, "retry_after_ms": 0, "text": ""}),
     ("bye_going_away", "bye", "P-60 P-61", {"reason": 1, "retry_after_ms": 1500, "text": "Wartung für \u00a7"}),
+    ("bye_tls_required", "bye", "P-61 P-81", {"reason": 22, "retry_after_ms": 0, "text": "TLS is spoken at this address"}),
     ("bye_unknown_reason", "bye", "P-60", {"reason": 65535, "retry_after_ms": 4294967295, "text": "x" * 512}),
     ("own_state_nothing", "own_state", "P-72", {}),
     ("own_state_ready", "own_state", "P-72", {"state": 2}),
