@@ -116,7 +116,7 @@ static ph_client *world_join(world *w, end_index at, const char *account)
 {
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.account = account;
-    options.service = at == RESPONDER ? "work" : NULL;
+    options.service = at == RESPONDER ? "work" : at >= LISTENER ? "listen" : NULL;
     options.on_request = on_request;
     options.on_event = on_event;
     options.arg = w;
@@ -224,33 +224,50 @@ static void round_of_service(world *w, end_index counted)
     round_of_calls(w, counted);
 }
 
-// A window of events, each to all listeners.
-static void round_of_fanout(world *w, end_index counted)
+// A window of events, each to so many.
+static void round_to_many(world *w, end_index counted, const char *to, size_t receivers)
 {
-    if (w->listeners[0] == NULL) {
-        for (size_t i = 0; i < LISTENERS; i++) {
-            world_listen(w, i);
-        }
-        w->message.to = "topic:to.all";
+    for (size_t i = 0; i < LISTENERS && w->listeners[i] == NULL; i++) {
+        world_listen(w, i);
     }
+    w->message.to = to;
     w->events = 0;
     for (size_t i = 0; i < WINDOW; i++) {
         must(ph_client_send(w->caller, &w->message) == PH_OK, "send");
     }
     world_turn(w, CALLER, counted);
     world_turn(w, CENTER, counted);
+    world_turn(w, RESPONDER, counted);
     for (size_t i = 0; i < LISTENERS; i++) {
         world_turn(w, (end_index)(LISTENER + i), counted);
     }
-    must(w->events == LISTENERS * WINDOW, "a round of fan-out");
+    must(w->events == receivers * WINDOW, "a round to many");
+}
+
+static void round_of_fanout(world *w, end_index counted)
+{
+    round_to_many(w, counted, "topic:to.all", LISTENERS);
+}
+
+static void round_to_instances(world *w, end_index counted)
+{
+    round_to_many(w, counted, "all:listen", LISTENERS);
+}
+
+// Who answers calls is among them.
+static void round_to_everyone(world *w, end_index counted)
+{
+    round_to_many(w, counted, "all:", LISTENERS + 1);
 }
 
 // With rules, which allow it: everybody has a role, and what is asked of it again is remembered.
 static void secure(world *w)
 {
-    static const char *const lines[] = { "caller may call service:work", "caller may publish to.*",
-                                         "listener* may subscribe to.all",
-                                         "responder may register service:work", NULL };
+    static const char *const lines[] = {
+        "caller may call service:work",          "caller may publish to.*",
+        "listener* may subscribe to.all",        "responder may register service:work",
+        "listener* may register service:listen", NULL
+    };
     if (w->rules == NULL) {
         w->rules = rules_of_lines(lines);
         w->security = center_security_open;
@@ -432,6 +449,10 @@ int main(void)
                   "an event to ten subscribers, plain");
     count_traffic(PHI_SUITE_PLAIN, round_of_ruled_fanout, CENTER, "route-fanout-rules",
                   "the same, where rules are");
+    count_traffic(PHI_SUITE_PLAIN, round_to_instances, CENTER, "route-instances",
+                  "an event to ten instances, plain");
+    count_traffic(PHI_SUITE_PLAIN, round_to_everyone, CENTER, "route-everyone",
+                  "an event to everyone, eleven, plain");
     count_traffic(PHI_SUITE_PLAIN, round_of_calls, CALLER, "client-call",
                   "a call at its caller, plain");
     count_traffic(PHI_SUITE_PLAIN, round_of_calls, RESPONDER, "client-answer",

@@ -102,18 +102,3 @@ void phi_slots_give(phi_slots *slots, uint64_t handle)
     PH_ASSERT(object != NULL);
     phi_slots_give_object(slots, object, handle);
 }
-
-void *phi_slots_next(const phi_slots *slots, uint32_t *index, uint64_t *handle)
-{
-    PH_ASSERT(index != NULL);
-    PH_ASSERT(handle != NULL);
-    for (uint32_t i = *index; i < slots->high; i++) {
-        phi_slot_head *head = phi_slots_head(slots, i);
-        if (head->live != 0) {
-            *index = i;
-            *handle = (uint64_t)head->live << 32 | slots->mark | i;
-            return head + 1;
-        }
-    }
-    return NULL;
-}

@@ -136,6 +136,19 @@ void phi_slots_give(phi_slots *slots, uint64_t handle);
 
 // The object in use with the lowest index that is at least *index, which is then set to its index;
 // NULL when there is none.
-void *phi_slots_next(const phi_slots *slots, uint32_t *index, uint64_t *handle);
+static inline void *phi_slots_next(const phi_slots *slots, uint32_t *index, uint64_t *handle)
+{
+    PH_ASSERT(index != NULL);
+    PH_ASSERT(handle != NULL);
+    for (uint32_t i = *index; i < slots->high; i++) {
+        phi_slot_head *head = phi_slots_head(slots, i);
+        if (head->live != 0) {
+            *index = i;
+            *handle = (uint64_t)head->live << 32 | slots->mark | i;
+            return head + 1;
+        }
+    }
+    return NULL;
+}
 
 #endif // PHI_BASE_SLOTS_H

@@ -7,6 +7,9 @@
 //     joined later has a higher number and is passed over. Instances and subscribers are found in
 //     one go, as many as the allowance has room for are told at once, and the others are kept as
 //     handles: a handle misses who left, and a client that comes back has another.
+//   - Receivers are told together: those of a known topic all at once, others by the handful, as
+//     they are found. Then what is the same for all is asked once (event_tell_all). Everyone and
+//     the instances of a service are found so cheaply that keeping them, too, would gain little.
 //   - Finding subscribers has a cost of its own, which a client can drive up (topics.h), and so has
 //     walking over those who have not joined. It is charged to the allowance; so one match may
 //     exceed a turn, but the next then waits.
@@ -34,6 +37,7 @@ enum {
     SHARES = 8,             // of an allowance
     PLACES_A_DELIVERY = 16, // looked at by a match, or receivers kept: they cost about the same
     KEPT_FIRST = 32,        // handles
+    HANDFUL = 64,           // receivers that are told together
 };
 
 // Who is still to be told.
@@ -58,11 +62,12 @@ struct broadcast {
     uint8_t payload[];
 };
 
-// A fan whose receivers are being found.
+// A fan whose receivers are being found, one by one.
 typedef struct finding {
     center *center;
     fan *fan;
-    uint64_t places; // looked at
+    uint32_t count;
+    session *found[HANDFUL]; // and not told yet
 } finding;
 
 static void wait_for_rest(center *c, const center_event *e, const readership *known, uint32_t told);
@@ -70,18 +75,24 @@ static void start_waiting(center *c, fan *f);
 static bool run(center *c, fan *f);
 static bool run_on(center *c, fan *f);
 static bool run_everyone(center *c, fan *f);
+static uint32_t next_of_all(const center *c, fan *f, session **receivers);
 static void begin(center *c, fan *f);
-static void find_instances(finding *w);
+static void find_instances(center *c, fan *f);
 static void find_ghost(center *c, center_event *e, const account *a);
-static void find_subscribers(finding *w);
-static bool may_publish(finding *w);
-static void find_anew(finding *w);
-static void find_known(finding *w, const readership *known);
+static void find_subscribers(center *c, fan *f);
+static bool may_publish(center *c, center_event *e);
+static void find_anew(center *c, fan *f);
+static void find_known(center *c, fan *f, const readership *known);
 static void on_found(void *arg, void *owner);
+static void reach_found(finding *w);
+static void reach(center *c, fan *f, session *const *receivers, uint32_t count);
+static uint32_t tell(center *c, fan *f, session *const *receivers, uint32_t count);
 static void charge(center *c, uint64_t places);
 
+static void keep_all(center *c, fan *f, session *const *receivers, uint32_t count);
 static bool keep(center *c, fan *f, const session *receiver);
 static bool run_kept(center *c, fan *f);
+static uint32_t next_of_kept(center *c, fan *f, session **receivers);
 static void miss_rest(center *c, fan *f, ph_failure_code why);
 static void hide(center *c, fan *f);
 static void finish(center *c, fan *f);
@@ -143,10 +154,7 @@ static PHI_NOINLINE void wait_for_rest(center *c, const center_event *e, const r
     fan f = { .event = *e, .kind = BROADCAST_TOPIC, .is_begun = true };
     f.event.topic = NULL;
     f.name = phi_address_parse(phi_message_of(e->payload).to).name;
-    finding w = { .center = c, .fan = &f };
-    for (uint32_t i = told; i < known->count; i++) {
-        on_found(&w, known->owners[i]);
-    }
+    keep_all(c, &f, (session *const *)known->owners + told, known->count - told);
     start_waiting(c, &f);
 }
 
@@ -269,31 +277,41 @@ static bool run_on(center *c, fan *f)
 
 static bool run_everyone(center *c, fan *f)
 {
-    if (c->deliveries_left == 0) {
-        return false;
+    while (f->index < c->sessions.high) {
+        if (c->deliveries_left == 0) {
+            return false;
+        }
+        session *receivers[HANDFUL];
+        uint32_t from = f->index;
+        uint32_t count = next_of_all(c, f, receivers);
+        uint32_t told = tell(c, f, receivers, count);
+        if (PHI_UNLIKELY(told < count)) {
+            f->index = phi_slots_index(receivers[told]->handle);
+        }
+        f->told += told;
+        charge(c, f->index - from - told);
     }
+    return true;
+}
+
+// As many as the allowance has room for, and where to look for the one behind them.
+static uint32_t next_of_all(const center *c, fan *f, session **receivers)
+{
     uint64_t handle;
     session *other;
-    uint64_t told = 0;
-    uint32_t from = f->index;
+    uint32_t count = 0;
     for (; (other = phi_slots_next(&c->sessions, &f->index, &handle)) != NULL; f->index++) {
         if (other == f->event.sender || !session_is(other, SESSION_JOINED) ||
             other->number > f->session_last) {
             continue;
         }
-        if (PHI_UNLIKELY(c->deliveries_left == 0)) {
-            break;
+        if (count == HANDFUL || count == c->deliveries_left) {
+            return count;
         }
-        c->deliveries_left--;
-        told++;
-        event_tell(c, &f->event, other);
+        receivers[count++] = other;
     }
-    if (other == NULL) {
-        f->index = c->sessions.high;
-    }
-    f->told += told;
-    charge(c, f->index - from - told);
-    return other == NULL;
+    f->index = c->sessions.high;
+    return count;
 }
 
 // Tells as many as the allowance has room for, and keeps the others.
@@ -301,25 +319,22 @@ static void begin(center *c, fan *f)
 {
     PH_ASSERT(c->deliveries_left > 0);
     f->is_begun = true;
-    finding w = { .center = c, .fan = f };
     if (f->kind == BROADCAST_INSTANCES) {
-        find_instances(&w);
+        find_instances(c, f);
     } else {
-        find_subscribers(&w);
+        find_subscribers(c, f);
     }
-    charge(c, w.places);
 }
 
-static void find_instances(finding *w)
+static void find_instances(center *c, fan *f)
 {
-    center *c = w->center;
-    center_event *e = &w->fan->event;
-    const service *v = services_find(&c->registry.services, w->fan->name);
+    center_event *e = &f->event;
+    const service *v = services_find(&c->registry.services, f->name);
+    finding w = { .center = c, .fan = f };
     bool is_any = false;
     if (v != NULL) {
         for (phi_list *n = v->instances.next; n != &v->instances; n = n->next) {
             const account *a = PHI_CONTAINER_OF(n, account, of_service);
-            w->places++;
             if (a->session == e->sender) {
                 continue;
             }
@@ -327,9 +342,11 @@ static void find_instances(finding *w)
             if (a->session == NULL) { // [P-49]
                 find_ghost(c, e, a);
             } else {
-                on_found(w, a->session);
+                on_found(&w, a->session);
             }
         }
+        reach_found(&w);
+        charge(c, v->instance_count);
     }
     if (!is_any) {
         event_nobody(c, e, PH_FAILURE_NO_READY_INSTANCE);
@@ -343,20 +360,18 @@ static void find_ghost(center *c, center_event *e, const account *a)
     }
 }
 
-static void find_subscribers(finding *w)
+static void find_subscribers(center *c, fan *f)
 {
-    const readership *known = readership_find(&w->center->readerships, w->fan->name);
+    const readership *known = readership_find(&c->readerships, f->name);
     if (PHI_UNLIKELY(known == NULL)) {
-        find_anew(w);
-    } else if (may_publish(w)) {
-        find_known(w, known);
+        find_anew(c, f);
+    } else if (may_publish(c, &f->event)) {
+        find_known(c, f, known);
     }
 }
 
-static bool may_publish(finding *w)
+static bool may_publish(center *c, center_event *e)
 {
-    center *c = w->center;
-    center_event *e = &w->fan->event;
     if (PHI_LIKELY(e->topic == NULL) || guard_may_publish(c, e->sender, e->topic)) {
         return true;
     }
@@ -365,53 +380,58 @@ static bool may_publish(finding *w)
     return false;
 }
 
-static PHI_NOINLINE void find_anew(finding *w)
+static PHI_NOINLINE void find_anew(center *c, fan *f)
 {
-    center *c = w->center;
-    phi_bytes text = w->fan->name;
     phi_topic topic;
-    if (!phi_topic_parse(text, &topic)) {
-        event_nobody(c, &w->fan->event, PH_FAILURE_MALFORMED);
-    } else if (may_publish(w)) {
+    if (!phi_topic_parse(f->name, &topic)) {
+        event_nobody(c, &f->event, PH_FAILURE_MALFORMED);
+    } else if (may_publish(c, &f->event)) {
         c->counters.topics_matched_total++;
-        w->places += readership_match(&c->readerships, text, &topic, on_found, w);
+        finding w = { .center = c, .fan = f };
+        size_t cost = readership_match(&c->readerships, f->name, &topic, on_found, &w);
+        reach_found(&w);
+        charge(c, cost);
     }
 }
 
-static void find_known(finding *w, const readership *known)
+static void find_known(center *c, fan *f, const readership *known)
 {
-    center *c = w->center;
-    session *const *readers = (session *const *)known->owners;
-    uint32_t left = known->count;
-    while (left > 0 && c->deliveries_left > 0) {
-        uint64_t most = c->deliveries_left;
-        uint32_t told =
-            event_tell_all(c, &w->fan->event, readers, left < most ? left : (uint32_t)most);
-        broadcast_charge(c, told);
-        readers += told;
-        left -= told;
-    }
-    for (uint32_t i = 0; i < left; i++) {
-        on_found(w, readers[i]);
-    }
+    reach(c, f, (session *const *)known->owners, known->count);
     PH_ASSERT(known->version == c->topics.version); // nobody comes or goes meanwhile
-    w->places += known->cost;
+    charge(c, known->cost);
     c->counters.topics_known_total++;
 }
 
 static void on_found(void *arg, void *owner)
 {
     finding *w = arg;
-    center *c = w->center;
-    fan *f = w->fan;
-    session *receiver = owner;
-    PH_ASSERT(session_is(receiver, SESSION_JOINED));
-    if (PHI_LIKELY(c->deliveries_left > 0)) {
-        c->deliveries_left--;
-        event_tell(c, &f->event, receiver);
-    } else if (!keep(c, f, receiver)) {
-        event_miss(c, &f->event, 1, PH_FAILURE_SLOW_CONSUMER);
+    w->found[w->count++] = owner;
+    if (w->count == HANDFUL) {
+        reach_found(w);
     }
+}
+
+static void reach_found(finding *w)
+{
+    reach(w->center, w->fan, w->found, w->count);
+    w->count = 0;
+}
+
+// Those who do not fit into the turn are told later.
+static void reach(center *c, fan *f, session *const *receivers, uint32_t count)
+{
+    uint32_t told = tell(c, f, receivers, count);
+    keep_all(c, f, receivers + told, count - told);
+}
+
+// Returns how many could be told until the allowance was used up.
+static uint32_t tell(center *c, fan *f, session *const *receivers, uint32_t count)
+{
+    uint64_t most = c->deliveries_left;
+    uint32_t told = event_tell_all(c, &f->event, receivers, count < most ? count : (uint32_t)most);
+    broadcast_charge(c, told);
+    PH_ASSERT(told == count || c->deliveries_left == 0);
+    return told;
 }
 
 static void charge(center *c, uint64_t places)
@@ -424,7 +444,16 @@ static void charge(center *c, uint64_t places)
 
 // ---- those who are told later
 
-// False without memory.
+// Without memory they miss it.
+static void keep_all(center *c, fan *f, session *const *receivers, uint32_t count)
+{
+    uint32_t kept = 0;
+    while (kept < count && keep(c, f, receivers[kept])) {
+        kept++;
+    }
+    event_miss(c, &f->event, count - kept, PH_FAILURE_SLOW_CONSUMER);
+}
+
 static bool keep(center *c, fan *f, const session *receiver)
 {
     if (f->kept_count == f->kept_capacity) {
@@ -447,19 +476,37 @@ static bool keep(center *c, fan *f, const session *receiver)
 // False when the allowance was used up before all were told.
 static bool run_kept(center *c, fan *f)
 {
-    for (; f->kept_at < f->kept_count; f->kept_at++) {
+    while (f->kept_at < f->kept_count) {
         if (c->deliveries_left == 0) {
             return false;
         }
-        c->deliveries_left--;
-        session *receiver = phi_slots_find(&c->sessions, f->kept[f->kept_at]);
-        if (receiver == NULL || !session_is(receiver, SESSION_JOINED)) {
-            event_miss(c, &f->event, 1, PH_FAILURE_NO_SUCH_ACCOUNT);
-        } else {
-            event_tell(c, &f->event, receiver);
+        session *receivers[HANDFUL];
+        uint32_t count = next_of_kept(c, f, receivers);
+        uint32_t told = tell(c, f, receivers, count);
+        while (PHI_UNLIKELY(count > told)) { // they are the next again
+            f->kept[--f->kept_at] = receivers[--count]->handle;
         }
     }
     return true;
+}
+
+// As many as the allowance has room for.
+static uint32_t next_of_kept(center *c, fan *f, session **receivers)
+{
+    uint32_t count = 0;
+    for (; f->kept_at < f->kept_count && count < HANDFUL; f->kept_at++) {
+        if (count == c->deliveries_left) {
+            break;
+        }
+        session *receiver = phi_slots_find(&c->sessions, f->kept[f->kept_at]);
+        if (receiver == NULL || !session_is(receiver, SESSION_JOINED)) {
+            broadcast_charge(c, 1);
+            event_miss(c, &f->event, 1, PH_FAILURE_NO_SUCH_ACCOUNT);
+        } else {
+            receivers[count++] = receiver;
+        }
+    }
+    return count;
 }
 
 // Nobody else gets it. Of everyone the count is blurred by those that joined or left since.

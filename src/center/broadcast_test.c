@@ -8,8 +8,10 @@
 #include <posthouse/message.h>
 
 #include "base/compiler.h"
+#include "center/state.h"
 #include "tests/center/world.h"
 #include "tests/harness/test.h"
+#include "wire/subscription.h"
 
 enum { LISTENERS = 10 };
 
@@ -29,6 +31,15 @@ static void little_memory(center_options *o)
     o->send_memory_max = 1048576;
     o->full_timeout = 3600000;
     o->heartbeat_idle = 3600000;
+}
+
+static void subscribe(peer *p, const char *pattern)
+{
+    uint8_t room[64];
+    phi_writer w = phi_writer_of((phi_span){ room, sizeof room });
+    phi_subscription_begin(&w, 1);
+    phi_write_change(&w, PHI_SUBSCRIPTION_ADD, phi_bytes_text(pattern));
+    peer_packet(p, PHI_COMMAND_SUBSCRIPTION, room, phi_writer_size(&w));
 }
 
 // One sender must not be able to stand in everybody's way for longer than a turn holds: the rest
@@ -219,6 +230,76 @@ TEST(broadcast, who_only_knocks_counts)
     world_settle(w);
     peer_expect_bodies(listener, "yyy");
     EXPECT(world_count(w).broadcasts_held_total >= 1);
+    world_free(w);
+}
+
+// Many are told by the handful, and what of one does not fit into the turn waits: nobody may be
+// missed or told twice where a handful, the turn or the service ends, however they are found.
+TEST(broadcast, reaches_each_once_wherever_a_turn_ends)
+{
+    enum { MANY = 100, EVENTS = 4 };
+    static const uint64_t allowances[] = { 7, 63, 64, 65, 99, 100, 101, 1000 };
+    static const char *const forms[] = { "all:", "all:hear", "topic:to.all" };
+    world *w = world_new(NULL);
+    peer *a = world_join(w, "a");
+    peer *listeners[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "l%zu", i);
+        listeners[i] = world_join_service(w, name, "hear");
+        subscribe(listeners[i], "to.*");
+        world_settle(w);
+        (void)peer_next_packet(listeners[i], PHI_COMMAND_SUBSCRIPTION);
+    }
+    uint64_t delivered = 0;
+    for (size_t i = 0; i < PHI_COUNT_OF(allowances); i++) {
+        w->c->options.deliveries_per_turn_max = allowances[i];
+        world_turn(w); // the next has that
+        for (size_t k = 0; k < PHI_COUNT_OF(forms); k++) {
+            uint64_t held = world_count(w).broadcasts_held_total;
+            for (unsigned n = 0; n < EVENTS; n++) {
+                char body[] = { (char)('1' + n), 0 };
+                peer_event(a, forms[k], body);
+            }
+            world_settle(w);
+            for (size_t l = 0; l < MANY; l++) {
+                peer_expect_bodies(listeners[l], "1234");
+            }
+            delivered += (uint64_t)EVENTS * MANY;
+            EXPECT_EQ(world_count(w).events_delivered_total, delivered);
+            EXPECT_EQ(world_count(w).broadcasts_held_total > held, allowances[i] < 1000);
+        }
+    }
+    EXPECT_EQ(world_count(w).events_dropped_total, 0);
+    EXPECT_EQ(a->inbox_count, 0);
+    world_free(w);
+}
+
+// Those who leave before it is their turn are counted as missed, and in nobody's place is another
+// one passed over.
+TEST(broadcast, who_leaves_before_his_turn_is_missed)
+{
+    world *w = world_new(one_delivery);
+    peer *a = world_join(w, "a");
+    peer *listeners[LISTENERS];
+    for (size_t i = 0; i < LISTENERS; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "l%zu", i);
+        listeners[i] = world_join_service(w, name, "hear");
+    }
+    peer_event(a, "all:hear", "1"); // one in the turn in which it came, one at its end
+    world_turn(w);
+    EXPECT_EQ(world_count(w).events_delivered_total, 2);
+    for (size_t i = 5; i < 8; i++) {
+        peer_cut(listeners[i]);
+    }
+    world_settle(w);
+    center_counters n = world_count(w);
+    EXPECT_EQ(n.events_delivered_total + n.events_dropped_total, LISTENERS);
+    EXPECT_EQ(n.events_dropped_total, 3);
+    peer_expect_bodies(listeners[4], "1");
+    peer_expect_bodies(listeners[8], "1");
+    peer_expect_bodies(listeners[9], "1");
     world_free(w);
 }
 

@@ -425,6 +425,36 @@ SIM_TEST(fan, full_mailbox_holds_who_wants_no_receipt)
     }
 }
 
+// And for those that are for everyone and for the instances of a service, who are found in other
+// ways. (An actor finds fault with what it hears twice.)
+SIM_TEST(fan, full_mailbox_holds_who_tells_everyone)
+{
+    enum { EVENTS = 60 };
+    static const char *const forms[] = { "all:", "all:s1" }; // the latter is every third
+    for (uint32_t mail_bytes = 4096; mail_bytes < 4096 + 600; mail_bytes += 100) {
+        for (size_t k = 0; k < PHI_COUNT_OF(forms); k++) {
+            domain_options options = story_options(2);
+            options.mail_bytes_max = mail_bytes;
+            domain *d = begin(&options);
+            const session *alice = domain_session(d, d->actors[ALICE].account);
+            sim_node_freeze(d->s, d->worker_nodes[1], true);
+            for (uint32_t i = 0; i < EVENTS; i++) {
+                EXPECT_ERR(actor_event(&d->actors[ALICE], forms[k], 20), PH_OK);
+            }
+            sim_run_for(d->s, MS(300));
+            EXPECT(alice->transport.is_held);
+            sim_node_freeze(d->s, d->worker_nodes[1], false);
+            sim_run_for(d->s, SECONDS(1));
+            EXPECT(!alice->transport.is_held);
+            for (uint32_t i = 1; i < ACTORS; i++) {
+                EXPECT_EQ(d->actors[i].events, k == 0 || i % 3 == 1 ? EVENTS : 0);
+            }
+            EXPECT_EQ(domain_count(d).events_dropped_total, 0);
+            end(d);
+        }
+    }
+}
+
 // ---- turns
 
 // An event that goes on in a later turn is another packet then: it says less time. Those who get
