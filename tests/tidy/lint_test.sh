@@ -194,11 +194,11 @@ void f(struct s *s)
 C
 printf 'void f(void)\n{\n    free(0);\n}\n' | put src/io/a.c
 printf 'void f(void)\n{\n    free(0);\n}\n' | put src/wire/a_test.c
-printf 'void f(void)\n{\n    free(0);\n}\n' | put src/wire/world.c
-printf '#include "tests/harness/test.h"\n' | put src/wire/world.h
-passes banned 'comments, strings, members, longer names, the shell, tests and their fixtures'
-mv "$work/tree/src/wire/world.h" "$work/tree/src/wire/word.h"
-finds banned src/wire/world.c:3 'a source beside the header of a fixture'
+printf 'void f(void)\n{\n    free(0);\n}\n' | put tests/wire/world.c
+passes banned 'comments, strings, members, longer names, the shell, tests and what they share'
+printf '#include "tests/harness/test.h"\nvoid f(void)\n{\n    free(0);\n}\n' | put src/wire/world.c
+finds banned src/wire/world.c:4 'what only tests use, among the sources'
+finds include src/wire/world.c:1 'and that it sees the tests'
 
 fresh
 printf 'static pthread_mutex_t m;\n' | put src/center/a.c
