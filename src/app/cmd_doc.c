@@ -209,7 +209,7 @@ static void write_fixed_turns(draft *t)
           "The others are in further mails.");
     LIMIT("topics whose receivers are kept for the next event", READERSHIPS_COUNT,
           "Those of others are looked for again.");
-    LIMIT("receivers of a topic that are kept", READERSHIP_OWNERS_MAX, "Same.");
+    LIMIT("bytes of that, within `subscription_memory_max`", READERSHIPS_BYTES_MAX, "Same.");
     LIMIT("presence told in a turn, bytes", CENTER_PRESENCE_TURN_BYTES_MAX, "The next goes on.");
     LIMIT("watchers told of presence in a turn", CENTER_PRESENCE_TURN_WATCHERS_MAX, "Same.");
     LIMIT("changes of presence gathered, ms", WATCH_GATHER_MS,

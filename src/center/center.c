@@ -291,7 +291,7 @@ center_counters center_count(const center *c)
     counters.inquiries = c->inquiries_count;
     counters.streams = c->streams.count;
     counters.subscriptions = topics_count(&c->topics);
-    counters.subscription_memory = c->topics.memory.bytes + c->readerships.memory.bytes;
+    counters.subscription_memory = c->topics.memory.bytes;
     counters.services = c->registry.services.slots.count;
     counters.watchers = c->presence.watches.count;
     counters.listed = c->presence.listed;

@@ -6,7 +6,9 @@
 //   - What a match tells of is passed on at once, and noted beside it. So the first event on a
 //     topic needs no memory, and waits for nothing.
 //   - A place keeps the memory of its owners when another topic takes it: who publishes on ever new
-//     topics costs no allocations.
+//     topics costs no allocations. It goes when another place needs it and what stands there is not
+//     good any more. What is good stays: topics that do not all fit do not push each other out with
+//     every event.
 //
 // Invariants  see readerships_check
 
@@ -35,23 +37,36 @@ static bool is_good(const readerships *all, const readership *r, phi_bytes topic
 static void on_found(void *arg, void *owner);
 static bool note(readerships *all, readership *r, void *owner);
 static bool grow(readerships *all, readership *r);
+static bool resize(readerships *all, readership *r, uint32_t capacity);
+static bool give_bad(readerships *all, const readership *but);
+static bool give(readerships *all, readership *r);
 
-void readerships_init(readerships *all, topics *t, const phi_alloc *alloc, phi_hash_key key)
+void readerships_init(readerships *all, topics *t, phi_hash_key key)
 {
     *all = (readerships){ .topics = t, .key = key };
-    phi_alloc_counter_init(&all->memory, alloc);
+    phi_alloc_counter_init(&all->memory, &t->memory.alloc);
+    all->memory.bytes_max = READERSHIPS_BYTES_MAX;
 }
 
 void readerships_fini(readerships *all)
 {
-    const phi_alloc *alloc = &all->memory.alloc;
-    for (size_t i = 0; all->places != NULL && i < READERSHIPS_COUNT; i++) {
-        readership *r = &all->places[i];
-        phi_give(alloc, r->owners, r->capacity * sizeof *r->owners);
-    }
-    phi_give(alloc, all->places, READERSHIPS_COUNT * sizeof *all->places);
-    PH_ASSERT(all->memory.blocks == 0);
+    (void)readerships_shed(all);
     *all = (readerships){ .topics = NULL };
+}
+
+bool readerships_shed(readerships *all)
+{
+    if (all->places == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < READERSHIPS_COUNT; i++) {
+        (void)give(all, &all->places[i]);
+    }
+    phi_give(&all->memory.alloc, all->places, READERSHIPS_COUNT * sizeof *all->places);
+    all->places = NULL;
+    all->last = NULL;
+    PH_ASSERT(all->memory.blocks == 0);
+    return true;
 }
 
 readership *readership_find(readerships *all, phi_bytes topic)
@@ -117,9 +132,11 @@ static bool note(readerships *all, readership *r, void *owner)
 static bool grow(readerships *all, readership *r)
 {
     uint32_t capacity = r->capacity == 0 ? OWNERS_FIRST : 2 * r->capacity;
-    if (capacity > READERSHIP_OWNERS_MAX) {
-        return false;
-    }
+    return resize(all, r, capacity) || (give_bad(all, r) && resize(all, r, capacity));
+}
+
+static bool resize(readerships *all, readership *r, uint32_t capacity)
+{
     void **owners = phi_resize(&all->memory.alloc, r->owners, r->capacity * sizeof *owners,
                                capacity * sizeof *owners);
     if (owners == NULL) {
@@ -128,6 +145,28 @@ static bool grow(readerships *all, readership *r)
     r->owners = owners;
     r->capacity = capacity;
     return true;
+}
+
+// False when there was nothing to give back.
+static bool give_bad(readerships *all, const readership *but)
+{
+    bool is_any = false;
+    for (size_t i = 0; i < READERSHIPS_COUNT; i++) {
+        readership *r = &all->places[i];
+        if (r != but && r->version != all->topics->version) {
+            is_any |= give(all, r);
+        }
+    }
+    return is_any;
+}
+
+// Same.
+static bool give(readerships *all, readership *r)
+{
+    bool is_any = r->capacity != 0;
+    phi_give(&all->memory.alloc, r->owners, r->capacity * sizeof *r->owners);
+    *r = (readership){ .version = 0 };
+    return is_any;
 }
 
 // ---- invariants
@@ -147,10 +186,11 @@ static void on_checked(void *arg, void *owner)
 
 void readerships_check(const readerships *all)
 {
+    PH_ASSERT(all->memory.bytes <= READERSHIPS_BYTES_MAX);
+    PH_ASSERT(all->memory.bytes <= all->topics->memory.bytes);
     for (size_t i = 0; all->places != NULL && i < READERSHIPS_COUNT; i++) {
         const readership *r = &all->places[i];
         PH_ASSERT(r->count <= r->capacity);
-        PH_ASSERT(r->capacity <= READERSHIP_OWNERS_MAX);
         PH_ASSERT(r->version <= all->topics->version);
         if (r->version != all->topics->version) {
             continue;

@@ -13,8 +13,9 @@
 //
 // Life     readerships_init -> (readership_find, then readership_match when it is NULL)* ->
 //          readerships_fini
-// Limits   READERSHIPS_COUNT topics, READERSHIP_OWNERS_MAX owners of each; of a topic with more, or
-//          without memory, nothing is kept
+// Limits   READERSHIPS_COUNT topics, READERSHIPS_BYTES_MAX for all; they count as memory of
+//          topics.h, so memory_max there is for both. Of a topic for which there is no room
+//          nothing is kept. A subscription for which there is none comes first: readerships_shed
 // Threads  none
 
 #ifndef CENTER_READERSHIP_H
@@ -24,8 +25,8 @@
 #include "center/topics.h"
 #include "wire/name.h"
 
-#define READERSHIPS_COUNT 256u // a power of two
-#define READERSHIP_OWNERS_MAX 1024u
+#define READERSHIPS_COUNT 256u         // a power of two
+#define READERSHIPS_BYTES_MAX 4194304u // half a million owners
 
 typedef struct readership {
     uint64_t version;  // topics.version when it was found; 0: nothing stands here
@@ -40,13 +41,13 @@ typedef struct readership {
 typedef struct readerships {
     topics *topics;           // borrowed
     phi_hash_key key;         // secret: peers choose the topics
-    phi_alloc_counter memory; // of all this
+    phi_alloc_counter memory; // of all this; it is counted by topics.memory, too
     readership *places;       // owned; NULL until something is to be kept
     readership *last;         // that was asked for, whatever stands there; NULL: none yet
     const uint8_t *asked;     // for what, when it was not the one before
 } readerships;
 
-void readerships_init(readerships *all, topics *t, const phi_alloc *alloc, phi_hash_key key);
+void readerships_init(readerships *all, topics *t, phi_hash_key key);
 
 // Accepts a zeroed one.
 void readerships_fini(readerships *all);
@@ -68,6 +69,9 @@ static PHI_ALWAYS_INLINE readership *readership_again(const readerships *all, ph
 // what it finds.
 size_t readership_match(readerships *all, phi_bytes text, const phi_topic *topic,
                         topics_found_fn *found, void *arg);
+
+// Gives back all memory. False: it had none.
+bool readerships_shed(readerships *all);
 
 // Asserts the invariants: what is good is what a match finds.
 void readerships_check(const readerships *all);

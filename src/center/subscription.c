@@ -39,6 +39,9 @@ struct subscriber {
     bool keeps_answer; // else a packet
 };
 
+// topics_subscribe or topics_follow.
+typedef ph_err add_fn(topics *t, topics_client *client, const phi_topic *pattern);
+
 // An answer under way.
 typedef struct answer {
     phi_writer w;
@@ -52,6 +55,7 @@ static void go_on(center *c, subscriber *sub, session *s);
 
 static bool make_subscriber(center *c, session *s);
 static bool follow(center *c, session *s, const phi_field *field);
+static ph_err add(center *c, session *s, const phi_topic *pattern, add_fn *how);
 static bool change_all(center *c, session *s, const phi_subscription *subscription);
 static void change_each(center *c, session *s, phi_bytes changes, answer *a);
 static void change(center *c, session *s, const phi_field *field, answer *a);
@@ -75,7 +79,7 @@ void subscription_init(center *c)
                     .wild_per_client_max = (uint32_t)o->subscriptions_wild_per_client_max,
                     .memory_max = (size_t)o->subscription_memory_max,
                 });
-    readerships_init(&c->readerships, &c->topics, c->io->alloc, c->hash);
+    readerships_init(&c->readerships, &c->topics, c->hash);
     phi_list_init(&c->subscribing);
     c->pattern_words_left = CENTER_PATTERN_TURN_WORDS_MAX;
 }
@@ -200,11 +204,22 @@ static bool follow(center *c, session *s, const phi_field *field)
     PH_ASSERT(is_good); // at its home
     charge(c, pattern.count);
     if (field->tag == PHI_SUBSCRIPTION_ADD) {
-        return topics_follow(&c->topics, s->subscriber->client, &pattern) == PH_OK;
+        return add(c, s, &pattern, topics_follow) == PH_OK;
     }
     PH_ASSERT(field->tag == PHI_SUBSCRIPTION_REMOVE);
     (void)topics_unsubscribe(&c->topics, s->subscriber->client, &pattern);
     return true;
+}
+
+// What is kept of whom topics are for gives way: it would not be good any more behind this.
+static ph_err add(center *c, session *s, const phi_topic *pattern, add_fn *how)
+{
+    topics_client *client = s->subscriber->client;
+    ph_err rc = how(&c->topics, client, pattern);
+    if (PHI_UNLIKELY(rc == PH_ENOMEM) && readerships_shed(&c->readerships)) {
+        rc = how(&c->topics, client, pattern);
+    }
+    return rc;
 }
 
 // False when it cannot go on yet: its answer waits, or it was ended.
@@ -254,6 +269,9 @@ static bool make_subscriber(center *c, session *s)
         return false;
     }
     sub->client = topics_client_new(&c->topics, s);
+    if (sub->client == NULL && readerships_shed(&c->readerships)) {
+        sub->client = topics_client_new(&c->topics, s);
+    }
     if (sub->client == NULL) {
         phi_give(center_alloc(c, CENTER_MEMORY_SESSIONS), sub, sizeof *sub);
         return false;
@@ -289,7 +307,7 @@ static void subscribe(center *c, session *s, phi_bytes text, answer *a)
         refuse(c, a, PH_FAILURE_REFUSED_BY_POLICY, text);
         return;
     }
-    if (topics_subscribe(&c->topics, s->subscriber->client, &pattern) != PH_OK) {
+    if (add(c, s, &pattern, topics_subscribe) != PH_OK) {
         refuse(c, a, PH_FAILURE_TOO_MANY_CALLS, text);
     } else if (a->made != NULL) {
         phi_write_change(a->made, PHI_SUBSCRIPTION_ADD, text);

@@ -8,6 +8,7 @@
 #include <posthouse/message.h>
 
 #include "base/compiler.h"
+#include "center/state.h"
 #include "tests/center/world.h"
 #include "tests/harness/test.h"
 #include "wire/subscription.h"
@@ -78,9 +79,9 @@ static void expect_answer(peer *p, uint32_t number, const char *refused)
     EXPECT_TEXT(text, refused);
 }
 
-static peer *join_with(world *w, const char *account, const char *patterns)
+static peer *join_with(world *w, const char *name, const char *patterns)
 {
-    peer *p = world_join(w, account);
+    peer *p = world_join(w, name);
     subscribe(p, 1, patterns);
     world_settle(w);
     expect_answer(p, 1, "");
@@ -447,6 +448,42 @@ TEST(subscription, limit_is_said_in_hello)
     world *w = world_new(few_subscriptions);
     peer *a = world_join(w, "a");
     EXPECT_EQ(a->link.peer_subscriptions_max, 3);
+    world_free(w);
+}
+
+// What is kept of whom topics are for is memory of subscriptions, too; one that needs the room gets
+// it, be it the client's first or a further one, and is refused only when nothing is kept. [P-73]
+TEST(subscription, comes_before_what_is_kept)
+{
+    // Words that are too long to stand in their place need memory each.
+    static const char *const patterns[] = { "this-word-is-long-1", "this-word-is-long-2" };
+    world *w = world_new(NULL);
+    phi_alloc_counter *memory = &w->c->topics.memory;
+    peer *a = join_with(w, "a", "x");
+    peer *b = world_join(w, "b");
+    peer *of[] = { a, b };
+    for (size_t i = 0; i < PHI_COUNT_OF(of); i++) {
+        peer_event(b, "topic:x", "1");
+        world_settle(w);
+        peer_expect_bodies(a, "1");
+        EXPECT(w->c->readerships.memory.bytes > 0);
+        EXPECT_EQ(world_count(w).subscription_memory, memory->bytes);
+        memory->bytes_max = memory->bytes;
+        subscribe(of[i], 2, patterns[i]);
+        world_settle(w);
+        expect_answer(of[i], 2, "");
+        EXPECT_EQ(w->c->readerships.memory.bytes, 0);
+        EXPECT(memory->bytes < memory->bytes_max);
+    }
+    memory->bytes_max = memory->bytes;
+    subscribe(b, 3, "this-word-is-long-3");
+    world_settle(w);
+    expect_answer(b, 3, "9:this-word-is-long-3");
+    peer_event(a, "topic:this-word-is-long-1", "2"); // nothing is kept, and all hear
+    peer_event(a, "topic:this-word-is-long-2", "3");
+    world_settle(w);
+    peer_expect_bodies(a, "2");
+    peer_expect_bodies(b, "3");
     world_free(w);
 }
 

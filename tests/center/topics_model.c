@@ -152,6 +152,7 @@ static void subscribe(model *m, uint32_t client, const text *t)
     ph_err rc = topics_subscribe(&m->topics, m->clients[client], &pattern);
     if (rc == PH_ENOMEM) {
         expect(m, may_fail, "no memory, but there was some");
+        (void)readerships_shed(&m->readerships);
         return;
     }
     expect(m, rc == (is_there || !is_full ? PH_OK : PH_ELIMIT), "subscribe's result");
@@ -286,7 +287,7 @@ const char *topics_model_judge(phi_bytes script)
                                   .subscriptions_per_client_max = PER_CLIENT_MAX,
                                   .wild_per_client_max = PER_CLIENT_MAX,
                                   .memory_max = 1 << 20 });
-    readerships_init(&m.readerships, &m.topics, &phi_alloc_heap, (phi_hash_key){ 5, 6 });
+    readerships_init(&m.readerships, &m.topics, (phi_hash_key){ 5, 6 });
     for (uint32_t client = 0; client < CLIENTS; client++) {
         leave(&m, client);
     }

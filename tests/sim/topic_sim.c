@@ -9,6 +9,7 @@
 #include <posthouse/topic.h>
 
 #include "base/compiler.h"
+#include "center/state.h"
 #include "sim/domain.h"
 #include "tests/sim/sim_test.h"
 
@@ -330,5 +331,44 @@ CENTER_TEST(topic, large_event_reaches_all)
     }
     EXPECT_EQ(l[LISTENERS - 1].count, 0);
     EXPECT_EQ(domain_count(d).streams, 0);
+    end(d);
+}
+
+// A worker whose memory for subscriptions is full with whom topics are for takes a subscription all
+// the same, its own clients' and another worker's: without it would have to end the session. [P-73]
+CENTER_TEST(topic, subscription_comes_before_what_is_kept)
+{
+    enum { ACTORS = 4 };
+    domain *d = begin(ACTORS, 20000);
+    listener before = { 0 };
+    listener first = { 0 };
+    listener second = { 0 };
+    subscribe(d, 1, "t", &before);
+    sim_run_for(d->s, MS(100));
+    for (uint32_t i = 0; i < ACTORS; i++) { // one at each worker
+        publish(d, i, "t", (char)('1' + i));
+        sim_run_for(d->s, MS(100));
+    }
+    expect_heard(&before, "1234");
+    for (uint32_t i = 0; i < sim_workers; i++) {
+        center *c = d->workers[i];
+        EXPECT(c->readerships.memory.bytes > 0);
+        c->topics.memory.bytes_max = c->topics.memory.bytes;
+    }
+    subscribe(d, 1, "a-word-that-needs-memory", &second);
+    subscribe(d, 2, "t", &first);
+    sim_run_for(d->s, MS(100));
+    EXPECT_EQ(first.in_force + second.in_force, 2);
+    EXPECT_EQ(domain_count(d).subscriptions, 3);
+    for (uint32_t i = 0; i < sim_workers; i++) {
+        const center *c = d->workers[i];
+        EXPECT(c->topics.memory.bytes <= c->topics.memory.bytes_max);
+    }
+    publish(d, 0, "a-word-that-needs-memory", '5');
+    publish(d, 3, "t", '6');
+    sim_run_for(d->s, MS(100));
+    expect_heard(&second, "5");
+    expect_heard(&before, "12346");
+    expect_heard(&first, "6");
     end(d);
 }
