@@ -60,9 +60,16 @@ static void center_thaw(sim *s, void *arg)
     domain_center_freeze(((chaos *)arg)->domain, false);
 }
 
+static void set_center_alloc(sim *s, const domain *d, uint32_t per_million)
+{
+    for (uint32_t i = 0; i < d->worker_count; i++) {
+        sim_fault_alloc(s, d->worker_nodes[i], per_million);
+    }
+}
+
 static void center_alloc_again(sim *s, void *arg)
 {
-    sim_fault_alloc(s, ((chaos *)arg)->domain->center_node, 0);
+    set_center_alloc(s, ((chaos *)arg)->domain, 0);
 }
 
 static void center_accept_again(sim *s, void *arg)
@@ -192,7 +199,7 @@ static void harm_center(chaos *c, chaos_kind kind)
         sim_after(s, SIM_WORLD, lasting(c), center_accept_again, c);
         break;
     case CHAOS_CENTER_ALLOC:
-        sim_fault_alloc(s, d->center_node, c->options.alloc_per_million);
+        set_center_alloc(s, d, c->options.alloc_per_million);
         sim_after(s, SIM_WORLD, lasting(c), center_alloc_again, c);
         break;
     case CHAOS_CENTER_FREEZE:

@@ -165,6 +165,9 @@ void sim_fault_alloc(sim *s, sim_node node, uint32_t per_million);
 void sim_fault_alloc_at(sim *s, sim_node node, uint32_t count);
 bool sim_fault_alloc_is_due(const sim *s, sim_node node); // it has not failed yet
 
+// How many have failed, ever.
+uint64_t sim_fault_alloc_failures(const sim *s, sim_node node);
+
 // Each connection that comes in is shed with this probability; 0 ends it.
 void sim_fault_shed(sim *s, sim_node node, uint32_t percent);
 

@@ -14,11 +14,12 @@
 
 static bool fails(sim_fault *fault)
 {
-    if (fault->countdown > 0 && --fault->countdown == 0) {
-        return true;
+    bool has_failed = fault->countdown > 0 && --fault->countdown == 0;
+    if (!has_failed && fault->per_million != 0) {
+        has_failed = phi_random_below(&fault->random, MILLION) < fault->per_million;
     }
-    return fault->per_million != 0 &&
-           phi_random_below(&fault->random, MILLION) < fault->per_million;
+    fault->failures += has_failed;
+    return has_failed;
 }
 
 static void *fault_take(void *arg, size_t size)
@@ -70,6 +71,11 @@ void sim_fault_alloc_at(sim *s, sim_node node, uint32_t count)
 bool sim_fault_alloc_is_due(const sim *s, sim_node node)
 {
     return sim_host_get(s, node)->fault.countdown > 0;
+}
+
+uint64_t sim_fault_alloc_failures(const sim *s, sim_node node)
+{
+    return sim_host_get(s, node)->fault.failures;
 }
 
 void sim_fault_shed(sim *s, sim_node node, uint32_t percent)

@@ -91,6 +91,7 @@ typedef struct sim_fault {
     phi_random random;
     uint32_t per_million;
     uint32_t countdown;
+    uint64_t failures; // of allocations, ever
     uint32_t shed_percent;
 } sim_fault;
 

@@ -225,8 +225,17 @@ static void net_read_clock(phi_io *io)
     io->now = (phi_time){ sim_host_of(io)->world->now + sim_host_of(io)->offset };
 }
 
+// The world's time does not go on inside a turn: it is as if the others had given memory back.
+static void net_stand_still(phi_io *io, phi_dur time)
+{
+    const sim_host *host = sim_host_of(io);
+    sim_note(host->world, host->index, "stands still for %llu us",
+             (unsigned long long)time.ns / 1000u);
+}
+
 const phi_io_ops sim_io_ops = {
     .read_clock = net_read_clock,
+    .stand_still = net_stand_still,
     .listen = sim_listen,
     .listener_secure = sim_listener_secure,
     .listener_address = sim_listener_address,

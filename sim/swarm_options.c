@@ -160,17 +160,13 @@ static ph_client_options random_client(phi_random *r)
     return client;
 }
 
-// Half of the centers have several workers. One without memory for what the others tell it ends the
-// process, as intended: so no allocation of theirs fails. Mail is faster than what goes by a
-// socket, or a client that heard of something could be ahead of it.
+// Half of the centers have several workers. Mail is faster than what goes by a socket, or a client
+// that heard of something could be ahead of it.
 static void add_workers(phi_random *r, swarm_options *o)
 {
     o->domain.workers = phi_random_chance(r, 50) ? 1 : (uint32_t)pick(r, 2, 3);
     o->domain.mail_delay_max = phi_us(pick_edgy(r, 0, phi_dur_us(o->domain.path.delay)));
     o->domain.mail_bytes_max = (size_t)pick_edgy(r, 65536, 4194304);
-    if (o->domain.workers > 1) {
-        o->chaos_kinds &= ~(1u << CHAOS_CENTER_ALLOC);
-    }
 }
 
 // So long a full send buffer takes to leave: a path carries one of its buffers in each round trip.

@@ -453,7 +453,7 @@ static void on_hold_over(phi_timer *timer, phi_time now)
 
 // ---- following
 
-void presence_follow_line(center *c, account *a, const presence_line_told *told)
+ph_err presence_follow_line(center *c, account *a, const presence_line_told *told)
 {
     PH_ASSERT(told->is_new != a->is_listed || !told->is_new);
     uint8_t bytes[PHI_ENTRY_BYTES_MAX];
@@ -461,7 +461,9 @@ void presence_follow_line(center *c, account *a, const presence_line_told *told)
     bytes[ENTRY_STATE_AT] = told->own_state;
     size_t size_before = a->entry_size;
     ph_err rc = account_set_entry(&c->registry, a, phi_bytes_of(bytes, told->entry.size));
-    PH_ASSERT(rc == PH_OK); // the first worker had memory for it: see io/mailbox.h
+    if (rc != PH_OK) {
+        return rc;
+    }
     if (a->is_listed) {
         c->presence.table_bytes += a->entry_size;
         c->presence.table_bytes -= size_before;
@@ -476,6 +478,7 @@ void presence_follow_line(center *c, account *a, const presence_line_told *told)
         changed_here(c, a);
     }
     PH_ASSERT(!a->is_listed || entry_revision(told->entry.data) == a->line.revision);
+    return PH_OK;
 }
 
 void presence_follow_gone(center *c, account *a, phi_why why)

@@ -94,7 +94,9 @@ typedef struct presence_line_told {
 } presence_line_told;
 
 // Takes it on, and tells watchers.
-void presence_follow_line(center *c, account *a, const presence_line_told *told);
+//
+// PH_ENOMEM   no memory; all is as it was
+PHI_MUST_CHECK ph_err presence_follow_line(center *c, account *a, const presence_line_told *told);
 
 // It is off the list.
 void presence_follow_gone(center *c, account *a, phi_why why);

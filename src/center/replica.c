@@ -5,6 +5,8 @@
 // Design notes
 //   - A line is told whole, with what stands behind it (what the client says of itself, and what
 //     the first worker knows better): so what a step leads to is the same at every worker.
+//   - What needs memory is taken whole or not at all, and tried again when there is some; so what
+//     follows finds all that came before. (worker.h)
 //   - A session may have ended here before the first worker knows; then its account stands here
 //     without one until that one has decided what becomes of it.
 
@@ -106,18 +108,24 @@ void replica_handle(center *c, const mail *m, phi_bytes bytes)
                                       .is_suspect = head.is_suspect,
                                       .is_drained = head.is_drained,
                                       .is_new = m->type == MAIL_LISTED };
-    presence_follow_line(c, account_of(c, center_name_of(c, entry.data)), &told);
+    account *a = account_of(c, center_name_of(c, entry.data));
+    for (uint32_t tries = 0; presence_follow_line(c, a, &told) != PH_OK; tries++) {
+        worker_await_memory(c, tries);
+    }
 }
 
 static void on_account(center *c, uint32_t home, const line_head *head, phi_bytes entry)
 {
+    const account_options options = { .name = center_name_of(c, entry.data),
+                                      .domain = phi_bytes_text(c->self),
+                                      .service = entry_service(entry.data),
+                                      .entry = entry };
     account *a;
-    ph_err rc = registry_add(&c->registry, &a,
-                             &(account_options){ .name = center_name_of(c, entry.data),
-                                                 .domain = phi_bytes_text(c->self),
-                                                 .service = entry_service(entry.data),
-                                                 .entry = entry });
-    PH_ASSERT(rc == PH_OK); // the first worker had memory for it: see io/mailbox.h
+    ph_err rc;
+    for (uint32_t tries = 0; (rc = registry_add(&c->registry, &a, &options)) != PH_OK; tries++) {
+        PH_ASSERT(rc == PH_ENOMEM); // it has as many places as the first worker's
+        worker_await_memory(c, tries);
+    }
     uint64_t number = entry_session(entry.data);
     PH_ASSERT(number > c->session_last);
     c->session_last = number;
@@ -136,8 +144,10 @@ static session *session_for(center *c, uint32_t home, const line_head *head)
         s = phi_slots_find(&c->sessions, head->home_handle);
         return s == NULL || !session_is(s, SESSION_JOINING) ? NULL : s;
     }
-    s = abroad_new(c, home, head->home_handle, &head->who);
-    PH_ASSERT(s != NULL); // as many as the first worker has
+    for (uint32_t tries = 0; // it has as many places as there are handles
+         (s = abroad_new(c, home, head->home_handle, &head->who)) == NULL; tries++) {
+        worker_await_memory(c, tries);
+    }
     return s;
 }
 

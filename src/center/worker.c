@@ -33,6 +33,7 @@
 
 enum {
     RETRY_MS = 5, // until an older link that is not read is looked at again
+    STILL_MS = 5, // at a time, for want of memory
 };
 
 // Whom a mail is about.
@@ -151,6 +152,21 @@ void worker_tell_others(center *c, const mail *head, phi_bytes bytes)
             worker_tell(c, i, head, bytes);
         }
     }
+}
+
+void worker_await_memory(center *c, uint32_t tries)
+{
+    PH_ASSERT(workers_are_several(&c->workers));
+    if (tries == 0) {
+        c->counters.standstills_total++;
+        CENTER_LOG_WRITE(c, STANDSTILL, PHI_LOG_NUMBER("worker", c->workers.self));
+    }
+    if (tries >= WORKER_STILL_MS / STILL_MS) {
+        CENTER_LOG_WRITE(c, STARVED, PHI_LOG_NUMBER("worker", c->workers.self),
+                         PHI_LOG_NUMBER("ms", WORKER_STILL_MS));
+        PH_UNREACHABLE("out of memory: a worker could not show the list that the others show");
+    }
+    phi_io_stand_still(c->io, phi_ms(STILL_MS));
 }
 
 bool worker_keeps(center *c, phi_stream *stream, center_listener kind, uint64_t address)

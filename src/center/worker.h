@@ -16,6 +16,10 @@
 //   order         Mail is posted before sockets are written, and all workers see all posts in one
 //                 order (io/mailbox.h). So what two clients say to each other stays in order, and
 //                 who has heard of a client through another one knows it.
+//   memory        What the first worker decided was decided for all: another one cannot refuse it,
+//                 nor leave it out and go on, because it would show another list and answer for who
+//                 is not there. So a worker without memory for it stands still until there is some:
+//                 late, and never wrong. With none for WORKER_STILL_MS the process ends.
 //
 // Alone (no mailbox) nothing of this costs anything but a comparison.
 //
@@ -34,6 +38,10 @@
 
 // Who decides for all.
 #define WORKER_FIRST 0u
+
+// So long at most a worker stands still for want of memory: less than the time that clients give a
+// silent center (heartbeat_grace, by default).
+#define WORKER_STILL_MS 3000u
 
 // A JOIN as it came, and the defaults that a client may leave out.
 #define WORKER_JOIN_BYTES_MAX (PHI_PACKET_BYTES_JOINING_MAX + 256u)
@@ -137,6 +145,10 @@ void worker_turn(center *c);
 // Mail to one of the others, or to all of them. No failure: see io/mailbox.h.
 void worker_tell(center *c, uint32_t to, const mail *head, phi_bytes bytes);
 void worker_tell_others(center *c, const mail *head, phi_bytes bytes);
+
+// What cannot be refused found no memory, once more after `tries` times: stands still for a moment.
+// It is to be tried again when this returns; which it does not when that has been too often.
+void worker_await_memory(center *c, uint32_t tries);
 
 // A connection came: it is this worker's, or it is handed on (false).
 bool worker_keeps(center *c, phi_stream *stream, center_listener kind, uint64_t address);

@@ -116,7 +116,8 @@ typedef struct phi_io_ops {
     void (*tls_drop)(phi_io *io, phi_tls_files *files);
     void (*entropy)(phi_io *io, uint8_t *bytes, size_t size);
     uint64_t (*wall_ms)(phi_io *io);
-    void (*read_clock)(phi_io *io); // into io->now
+    void (*read_clock)(phi_io *io);                // into io->now
+    void (*stand_still)(phi_io *io, phi_dur time); // NULL: it has no mailbox
 } phi_io_ops;
 
 // Embedded, as first member, in each implementation.
@@ -272,6 +273,14 @@ static inline void phi_io_entropy(phi_io *io, uint8_t *bytes, size_t size)
 static inline uint64_t phi_io_wall_ms(phi_io *io)
 {
     return io->ops->wall_ms(io);
+}
+
+// Nothing on this loop goes on for so long; other loops do. For what can neither be refused nor be
+// put off, and lacks what others may give back: whoever is at the other end of a stream, or writes
+// mail, sees a loop that has not come to it yet. io->now stays that of the turn.
+static inline void phi_io_stand_still(phi_io *io, phi_dur time)
+{
+    io->ops->stand_still(io, time);
 }
 
 // For what an application may call between turns, long after the last one: then the clock is read

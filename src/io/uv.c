@@ -29,6 +29,7 @@
 #include "io/uv_private.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
 
 static ph_err start_handles(phi_uv *uv, phi_diag *diag);
 static void run_turn(phi_uv *uv);
@@ -44,6 +45,7 @@ static void on_waker(uv_async_t *handle);
 static void op_entropy(phi_io *io, uint8_t *bytes, size_t size);
 static uint64_t op_wall_ms(phi_io *io);
 static void op_read_clock(phi_io *io);
+static void op_stand_still(phi_io *io, phi_dur time);
 
 static const phi_io_ops uv_ops = {
     .listen = phi_uv_listen,
@@ -66,6 +68,7 @@ static const phi_io_ops uv_ops = {
     .entropy = op_entropy,
     .wall_ms = op_wall_ms,
     .read_clock = op_read_clock,
+    .stand_still = op_stand_still,
 };
 
 // ---- life
@@ -401,4 +404,14 @@ static void op_read_clock(phi_io *io)
 {
     PH_ASSERT(!io->is_turning);
     io->now.ns = uv_hrtime();
+}
+
+static void op_stand_still(phi_io *io, phi_dur time)
+{
+    PH_ASSERT(phi_uv_of(io)->box != NULL);
+    struct timespec left = { .tv_sec = (time_t)(time.ns / NS_PER_S),
+                             .tv_nsec = (long)(time.ns % NS_PER_S) };
+    while (nanosleep(&left, &left) != 0) {
+        PH_ASSERT(errno == EINTR);
+    }
 }

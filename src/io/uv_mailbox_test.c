@@ -89,6 +89,20 @@ TEST(uv_mailbox, mail_for_nobody_yet_lets_the_turn_wait)
     pair_free(p);
 }
 
+// A loop that waits for memory would find none if it did not wait, and could judge streams too late
+// or too early if its turn had two times. [io.h]
+TEST(uv_mailbox, loop_stands_still_within_a_turn)
+{
+    pair *p = pair_new();
+    phi_io *io = phi_uv_io(p->uvs[1]);
+    phi_time now = io->now;
+    phi_time start = { uv_hrtime() };
+    phi_io_stand_still(io, phi_ms(3));
+    EXPECT(phi_time_diff((phi_time){ uv_hrtime() }, start).ns >= phi_ms(3).ns);
+    EXPECT_EQ(io->now.ns, now.ns);
+    pair_free(p);
+}
+
 // How much a stream had got when the mail came.
 typedef struct witness {
     const fixture_end *end;

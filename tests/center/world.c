@@ -208,6 +208,14 @@ void world_turn(world *w)
     (void)turn(w, /* all= */ false);
 }
 
+void world_turn_worker(world *w, uint32_t worker)
+{
+    (void)worker_turn_of(w, worker);
+    for (size_t i = 0; i < w->peer_count; i++) {
+        (void)peer_turn(w->peers[i]);
+    }
+}
+
 void world_settle(world *w)
 {
     for (int i = 0; i < TURNS_MAX; i++) {

@@ -122,6 +122,8 @@ struct world {
     center_security security; // what world_secure tells the center
     phi_rules *rules[2];      // owned: those of now, and those before
     const char *distrusted;   // a certificate that names this is not believed any more; NULL: none
+    uint64_t stood_still_ms;  // loops of the center, for want of memory
+    uint64_t memory_after_ms; // of that, alloc.bytes_max is lifted
     uint64_t slow_us; // so much time passes between the center's part of a turn and the peers'
 };
 
@@ -147,6 +149,8 @@ void world_listen_as(world *w, center_listener kind);
 
 // One turn of the io; then the peers read what has come to them.
 void world_turn(world *w);
+// The same of one worker alone.
+void world_turn_worker(world *w, uint32_t worker);
 // Turns until nothing moves.
 void world_settle(world *w);
 // Lets time pass, in steps, turning.

@@ -141,6 +141,16 @@ static void io_read_clock(phi_io *io)
     (void)io;
 }
 
+// The others give memory back, when it is time for that.
+static void io_stand_still(phi_io *io, phi_dur time)
+{
+    world *w = world_of(io);
+    w->stood_still_ms += phi_dur_ms(time);
+    if (w->stood_still_ms >= w->memory_after_ms) {
+        w->alloc.bytes_max = 0;
+    }
+}
+
 static const phi_io_ops io_ops = {
     .listen = io_listen,
     .listener_address = io_listener_address,
@@ -159,6 +169,7 @@ static const phi_io_ops io_ops = {
     .entropy = io_entropy,
     .wall_ms = io_wall_ms,
     .read_clock = io_read_clock,
+    .stand_still = io_stand_still,
 };
 
 // ---- life

@@ -32,8 +32,8 @@ static inline bool death_of(void (*act)(void *arg), void *arg, char *said, size_
     }
     close(ends[1]);
     size_t used = 0;
-    for (ssize_t got; (got = read(ends[0], said + used, size - 1 - used)) > 0;) {
-        used += (size_t)got;
+    for (ssize_t n; (n = read(ends[0], said + used, size - 1 - used)) > 0;) {
+        used += (size_t)n;
     }
     said[used] = '\0';
     close(ends[0]);

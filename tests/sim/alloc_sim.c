@@ -7,7 +7,7 @@
 #include "tests/sim/sim_test.h"
 
 #define ACTORS 3u
-#define CENTER ACTORS // as the node whose memory fails
+#define CENTER ACTORS // as the node whose memory fails: the first worker; the others behind it
 #define ALLOCATIONS_MAX 2000u
 #define LARGE 100000u // does not fit into a packet
 
@@ -57,7 +57,7 @@ static void tell(domain *d)
     restart(d);
 }
 
-static domain *make(void)
+static domain *make(uint32_t workers)
 {
     domain_options options = {
         .seed = 1,
@@ -65,6 +65,8 @@ static domain *make(void)
         .center = center_options_default(),
         .client = PH_CLIENT_OPTIONS_INIT,
         .actor_count = ACTORS,
+        .workers = workers,
+        .mail_delay_max = phi_us(50),
         .late_max = MS(200),
     };
     options.center.suite = PHI_SUITE_PAPER; // whose ciphers take memory, too
@@ -79,10 +81,10 @@ static domain *make(void)
 }
 
 // False when the story did not reach the n-th allocation.
-static bool tell_with_failure(uint32_t who, uint32_t n)
+static bool tell_with_failure(uint32_t workers, uint32_t who, uint32_t n)
 {
-    domain *d = make();
-    sim_node node = who == CENTER ? d->center_node : d->actors[who].node;
+    domain *d = make(workers);
+    sim_node node = who >= CENTER ? d->worker_nodes[who - CENTER] : d->actors[who].node;
     sim_fault_alloc_at(d->s, node, n);
     tell(d);
     bool was_reached = !sim_fault_alloc_is_due(d->s, node);
@@ -96,10 +98,10 @@ static bool tell_with_failure(uint32_t who, uint32_t n)
     return was_reached;
 }
 
-static void tell_for_every_allocation(uint32_t who)
+static void tell_for_every_allocation(uint32_t workers, uint32_t who)
 {
     uint32_t n = 1;
-    while (tell_with_failure(who, n)) {
+    while (tell_with_failure(workers, who, n)) {
         n++;
         EXPECT(n < ALLOCATIONS_MAX);
     }
@@ -108,12 +110,19 @@ static void tell_for_every_allocation(uint32_t who)
 
 SIM_TEST(alloc, nth_allocation_of_the_center_failing_ends_well)
 {
-    tell_for_every_allocation(CENTER);
+    tell_for_every_allocation(1, CENTER);
+}
+
+// What the first worker decides the other one cannot refuse for want of memory.
+SIM_TEST(alloc, nth_allocation_of_either_worker_failing_ends_well)
+{
+    tell_for_every_allocation(2, CENTER);
+    tell_for_every_allocation(2, CENTER + 1);
 }
 
 SIM_TEST(alloc, nth_allocation_of_a_client_failing_ends_well)
 {
     for (uint32_t i = 0; i < ACTORS; i++) {
-        tell_for_every_allocation(i);
+        tell_for_every_allocation(1, i);
     }
 }
