@@ -19,7 +19,7 @@
 // Threads  a mailbox belongs to its loop
 //
 // Memory for mail comes from the heap, not from io->alloc, because it is given back by another
-// loop; a process without any ends (PH_ASSERT).
+// loop; a process without any ends.
 
 #ifndef PHI_IO_MAILBOX_H
 #define PHI_IO_MAILBOX_H
