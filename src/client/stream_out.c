@@ -354,7 +354,7 @@ static void rehook(ph_client *client)
     phi_streams *t = &client->streams;
     bool wants = !phi_list_is_empty(&t->ready) || t->is_full;
     if (wants && !phi_list_is_linked(&t->hook.node)) {
-        phi_io_hook(client->io, &t->hook);
+        phi_io_hook_late(client->io, &t->hook); // behind the write
     } else if (!wants) {
         phi_io_unhook(&t->hook);
     }

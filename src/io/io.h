@@ -10,8 +10,9 @@
 // A turn    1. wait for events, at most until phi_timers_next; not at all after phi_io_hurry
 //           2. set is_turning, read the clock once into io->now
 //           3. run stream events and due timers
-//           4. clear is_hurried, then call every turn hook: what was queued in this turn is
-//              written now, once per stream; then every late hook; clear is_turning
+//           4. clear is_hurried, then call every turn hook, and then those that were asked for:
+//              what was queued in this turn is written now, once per stream; then every late hook;
+//              clear is_turning
 //
 // Streams   A stream that was opened ends in exactly one `on_closed`, after which its memory is
 //           gone. Callbacks are never run from inside the call that caused them. Inside a callback
@@ -86,9 +87,9 @@ typedef struct phi_listener_events {
     phi_bytes (*on_shed)(void *owner, ph_err reason);
 } phi_listener_events;
 
-// Called at the end of every turn. Embedded in its owner.
+// Called at the end of every turn, or of the turn in which it was asked for. Embedded in its owner.
 typedef struct phi_turn_hook {
-    phi_list node; // on io->hooks or late_hooks
+    phi_list node; // on io->hooks, asked_hooks or late_hooks
     void (*on_turn)(struct phi_turn_hook *hook);
 } phi_turn_hook;
 
@@ -124,12 +125,13 @@ typedef struct phi_io_ops {
 struct phi_io {
     const phi_io_ops *ops;
     const phi_alloc *alloc;
-    phi_time now;        // read once per turn
-    phi_timers timers;   // of everybody on this loop
-    phi_list hooks;      // phi_turn_hook
-    phi_list late_hooks; // same; called behind those
-    bool is_hurried;     // see phi_io_hurry
-    bool is_turning;     // callbacks and hooks are running
+    phi_time now;         // read once per turn
+    phi_timers timers;    // of everybody on this loop
+    phi_list hooks;       // phi_turn_hook
+    phi_list asked_hooks; // same; called behind those, once
+    phi_list late_hooks;  // same; called behind all of them
+    bool is_hurried;      // see phi_io_hurry
+    bool is_turning;      // callbacks and hooks are running
 };
 
 // Listens.
@@ -307,7 +309,7 @@ static inline void phi_io_hurry(phi_io *io)
 void phi_io_init(phi_io *io, const phi_io_ops *ops, const phi_alloc *alloc, phi_time now);
 
 // Step 4 of a turn, in the order in which the hooks were added. A hook may remove any hook; one
-// added meanwhile is called in the next turn.
+// added meanwhile is called in the next turn, but for one that a turn hook asks for.
 void phi_io_run_hooks(phi_io *io);
 
 // ---- for owners of hooks
@@ -315,6 +317,15 @@ void phi_io_run_hooks(phi_io *io);
 static inline void phi_io_hook(phi_io *io, phi_turn_hook *hook)
 {
     phi_list_append(&io->hooks, &hook->node);
+}
+// Only at the end of this turn, or of the next, which then does not wait: for who has something to
+// do in few turns, and is one of thousands on this loop. Nothing when it was asked for already.
+static inline void phi_io_ask_hook(phi_io *io, phi_turn_hook *hook)
+{
+    if (!phi_list_is_linked(&hook->node)) {
+        phi_list_append(&io->asked_hooks, &hook->node);
+        phi_io_hurry(io);
+    }
 }
 // Behind all of the former: what is done here nobody waits for.
 static inline void phi_io_hook_late(phi_io *io, phi_turn_hook *hook)

@@ -2,11 +2,13 @@
 //
 // link/transport.c - the driver between a link and a stream.
 //
-// Nothing is written when it is queued. Whatever a turn queues marks its transport dirty, and the
-// turn hook settles all dirty ones: reports an end that a call of the owner caused, enciphers and
-// writes once, closes the stream of a link that ended, tells of room. Callbacks in there may make
-// others dirty; the hook goes on until none is. That ends: an end is reported once per transport,
-// and room once per transport and turn (who still wants it is woken in the next).
+// Nothing is written when it is queued. Whatever a turn queues marks its transport dirty and asks
+// for the turn hook, which settles all dirty ones: reports an end that a call of the owner caused,
+// enciphers and writes once, closes the stream of a link that ended, tells of room. Callbacks in
+// there may make others dirty; the hook goes on until none is. That ends: an end is reported once
+// per transport, and room once per transport and run of the hook (who still wants it is woken in
+// the next turn). A loop may have thousands of groups, one for each client: those that have nothing
+// to write cost a turn nothing.
 //
 // The timer is set only when the link's deadline moved forward, or when it fired. Deadlines that
 // move away with every packet cost nothing then.
@@ -313,7 +315,9 @@ static void transports_on_turn(phi_turn_hook *hook)
 static void transports_on_rest(phi_timer *timer, phi_time now)
 {
     (void)now;
-    phi_run_rest(&PHI_CONTAINER_OF(timer, phi_transports, rest)->run);
+    phi_transports *group = PHI_CONTAINER_OF(timer, phi_transports, rest);
+    phi_run_rest(&group->run);
+    phi_io_ask_hook(group->io, &group->hook);
 }
 
 // The quota is shared by those that have a stream.
@@ -447,7 +451,6 @@ void phi_transports_init(phi_transports *group, phi_io *io, const phi_transport_
     phi_list_init(&group->dirty);
     phi_timer_init(&group->rest, transports_on_rest);
     phi_run_init(&group->run, io->alloc, /* bytes_max= */ 0, /* quota= */ NULL);
-    phi_io_hook(io, &group->hook);
 }
 
 void phi_transports_provide(phi_transports *group, const phi_alloc *alloc, phi_quota *quota)

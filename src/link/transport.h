@@ -59,7 +59,7 @@ typedef struct phi_transport_events {
 typedef struct phi_transports {
     phi_io *io;                         // borrowed until phi_transports_fini
     const phi_transport_events *events; // same
-    phi_turn_hook hook;
+    phi_turn_hook hook;                 // asked for in a turn in which something is queued
     phi_list dirty;         // phi_transport.dirty: something is to be written or reported
     phi_run run;            // nothing of it waits between two turns
     phi_timer rest;         // set while the run is large: is that memory still needed?
@@ -129,7 +129,7 @@ static inline void phi_transport_mark(phi_transport *t)
     if (!phi_list_is_linked(&t->dirty)) {
         PH_ASSERT(t->stream != NULL);
         phi_list_append(&t->group->dirty, &t->dirty);
-        phi_io_hurry(t->group->io);
+        phi_io_ask_hook(t->group->io, &t->group->hook);
     }
 }
 
@@ -197,6 +197,9 @@ static inline bool phi_transport_may_share(const phi_transport *t)
 static inline uint8_t *phi_transports_put(phi_transports *group, phi_command code,
                                           size_t payload_size, phi_stretch *out)
 {
+    if (phi_run_end(&group->run) == 0) { // the hook makes it empty, though nobody may share it
+        phi_io_ask_hook(group->io, &group->hook);
+    }
     return phi_run_put(&group->run, (uint16_t)code, payload_size, out);
 }
 

@@ -110,6 +110,7 @@ void world_free(world *w)
         phi_io *io = world_io_at(w, i);
         EXPECT_EQ(io->timers.count, 0);
         EXPECT(phi_list_is_empty(&io->hooks));
+        EXPECT(phi_list_is_empty(&io->asked_hooks));
         EXPECT(phi_list_is_empty(&io->late_hooks));
     }
     world_mail_end(w);
@@ -178,11 +179,7 @@ static bool worker_turn_of(world *w, uint32_t worker)
         has_moved |= s->io == io && world_stream_turn(s);
     }
     phi_timers_run(&io->timers, io->now);
-    io->is_hurried = false;
-    for (phi_list *n = io->hooks.next; n != &io->hooks; n = n->next) {
-        phi_turn_hook *hook = PHI_CONTAINER_OF(n, phi_turn_hook, node);
-        hook->on_turn(hook);
-    }
+    phi_io_run_hooks(io);
     has_moved |= world_is_any_unread(w, io);
     io->is_turning = false;
     return has_moved;

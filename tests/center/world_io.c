@@ -181,6 +181,7 @@ void world_io_begin(phi_io *io, world *w)
     io->now = (phi_time){ 1000000000 };
     phi_timers_init(&io->timers, io->now);
     phi_list_init(&io->hooks);
+    phi_list_init(&io->asked_hooks);
     phi_list_init(&io->late_hooks);
 }
 

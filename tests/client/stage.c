@@ -366,6 +366,7 @@ void stage_fini(stage *s)
     EXPECT_EQ(s->memory.bytes, 0);
     EXPECT_EQ(s->io.timers.count, 0);
     EXPECT(phi_list_is_empty(&s->io.hooks));
+    EXPECT(phi_list_is_empty(&s->io.asked_hooks));
     EXPECT(phi_list_is_empty(&s->io.late_hooks));
 }
 

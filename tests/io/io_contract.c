@@ -673,6 +673,7 @@ typedef struct counting_hook {
     size_t size_seen;                   // what the server had when the hook ran
     uint64_t turn_seen;                 // and when that was
     struct counting_hook *removes;      // NULL: nothing
+    struct counting_hook *asks;         // NULL: for none; once
     const struct counting_hook *behind; // NULL: any; runs earlier in each turn
 } counting_hook;
 
@@ -690,6 +691,10 @@ static void hook_on_turn(phi_turn_hook *hook)
     }
     if (h->removes != NULL) {
         phi_io_unhook(&h->removes->hook);
+    }
+    if (h->asks != NULL) {
+        phi_io_ask_hook(h->world->io, &h->asks->hook);
+        h->asks = NULL;
     }
 }
 
@@ -739,6 +744,49 @@ void io_contract_late_hooks_run_behind_all_others(const io_driver *driver)
     EXPECT_EQ(late.runs, runs);
     phi_io_unhook(&early.hook);
     close_both(w);
+    world_free(w);
+}
+
+static void turn_at_once(world *w)
+{
+    phi_io_hurry(w->io);
+    turn(w);
+}
+
+// What a turn hook queues leaves in its turn, and who has nothing to do is not called: else each of
+// a thousand clients on a loop would cost every turn of it. One that asks for itself again must not
+// hold up the loop.
+void io_contract_asked_hooks_run_once(const io_driver *driver)
+{
+    world *w = world_new(driver);
+    counting_hook asked = { .hook = { .on_turn = hook_on_turn }, .world = w };
+    counting_hook always;
+    counting_hook late = { .hook = { .on_turn = hook_on_turn }, .world = w, .behind = &asked };
+    phi_io_hook_late(w->io, &late.hook);
+    hook_add(w, &always);
+    always.asks = &asked;
+    turn_at_once(w);
+    EXPECT_EQ(always.runs, 1);
+    EXPECT_EQ(asked.runs, 1);
+    EXPECT_EQ(late.runs, 1); // behind it
+    phi_io_unhook(&late.hook);
+    turn_at_once(w);
+    EXPECT_EQ(asked.runs, 1);
+
+    phi_io_ask_hook(w->io, &asked.hook);
+    EXPECT(w->io->is_hurried);
+    phi_io_ask_hook(w->io, &asked.hook);
+    asked.asks = &asked;
+    turn(w);
+    EXPECT_EQ(asked.runs, 2);
+    turn(w); // which does not wait
+    EXPECT_EQ(asked.runs, 3);
+
+    phi_io_ask_hook(w->io, &asked.hook);
+    phi_io_unhook(&asked.hook);
+    turn_at_once(w);
+    EXPECT_EQ(asked.runs, 3);
+    phi_io_unhook(&always.hook);
     world_free(w);
 }
 

@@ -57,6 +57,7 @@ typedef struct io_driver {
     X(peer_breaks)                                                                                 \
     X(hooks_run_at_the_end_of_the_turn)                                                            \
     X(late_hooks_run_behind_all_others)                                                            \
+    X(asked_hooks_run_once)                                                                        \
     X(hooks_may_remove_hooks)                                                                      \
     X(hurry_keeps_the_turn_from_waiting)                                                           \
     X(timers_fire_in_order_and_not_early)                                                          \

@@ -114,6 +114,7 @@ void fake_io_fini(fake_io *fake)
     }
     PH_ASSERT(fake->io.timers.count == 0);
     PH_ASSERT(phi_list_is_empty(&fake->io.hooks));
+    PH_ASSERT(phi_list_is_empty(&fake->io.asked_hooks));
     PH_ASSERT(phi_list_is_empty(&fake->io.late_hooks));
 }
 
