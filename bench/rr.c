@@ -42,6 +42,8 @@ static bool parse_number(rr_options *o, const char *key, double value)
         o->in_flight = (uint32_t)value;
     } else if (strcmp(key, "--pairs") == 0) {
         o->pairs = (uint32_t)value;
+    } else if (strcmp(key, "--responders") == 0) {
+        o->responders = (uint32_t)value;
     } else if (strcmp(key, "--busy-poll") == 0) {
         o->busy_poll_us = (uint32_t)value;
     } else if (strcmp(key, "--payload") == 0) {
@@ -82,10 +84,11 @@ rr_options rr_options_parse(int argc, char **argv)
             exit(2);
         }
     }
-    if (o.pairs == 0 || o.pairs > o.in_flight || o.payload < 8) {
-        fprintf(stderr, "--pairs is at least 1, --in-flight at least that, --payload at least 8\n");
+    if (o.pairs == 0 || o.payload < 8) {
+        fprintf(stderr, "--pairs is at least 1, --payload at least 8\n");
         exit(2);
     }
+    o.responders = o.responders == 0 ? o.pairs : o.responders;
     return o;
 }
 

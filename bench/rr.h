@@ -17,7 +17,8 @@ typedef struct rr_options {
     const char *name;      // account, subject; of the first pair
     const char *ca;        // of TLS; NULL: without
     uint32_t in_flight;    // calls open at a time
-    uint32_t pairs;        // posthouse: connections at either end, which share these calls
+    uint32_t pairs;        // connections of callers, which share these calls
+    uint32_t responders;   // connections of responders; caller i calls number i modulo this
     uint32_t payload;      // bytes there and back; at least 8, the first 8 number the call
     uint32_t busy_poll_us; // of posthouse's loop; RR_BUSY_POLL_DEFAULT: what the library does
     double seconds;        // measured
@@ -39,8 +40,8 @@ typedef struct rr_record {
     uint32_t *round_trip_ns; // owned
 } rr_record;
 
-// Reads the fields above (--target --name --ca --in-flight --pairs --payload --seconds --warm
-// --rate --slow-ms --slow-every --gather); exits with 2 and a line of help when wrong.
+// Reads the fields above (--target --name --ca --in-flight --pairs --responders --payload --seconds
+// --warm --rate --slow-ms --slow-every --gather); exits with 2 and a line of help when wrong.
 rr_options rr_options_parse(int argc, char **argv);
 
 // What a program can be.

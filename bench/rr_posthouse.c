@@ -7,7 +7,7 @@
 //     rr_posthouse --role caller ...
 //
 // With --pairs N either end has N connections in one loop, and the calls in flight are shared among
-// them: caller i calls responder i.
+// them: caller i calls responder i. With --responders M there are M of those.
 
 #include <posthouse/posthouse.h>
 #include <stdio.h>
@@ -52,9 +52,10 @@ static const char *name_of(const char *name, uint32_t i, char room[NAME_BYTES])
     return room;
 }
 
-static void end_open(end *e, const rr_options *o, ph_client_options *options, const char *name)
+static void end_open(end *e, uint32_t count, const rr_options *o, ph_client_options *options,
+                     const char *name)
 {
-    *e = (end){ .count = o->pairs, .clients = calloc(o->pairs, sizeof(ph_client *)) };
+    *e = (end){ .count = count, .clients = calloc(count, sizeof(ph_client *)) };
     if (e->clients == NULL) {
         exit(1);
     }
@@ -156,7 +157,7 @@ static int run_responder(const rr_options *o)
     options.on_link = on_link;
     options.arg = &r;
     end e;
-    end_open(&e, o, &options, o->name);
+    end_open(&e, o->responders, o, &options, o->name);
     printf("ready\n");
     fflush(stdout);
     if (r.delay_ns == 0) {
@@ -286,7 +287,7 @@ static void address_requests(caller *c, const rr_options *o, const void *body)
     for (uint32_t i = 0; i < o->pairs; i++) {
         char room[NAME_BYTES];
         c->requests[i] = (ph_outgoing)PH_OUTGOING_INIT;
-        c->requests[i].to = strdup(name_of(o->name, i, room));
+        c->requests[i].to = strdup(name_of(o->name, i % o->responders, room));
         c->requests[i].method = "echo";
         c->requests[i].body = body;
         c->requests[i].body_size = o->payload;
@@ -302,7 +303,7 @@ static int run_caller(const rr_options *o)
     }
     ph_client_options options = PH_CLIENT_OPTIONS_INIT;
     options.calls_max = o->in_flight;
-    end_open(&c.end, o, &options, "rr-caller");
+    end_open(&c.end, o->pairs, o, &options, "rr-caller");
     address_requests(&c, o, payload);
     rr_record_start(&c.record, o);
     if (o->rate > 0) {
