@@ -7,7 +7,9 @@
 
 #define PHI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PHI_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define PHI_PREFETCH(address) __builtin_prefetch(address) // to be read
+// To be read. A function that does only this is to be PHI_ALWAYS_INLINE: gcc drops calls that have
+// no effect, and takes this for none.
+#define PHI_PREFETCH(address) __builtin_prefetch(address)
 // To be written, which takes it from the processors that have it. What compilers make of their own
 // way to say so is to be read, unless told that all processors have this; those that lack it pass
 // over it.

@@ -64,6 +64,18 @@ static inline void phi_list_init_from(phi_list *l, phi_list *from)
     }
 }
 
+// Puts all nodes of `from`, which is empty then, behind those of `l`.
+static inline void phi_list_append_all(phi_list *l, phi_list *from)
+{
+    if (!phi_list_is_empty(from)) {
+        from->next->prev = l->prev;
+        l->prev->next = from->next;
+        from->prev->next = l;
+        l->prev = from->prev;
+        phi_list_init(from);
+    }
+}
+
 // The first node, taken off; NULL when empty.
 static inline phi_list *phi_list_take(phi_list *l)
 {

@@ -667,6 +667,34 @@ TEST(guard, watchers_see_whom_they_may)
     world_free(w);
 }
 
+// Who still is to be told of a change when its own line changes, must hear of both: what it was not
+// told is not forgotten for what it alone sees. [P-44]
+TEST(guard, own_line_changes_before_the_rest_is_told)
+{
+    enum { WATCHERS = 100 };
+    PH_STATIC_ASSERT(WATCHERS > CENTER_PRESENCE_TURN_WATCHERS_MAX);
+    world *w = world_new(NULL);
+    WORLD_SECURE(w, "* may see stock-*", "* may register service:*");
+    peer *stock = world_join_service(w, "stock-1", "stock");
+    peer *watchers[WATCHERS];
+    for (size_t i = 0; i < WATCHERS; i++) {
+        watchers[i] = world_watch(w, "");
+    }
+    world_pass(w, 60); // nothing is gathered
+    peer_own_state(stock, &(phi_own_state){ .state = PHI_STATE_DRAINING });
+    world_turn(w); // some are told
+    for (size_t i = 0; i < WATCHERS; i++) {
+        peer_own_state(watchers[i], &(phi_own_state){ .state = PHI_STATE_STARTING });
+    }
+    world_settle(w);
+    for (size_t i = 0; i < WATCHERS; i++) {
+        EXPECT_EQ(peer_find(watchers[i], "stock-1@d")->state, PHI_STATE_DRAINING);
+        EXPECT_EQ(peer_find(watchers[i], watchers[i]->id)->state, PHI_STATE_STARTING);
+    }
+    center_check(w->c);
+    world_free(w);
+}
+
 // The same with a filter, which a right to see does not widen: one that wants a service, and is an
 // instance itself, sees itself.
 TEST(guard, filters_hold_for_what_is_seen)

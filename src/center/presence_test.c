@@ -619,6 +619,45 @@ TEST(presence, watchers_of_a_change_are_spread_over_turns)
     world_free(w);
 }
 
+// The next change may come before all were told of the one before: those who were not lack both,
+// those who were lack one. Each hears of each once.
+TEST(presence, audience_is_roused_again_before_all_of_it_was_told)
+{
+    enum { WATCHERS = 100 };
+    world *w = world_new(NULL);
+    peer *watchers[WATCHERS];
+    for (size_t i = 0; i < WATCHERS; i++) {
+        watchers[i] = world_watch(w, "");
+    }
+    peer *one = world_join(w, "one");
+    peer *other = world_join(w, "other");
+    world_pass(w, 60); // nothing is gathered
+    size_t before[WATCHERS];
+    for (size_t i = 0; i < WATCHERS; i++) {
+        before[i] = watchers[i]->changes;
+    }
+    peer_own_state(one, &(phi_own_state){ .state = PHI_STATE_STARTING });
+    world_turn(w);
+    size_t told = 0;
+    for (size_t i = 0; i < WATCHERS; i++) {
+        told += watchers[i]->changes != before[i];
+    }
+    EXPECT(told > 0);
+    EXPECT(told < WATCHERS);
+    center_check(w->c);
+    w->io.now = phi_time_add(w->io.now, phi_ms(50)); // in which it had no turn
+    peer_own_state(other, &(phi_own_state){ .state = PHI_STATE_DRAINING });
+    world_turn(w);
+    center_check(w->c);
+    world_settle(w);
+    for (size_t i = 0; i < WATCHERS; i++) {
+        EXPECT_EQ(watchers[i]->changes, before[i] + 2);
+        EXPECT_EQ(peer_find(watchers[i], "one@d")->state, PHI_STATE_STARTING);
+        EXPECT_EQ(peer_find(watchers[i], "other@d")->state, PHI_STATE_DRAINING);
+    }
+    world_free(w);
+}
+
 // Telling many takes time, in which more may happen: then it is told together. But a lone change
 // must not wait for others that may never come. [P-49]
 TEST(presence, changes_gather_while_many_are_told)

@@ -6,7 +6,8 @@
 //   - A list is cut from the live table, not from a copy. It walks the slots by index, so who comes
 //     and goes meanwhile is on a page or not; the changes that follow say the rest.
 //   - Between two changes that concern its audience, a watcher's revision is not moved: nothing has
-//     to be done for it. Where it really stands follows when its audience is touched (`from`).
+//     to be done for it. Where it really stands follows when its audience is touched (`from`). An
+//     audience is roused as a whole, so nobody is looked at before it is told.
 //   - A turn tells a few, so that calls come between; and what one of them is made of is still in
 //     a near cache when its packet is written, at the end of the turn.
 //   - An audience with a filter remembers its last few changes, so that its watchers find them
@@ -14,8 +15,9 @@
 //     service is small, is sent the list, which is less.
 //
 // Invariants
-//   - a watch is on exactly one of its audience's `current`, behind, blocked
+//   - a watch is on exactly one of its audience's `current` and `roused`, behind, blocked
 //   - on `current`: what its audience was told before `from` (or, untouched, ever) is queued
+//   - on `roused`: what its audience was told before `roused_from` is queued
 //   - told <= place <= the last revision, unless it is being sent a list
 //   - acked <= marked
 
@@ -52,26 +54,6 @@ enum {
 };
 PH_STATIC_ASSERT(PACKET_BYTES_MAX >= PHI_PAGE_HEAD_BYTES + PHI_ENTRY_BYTES_MAX);
 PH_STATIC_ASSERT(PACKET_BYTES_MAX >= PHI_STATUS_HEAD_BYTES + PHI_ENTRY_BYTES_MAX);
-
-// What one client wants to know, and how far it was told.
-struct watch {
-    phi_list node; // on audience.current, watches.behind or .blocked
-    session *owner;
-    watch_audience *audience;
-    uint64_t place;      // what is before it is queued, or on the list that is being sent
-    uint64_t told;       // the revision of the page or status queued last
-    uint64_t shown;      // who came up to this one may be known, though it is behind the place
-    uint64_t marked;     // the revision that it was asked to acknowledge last
-    uint64_t acked;      // the revision that it has acknowledged
-    uint32_t list_index; // the account's slot from which the next page goes on
-    bool is_listing;     // pages before changes
-    bool has_begun;      // the first page, or the first status of one who came back, is queued
-    bool is_late;        // whether a list is less than what it lacks is to be judged
-    bool is_blocked;     // on watches.blocked
-    bool is_unsighted;   // the rules are others: what it may see is to be looked at
-    bool sees_itself;    // though its role does not see it
-    uint64_t epoch;      // of the table, as it is shown it
-};
 
 // A stretch of changes as an audience gets it, and of which.
 struct watch_batch {
@@ -136,6 +118,7 @@ ph_err watches_init(watches *all, phi_io *io, const phi_alloc *alloc, phi_hash_k
     phi_map_init(&all->audiences, alloc, key, count_max);
     phi_list_init(&all->roles);
     phi_list_init(&all->touched);
+    phi_list_init(&all->roused);
     phi_list_init(&all->behind);
     phi_list_init(&all->blocked);
     phi_timer_init(&all->rested, on_rested);
@@ -200,7 +183,7 @@ static ph_err begin(center *c, session *s, const phi_presence_ask *ask, uint64_t
     } else {
         list_begin(c, w);
     }
-    phi_list_append(&all->behind, &w->node);
+    watch_move(w, STANDS_BEHIND, &all->behind);
     all->count++;
     s->watch = w;
     phi_io_hurry(c->io);
@@ -266,9 +249,8 @@ static void unsight(center *c, watch *w)
     drain_on_ack(c, w, w->acked, UINT64_MAX);
     w->is_unsighted = true;
     drain_on_watch(c, w);
-    if (!w->is_blocked) {
-        phi_list_remove(&w->node);
-        phi_list_append(&c->presence.watches.behind, &w->node);
+    if (w->standing != STANDS_BLOCKED) {
+        watch_move(w, STANDS_BEHIND, &c->presence.watches.behind);
     }
     phi_io_hurry(c->io);
 }
@@ -321,14 +303,15 @@ void watch_touch_self(center *c, const uint8_t *entry)
     watches *all = &c->presence.watches;
     const session *s = session_find(c, center_name_of(c, entry));
     watch *w = s == NULL ? NULL : s->watch;
-    if (w == NULL || !w->sees_itself || w->is_blocked || w->is_unsighted ||
+    if (w == NULL || !w->sees_itself || w->standing != STANDS_WITH_OTHERS || w->is_unsighted ||
         phi_list_is_linked(&w->audience->node)) {
         return; // it does not want it, or is told anyway, from where it is
     }
+    const watch_audience *u = w->audience;
     uint64_t before = presence_revision(&c->presence) - 1;
-    w->place = w->place > before ? w->place : before;
-    phi_list_remove(&w->node);
-    phi_list_append(&all->behind, &w->node);
+    // It may be one of those who were roused, and lack what they lack.
+    watch_stand_at_least(w, phi_list_is_empty(&u->roused) ? before : u->roused_from);
+    watch_move(w, STANDS_BEHIND, &all->behind);
 }
 
 void watch_confirm(center *c, uint64_t revision)
@@ -383,11 +366,9 @@ uint64_t watch_acked(const watch *w)
 void watch_on_room(center *c, session *s)
 {
     watch *w = s->watch;
-    if (w != NULL && w->is_blocked) {
-        phi_list_remove(&w->node);
-        w->is_blocked = false;
+    if (w != NULL && w->standing == STANDS_BLOCKED) {
         w->is_late = w->has_begun && !w->is_listing;
-        phi_list_append(&c->presence.watches.behind, &w->node);
+        watch_move(w, STANDS_BEHIND, &c->presence.watches.behind);
         phi_io_hurry(c->io);
     }
 }
@@ -400,34 +381,35 @@ void watch_turn(center *c)
     if (!phi_list_is_empty(&all->touched)) {
         rouse(c);
     }
+    all->is_for_behind = !all->is_for_behind;
     size_t bytes = 0;
-    for (uint32_t told = 0; !phi_list_is_empty(&all->behind); told++) {
+    watch *w;
+    for (uint32_t told = 0; (w = watch_next(all)) != NULL; told++) {
         if (bytes >= CENTER_PRESENCE_TURN_BYTES_MAX || told == CENTER_PRESENCE_TURN_WATCHERS_MAX) {
             phi_io_hurry(c->io);
             break;
         }
-        watch *w = PHI_CONTAINER_OF(phi_list_take(&all->behind), watch, node);
         if (PHI_UNLIKELY(w->is_unsighted)) {
+            phi_list_remove(&w->node); // another takes its place, or its session ends
             sight(c, w);
             bytes += SIGHT_BYTES;
             continue;
         }
         switch (tell(c, w, &bytes)) {
         case TOLD_ALL:
-            phi_list_append(&w->audience->current, &w->node);
+            watch_move(w, STANDS_WITH_OTHERS, &w->audience->current);
             break;
         case TOLD_SOME:
-            phi_list_append(&all->behind, &w->node);
+            watch_move(w, STANDS_BEHIND, &all->behind);
             break;
         case NO_ROOM:
-            w->is_blocked = true;
-            phi_list_append(&all->blocked, &w->node);
+            watch_move(w, STANDS_BLOCKED, &all->blocked);
             break;
         }
     }
 }
 
-// Those for whom there are changes are behind, unless changes are being gathered.
+// Audiences for which there are changes are roused, unless changes are being gathered.
 static void rouse(center *c)
 {
     watches *all = &c->presence.watches;
@@ -440,12 +422,12 @@ static void rouse(center *c)
     phi_list *node;
     while ((node = phi_list_take(&all->touched)) != NULL) {
         watch_audience *u = PHI_CONTAINER_OF(node, watch_audience, node);
-        while ((node = phi_list_take(&u->current)) != NULL) {
-            watch *w = PHI_CONTAINER_OF(node, watch, node);
-            w->place = w->place > u->from ? w->place : u->from;
-            phi_list_append(&all->behind, node);
-            count++;
-        }
+        // Those who still are to be told of what was before know less than the others.
+        u->roused_from = phi_list_is_empty(&u->roused) ? u->from : u->roused_from;
+        phi_list_append_all(&u->roused, &u->current);
+        phi_list_remove(&u->of_roused);
+        phi_list_append(&all->roused, &u->of_roused);
+        count += u->count;
     }
     uint64_t rest_ns = count * REST_NS;
     rest_ns = rest_ns < phi_ms(WATCH_GATHER_MS).ns ? rest_ns : phi_ms(WATCH_GATHER_MS).ns;
@@ -794,6 +776,10 @@ void watches_check(const center *c)
         PH_ASSERT(phi_list_is_linked(&w->node));
         PH_ASSERT(w->told <= w->place || w->is_listing);
         PH_ASSERT(w->place <= presence_revision(&c->presence));
+        if (!phi_list_is_empty(&w->audience->roused)) {
+            PH_ASSERT(phi_list_is_linked(&w->audience->of_roused));
+            PH_ASSERT(w->audience->roused_from < presence_revision(&c->presence));
+        }
         count++;
     }
     PH_ASSERT(count == all->count);

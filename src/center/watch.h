@@ -51,8 +51,10 @@ typedef struct watches {
     phi_map audiences;      // role and filter -> audience
     phi_list roles;         // role.of_watches: those that have audiences
     phi_list touched;       // audience.node: there are changes for them
-    phi_list behind;        // watch.node: are to be told in this turn
+    phi_list roused;        // audience.of_roused: some of theirs are to be told
+    phi_list behind;        // watch.node: are to be told, each from a place of its own
     phi_list blocked;       // watch.node: are to be told when their buffer has room
+    bool is_for_behind;     // whose turn it is first, theirs or that of the roused
     phi_time rest_until;    // changes are gathered until then
     phi_timer rested;
     uint64_t confirm;      // who is told of so much is asked to acknowledge it; 0: nobody

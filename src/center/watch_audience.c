@@ -17,6 +17,7 @@ enum {
 static void touch_role(watches *all, const role *r, const uint8_t *entry, uint64_t revision);
 static void touch(watches *all, phi_bytes key, uint64_t revision);
 static size_t write_key(uint8_t *key, const role *r, uint8_t type, phi_bytes serves);
+static void foresee(const watch_audience *u, const watch *w);
 
 watch_audience *watch_audience_join(center *c, role *r, const phi_presence_ask *ask)
 {
@@ -42,6 +43,7 @@ watch_audience *watch_audience_join(center *c, role *r, const phi_presence_ask *
     };
     memcpy(u->key, key, key_size);
     phi_list_init(&u->current);
+    phi_list_init(&u->roused);
     if (phi_map_put(&all->audiences, phi_bytes_of(u->key, key_size), (uint64_t)(uintptr_t)u) !=
         PH_OK) {
         phi_give(all->alloc, u, sizeof *u + key_size);
@@ -63,7 +65,9 @@ void watch_audience_leave(center *c, watch_audience *u)
         return;
     }
     PH_ASSERT(phi_list_is_empty(&u->current));
+    PH_ASSERT(phi_list_is_empty(&u->roused));
     phi_list_remove(&u->node);
+    phi_list_remove(&u->of_roused);
     size_t key_size = (size_t)WATCH_SERVICE_AT + u->service_size;
     bool was_known = phi_map_remove(&all->audiences, phi_bytes_of(u->key, key_size));
     PH_ASSERT(was_known);
@@ -166,4 +170,49 @@ phi_bytes watch_audience_service(const watch_audience *u)
 bool watch_audience_is_everybody(const watch_audience *u)
 {
     return u->role == NULL && watch_audience_type(u) == 0 && u->service_size == 0;
+}
+
+// ---- who is next
+
+watch *watch_next(watches *all)
+{
+    bool is_for_behind = all->is_for_behind && !phi_list_is_empty(&all->behind);
+    while (!is_for_behind && !phi_list_is_empty(&all->roused)) {
+        watch_audience *u = PHI_CONTAINER_OF(all->roused.next, watch_audience, of_roused);
+        if (!phi_list_is_empty(&u->roused)) {
+            watch *w = PHI_CONTAINER_OF(u->roused.next, watch, node);
+            watch_stand_at_least(w, u->roused_from);
+            foresee(u, w);
+            return w;
+        }
+        phi_list_remove(&u->of_roused);
+    }
+    return phi_list_is_empty(&all->behind) ? NULL : PHI_CONTAINER_OF(all->behind.next, watch, node);
+}
+
+// Those who are told in a row were quiet for a while, so what is needed of them is in no near
+// cache. It is asked for in steps, each of which finds what the one before asked for: the watch
+// after the next, the transport of the next, the stream of this one, which is written to at the end
+// of the turn.
+static PHI_ALWAYS_INLINE void foresee(const watch_audience *u, const watch *w)
+{
+    PHI_PREFETCH(w->owner->transport.stream);
+    if (w->node.next != &u->roused) {
+        const watch *next = PHI_CONTAINER_OF(w->node.next, watch, node);
+        phi_transport_foresee(&next->owner->transport);
+        PHI_PREFETCH(next->node.next);
+        PHI_PREFETCH((const uint8_t *)next->node.next + sizeof *next - 1);
+    }
+}
+
+void watch_move(watch *w, watch_standing standing, phi_list *to)
+{
+    phi_list_remove(&w->node);
+    phi_list_append(to, &w->node);
+    w->standing = standing;
+}
+
+void watch_stand_at_least(watch *w, uint64_t revision)
+{
+    w->place = w->place > revision ? w->place : revision;
 }

@@ -114,29 +114,30 @@ typedef enum phi_handle_state {
 
 typedef struct phi_dial phi_dial;
 
-// Kept small: a center holds tens of thousands. An idle one has nothing else.
+// Kept small: a center holds tens of thousands. An idle one has nothing else. What each write
+// needs comes first: its owner may ask the processor for that ahead.
 struct phi_stream {
-    uv_poll_t poll;
-    phi_uv *uv;
-    const phi_stream_events *events; // NULL while nobody is attached
-    void *owner;
-    phi_list node; // on uv->streams
-    phi_list due;  // on uv->due, uv->due_later, uv->lingering or uv->silent
-    union {
-        phi_dial *dial;        // owned; NULL unless STREAM_DIALING
-        phi_time linger_until; // STREAM_LINGERING
-    };
-    phi_secure *secure; // owned; NULL: it is not TLS
     phi_sm sm;
-    phi_sock_end peer;
+    phi_secure *secure;     // owned; NULL: it is not TLS
     int fd;                 // -1 none
-    uint32_t linger_left;   // bytes still read and thrown away after closing
     int16_t error;          // errno of the write that failed
     uint8_t share;          // what the next read may bring to a loop that sleeps, in KiB
     uint8_t armed : 2;      // what libuv watches: UV_READABLE, UV_WRITABLE
     uint8_t poll_state : 2; // phi_handle_state
     bool is_paused : 1;
     bool wants_write : 1; // a write was short: on_writable is owed
+    phi_uv *uv;
+    const phi_stream_events *events; // NULL while nobody is attached
+    void *owner;
+    uv_poll_t poll;
+    phi_list node; // on uv->streams
+    phi_list due;  // on uv->due, uv->due_later, uv->lingering or uv->silent
+    union {
+        phi_dial *dial;        // owned; NULL unless STREAM_DIALING
+        phi_time linger_until; // STREAM_LINGERING
+    };
+    phi_sock_end peer;
+    uint32_t linger_left; // bytes still read and thrown away after closing
 };
 
 struct phi_listener {

@@ -123,6 +123,17 @@ PHI_MUST_CHECK ph_err phi_transport_connect(phi_transport *t, phi_transports *gr
 // What follows from a begin that failed. Do not call.
 void phi_transport_begin_failed(phi_transport *t, size_t payload_max);
 
+// Something will be queued in it soon: asks the processor for what that touches, of one that was
+// quiet for a while. Changes nothing.
+static PHI_ALWAYS_INLINE void phi_transport_foresee(const phi_transport *t)
+{
+    PHI_PREFETCH(&t->link.options);
+    PHI_PREFETCH(&t->link.out);
+    PHI_PREFETCH(&t->link.sm);
+    PHI_PREFETCH(&t->stream);
+    PHI_PREFETCH(&t->flushed);
+}
+
 // Something is to be written or reported at the end of the turn. Do not call.
 static inline void phi_transport_mark(phi_transport *t)
 {
