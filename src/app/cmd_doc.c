@@ -23,6 +23,7 @@
 #include "center/inquiry.h"
 #include "center/readership.h"
 #include "center/status.h"
+#include "center/worker.h"
 #include "io/identity.h"
 #include "io/tls.h"
 #include "io/tls_hello.h"
@@ -218,6 +219,8 @@ static void write_fixed_turns(draft *t)
           PHI_TRANSPORT_EASE_BYTES, "It is written piece by piece, while the stream takes it.");
     LIMIT("wait for the end of an older link, ms", CENTER_REJOIN_WAIT_MS,
           "Then bye `account_taken` [P-37].");
+    LIMIT("wait of a worker for memory for what the first one decided, ms", WORKER_STILL_MS,
+          "The process ends, and logs why (CE0026).");
 }
 
 // Of what the center answers itself.
