@@ -9,6 +9,7 @@
 // - Standard error is shared with others, so it is not ours to make it nonblocking. A pipe that
 //   poll finds writable takes PIPE_BUF bytes at once: a line is written only then, and only if it
 //   is no longer. Lines are far shorter; so are the counters, the longest.
+// - A line stands on the stack while it is made: that there is no memory must be said, too.
 
 #include "app/log_sink.h"
 
@@ -25,7 +26,10 @@
 
 static void sink_event(void *arg, const phi_log_event *event, const phi_log_field *fields,
                        size_t count);
-static bool can_write(const log_sink *sink, size_t size);
+static void *room_take(void *arg, size_t size);
+static void *room_resize(void *arg, void *ptr, size_t old_size, size_t size);
+static void room_give(void *arg, void *ptr, size_t size);
+static bool can_write(const log_sink *sink);
 static const char *level_name(phi_log_level level);
 static void add_field(draft *t, const phi_log_field *field);
 
@@ -40,8 +44,9 @@ void log_sink_write(log_sink *sink, const phi_log_event *event, const phi_log_fi
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
+    log_room room;
     draft t;
-    draft_init(&t);
+    log_room_init(&room, &t);
     if (sink->is_json) {
         log_line_json(&t, now, event, fields, count);
     } else {
@@ -49,13 +54,24 @@ void log_sink_write(log_sink *sink, const phi_log_event *event, const phi_log_fi
     }
     phi_bytes line = draft_view(&t);
     ssize_t written = -1;
-    if (!t.is_cut && can_write(sink, line.size)) {
+    if (!t.is_cut && can_write(sink)) {
         do {
             written = write(sink->fd, line.data, line.size);
         } while (written < 0 && errno == EINTR);
     }
     sink->lines_lost += written != (ssize_t)line.size;
     draft_fini(&t);
+}
+
+// All of the room is taken at once, so that it never has to grow.
+void log_room_init(log_room *room, draft *t)
+{
+    room->alloc =
+        (phi_alloc){ .take = room_take, .resize = room_resize, .give = room_give, .arg = room };
+    *t = (draft){ .is_cut = false };
+    phi_buf_init(&t->buf, &room->alloc, LOG_LINE_BYTES_MAX);
+    const uint8_t *whole = phi_buf_reserve(&t->buf, LOG_LINE_BYTES_MAX);
+    PH_ASSERT(whole == room->bytes);
 }
 
 void log_line_json(draft *t, struct timespec at, const phi_log_event *event,
@@ -140,15 +156,37 @@ static void sink_event(void *arg, const phi_log_event *event, const phi_log_fiel
     log_sink_write(sink, event, more, count + 1);
 }
 
+static void *room_take(void *arg, size_t size)
+{
+    log_room *room = arg;
+    PH_ASSERT(size <= sizeof room->bytes);
+    return room->bytes;
+}
+
+static void *room_resize(void *arg, void *ptr, size_t old_size, size_t size)
+{
+    (void)arg;
+    (void)ptr;
+    (void)old_size;
+    (void)size;
+    PH_UNREACHABLE("a line took all of its room at once");
+}
+
+static void room_give(void *arg, void *ptr, size_t size)
+{
+    (void)size;
+    PH_ASSERT(ptr == ((log_room *)arg)->bytes);
+}
+
 // Without waiting for whoever reads.
-static bool can_write(const log_sink *sink, size_t size)
+static bool can_write(const log_sink *sink)
 {
     struct pollfd fd = { .fd = sink->fd, .events = POLLOUT };
     int found;
     do {
         found = poll(&fd, 1, 0);
     } while (found < 0 && errno == EINTR);
-    return found == 1 && (fd.revents & POLLOUT) != 0 && size <= PIPE_BUF;
+    return found == 1 && (fd.revents & POLLOUT) != 0;
 }
 
 static const char *level_name(phi_log_level level)

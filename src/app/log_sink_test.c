@@ -116,3 +116,37 @@ TEST(log_sink, lines_arrive_whole_or_are_counted)
     close(pipe_fds[0]);
     close(pipe_fds[1]);
 }
+
+// What is wrong when there is no memory is that: the line that says so must not need any. What does
+// not fit is not written at all, for half a line would be nobody's.
+TEST(log_sink, lines_need_no_memory)
+{
+    static const char text[LOG_FIELD_BYTES_MAX] = { '\1' }; // each of these takes six bytes in JSON
+    const phi_log_field fields[] = { PHI_LOG_NUMBER("n", 1),
+                                     PHI_LOG_TEXT("x", phi_bytes_of(text, sizeof text)) };
+    log_room room;
+    draft t;
+    log_room_init(&room, &t);
+    log_line_json(&t, moment, &event, fields, 1);
+    EXPECT(!t.is_cut);
+    EXPECT(draft_view(&t).data == room.bytes);
+    draft_clear(&t);
+    log_line_text(&t, moment, &event, fields, 1, plain);
+    EXPECT(!t.is_cut);
+    EXPECT(draft_view(&t).data == room.bytes);
+    draft_clear(&t);
+    log_line_json(&t, moment, &event, fields, 2);
+    EXPECT(t.is_cut);
+    draft_fini(&t);
+
+    int pipe_fds[2];
+    EXPECT_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
+    log_sink sink;
+    log_sink_init(&sink, pipe_fds[1], true, PHI_LOG_INFO);
+    log_sink_write(&sink, &event, fields, 2);
+    EXPECT_EQ(sink.lines_lost, 1);
+    close(pipe_fds[1]);
+    char nothing;
+    EXPECT_EQ(read(pipe_fds[0], &nothing, 1), 0);
+    close(pipe_fds[0]);
+}

@@ -159,11 +159,10 @@ void worker_await_memory(center *c, uint32_t tries)
     PH_ASSERT(workers_are_several(&c->workers));
     if (tries == 0) {
         c->counters.standstills_total++;
-        CENTER_LOG_WRITE(c, STANDSTILL, PHI_LOG_NUMBER("worker", c->workers.self));
+        CENTER_LOG_WRITE(c, STANDSTILL, PHI_LOG_NUMBER("sessions", c->joined_count));
     }
     if (tries >= WORKER_STILL_MS / STILL_MS) {
-        CENTER_LOG_WRITE(c, STARVED, PHI_LOG_NUMBER("worker", c->workers.self),
-                         PHI_LOG_NUMBER("ms", WORKER_STILL_MS));
+        CENTER_LOG_WRITE(c, STARVED, PHI_LOG_NUMBER("ms", WORKER_STILL_MS));
         PH_UNREACHABLE("out of memory: a worker could not show the list that the others show");
     }
     phi_io_stand_still(c->io, phi_ms(STILL_MS));
