@@ -195,7 +195,7 @@ def meets_who_does_not_speak_it(center):
 
 
 def cuts_off_who_is_slow(certificates):
-    """A client hello that never ends, a byte at a time, holds its place no longer than the time for joining."""
+    """A client hello that never ends, a byte at a time, or never begins, holds its place no longer than the time for joining."""
     center = h.Center(*certificates.serve(), "--anonymous", "never", "--join-timeout", "500ms", listen=("tls:127.0.0.1:0",))
 
     @h.test("tls_hello_that_never_ends_is_cut_off")
@@ -213,6 +213,16 @@ def cuts_off_who_is_slow(certificates):
                     break
         lasted = time.monotonic() - begun
         h.holds(0.4 < lasted < h.PATIENCE / 2, f"it lasted {lasted} s, for {sent} bytes")
+        wire.close()
+
+    @h.test("tls_silence_lasts_no_longer_than_the_time_to_join")  # P-81
+    def _():
+        wire = ph.connect("127.0.0.1", center.ports[0])
+        wire.settimeout(h.PATIENCE)
+        begun = time.monotonic()
+        h.equal(wire.recv(1), b"")  # its end, and not a word
+        lasted = time.monotonic() - begun
+        h.holds(0.4 < lasted < 1.9, f"it lasted {lasted} s")
         wire.close()
 
     center.stop()
