@@ -20,6 +20,7 @@ static const char *const never[] = {
     "bye.kicked",                    // reserved
     "bye.type_refused",              // no client is a center
     "center.addresses_barred_total", // nobody is refused so often
+    "bye.tls_required",              // a center says it where there is no link yet
     // Nobody dials with TLS, and whom to believe does not change: see identity_test.c,
     // token_sim.c, credential_sim.c.
     "center.tls_refused_total", "center.joins_refused_certificate_total",
