@@ -732,7 +732,8 @@ TEST(uv_tls_peer, keys_may_not_be_renewed_without_end)
     EXPECT(shake(&v));
     STEP_UNTIL(&v, phi_sm_is(&e->stream->sm, STREAM_OPEN));
     phi_stream_pause(v.f->io, e->stream, true); // so that many are there at once
-    for (unsigned i = 0; i <= PHI_UV_TLS_RENEWALS_MAX; i++) {
+    // Not all of them, perhaps: the kernel may hold back those behind the first until that is read.
+    for (unsigned i = 0; i < 4 * PHI_UV_TLS_RENEWALS_MAX; i++) {
         EXPECT_EQ(SSL_key_update(v.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
         EXPECT_EQ(SSL_do_handshake(v.ssl), 1);
     }
